@@ -1,0 +1,199 @@
+//! The plain types that the store, the engine and the interface share: what a message is, how an answer is
+//! sampled, how it ended and what it cost. No behaviour beyond names and arithmetic.
+
+use serde::{Deserialize, Serialize};
+
+/// Who speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    System,
+    User,
+    Assistant,
+}
+
+impl Role {
+    /// The name that chat templates and the JSON output use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::System => "system",
+            Role::User => "user",
+            Role::Assistant => "assistant",
+        }
+    }
+}
+
+impl std::str::FromStr for Role {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        match name {
+            "system" => Ok(Role::System),
+            "user" => Ok(Role::User),
+            "assistant" => Ok(Role::Assistant),
+            other => Err(format!("there is no role `{other}`; use system, user or assistant")),
+        }
+    }
+}
+
+/// One message of a conversation: plain text, never markup that a template or a terminal would obey.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    pub role: Role,
+    #[serde(rename = "content")]
+    pub text: String,
+}
+
+impl Message {
+    pub fn new(role: Role, text: impl Into<String>) -> Self {
+        Self { role, text: text.into() }
+    }
+}
+
+/// How the next token is chosen. Zero temperature is greedy decoding: the other fields but the repeat
+/// penalty then have no effect.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sampling {
+    pub temperature: f32,
+    /// Keep the k most probable tokens; 0 keeps all.
+    pub top_k: u32,
+    /// Nucleus sampling: keep the smallest set whose probability reaches p; 1 keeps all.
+    pub top_p: f32,
+    /// Keep tokens at least this fraction as probable as the best one; 0 keeps all.
+    pub min_p: f32,
+    /// Divide the logits of tokens among the last 64 by this; 1 is off.
+    pub repeat_penalty: f32,
+    /// `None` draws a fresh seed for each answer; the one used is reported with the answer.
+    pub seed: Option<u32>,
+}
+
+impl Default for Sampling {
+    /// llama.cpp's own defaults (`common_params_sampling`): what its tools' users are used to.
+    fn default() -> Self {
+        Self { temperature: 0.8, top_k: 40, top_p: 0.95, min_p: 0.05, repeat_penalty: 1.0, seed: None }
+    }
+}
+
+/// Why an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ended {
+    /// The model ended its turn.
+    Stop,
+    /// `--max-tokens` was reached, or the context is full.
+    Length,
+    /// One of the stop strings was produced.
+    StopString,
+    /// The person stopped it.
+    Cancelled,
+    /// The engine failed in mid-answer.
+    Error,
+    /// The program ended (kill, power cut) before the answer did. Found by the store at the next start.
+    Interrupted,
+}
+
+impl Ended {
+    /// The word in the JSON output and in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Ended::Stop => "stop",
+            Ended::Length => "length",
+            Ended::StopString => "stop_string",
+            Ended::Cancelled => "cancelled",
+            Ended::Error => "error",
+            Ended::Interrupted => "interrupted",
+        }
+    }
+}
+
+impl std::str::FromStr for Ended {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        [Ended::Stop, Ended::Length, Ended::StopString, Ended::Cancelled, Ended::Error, Ended::Interrupted]
+            .into_iter()
+            .find(|ended| ended.as_str() == word)
+            .ok_or_else(|| format!("`{word}` is no way for an answer to end"))
+    }
+}
+
+/// Token counts of one answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Tokens of the whole rendered prompt.
+    pub prompt_tokens: u32,
+    /// How many of them were already in the KV cache and were not computed again.
+    pub cached_prompt_tokens: u32,
+    /// Tokens the model produced, the one that ended its turn included.
+    pub completion_tokens: u32,
+    /// Tokens removed from the KV cache to make room.
+    pub evicted_tokens: u32,
+}
+
+/// Wall-clock times of one answer, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Timings {
+    /// Computing the part of the prompt that was not cached.
+    pub prefill_ms: f64,
+    /// From the request's arrival at the engine to the first token.
+    pub time_to_first_token_ms: f64,
+    /// From the first token to the last.
+    pub decode_ms: f64,
+}
+
+/// What one answer cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Stats {
+    pub usage: Usage,
+    pub timings: Timings,
+    /// Calls of the model after prefill, one token each unless drafts were verified.
+    pub decode_calls: u32,
+    /// KV cells in use when the answer ended.
+    pub cells_used: u32,
+}
+
+impl Stats {
+    /// Prefill speed in tokens per second over the tokens that were computed; `None` if nothing was.
+    pub fn prefill_tokens_per_second(&self) -> Option<f64> {
+        let computed = self.usage.prompt_tokens.saturating_sub(self.usage.cached_prompt_tokens);
+        per_second(computed, self.timings.prefill_ms)
+    }
+
+    /// Decode speed in tokens per second, without the first token, which prefill produced.
+    pub fn decode_tokens_per_second(&self) -> Option<f64> {
+        per_second(self.usage.completion_tokens.saturating_sub(1), self.timings.decode_ms)
+    }
+}
+
+fn per_second(tokens: u32, milliseconds: f64) -> Option<f64> {
+    (tokens > 0 && milliseconds > 0.0).then(|| f64::from(tokens) * 1000.0 / milliseconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decode_speed_leaves_the_first_token_out() {
+        let stats = Stats {
+            usage: Usage { completion_tokens: 11, ..Usage::default() },
+            timings: Timings { decode_ms: 1000.0, ..Timings::default() },
+            ..Stats::default()
+        };
+        assert_eq!(stats.decode_tokens_per_second(), Some(10.0));
+    }
+
+    #[test]
+    fn speeds_are_unknown_where_nothing_was_computed() {
+        assert_eq!(Stats::default().decode_tokens_per_second(), None);
+        assert_eq!(Stats::default().prefill_tokens_per_second(), None);
+    }
+
+    #[test]
+    fn every_way_to_end_reads_back_from_its_word() {
+        for ended in [Ended::Stop, Ended::Length, Ended::StopString, Ended::Cancelled, Ended::Error, Ended::Interrupted]
+        {
+            assert_eq!(ended.as_str().parse(), Ok(ended));
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The engine: one thread that owns the model and its context, spoken to over a channel. See [`protocol`] for
+//! what is said and in which order.
+//!
+//! Dropping the [`Engine`] cancels what it is doing and ends the thread; a sink that returns `false` (nobody
+//! listens any more) does the same.
+
+pub mod protocol;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use protocol::{CancelFlag, Event, Request, RequestId, Work};
+
+/// Receives the engine's events, on the engine's thread. Returns `false` when nobody listens any more.
+pub trait Sink: Send + 'static {
+    fn send(&self, event: Event) -> bool;
+}
+
+impl<F: Fn(Event) -> bool + Send + 'static> Sink for F {
+    fn send(&self, event: Event) -> bool {
+        self(event)
+    }
+}
+
+/// A running engine thread.
+#[derive(Debug)]
+pub struct Engine {
+    requests: Option<mpsc::Sender<Request>>,
+    thread: Option<JoinHandle<()>>,
+    next_id: AtomicU64,
+    shutdown: CancelFlag,
+}
+
+impl Engine {
+    /// Starts a thread that runs `body` on the requests until their sender is dropped. `body` also gets a flag
+    /// that is set when the engine is dropped in the middle of a request.
+    fn start(body: impl FnOnce(mpsc::Receiver<Request>, CancelFlag) + Send + 'static) -> std::io::Result<Self> {
+        let (requests, receiver) = mpsc::channel();
+        let shutdown = CancelFlag::default();
+        let seen = shutdown.clone();
+        let thread = std::thread::Builder::new().name("engine".into()).spawn(move || body(receiver, seen))?;
+        Ok(Self { requests: Some(requests), thread: Some(thread), next_id: AtomicU64::new(1), shutdown })
+    }
+
+    /// Hands work to the engine and returns at once. The flag stops it.
+    ///
+    /// A stopped engine (its thread panicked) swallows requests; [`Engine::is_alive`] tells.
+    pub fn submit(&self, work: Work) -> (RequestId, CancelFlag) {
+        let id = RequestId(self.next_id.fetch_add(1, Ordering::Relaxed));
+        let cancel = CancelFlag::default();
+        if let Some(requests) = &self.requests {
+            let _ = requests.send(Request { id, cancel: cancel.clone(), work });
+        }
+        (id, cancel)
+    }
+
+    /// Whether the thread is still there to answer.
+    pub fn is_alive(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+        drop(self.requests.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

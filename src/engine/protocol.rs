@@ -1,0 +1,235 @@
+//! What is said over the engine's channel, as plain data. The legal order of the events of one request:
+//!
+//! ```text
+//! Load      Loading*  →  Ready | Failed | Cancelled
+//! Generate  Prefilling*  →  Token*  →  Finished | Failed
+//! Unload    Unloaded
+//! ```
+//!
+//! Every event carries the id of its request, and every request ends in exactly one terminal event. A request
+//! that was cancelled before it began ends the same way as one cancelled in the middle.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+use crate::chat::{Ended, Message, Sampling, Stats};
+
+/// Names a request among those of one engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestId(pub u64);
+
+/// Stops one request, from any thread, at any time; honoured within 200 ms.
+#[derive(Clone, Debug, Default)]
+pub struct CancelFlag(Arc<AtomicBool>);
+
+impl CancelFlag {
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Something the engine is asked to do.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub id: RequestId,
+    pub cancel: CancelFlag,
+    pub work: Work,
+}
+
+#[derive(Clone, Debug)]
+pub enum Work {
+    /// Replace the model, if any, by this one.
+    Load(LoadSettings),
+    /// Answer the prompt.
+    Generate(Prompt, GenerateOptions),
+    /// Free the model and its context.
+    Unload,
+}
+
+/// Which model to load and how.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoadSettings {
+    pub path: PathBuf,
+    /// KV cells; `None` lets the engine choose from the model and the memory.
+    pub context: Option<u32>,
+    /// Threads for decode and prefill; `None` lets the engine choose.
+    pub threads: Option<u32>,
+    pub device: DeviceChoice,
+    /// Layers on the GPU; `None` lets the engine choose.
+    pub gpu_layers: Option<u32>,
+}
+
+/// Where the model should run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceChoice {
+    #[default]
+    Auto,
+    Cpu,
+    Metal,
+    Cuda,
+    Vulkan,
+}
+
+/// A conversation to be answered. With a model that has no chat template the texts are joined and continued.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Prompt {
+    pub messages: Vec<Message>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GenerateOptions {
+    pub sampling: Sampling,
+    /// At most so many tokens; `None` means until the model stops or the context is full.
+    pub max_tokens: Option<u32>,
+    /// The answer ends before the first of these.
+    pub stop: Vec<String>,
+}
+
+/// Something the engine says.
+#[derive(Clone, Debug)]
+pub struct Event {
+    pub id: RequestId,
+    pub step: Step,
+}
+
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Part of the model that is loaded, 0 to 1.
+    Loading(f32),
+    Ready(Box<ModelInfo>),
+    /// `done` of `total` prompt tokens are in the cache; `cached` of them were there before.
+    Prefilling {
+        done: u32,
+        total: u32,
+        cached: u32,
+    },
+    Token(Piece),
+    Finished(Finish),
+    Failed(EngineError),
+    /// A load was cancelled.
+    Cancelled,
+    Unloaded,
+}
+
+impl Step {
+    /// Whether this is the last event of its request.
+    pub fn is_terminal(&self) -> bool {
+        match self {
+            Step::Loading(_) | Step::Prefilling { .. } | Step::Token(_) => false,
+            Step::Ready(_) | Step::Finished(_) | Step::Failed(_) | Step::Cancelled | Step::Unloaded => true,
+        }
+    }
+}
+
+/// Some whole characters of an answer. One piece may hold several tokens (a character split between tokens, text
+/// kept back because it could have become a stop string).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    pub channel: Channel,
+    pub text: String,
+    /// Tokens decoded for this answer so far.
+    pub tokens: u32,
+}
+
+/// What a piece is part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Channel {
+    Answer,
+    /// What a reasoning model writes between `<think>` and `</think>`.
+    Thinking,
+}
+
+/// How an answer ended and what it cost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finish {
+    pub ended: Ended,
+    pub stats: Stats,
+    /// The seed that was used, given or drawn.
+    pub seed: u32,
+}
+
+/// What is known about a model once it is loaded.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ModelInfo {
+    /// `general.name` of the file, or the file's name.
+    pub name: String,
+    pub path: PathBuf,
+    pub architecture: String,
+    /// `Q4_K_M` and so on, from the file's type.
+    pub quantization: String,
+    pub parameters: u64,
+    /// Bytes of the weights.
+    pub size: u64,
+    /// Context length the model was trained with, in tokens.
+    pub trained_context: u32,
+    /// Whether the file has a chat template; without one the model continues text.
+    pub has_template: bool,
+    pub load_ms: f64,
+    pub kv: KvInfo,
+    pub device: DeviceInfo,
+}
+
+/// The KV cache as it was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KvInfo {
+    pub type_k: String,
+    pub type_v: String,
+    /// Cells, that is tokens, it holds.
+    pub cells: u32,
+    pub bytes: u64,
+}
+
+/// Where the model runs, and why there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DeviceInfo {
+    /// `CPU`, `Metal`, `CUDA`, `Vulkan`.
+    pub backend: String,
+    pub name: String,
+    pub gpu_layers: u32,
+    pub threads: u32,
+    /// The cores the threads run on, as a list of ranges (`0-3`).
+    pub cores: String,
+    /// The reason for the choice, in words.
+    pub reason: String,
+}
+
+/// Why a request failed. The text says what happened and what to do next.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    #[error("{0}")]
+    NotEnoughMemory(String),
+    #[error("{0}")]
+    BadModel(String),
+    #[error(
+        "the conversation has {needed} tokens and the context holds {cells}; start a new chat, shorten the message, or load the model with a larger `--ctx`"
+    )]
+    ContextFull { needed: u32, cells: u32 },
+    #[error("the model's chat template failed: {0}; choose another model with `-m`")]
+    Template(String),
+    #[error("no model is loaded; choose one with `-m` or get one with `tuichat models pull`")]
+    NoModel,
+    #[error("{0}")]
+    Failed(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cancel_flag_is_seen_by_its_clones() {
+        let flag = CancelFlag::default();
+        let clone = flag.clone();
+        flag.cancel();
+        assert!(clone.is_cancelled());
+    }
+}

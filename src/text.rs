@@ -1,0 +1,138 @@
+//! Text that comes from outside: token bytes joined to whole UTF-8, and control or direction characters made
+//! visible before they can reach a terminal.
+
+use std::borrow::Cow;
+
+/// Joins the bytes of tokens, which may end in the middle of a character, to text that never does.
+#[derive(Debug, Default)]
+pub struct Utf8Stream {
+    pending: Vec<u8>,
+}
+
+impl Utf8Stream {
+    /// The characters that are whole now. Bytes that can still become a character are kept back; bytes that
+    /// cannot become U+FFFD.
+    pub fn push(&mut self, bytes: &[u8]) -> String {
+        self.pending.extend_from_slice(bytes);
+        let mut text = String::new();
+        loop {
+            match std::str::from_utf8(&self.pending) {
+                Ok(valid) => {
+                    text.push_str(valid);
+                    self.pending.clear();
+                    return text;
+                }
+                Err(error) => {
+                    let valid = error.valid_up_to();
+                    text.push_str(&String::from_utf8_lossy(&self.pending[..valid]));
+                    match error.error_len() {
+                        Some(length) => {
+                            text.push(char::REPLACEMENT_CHARACTER);
+                            self.pending.drain(..valid + length);
+                        }
+                        None => {
+                            self.pending.drain(..valid);
+                            return text;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// What is left when no more bytes will come: U+FFFD for an unfinished character, else nothing.
+    pub fn finish(&mut self) -> String {
+        let text = String::from_utf8_lossy(&self.pending).into_owned();
+        self.pending.clear();
+        text
+    }
+}
+
+/// Whether a terminal or a reader could be misled by this character: controls but newline and tab, bidirectional
+/// controls, invisible tag characters and other zero-width marks that are not part of ordinary text.
+fn is_deceptive(character: char) -> bool {
+    match character {
+        '\n' | '\t' => false,
+        '\u{200e}' | '\u{200f}' | '\u{061c}' => true,
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
+        '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{2028}' | '\u{2029}' => true,
+        '\u{e0000}'..='\u{e007f}' => true,
+        other => other.is_control(),
+    }
+}
+
+/// Makes the deceptive characters of `text` visible as `<U+001B>`, so that what a model, a file or a server says
+/// is text to the terminal and never a command. Newlines and tabs stay.
+pub fn escape(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_deceptive) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        if is_deceptive(character) {
+            escaped.push_str(&format!("<U+{:04X}>", u32::from(character)));
+        } else {
+            escaped.push(character);
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+/// [`escape`] for text that must stay on one line (a title, a model's name): newlines and tabs become spaces.
+pub fn escape_line(text: &str) -> String {
+    escape(text).replace(['\n', '\t'], " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_character_split_between_tokens_comes_out_whole() {
+        let mut stream = Utf8Stream::default();
+        let family = "👨‍👩‍👧";
+        let joined: String = family.bytes().map(|byte| stream.push(&[byte])).collect();
+        assert_eq!(joined + &stream.finish(), family);
+    }
+
+    #[test]
+    fn a_byte_that_cannot_begin_a_character_is_replaced_at_once() {
+        let mut stream = Utf8Stream::default();
+        assert_eq!(stream.push(b"a\xffb"), "a\u{fffd}b");
+    }
+
+    #[test]
+    fn an_unfinished_character_is_replaced_only_at_the_end() {
+        let mut stream = Utf8Stream::default();
+        assert_eq!(stream.push(&"é".as_bytes()[..1]), "");
+        assert_eq!(stream.finish(), "\u{fffd}");
+    }
+
+    #[test]
+    fn escape_sequences_and_direction_overrides_become_visible() {
+        assert_eq!(escape("a\x1b]52;c;x\x07b"), "a<U+001B>]52;c;x<U+0007>b");
+        assert_eq!(escape("\u{202e}evil\u{9b}"), "<U+202E>evil<U+009B>");
+        assert_eq!(escape("one\n\ttwo"), "one\n\ttwo");
+        assert_eq!(escape_line("one\ntwo"), "one two");
+    }
+
+    #[test]
+    fn text_without_controls_is_not_copied() {
+        assert!(matches!(escape("plain 中文 👍🏽"), Cow::Borrowed(_)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_of_any_text_joins_to_the_same_text(text in "\\PC{0,40}", cut in 1usize..5) {
+            let mut stream = Utf8Stream::default();
+            let joined: String = text.as_bytes().chunks(cut).map(|chunk| stream.push(chunk)).collect();
+            prop_assert_eq!(joined + &stream.finish(), text);
+        }
+
+        #[test]
+        fn nothing_escaped_holds_a_control_character(text in any::<String>()) {
+            prop_assert!(!escape(&text).chars().any(is_deceptive));
+        }
+    }
+}
