@@ -5,6 +5,8 @@
 //! listens any more) does the same.
 
 pub mod protocol;
+pub mod scripted;
+mod worker;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
@@ -20,6 +22,28 @@ pub trait Sink: Send + 'static {
 impl<F: Fn(Event) -> bool + Send + 'static> Sink for F {
     fn send(&self, event: Event) -> bool {
         self(event)
+    }
+}
+
+/// What answers the requests.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// llama.cpp, in this process.
+    Llama,
+    /// A script; see [`scripted`].
+    Scripted(scripted::Script),
+}
+
+/// Starts an engine whose events go to `sink`, on the engine's thread.
+///
+/// # Errors
+/// If the system cannot start another thread.
+pub fn spawn(source: Source, sink: impl Sink) -> std::io::Result<Engine> {
+    match source {
+        Source::Llama => Engine::start(|requests, shutdown| worker::serve(requests, shutdown, sink)),
+        Source::Scripted(script) => {
+            Engine::start(|requests, shutdown| scripted::serve(script, requests, shutdown, sink))
+        }
     }
 }
 

@@ -1,0 +1,363 @@
+//! A model that replays a script: what must be deterministic (the interface's tests, demonstrations) runs against
+//! it through the same channel as against a real one. Chosen by `--engine scripted:FILE`.
+//!
+//! ```toml
+//! load_ms = 20              # how long loading takes
+//! prefill_ms = 40           # how long each prefill takes
+//! token_ms = 5              # time between tokens
+//! cells = 4096              # KV cells it claims to have
+//! has_template = true
+//! fail_load = "sentence"    # optional: loading fails with this
+//!
+//! [[answer]]                # used in order, from the first again after the last
+//! text = "Hello there"      # a token is a word with the space before it
+//! ended = "stop"            # how it ends: stop (default), length, stop_string, error
+//! ```
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+
+use super::Sink;
+use super::protocol::{
+    CancelFlag, Channel, DeviceInfo, EngineError, Event, Finish, GenerateOptions, KvInfo, LoadSettings, ModelInfo,
+    Piece, Prompt, Request, RequestId, Step, Work,
+};
+use crate::chat::{Ended, Stats, Timings, Usage};
+
+/// What the scripted model does. See the module's documentation for the file's form.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Script {
+    pub load_ms: u64,
+    pub prefill_ms: u64,
+    pub token_ms: u64,
+    pub cells: u32,
+    pub has_template: bool,
+    pub fail_load: Option<String>,
+    #[serde(rename = "answer")]
+    pub answers: Vec<Answer>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Answer {
+    pub text: String,
+    #[serde(default = "stop")]
+    pub ended: Ended,
+}
+
+fn stop() -> Ended {
+    Ended::Stop
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self {
+            load_ms: 0,
+            prefill_ms: 0,
+            token_ms: 0,
+            cells: 4096,
+            has_template: true,
+            fail_load: None,
+            answers: Vec::new(),
+        }
+    }
+}
+
+impl Script {
+    /// Reads a script from a TOML file.
+    pub fn read(path: &Path) -> Result<Self, String> {
+        let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        toml::from_str(&text).map_err(|error| format!("{} is not a script: {error}", path.display()))
+    }
+}
+
+/// Answers requests until their sender is gone.
+pub(super) fn serve(script: Script, requests: Receiver<Request>, shutdown: CancelFlag, sink: impl Sink) {
+    let mut player = Player { script, shutdown, sink, next_answer: 0, loaded: false, cells_used: 0 };
+    for request in requests {
+        if !player.perform(request) {
+            return;
+        }
+    }
+}
+
+struct Player<S> {
+    script: Script,
+    shutdown: CancelFlag,
+    sink: S,
+    next_answer: usize,
+    loaded: bool,
+    cells_used: u32,
+}
+
+impl<S: Sink> Player<S> {
+    /// `false` when nobody listens any more.
+    fn perform(&mut self, Request { id, cancel, work }: Request) -> bool {
+        let last = match work {
+            Work::Load(settings) => self.load(id, &cancel, &settings),
+            Work::Generate(prompt, options) => self.generate(id, &cancel, &prompt, &options),
+            Work::Unload => {
+                self.loaded = false;
+                Step::Unloaded
+            }
+        };
+        self.send(id, last)
+    }
+
+    fn load(&mut self, id: RequestId, cancel: &CancelFlag, settings: &LoadSettings) -> Step {
+        let started = Instant::now();
+        for percent in [0.0, 0.5, 1.0] {
+            self.send(id, Step::Loading(percent));
+            if !self.wait(Duration::from_millis(self.script.load_ms / 3), cancel) {
+                return Step::Cancelled;
+            }
+        }
+        if let Some(sentence) = &self.script.fail_load {
+            return Step::Failed(EngineError::BadModel(sentence.clone()));
+        }
+        self.loaded = true;
+        self.cells_used = 0;
+        Step::Ready(Box::new(self.model_info(&settings.path, started.elapsed())))
+    }
+
+    fn model_info(&self, path: &Path, took: Duration) -> ModelInfo {
+        ModelInfo {
+            name: "scripted".into(),
+            path: PathBuf::from(path),
+            architecture: "script".into(),
+            quantization: "none".into(),
+            parameters: 0,
+            size: 0,
+            trained_context: self.script.cells,
+            has_template: self.script.has_template,
+            load_ms: milliseconds(took),
+            kv: KvInfo { type_k: "none".into(), type_v: "none".into(), cells: self.script.cells, bytes: 0 },
+            device: DeviceInfo {
+                backend: "script".into(),
+                name: "a file".into(),
+                gpu_layers: 0,
+                threads: 1,
+                cores: "0".into(),
+                reason: "the engine is scripted".into(),
+            },
+        }
+    }
+
+    fn generate(&mut self, id: RequestId, cancel: &CancelFlag, prompt: &Prompt, options: &GenerateOptions) -> Step {
+        if !self.loaded {
+            return Step::Failed(EngineError::NoModel);
+        }
+        let started = Instant::now();
+        let total: u32 = prompt.messages.iter().map(|message| words(&message.text).len() as u32 + 1).sum();
+        if total >= self.script.cells {
+            return Step::Failed(EngineError::ContextFull { needed: total, cells: self.script.cells });
+        }
+        let cached = self.cells_used.min(total.saturating_sub(1));
+        let mut stats = Stats {
+            usage: Usage { prompt_tokens: total, cached_prompt_tokens: cached, ..Usage::default() },
+            cells_used: total,
+            ..Stats::default()
+        };
+        let seed = options.sampling.seed.unwrap_or(1);
+        for quarter in 0..4 {
+            self.send(id, Step::Prefilling { done: cached + (total - cached) * quarter / 4, total, cached });
+            if !self.wait(Duration::from_millis(self.script.prefill_ms / 4), cancel) {
+                return Step::Finished(Finish { ended: Ended::Cancelled, stats, seed });
+            }
+        }
+        stats.timings.prefill_ms = milliseconds(started.elapsed());
+        let answer = self.script.answers.get(self.next_answer % self.script.answers.len().max(1)).cloned();
+        self.next_answer += 1;
+        let ended = match answer {
+            None => Ended::Stop,
+            Some(answer) => self.replay(id, cancel, &answer, options, started, &mut stats),
+        };
+        self.cells_used = stats.cells_used;
+        match ended {
+            Ended::Error => Step::Failed(EngineError::Failed("the script says that the engine fails here".into())),
+            ended => Step::Finished(Finish { ended, stats, seed }),
+        }
+    }
+
+    fn replay(
+        &self,
+        id: RequestId,
+        cancel: &CancelFlag,
+        answer: &Answer,
+        options: &GenerateOptions,
+        started: Instant,
+        stats: &mut Stats,
+    ) -> Ended {
+        let mut first = None;
+        for (index, word) in words(&answer.text).into_iter().enumerate() {
+            if options.max_tokens.is_some_and(|most| index as u32 >= most) {
+                return Ended::Length;
+            }
+            if !self.wait(Duration::from_millis(self.script.token_ms), cancel) {
+                return Ended::Cancelled;
+            }
+            let now = Instant::now();
+            let first = *first.get_or_insert(now);
+            stats.timings = Timings {
+                time_to_first_token_ms: milliseconds(first - started),
+                decode_ms: milliseconds(now - first),
+                ..stats.timings
+            };
+            stats.usage.completion_tokens += 1;
+            stats.decode_calls += 1;
+            stats.cells_used += 1;
+            let tokens = stats.usage.completion_tokens;
+            if !self.send(id, Step::Token(Piece { channel: Channel::Answer, text: word.into(), tokens })) {
+                return Ended::Cancelled;
+            }
+        }
+        answer.ended
+    }
+
+    fn send(&self, id: RequestId, step: Step) -> bool {
+        self.sink.send(Event { id, step })
+    }
+
+    /// Sleeps in small steps; `false` if the request was cancelled or the engine dropped meanwhile.
+    fn wait(&self, duration: Duration, cancel: &CancelFlag) -> bool {
+        let end = Instant::now() + duration;
+        loop {
+            if cancel.is_cancelled() || self.shutdown.is_cancelled() {
+                return false;
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            std::thread::sleep(left.min(Duration::from_millis(5)));
+        }
+    }
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+/// The script's tokens: each word with the white space before it.
+fn words(text: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    let mut start = 0;
+    let mut in_word = false;
+    for (index, character) in text.char_indices() {
+        if character.is_whitespace() {
+            if in_word {
+                words.push(&text[start..index]);
+                start = index;
+            }
+            in_word = false;
+        } else {
+            in_word = true;
+        }
+    }
+    if start < text.len() {
+        words.push(&text[start..]);
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::{Message, Role};
+    use crate::engine::{Engine, Source, spawn};
+    use std::sync::mpsc::{Receiver, channel};
+
+    fn engine(script: Script) -> (Engine, Receiver<Event>) {
+        let (sender, events) = channel();
+        let engine = spawn(Source::Scripted(script), move |event| sender.send(event).is_ok()).unwrap();
+        (engine, events)
+    }
+
+    fn load() -> Work {
+        Work::Load(LoadSettings {
+            path: "x".into(),
+            context: None,
+            threads: None,
+            device: Default::default(),
+            gpu_layers: None,
+        })
+    }
+
+    fn ask(text: &str) -> Work {
+        Work::Generate(Prompt { messages: vec![Message::new(Role::User, text)] }, GenerateOptions::default())
+    }
+
+    /// The events of one request, up to its terminal one.
+    fn until_terminal(events: &Receiver<Event>, id: RequestId) -> Vec<Step> {
+        let mut steps = Vec::new();
+        loop {
+            let event = events.recv_timeout(Duration::from_secs(5)).expect("a terminal event");
+            assert_eq!(event.id, id);
+            let terminal = event.step.is_terminal();
+            steps.push(event.step);
+            if terminal {
+                return steps;
+            }
+        }
+    }
+
+    fn answer(text: &str) -> Script {
+        Script { answers: vec![Answer { text: text.into(), ended: Ended::Stop }], ..Script::default() }
+    }
+
+    #[test]
+    fn words_keep_every_character() {
+        for text in ["", "one", " one  two\n\nthree ", "\n", "a b"] {
+            assert_eq!(words(text).concat(), text);
+        }
+    }
+
+    #[test]
+    fn an_answer_streams_word_by_word_and_ends_once() {
+        let (engine, events) = engine(answer("Hello there, you"));
+        let (id, _) = engine.submit(load());
+        assert!(matches!(until_terminal(&events, id).last(), Some(Step::Ready(_))));
+        let (id, _) = engine.submit(ask("hi"));
+        let steps = until_terminal(&events, id);
+        let text: String = steps
+            .iter()
+            .filter_map(|step| match step {
+                Step::Token(piece) => Some(piece.text.as_str()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(text, "Hello there, you");
+        assert!(matches!(steps.last(), Some(Step::Finished(finish)) if finish.ended == Ended::Stop));
+    }
+
+    #[test]
+    fn a_question_without_a_model_fails_with_advice() {
+        let (engine, events) = engine(answer("x"));
+        let (id, _) = engine.submit(ask("hi"));
+        assert!(matches!(until_terminal(&events, id)[..], [Step::Failed(EngineError::NoModel)]));
+    }
+
+    #[test]
+    fn cancelling_ends_the_answer_with_what_there_is() {
+        let (engine, events) = engine(Script { token_ms: 10_000, ..answer("never said") });
+        engine.submit(load());
+        let (id, cancel) = engine.submit(ask("hi"));
+        cancel.cancel();
+        let last = events.iter().find(|event| event.id == id && event.step.is_terminal()).unwrap();
+        assert!(matches!(last.step, Step::Finished(finish) if finish.ended == Ended::Cancelled));
+    }
+
+    #[test]
+    fn dropping_the_engine_in_mid_answer_ends_its_thread() {
+        let (engine, _events) = engine(Script { token_ms: 60_000, ..answer("never said") });
+        engine.submit(load());
+        engine.submit(ask("hi"));
+        let started = Instant::now();
+        drop(engine);
+        assert!(started.elapsed() < Duration::from_secs(5));
+    }
+}
