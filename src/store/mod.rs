@@ -4,6 +4,7 @@
 //! - `migrations` is the schema, and only grows.
 //! - `chats`, `messages` and `answers` are the calls; each is a transaction of its own and durable when it returns.
 //! - `writers` tells an answer that is being written from one whose program died.
+//! - `handle` puts a store on a thread of its own.
 //!
 //! Several programs may use one file at the same time. Text is stored as it came; whoever shows it escapes it. What a
 //! model or a template makes of the messages is no concern of this part.
@@ -12,6 +13,7 @@ mod answers;
 mod chats;
 mod disk;
 mod error;
+mod handle;
 mod messages;
 mod migrations;
 mod writers;
@@ -25,6 +27,7 @@ use rusqlite::{Connection, Transaction};
 
 pub use chats::ChatSummary;
 pub use error::{Result, StoreError};
+pub use handle::{Guard, Handle};
 pub use messages::StoredMessage;
 
 /// Names a chat for as long as its file lives; never used again after the chat is deleted.
@@ -35,7 +38,7 @@ pub struct ChatId(pub i64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MessageId(pub i64);
 
-/// An open file of chats: one connection, synchronous.
+/// An open file of chats: one connection, synchronous. Use [`Handle`] where a slow disk must not be waited for.
 #[derive(Debug)]
 pub struct Store {
     connection: Connection,
