@@ -2,5 +2,7 @@
 
 pub mod chat;
 pub mod engine;
+pub mod hardware;
+pub mod models;
 pub mod store;
 pub mod text;

@@ -4,6 +4,9 @@
 //! Dropping the [`Engine`] cancels what it is doing and ends the thread; a sink that returns `false` (nobody
 //! listens any more) does the same.
 
+mod backend;
+mod context;
+mod generate;
 mod llama;
 mod prompt;
 pub mod protocol;
