@@ -2,4 +2,5 @@
 
 pub mod chat;
 pub mod engine;
+pub mod models;
 pub mod text;
