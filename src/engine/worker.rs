@@ -133,7 +133,7 @@ impl Loaded {
     ) -> Result<Self, Step> {
         let failed = |error| Step::Failed(error);
         let header = gguf::read_header(&settings.path)
-            .map_err(|error| failed(EngineError::BadModel(bad_model(&settings.path, &error.to_string()))))?;
+            .map_err(|error| failed(EngineError::bad_model(&settings.path, &error.to_string())))?;
         check_weights_fit(&settings.path, Memory::read()).map_err(failed)?;
         let choice = backend::choose(&llama::devices(), settings.device, settings.gpu_layers)
             .map_err(|sentence| failed(EngineError::Failed(sentence)))?;
@@ -146,7 +146,7 @@ impl Loaded {
         };
         let model = Model::load(&settings.path, &choice.placement, progress).map_err(|error| match error {
             LoadError::Cancelled => Step::Cancelled,
-            LoadError::Refused(words) => failed(EngineError::BadModel(bad_model(&settings.path, &words))),
+            LoadError::Refused(words) => failed(EngineError::bad_model(&settings.path, &words)),
         })?;
         let cores = cores::allowed();
         let threads = settings.threads.unwrap_or_else(default_threads).max(1);
@@ -217,14 +217,6 @@ impl Loaded {
 
 fn default_threads() -> u32 {
     std::thread::available_parallelism().map_or(1, |threads| u32::try_from(threads.get()).unwrap_or(1))
-}
-
-fn bad_model(path: &Path, words: &str) -> String {
-    format!(
-        "{} cannot be loaded: {}; get the file again, or choose another model with `-m`",
-        crate::text::escape_line(&path.display().to_string()),
-        crate::text::escape_line(words)
-    )
 }
 
 /// Weights larger than all memory would be read from the disk again for every token.
