@@ -2,4 +2,5 @@
 
 pub mod chat;
 pub mod engine;
+pub mod exit;
 pub mod text;
