@@ -1,6 +1,8 @@
 //! tuichat: talk to language models that run on your own machine, in the terminal.
 
 pub mod chat;
+pub mod config;
 pub mod engine;
 pub mod exit;
 pub mod text;
+pub mod text_file;
