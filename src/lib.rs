@@ -1,6 +1,7 @@
 //! tuichat: talk to language models that run on your own machine, in the terminal.
 
 pub mod chat;
+pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod exit;
