@@ -3,6 +3,7 @@
 pub mod chat;
 pub mod cli;
 pub mod config;
+pub mod cpu_check;
 pub mod engine;
 pub mod exit;
 pub mod text;
