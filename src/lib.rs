@@ -6,5 +6,6 @@ pub mod config;
 pub mod cpu_check;
 pub mod engine;
 pub mod exit;
+pub mod logging;
 pub mod text;
 pub mod text_file;
