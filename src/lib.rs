@@ -7,5 +7,6 @@ pub mod cpu_check;
 pub mod engine;
 pub mod exit;
 pub mod logging;
+pub mod oneshot;
 pub mod text;
 pub mod text_file;
