@@ -53,6 +53,7 @@ impl Message {
 /// How the next token is chosen. Zero temperature is greedy decoding: the other fields but the repeat
 /// penalty then have no effect.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Sampling {
     pub temperature: f32,
     /// Keep the k most probable tokens; 0 keeps all.
@@ -119,6 +120,7 @@ impl std::str::FromStr for Ended {
 
 /// Token counts of one answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Usage {
     /// Tokens of the whole rendered prompt.
     pub prompt_tokens: u32,
@@ -132,6 +134,7 @@ pub struct Usage {
 
 /// Wall-clock times of one answer, in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Timings {
     /// Computing the part of the prompt that was not cached.
     pub prefill_ms: f64,
@@ -143,6 +146,7 @@ pub struct Timings {
 
 /// What one answer cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Stats {
     pub usage: Usage,
     pub timings: Timings,

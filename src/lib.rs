@@ -8,5 +8,6 @@ pub mod engine;
 pub mod exit;
 pub mod logging;
 pub mod oneshot;
+pub mod store;
 pub mod text;
 pub mod text_file;

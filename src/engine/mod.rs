@@ -4,8 +4,14 @@
 //! Dropping the [`Engine`] cancels what it is doing and ends the thread; a sink that returns `false` (nobody
 //! listens any more) does the same.
 
+mod llama;
+mod prompt;
 pub mod protocol;
+mod sampler;
 pub mod scripted;
+mod stop;
+mod template;
+mod thinking;
 mod worker;
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,0 +1,116 @@
+//! Answers, which come to disk while they are being written.
+
+use jiff::Timestamp;
+
+use super::messages::{NewMessage, to_json};
+use super::{ChatId, MessageId, Result, Store, StoreError};
+use crate::chat::{Ended, Role, Sampling, Stats};
+
+impl Store {
+    /// Begins an answer to `parent`, and makes it the chat's leaf. Until [`finish_answer`](Store::finish_answer) it
+    /// counts as being written, for as long as this store is open.
+    pub fn begin_answer(
+        &mut self,
+        chat: ChatId,
+        parent: MessageId,
+        model: &str,
+        sampling: &Sampling,
+    ) -> Result<MessageId> {
+        let writer = Some(self.writer_number()?);
+        self.insert(&NewMessage {
+            chat,
+            parent: Some(parent),
+            role: Role::Assistant,
+            text: "",
+            model: Some(model),
+            sampling: to_json(sampling),
+            ended: None,
+            writer,
+        })
+    }
+
+    /// Adds what came since the last call to an answer that was begun here.
+    pub fn append_answer(&mut self, id: MessageId, text: &str, thinking: &str) -> Result<()> {
+        let writer = self.writer.as_ref().map(|writer| writer.number);
+        let appended = self.write(|transaction| {
+            transaction
+                .prepare_cached(
+                    "UPDATE messages SET text = text || ?3, thinking = thinking || ?4 WHERE id = ?1 AND writer = ?2",
+                )?
+                .execute((id, writer, text, thinking))
+        })?;
+        if appended == 0 { Err(StoreError::NotBeingWritten(id)) } else { Ok(()) }
+    }
+
+    /// Closes an answer that was begun here: how it ended, what it cost, and the seed that was drawn for it.
+    pub fn finish_answer(&mut self, id: MessageId, ended: Ended, stats: &Stats, seed: Option<u32>) -> Result<()> {
+        let writer = self.writer.as_ref().map(|writer| writer.number);
+        let finished = self.write(|transaction| {
+            let finished = transaction.execute(
+                "UPDATE messages SET ended = ?3, stats = ?4, writer = NULL,
+                    sampling = iif(?5 IS NULL, sampling, json_set(sampling, '$.seed', ?5))
+                 WHERE id = ?1 AND writer = ?2",
+                (id, writer, ended.as_str(), to_json(stats), seed),
+            )?;
+            if finished > 0 {
+                transaction.execute(
+                    "UPDATE chats SET updated_at = ?2 WHERE id = (SELECT chat FROM messages WHERE id = ?1)",
+                    (id, Timestamp::now().as_millisecond()),
+                )?;
+            }
+            Ok(finished)
+        })?;
+        if finished == 0 { Err(StoreError::NotBeingWritten(id)) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::Usage;
+    use crate::store::messages::tests::asked;
+
+    #[test]
+    fn an_answer_grows_until_it_ends_and_keeps_how_it_was_made() {
+        let (mut store, chat, question) = asked();
+        let sampling = Sampling { temperature: 0.7, top_p: 0.1, seed: None, ..Sampling::default() };
+        let answer = store.begin_answer(chat, question, "SmolLM2", &sampling).unwrap();
+        store.append_answer(answer, "A pl", "Hm. ").unwrap();
+        store.append_answer(answer, "ant", "Botany?").unwrap();
+        let growing = store.branch(chat).unwrap().pop().unwrap();
+        assert_eq!((growing.text.as_str(), growing.thinking.as_str()), ("A plant", "Hm. Botany?"));
+        assert_eq!((growing.ended, growing.stats), (None, None));
+
+        let stats = Stats { usage: Usage { completion_tokens: 3, ..Usage::default() }, ..Stats::default() };
+        store.finish_answer(answer, Ended::Length, &stats, Some(u32::MAX)).unwrap();
+        let ended = store.branch(chat).unwrap().pop().unwrap();
+        assert_eq!((ended.ended, ended.stats), (Some(Ended::Length), Some(stats)));
+        assert_eq!(ended.sampling, Some(Sampling { seed: Some(u32::MAX), ..sampling }));
+        assert_eq!(ended.model.as_deref(), Some("SmolLM2"));
+        assert_eq!(ended.parent, Some(question));
+    }
+
+    #[test]
+    fn only_an_answer_that_is_being_written_can_be_added_to() {
+        let (mut store, chat, question) = asked();
+        assert!(matches!(store.append_answer(question, "!", ""), Err(StoreError::NotBeingWritten(_))));
+        let answer = store.begin_answer(chat, question, "SmolLM2", &Sampling::default()).unwrap();
+        store.finish_answer(answer, Ended::Stop, &Stats::default(), None).unwrap();
+        assert!(matches!(store.append_answer(answer, "!", ""), Err(StoreError::NotBeingWritten(_))));
+        let again = store.finish_answer(answer, Ended::Error, &Stats::default(), None);
+        assert!(matches!(again, Err(StoreError::NotBeingWritten(_))));
+        assert_eq!(store.branch(chat).unwrap().pop().unwrap().ended, Some(Ended::Stop));
+    }
+
+    #[test]
+    fn numbers_that_another_version_wrote_do_not_keep_the_answer_from_being_read() {
+        let (mut store, chat, question) = asked();
+        let answer = store.begin_answer(chat, question, "SmolLM2", &Sampling::default()).unwrap();
+        store.append_answer(answer, "A plant", "").unwrap();
+        let written = r#"UPDATE messages SET stats = '{"decode_calls":7,"later":true}', sampling = '{"top_k":"all"}'"#;
+        store.connection.execute(written, []).unwrap();
+        let message = store.branch(chat).unwrap().pop().unwrap();
+        assert_eq!((message.text.as_str(), message.sampling), ("A plant", None));
+        assert_eq!(message.stats, Some(Stats { decode_calls: 7, ..Stats::default() }));
+    }
+}

@@ -1,0 +1,121 @@
+//! What can go wrong with the chats on disk, in sentences that say what to do next.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::ErrorCode;
+
+use super::{ChatId, MessageId};
+
+/// Why the store could not do what it was asked. No failure changes or removes what was saved before.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("the disk that holds `{}` is full: free some space and try again; what was saved before is still there",
+        .path.display())]
+    DiskFull { path: PathBuf },
+
+    #[error("`{}` cannot be written: check who may write there with `ls -ld`, choose another folder with \
+        `TUICHAT_HOME=FOLDER`, or chat without saving with `tuichat --private`", .path.display())]
+    ReadOnly { path: PathBuf },
+
+    #[error("`{0}` is damaged or not a SQLite database, and was left as it is: `mv '{0}' '{0}.damaged'` lets \
+        tuichat start a new one, `sqlite3 '{0}.damaged' .recover` may bring the old chats back", .path.display())]
+    Damaged {
+        path: PathBuf,
+        #[source]
+        source: rusqlite::Error,
+    },
+
+    #[error("`{}` is the database of another program, and was left as it is: choose another folder with \
+        `TUICHAT_HOME=FOLDER`", .path.display())]
+    OtherProgram { path: PathBuf },
+
+    #[error("`{}` was written by a newer tuichat (schema {found}, this one knows {known}): update tuichat, or keep \
+        this version's chats apart with `TUICHAT_HOME=FOLDER`", .path.display())]
+    FromTheFuture { path: PathBuf, found: i64, known: i64 },
+
+    #[error("another program has kept `{}` locked for {} seconds: close it and try again", .path.display(),
+        super::disk::BUSY_TIMEOUT.as_secs())]
+    Busy { path: PathBuf },
+
+    #[error("cannot {action} `{}`: check the folder and its disk, or choose another with `TUICHAT_HOME=FOLDER`",
+        .path.display())]
+    File {
+        action: &'static str,
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+
+    #[error("cannot bring `{}` to this version's schema, and left it as it was: go back to the tuichat that wrote \
+        it, and report this", .path.display())]
+    Migration {
+        path: PathBuf,
+        #[source]
+        source: Box<rusqlite_migration::Error>,
+    },
+
+    #[error("cannot read or write `{0}`: try again, and if it stays so look at `sqlite3 '{0}' 'PRAGMA quick_check'`",
+        .path.display())]
+    Sqlite {
+        path: PathBuf,
+        #[source]
+        source: rusqlite::Error,
+    },
+
+    #[error("there is no chat {0}, or it has been deleted: `tuichat chats list` shows those there are")]
+    NoSuchChat(ChatId),
+
+    #[error("there is no message {message} in chat {chat} to go on from: reopen it with `tuichat --resume {chat}`")]
+    NoSuchMessage { chat: ChatId, message: MessageId },
+
+    #[error("answer {0} is not being written here: it has ended, or its chat was deleted; ask again in a new chat")]
+    NotBeingWritten(MessageId),
+}
+
+/// The result of everything the store does.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+impl StoreError {
+    /// Names what SQLite reports about the file at `path`.
+    pub(super) fn sqlite(path: &Path, source: rusqlite::Error) -> Self {
+        let path = path.to_owned();
+        match source.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::DiskFull { path },
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Self::ReadOnly { path },
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy { path },
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged { path, source },
+            Some(_) => Self::Sqlite { path, source },
+            None if is_unreadable_value(&source) => Self::Damaged { path, source },
+            None => Self::Sqlite { path, source },
+        }
+    }
+
+    pub(super) fn migration(path: &Path, source: rusqlite_migration::Error) -> Self {
+        match source {
+            rusqlite_migration::Error::RusqliteError { err, .. } if err.sqlite_error_code().is_some() => {
+                match Self::sqlite(path, err) {
+                    Self::Sqlite { path, source } => Self::Migration { path, source: Box::new(source.into()) },
+                    known => known,
+                }
+            }
+            source => Self::Migration { path: path.to_owned(), source: Box::new(source) },
+        }
+    }
+
+    /// Names what the system reports when it is asked to `action` (a verb and what follows it) the file at `path`.
+    pub(super) fn file(action: &'static str, path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull { path },
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { path },
+            _ => Self::File { action, path, source },
+        }
+    }
+}
+
+/// Whether a value came back that we never wrote.
+fn is_unreadable_value(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
+    matches!(error, FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) | Utf8Error(..))
+}

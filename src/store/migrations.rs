@@ -1,0 +1,68 @@
+//! The schema, as the steps that lead to it. This file only grows: a step that a release has run is never edited,
+//! because the files it made are on people's disks. A new word for a role or for how an answer ended needs a step
+//! too, even an empty one, so that older programs refuse the file instead of stumbling over the word.
+
+use rusqlite_migration::M;
+
+/// What `PRAGMA application_id` says in our files ("tuic" in ASCII), so that another program's database is told
+/// apart from ours before anything is written.
+pub(super) const APPLICATION_ID: i64 = 0x7475_6963;
+
+/// All steps, oldest first. `PRAGMA user_version` counts those a file has been through.
+pub(super) const STEPS: &[M<'static>] = &[M::up(CHATS_AND_MESSAGES)];
+
+/// Ids grow and are never used twice (`AUTOINCREMENT`), and they alone order things: a clock may be set back.
+///
+/// A parent is older than its child and of the same chat. Deleting a chat deletes its messages directly; the rule
+/// between parent and child must not cascade, since a long chat is deeper than SQLite lets triggers nest (1000).
+///
+/// `writer` is set exactly while an answer is being written (see `writers.rs`). The tables suit an
+/// external-content FTS5 index over `messages(text)` by `id`.
+const CHATS_AND_MESSAGES: &str = "
+PRAGMA application_id = 0x74756963;
+
+CREATE TABLE chats (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    title      TEXT NOT NULL,
+    created_at INTEGER NOT NULL, -- milliseconds since 1970
+    updated_at INTEGER NOT NULL,
+    leaf       INTEGER,          -- the message last added, where the chat goes on; NULL before the first
+    FOREIGN KEY (id, leaf) REFERENCES messages (chat, id)
+) STRICT;
+
+CREATE TABLE messages (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    chat       INTEGER NOT NULL REFERENCES chats (id) ON DELETE CASCADE,
+    parent     INTEGER,          -- NULL for a root
+    role       TEXT NOT NULL,
+    text       TEXT NOT NULL,
+    thinking   TEXT NOT NULL DEFAULT '',
+    created_at INTEGER NOT NULL,
+    model      TEXT,
+    sampling   TEXT,             -- JSON, with the seed that was used
+    stats      TEXT,             -- JSON
+    ended      TEXT,             -- NULL while an answer is being written, and for other roles
+    writer     INTEGER,
+    UNIQUE (chat, id),
+    CHECK (parent < id),
+    FOREIGN KEY (chat, parent) REFERENCES messages (chat, id)
+) STRICT;
+
+CREATE INDEX chats_by_leaf ON chats (leaf) WHERE leaf IS NOT NULL;
+CREATE INDEX messages_by_parent ON messages (chat, parent);
+CREATE INDEX messages_by_writer ON messages (writer) WHERE writer IS NOT NULL;
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_steps_run_in_order_on_an_empty_file_and_mark_it_as_ours() {
+        let migrations = rusqlite_migration::Migrations::from_slice(STEPS);
+        let mut connection = rusqlite::Connection::open_in_memory().unwrap();
+        migrations.to_latest(&mut connection).unwrap();
+        let id: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0)).unwrap();
+        assert_eq!(id, APPLICATION_ID);
+    }
+}
