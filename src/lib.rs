@@ -7,6 +7,7 @@ pub mod cpu_check;
 pub mod engine;
 pub mod exit;
 pub mod logging;
+pub mod models;
 pub mod oneshot;
 pub mod store;
 pub mod text;
