@@ -7,6 +7,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::Settings;
+use crate::store::ChatId;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -56,7 +57,7 @@ pub struct Talk {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChatName {
     Last,
-    Id(i64),
+    Id(ChatId),
 }
 
 impl std::str::FromStr for ChatName {
@@ -65,10 +66,7 @@ impl std::str::FromStr for ChatName {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "last" => Ok(ChatName::Last),
-            number => match number.parse() {
-                Ok(id) if id > 0 => Ok(ChatName::Id(id)),
-                _ => Err("a chat is `last` or a number from `tuichat chats list`".into()),
-            },
+            number => number.parse().map(ChatName::Id),
         }
     }
 }
@@ -142,8 +140,11 @@ pub enum ModelsCommand {
         #[arg(long, value_name = "HEX")]
         sha256: Option<String>,
     },
-    /// Check whether a GGUF file is whole and sound
-    Check { file: PathBuf },
+    /// Check whether a model's file is whole and sound
+    Check {
+        #[arg(value_name = "NAME|PATH")]
+        model: String,
+    },
     /// Print the model folder, or where a model is
     Path {
         #[arg(value_name = "NAME")]
@@ -161,17 +162,13 @@ pub enum ChatsCommand {
     },
     /// Print a chat
     Show {
-        #[arg(value_parser = clap::value_parser!(i64).range(1..))]
-        id: i64,
+        id: ChatId,
         /// One JSON object instead of text
         #[arg(long)]
         json: bool,
     },
     /// Delete a chat for good
-    Rm {
-        #[arg(value_parser = clap::value_parser!(i64).range(1..))]
-        id: i64,
-    },
+    Rm { id: ChatId },
 }
 
 #[derive(Subcommand, Clone, Copy, Debug, PartialEq, Eq)]
@@ -238,7 +235,7 @@ mod tests {
         });
         ask("--file a --file b", |it| it.talk.files = vec!["a".into(), "b".into()]);
         ask("--resume", |it| it.talk.resume = Some(ChatName::Last));
-        ask("--resume 12", |it| it.talk.resume = Some(ChatName::Id(12)));
+        ask("--resume 12", |it| it.talk.resume = Some(ChatName::Id(ChatId(12))));
         ask("--engine scripted:x", |it| it.talk.engine = EngineName::Scripted("x".into()));
         ask("-o ndjson", |it| it.settings.output = Some(Output::Ndjson));
         ask("--temp 0 --seed auto", |it| {
@@ -252,7 +249,9 @@ mod tests {
             it.settings.offline = Some(true);
             it.command = Some(Command::Models(ModelsCommand::Pull { reference: None }));
         });
-        ask("chats show 3 --json", |it| it.command = Some(Command::Chats(ChatsCommand::Show { id: 3, json: true })));
+        ask("chats show 3 --json", |it| {
+            it.command = Some(Command::Chats(ChatsCommand::Show { id: ChatId(3), json: true }))
+        });
         ask("--top-k 1 config show", |it| {
             it.settings.top_k = Some(1);
             it.command = Some(Command::Config(ConfigCommand::Show));
@@ -274,12 +273,12 @@ mod tests {
             ("--device tpu", "[possible values: auto, cpu, metal, cuda, vulkan]"),
             ("-o xml", "[possible values: text, json, ndjson]"),
             ("--engine magic", "an engine is `llama` or `scripted:FILE`"),
-            ("--resume yesterday", "a chat is `last` or a number"),
+            ("--resume yesterday", "`yesterday` is not the number of a chat"),
             ("--resume 3 -p hi", "cannot be used with"),
             ("--resume 3 --private", "cannot be used with"),
             ("--temp 0 models list", "before the subcommand"),
             ("-p hi chats list", "before the subcommand"),
-            ("chats show 0", "0 is not in 1.."),
+            ("chats show x", "`x` is not the number of a chat"),
             ("hello", "unrecognized subcommand 'hello'"),
         ] {
             let error = read(line).expect_err(line);

@@ -6,6 +6,8 @@ use std::io;
 use std::process::ExitCode;
 
 use crate::engine::protocol::EngineError;
+use crate::models::{FailureClass, ModelError};
+use crate::store::StoreError;
 
 /// The exit codes. They are a contract: codes may be added, never changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +110,37 @@ impl From<&EngineError> for Failure {
             EngineError::Failed(_) => (Exit::Error, "engine"),
         };
         Self::new(exit, kind, error.to_string())
+    }
+}
+
+impl From<ModelError> for Failure {
+    fn from(error: ModelError) -> Self {
+        let (exit, kind) = match error.class() {
+            FailureClass::Other if matches!(error, ModelError::BadArgument(_)) => (Exit::Usage, "usage"),
+            FailureClass::Other => (Exit::Error, "no_model"),
+            FailureClass::BadModelFile => (Exit::BadModel, "bad_model"),
+            FailureClass::Disk => (Exit::Disk, "disk"),
+            FailureClass::Network => (Exit::Network, "network"),
+            FailureClass::Interrupted => (Exit::Interrupted, "cancelled"),
+        };
+        Self::new(exit, kind, error.to_string())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let sentence = match std::error::Error::source(&error) {
+            Some(cause) => format!("{error} ({cause})"),
+            None => error.to_string(),
+        };
+        match error {
+            StoreError::DiskFull { .. }
+            | StoreError::ReadOnly { .. }
+            | StoreError::File { .. }
+            | StoreError::Damaged { .. }
+            | StoreError::Sqlite { .. } => Self::disk(sentence),
+            _ => Self::error(sentence),
+        }
     }
 }
 

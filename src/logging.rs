@@ -1,14 +1,14 @@
 //! The log: a file that only its owner can read, never the screen. It holds what the program does, with ids and
 //! counts, never what is said in a chat.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::Path;
 
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::EnvFilter;
 
-use crate::config::Directories;
+use crate::config::{Directories, create_private};
 
 /// Beyond this the log is put aside, and the one put aside before is dropped.
 const MOST_BYTES: u64 = 4 * 1024 * 1024;
@@ -37,7 +37,7 @@ pub fn start(directories: &Directories, verbose: bool) -> Result<Log, String> {
 
 fn open(path: &Path) -> io::Result<File> {
     if let Some(folder) = path.parent() {
-        private(&mut DirBuilder::new()).recursive(true).create(folder)?;
+        create_private(folder)?;
     }
     if path.metadata().is_ok_and(|metadata| metadata.len() > MOST_BYTES) {
         std::fs::rename(path, path.with_extension("log.old"))?;
@@ -47,12 +47,6 @@ fn open(path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
-}
-
-fn private(builder: &mut DirBuilder) -> &mut DirBuilder {
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(builder, 0o700);
-    builder
 }
 
 #[cfg(test)]

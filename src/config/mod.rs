@@ -9,7 +9,7 @@ mod value;
 
 use std::path::{Path, PathBuf};
 
-pub use directories::Directories;
+pub use directories::{Directories, create_private};
 pub use settings::{Output, Settings};
 
 use crate::chat::Sampling;
@@ -71,6 +71,29 @@ impl Layers {
             Err(sentence) => Self { settings: upper, warnings: Vec::new(), broken: Some(sentence) },
         })
     }
+
+    /// # Errors
+    /// If `config.toml` is broken.
+    pub fn check(&self) -> Result<(), Failure> {
+        match &self.broken {
+            Some(sentence) => Err(Failure::usage(sentence).hint("correct the file, or move it away")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Every setting at its default, as the sample shows them.
+pub fn defaults() -> Settings {
+    // The sample is part of the program, and a test reads it.
+    file::parse(&uncommented_sample()).map(|read| read.settings).unwrap_or_default()
+}
+
+/// The sample with its settings switched on.
+fn uncommented_sample() -> String {
+    SAMPLE
+        .lines()
+        .flat_map(|line| [line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line), "\n"])
+        .collect()
 }
 
 /// Replaces a system prompt `@FILE` by the file's text. A relative path begins at `folder`.
@@ -136,18 +159,6 @@ mod tests {
     fn write(directories: &Directories, text: &str) {
         std::fs::create_dir_all(&directories.config).unwrap();
         std::fs::write(directories.config_file(), text).unwrap();
-    }
-
-    /// The sample with its settings switched on.
-    fn uncommented_sample() -> String {
-        SAMPLE.lines().map(|line| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line)).fold(
-            String::new(),
-            |mut text, line| {
-                text.push_str(line);
-                text.push('\n');
-                text
-            },
-        )
     }
 
     #[test]

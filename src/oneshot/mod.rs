@@ -6,16 +6,14 @@
 
 mod printer;
 mod question;
-mod remarks;
 mod report;
-mod signals;
 
 use std::io::{self, IsTerminal};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-pub use question::Parts;
+pub use question::Question;
 
 use crate::chat::Ended;
 use crate::config::Output;
@@ -24,27 +22,57 @@ use crate::engine::protocol::{
 };
 use crate::engine::{self, Engine, Source};
 use crate::exit::{Exit, Failure};
+use crate::remarks::Remarks;
+use crate::signals;
 use printer::{Phase, Printer, Progress};
-use remarks::Remarks;
 use report::Report;
 
-/// What is to be answered, by what, and in which form.
+/// What is to be answered, and by what.
 pub struct Job {
     pub source: Source,
     pub load: LoadSettings,
     pub prompt: Prompt,
     pub options: GenerateOptions,
-    pub form: Output,
     pub quiet: bool,
     /// Finds the SHA-256 of the model's file. It is asked for where the form shows it.
     pub hash: Box<dyn FnOnce() -> Result<String, String> + Send>,
 }
 
-/// Answers on stdout.
+/// Answers on stdout, in this form, what `prepare` finds is to be answered.
 ///
 /// # Errors
-/// Why there is no answer, or only a part of one. With the JSON forms it has been told on stdout already.
-pub fn run(job: Job) -> Result<Exit, Failure> {
+/// Why there is no answer, or only a part of one. With the JSON forms stdout has been told already.
+pub fn run(form: Output, prepare: impl FnOnce() -> Result<Job, Failure>) -> Result<Exit, Failure> {
+    let stdout = io::stdout().lock();
+    let is_terminal = stdout.is_terminal();
+    let mut printer = Printer::new(stdout, form, is_terminal);
+    match prepare().and_then(start) {
+        Ok((job, engine, happenings, sender)) => {
+            let mut run = Run {
+                engine,
+                happenings,
+                printer,
+                remarks: Remarks::on_stderr(job.quiet),
+                form,
+                report: Report::default(),
+                last_progress: None,
+                stopped_by: None,
+                hash: Hash::NotAsked,
+            };
+            let outcome = run.answer(job, sender);
+            run.end(outcome)
+        }
+        Err(failure) => {
+            let mut report = Report::default();
+            report.set_failure(&failure);
+            printer.end(&report).map_err(|error| Failure::output(&error))?;
+            Err(failure)
+        }
+    }
+}
+
+/// Starts the engine, and whatever else speaks into the channel.
+fn start(job: Job) -> Result<(Job, Engine, Receiver<Happening>, Sender<Happening>), Failure> {
     let (sender, happenings) = channel();
     let on_signal = sender.clone();
     signals::watch(move |exit| drop(on_signal.send(Happening::Signal(exit))))
@@ -52,31 +80,7 @@ pub fn run(job: Job) -> Result<Exit, Failure> {
     let on_event = sender.clone();
     let engine = engine::spawn(job.source.clone(), move |event| on_event.send(Happening::Engine(event)).is_ok())
         .map_err(|error| Failure::error(format!("cannot start the engine: {error}")))?;
-    let mut run = Run {
-        engine,
-        happenings,
-        printer: Printer::new(io::stdout().lock(), job.form, io::stdout().is_terminal()),
-        remarks: Remarks::on_stderr(job.quiet),
-        shows_thinking: job.form == Output::Text,
-        report: Report::default(),
-        last_progress: None,
-        stopped_by: None,
-        hash: Hash::NotAsked,
-    };
-    let outcome = run.answer(job, sender);
-    run.end(outcome)
-}
-
-/// Tells stdout, in its form, why a run never began.
-///
-/// # Errors
-/// If stdout is closed or full.
-pub fn report_failure(form: Output, failure: &Failure) -> Result<(), Failure> {
-    let mut report = Report::default();
-    report.set_failure(failure);
-    let stdout = io::stdout();
-    let is_terminal = stdout.is_terminal();
-    Printer::new(stdout.lock(), form, is_terminal).end(&report).map_err(|error| Failure::output(&error))
+    Ok((job, engine, happenings, sender))
 }
 
 enum Happening {
@@ -97,7 +101,7 @@ struct Run<Out, Err> {
     happenings: Receiver<Happening>,
     printer: Printer<Out>,
     remarks: Remarks<Err>,
-    shows_thinking: bool,
+    form: Output,
     report: Report,
     last_progress: Option<Progress>,
     /// The exit code of the signal that came.
@@ -108,7 +112,7 @@ struct Run<Out, Err> {
 impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
     fn answer(&mut self, job: Job, sender: Sender<Happening>) -> Result<(), Failure> {
         self.printer.start(&job.load.path).map_err(|error| Failure::output(&error))?;
-        if job.form != Output::Text {
+        if self.form != Output::Text {
             self.hash = Hash::Pending;
             thread::spawn(move || drop(sender.send(Happening::Hashed((job.hash)()))));
         }
@@ -163,7 +167,7 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                 Step::Token(piece) => {
                     match piece.channel {
                         Channel::Answer => self.remarks.clear(),
-                        Channel::Thinking if self.shows_thinking => self.remarks.thinking(&piece.text),
+                        Channel::Thinking if self.form == Output::Text => self.remarks.thinking(&piece.text),
                         Channel::Thinking => {}
                     }
                     self.report.add_piece(&piece);
@@ -200,7 +204,7 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
             }
             Ok(Happening::Hashed(hash)) => {
                 if let Err(sentence) = &hash {
-                    self.remarks.note(&format!("warning: the model's hash is not known: {sentence}"));
+                    self.remarks.warning(&format!("the model's hash is not known: {sentence}"));
                 }
                 self.hash = Hash::Known(hash.ok());
             }
@@ -218,7 +222,8 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
             return Ok(());
         }
         self.last_progress = Some(progress);
-        self.remarks.progress(progress);
+        let Progress { phase, percent } = progress;
+        self.remarks.progress(&format!("{phase} {percent} %"));
         self.printer.progress(progress).map_err(|error| Failure::output(&error))
     }
 

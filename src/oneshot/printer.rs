@@ -1,5 +1,6 @@
 //! What goes to stdout, in each of the three forms.
 
+use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -17,6 +18,15 @@ use crate::text;
 pub enum Phase {
     Loading,
     Prefilling,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Phase::Loading => "loading the model",
+            Phase::Prefilling => "reading the prompt",
+        })
+    }
 }
 
 /// How far that is, in percent.

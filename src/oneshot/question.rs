@@ -5,20 +5,20 @@ use std::path::PathBuf;
 use crate::exit::Failure;
 use crate::{text, text_file};
 
-/// The parts of a question. `typed` is the value of `--prompt`.
+/// Where the question comes from. `typed` is the value of `--prompt`.
 #[derive(Clone, Debug)]
-pub struct Parts {
+pub struct Question {
     pub typed: Option<String>,
     pub files: Vec<PathBuf>,
 }
 
-impl Parts {
+impl Question {
     /// Puts the parts together, one blank line between them: the files, each under its name; the typed prompt;
     /// the piped text. `stdin` is read at most once, and only if it is no terminal or `-` asks for it.
     ///
     /// # Errors
     /// If a part cannot be read, or there is nothing to answer.
-    pub fn join(
+    pub fn read(
         &self,
         stdin_is_terminal: bool,
         stdin: impl FnOnce() -> Result<String, String>,
@@ -55,8 +55,8 @@ mod tests {
     use super::*;
 
     fn join(typed: Option<&str>, piped: Option<&str>) -> Result<String, Failure> {
-        let parts = Parts { typed: typed.map(str::to_owned), files: Vec::new() };
-        parts.join(piped.is_none(), || Ok(piped.unwrap_or("from the keyboard").into()))
+        let question = Question { typed: typed.map(str::to_owned), files: Vec::new() };
+        question.read(piped.is_none(), || Ok(piped.unwrap_or("from the keyboard").into()))
     }
 
     #[test]
@@ -88,15 +88,15 @@ mod tests {
         let path = folder.path().join("notes.txt");
         std::fs::write(&path, "milk\n").unwrap();
         let name = path.display();
-        let parts = Parts { typed: Some("Sum up".into()), files: vec![path.clone()] };
+        let question = Question { typed: Some("Sum up".into()), files: vec![path.clone()] };
         let expected = format!("--- file: {name} ---\nmilk\n--- end of file: {name} ---\n\nSum up");
-        assert_eq!(parts.join(true, || Ok(String::new())), Ok(expected));
+        assert_eq!(question.read(true, || Ok(String::new())), Ok(expected));
     }
 
     #[test]
     fn a_file_that_cannot_be_read_is_named() {
-        let parts = Parts { typed: Some("x".into()), files: vec!["no/such.txt".into()] };
-        let failure = parts.join(true, || Ok(String::new())).unwrap_err();
+        let question = Question { typed: Some("x".into()), files: vec!["no/such.txt".into()] };
+        let failure = question.read(true, || Ok(String::new())).unwrap_err();
         assert!(failure.message.starts_with("cannot read `no/such.txt`"), "{failure}");
     }
 }

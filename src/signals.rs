@@ -1,4 +1,4 @@
-//! Signals that end a run. The first asks: what was answered is kept. The second leaves at once.
+//! Signals that end a run. The first asks: what was done is kept. The second leaves at once.
 
 use std::io;
 use std::thread;

@@ -1,9 +1,8 @@
-//! What goes to stderr beside the answer: progress and thinking, for a person who looks on; notes and warnings.
+//! What goes to stderr beside the result: progress and thinking, for a person who looks on; notes and warnings.
 //! Errors are not written here: the program ends with them.
 
 use std::io::{self, IsTerminal, Write};
 
-use super::printer::{Phase, Progress};
 use crate::text;
 
 const DIM: &str = "\x1b[2m";
@@ -42,7 +41,7 @@ impl<W: Write> Remarks<W> {
         Self { out, quiet, watched, colours, shown: Shown::Nothing }
     }
 
-    /// A sentence that stays.
+    /// A sentence that stays, about which nothing needs to be done.
     pub fn note(&mut self, sentence: &str) {
         if !self.quiet {
             self.clear();
@@ -50,15 +49,17 @@ impl<W: Write> Remarks<W> {
         }
     }
 
-    pub fn progress(&mut self, Progress { phase, percent }: Progress) {
+    /// A sentence about what is not as it was meant.
+    pub fn warning(&mut self, sentence: &str) {
+        self.note(&format!("warning: {sentence}"));
+    }
+
+    /// What is being done, until something else is said.
+    pub fn progress(&mut self, status: &str) {
         if self.quiet || !self.watched {
             return;
         }
-        let word = match phase {
-            Phase::Loading => "loading the model",
-            Phase::Prefilling => "reading the prompt",
-        };
-        let _ = write!(self.out, "{CLEAR_LINE}{word} {percent} %");
+        let _ = write!(self.out, "{CLEAR_LINE}{}", text::escape_line(status));
         let _ = self.out.flush();
         self.shown = Shown::Progress;
     }
@@ -95,7 +96,7 @@ mod tests {
     fn written(quiet: bool, watched: bool, colours: bool) -> String {
         let mut bytes = Vec::new();
         let mut remarks = Remarks::new(&mut bytes, quiet, watched, colours);
-        remarks.progress(Progress { phase: Phase::Loading, percent: 50 });
+        remarks.progress("loading 50 %");
         remarks.thinking("hm\x1b");
         remarks.note("note: x");
         String::from_utf8(bytes).unwrap()
@@ -113,7 +114,7 @@ mod tests {
 
     #[test]
     fn without_colours_thinking_is_plain_and_never_terminal_control() {
-        assert_eq!(written(false, true, false), "\r\x1b[Kloading the model 50 %\r\x1b[Khm<U+001B>\nnote: x\n");
+        assert_eq!(written(false, true, false), "\r\x1b[Kloading 50 %\r\x1b[Khm<U+001B>\nnote: x\n");
         assert!(written(false, true, true).contains("\x1b[2mhm<U+001B>\x1b[0m"));
     }
 }
