@@ -44,7 +44,7 @@ impl Test {
     fn pull_with(&self, cancel: &AtomicBool, listener: &mut dyn FnMut(Progress)) -> Result<Installed, ModelError> {
         let patience = Patience {
             connect: Duration::from_secs(5),
-            stall: Duration::from_millis(300),
+            stall: Duration::from_secs(1),
             back_off: Duration::from_millis(10),
             attempts: 3,
         };
@@ -59,7 +59,7 @@ impl Test {
         let installed = self.pull().expect("the pull succeeds in the end");
         let bytes = fs::read(&installed.path).expect("the model is there");
         assert_eq!(sha256(&bytes), sha256(&MODEL));
-        assert_eq!(self.library().list().expect("the list"), [installed.clone()]);
+        assert_eq!(self.library().list().expect("the list"), std::slice::from_ref(&installed));
         installed
     }
 
@@ -132,7 +132,7 @@ fn a_stalled_download_is_taken_up_again() {
     let began = Instant::now();
     test.succeeds();
     assert_eq!(test.server.sent_bytes(), MODEL.len());
-    assert!(began.elapsed() < Duration::from_secs(4), "the stall is noticed before the server wakes up");
+    assert!(began.elapsed() < Duration::from_secs(9), "the stall is noticed before the server wakes up");
 }
 
 #[test]
@@ -334,7 +334,7 @@ fn two_pulls_of_one_file_share_one_transfer() {
     let mut waited = false;
     std::thread::scope(|scope| {
         let first = scope.spawn(|| test.pull());
-        while test.server.downloads().is_empty() {
+        while test.server.downloads().is_empty() && !first.is_finished() {
             std::thread::sleep(Duration::from_millis(5));
         }
         test.pull_with(&AtomicBool::new(false), &mut |progress| waited |= progress.step == Step::Waiting)
