@@ -28,6 +28,7 @@ pub mod signals;
 pub mod store;
 pub mod text;
 pub mod text_file;
+pub mod ui;
 
 use cli::{Arguments, Command};
 use commands::Surroundings;
