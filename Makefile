@@ -1,0 +1,40 @@
+# Everything is built in release mode, tests and lints too: one build of llama.cpp (minutes) serves them all,
+# and the tests run what users run.
+
+# Where rustup puts Rust, in a shell that does not know yet.
+export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build chat test lint ci clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: ## Install what the build needs
+	@scripts/setup
+
+build: setup ## Build tuichat for this machine
+	@cargo build --release
+
+chat: build ## Build tuichat, get a first model, and chat (ARGS="--resume")
+	@scripts/starter-model $(ARGS)
+	@exec cargo run --release --quiet -- $(ARGS)
+
+test: setup ## Run all tests, with a small real model
+	@TUICHAT_TEST_MODEL="$$(scripts/test-model)" && export TUICHAT_TEST_MODEL && cargo test --release --no-fail-fast
+
+lint: setup ## Check format, code, documentation and dependencies
+	cargo fmt --check
+	cargo clippy --locked --release --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --release --no-deps
+	@if command -v cargo-deny >/dev/null; then \
+		set -x; cargo deny check; \
+	else \
+		echo 'cargo deny: skipped, it is not installed (type `cargo install cargo-deny --locked`, which takes minutes)'; \
+	fi
+
+ci: lint test ## What has to pass before a change is taken
+
+clean: ## Remove everything that was built or set up in this folder
+	cargo clean
+	rm -rf .tools
