@@ -178,6 +178,8 @@ fn a_server_that_never_gives_a_range_and_always_breaks_off_is_given_up() {
 fn another_range_than_asked_for_is_not_written() {
     let test = Test::with_faults([Fault::CutAfter(200_000), Fault::WrongContentRange]);
     test.succeeds();
+    let ranges: Vec<_> = test.server.downloads().iter().map(|request| request.headers.contains_key("range")).collect();
+    assert_eq!(ranges, [false, true, false], "the download begins again");
 }
 
 #[test]
@@ -204,6 +206,12 @@ fn a_file_that_changes_in_between_is_never_mixed() {
     let changed = Test::with_faults([Fault::CutAfter(200_000), Fault::Replace(other)]);
     let error = changed.fails();
     assert!(matches!(error, ModelError::WrongHash { .. }), "{error}");
+
+    let other = TinyModel::default().seed(2).bytes();
+    let unconditional = Test::with_faults([Fault::CutAfter(200_000), Fault::ReplaceIgnoringIfRange(other)]);
+    let error = unconditional.fails();
+    assert!(matches!(error, ModelError::WrongHash { .. }), "{error}");
+    assert_eq!(unconditional.server.downloads().len(), 3, "the other file is not appended but fetched anew");
 
     let only_touched = Test::with_faults([Fault::CutAfter(200_000), Fault::Replace(MODEL.clone())]);
     only_touched.succeeds();
@@ -255,13 +263,17 @@ fn redirects_to_unsafe_addresses_are_not_followed() {
         let error = Test::with_faults([Fault::Redirect(unsafe_address.into())]).fails();
         assert!(error.to_string().contains("not safe to follow"), "{error}");
     }
-    let test = Test::new(HubServer::start(MODEL.clone()));
-    let endless = test.server.endpoint();
-    let error = Test::with_faults((0..10).map(|_| Fault::Redirect(format!("{endless}/again")))).pull();
-    assert!(error.is_ok(), "one redirect to a server that behaves is followed");
     for endpoint in ["http://192.0.2.1", "ftp://127.0.0.1", "not an address"] {
         assert!(Hub::new(endpoint, None).is_err(), "{endpoint}");
     }
+}
+
+#[test]
+fn redirects_without_end_are_given_up() {
+    let server = HubServer::start(MODEL.clone());
+    let to_itself = format!("{}/again", server.endpoint());
+    let error = Test::new(server.faults((0..20).map(|_| Fault::Redirect(to_itself.clone())))).fails();
+    assert!(error.to_string().contains("without end"), "{error}");
 }
 
 #[test]

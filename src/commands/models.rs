@@ -12,7 +12,7 @@ use super::{Surroundings, print, print_json};
 use crate::cli::ModelsCommand;
 use crate::config::create_private;
 use crate::exit::{Exit, Failure};
-use crate::hardware::memory;
+use crate::hardware::memory::Memory;
 use crate::models::gguf::{self, Header};
 use crate::models::hub::{Hub, Pull};
 use crate::models::{Found, Import, Installed, Library, ModelError, Progress, Step, catalog};
@@ -84,7 +84,7 @@ fn pull(reference: Option<&str>, library: &Library, surroundings: &Surroundings)
     }
     let what = match reference {
         Some(reference) => Pull::from_argument(reference)?,
-        None => Pull::from(catalog::starter(memory::total_bytes(Path::new("/")).unwrap_or(USUAL_MEMORY_BYTES))),
+        None => Pull::from(catalog::starter(Memory::read().map_or(USUAL_MEMORY_BYTES, |memory| memory.total))),
     };
     make_private(&surroundings.directories.models)?;
     let cancel = Arc::new(AtomicBool::new(false));

@@ -4,6 +4,10 @@
 //! Dropping the [`Engine`] cancels what it is doing and ends the thread; a sink that returns `false` (nobody
 //! listens any more) does the same.
 
+mod backend;
+mod context;
+mod generate;
+pub mod inspect;
 mod llama;
 mod prompt;
 pub mod protocol;
@@ -18,6 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
+pub use llama::set_abort_hook;
 use protocol::{CancelFlag, Event, Request, RequestId, Work};
 
 /// Receives the engine's events, on the engine's thread. Returns `false` when nobody listens any more.

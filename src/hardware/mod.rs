@@ -1,3 +1,4 @@
-//! What the machine is. Readers take the root of the file system, so that tests can pass another.
+//! Readers of the machine: pure functions of a root path, so that tests feed them fixture trees.
 
+pub mod cores;
 pub mod memory;

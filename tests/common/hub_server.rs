@@ -34,6 +34,8 @@ pub enum Fault {
     TooMuch,
     /// The file is another one from now on, with another `ETag`.
     Replace(Vec<u8>),
+    /// As `Replace`, and the server does not know `If-Range`.
+    ReplaceIgnoringIfRange(Vec<u8>),
     /// An error, with a body that is no model.
     Status(u16),
     /// The bytes are elsewhere.
@@ -172,7 +174,7 @@ impl HubServer {
 
     fn send_file(&self, stream: &mut TcpStream, request: &Request, index: usize) {
         let fault = self.state().faults.pop_front();
-        if let Some(Fault::Replace(content)) = &fault {
+        if let Some(Fault::Replace(content) | Fault::ReplaceIgnoringIfRange(content)) = &fault {
             let mut state = self.state();
             state.content = content.clone();
             state.etag = "\"second\"".into();
@@ -187,7 +189,8 @@ impl HubServer {
             _ => {}
         }
         let total = content.len();
-        let still_the_same = request.headers.get("if-range").is_none_or(|known| *known == etag);
+        let still_the_same = matches!(fault, Some(Fault::ReplaceIgnoringIfRange(_)))
+            || request.headers.get("if-range").is_none_or(|known| *known == etag);
         let start = request.headers.get("range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-'));
         let start: Option<usize> = start.and_then(|start| start.parse().ok()).filter(|_| still_the_same);
         let start = if matches!(fault, Some(Fault::IgnoreRange)) { None } else { start };

@@ -7,3 +7,6 @@ mod resolve;
 
 pub use library::{Checked, Import, Installed, Library, Origin, Removed};
 pub use resolve::Found;
+
+#[cfg(test)]
+mod tests;
