@@ -130,6 +130,7 @@ fn what_aborts_llama_cpp_is_refused_in_a_sentence() {
         ("llama.context_length", Value::U32(0), "context length"),
         ("llama.embedding_length", Value::U32(0), "embedding length"),
         ("llama.attention.head_count", Value::U32(129), "attention heads"),
+        ("llama.attention.head_count_kv", Value::U32(1 << 30 | 2), "KV cache"),
         ("tokenizer.ggml.tokens", Value::Texts(vec![]), "no vocabulary"),
         ("tokenizer.ggml.tokens", Value::Texts(vec!["a".into(), "b".into(), "a".into()]), "`a` twice"),
         ("tokenizer.ggml.model", Value::Text("no_vocab".into()), "no vocabulary"),
@@ -165,6 +166,9 @@ fn a_begin_token_outside_the_vocabulary_is_refused_where_it_would_be_added() {
     assert!(read(&model.bytes()).is_ok());
     let adding = model.set("tokenizer.ggml.add_bos_token", Value::Bool(true));
     assert!(refusal(&adding.bytes()).contains("not in its vocabulary"));
+    let nameless = TinyModel::default().without("tokenizer.ggml.bos_token_id");
+    let gemma = nameless.set("tokenizer.ggml.model", Value::Text("gemma4".into()));
+    assert!(refusal(&gemma.bytes()).contains("not in its vocabulary"));
 }
 
 #[test]

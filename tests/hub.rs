@@ -44,7 +44,7 @@ impl Test {
     fn pull_with(&self, cancel: &AtomicBool, listener: &mut dyn FnMut(Progress)) -> Result<Installed, ModelError> {
         let patience = Patience {
             connect: Duration::from_secs(5),
-            stall: Duration::from_millis(300),
+            stall: Duration::from_secs(1),
             back_off: Duration::from_millis(10),
             attempts: 3,
         };
@@ -59,7 +59,7 @@ impl Test {
         let installed = self.pull().expect("the pull succeeds in the end");
         let bytes = fs::read(&installed.path).expect("the model is there");
         assert_eq!(sha256(&bytes), sha256(&MODEL));
-        assert_eq!(self.library().list().expect("the list"), [installed.clone()]);
+        assert_eq!(self.library().list().expect("the list"), std::slice::from_ref(&installed));
         installed
     }
 
@@ -132,7 +132,7 @@ fn a_stalled_download_is_taken_up_again() {
     let began = Instant::now();
     test.succeeds();
     assert_eq!(test.server.sent_bytes(), MODEL.len());
-    assert!(began.elapsed() < Duration::from_secs(4), "the stall is noticed before the server wakes up");
+    assert!(began.elapsed() < Duration::from_secs(9), "the stall is noticed before the server wakes up");
 }
 
 #[test]
@@ -309,16 +309,17 @@ fn an_unreachable_hub_is_said_so() {
 fn a_cancelled_download_stops_at_once_and_keeps_what_it_has() {
     let test = Test::with_faults([Fault::StallAfter(500_000)]);
     let cancel = AtomicBool::new(false);
-    let began = Instant::now();
-    let error = test
-        .pull_with(&cancel, &mut |progress| {
-            if progress.step == Step::Downloading && progress.done_bytes > 0 {
-                cancel.store(true, Ordering::Relaxed);
-            }
-        })
-        .expect_err("cancelled");
+    let (error, pause) = std::thread::scope(|scope| {
+        let pull = scope.spawn(|| test.pull_with(&cancel, &mut |_| {}));
+        while fs::metadata(test.part()).map_or(0, |part| part.len()) == 0 && !pull.is_finished() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        cancel.store(true, Ordering::Relaxed);
+        let cancelled_at = Instant::now();
+        (pull.join().expect("no panic").expect_err("cancelled"), cancelled_at.elapsed())
+    });
     assert_eq!(error.class(), FailureClass::Interrupted);
-    assert!(began.elapsed() < Duration::from_secs(2));
+    assert!(pause < Duration::from_millis(900), "the stall is not waited for: {pause:?}");
     test.assert_nothing_is_visible();
     let kept = fs::metadata(test.part()).expect("the part is kept").len() as usize;
     assert!(kept > 0);
@@ -334,7 +335,7 @@ fn two_pulls_of_one_file_share_one_transfer() {
     let mut waited = false;
     std::thread::scope(|scope| {
         let first = scope.spawn(|| test.pull());
-        while test.server.downloads().is_empty() {
+        while test.server.downloads().is_empty() && !first.is_finished() {
             std::thread::sleep(Duration::from_millis(5));
         }
         test.pull_with(&AtomicBool::new(false), &mut |progress| waited |= progress.step == Step::Waiting)

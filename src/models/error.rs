@@ -42,9 +42,11 @@ pub enum ModelError {
     },
     /// The file would not fit.
     #[error(
-        "not enough space in `{}`: {needed_bytes} bytes are needed and {free_bytes} are free; free some, for example \
-         with `tuichat models rm NAME`, and try again",
-        folder.display()
+        "not enough space in `{}`: {} MB are needed and {} MB are free; make some, for example with \
+         `tuichat models rm NAME`, and try again",
+        folder.display(),
+        needed_bytes.div_ceil(1_000_000),
+        free_bytes / 1_000_000
     )]
     NoSpace {
         /// Where it would not fit.

@@ -37,3 +37,28 @@ pub fn check_space(folder: &Path, bytes: u64) -> Result<(), ModelError> {
     }
     Err(ModelError::NoSpace { folder: folder.to_owned(), needed_bytes, free_bytes })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::FailureClass;
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_what_is_needed_and_what_is_there() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let error = check_space(folder.path(), u64::MAX / 2).expect_err("no disk is that large");
+        assert_eq!(error.class(), FailureClass::Disk);
+        assert!(error.to_string().contains("MB are needed") && error.to_string().contains("models rm"), "{error}");
+        assert!(check_space(folder.path(), 0).is_ok());
+    }
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("new/file");
+        write_atomically(&path, b"first").expect("written");
+        write_atomically(&path, b"2nd").expect("written");
+        assert_eq!(fs::read(&path).expect("read"), b"2nd");
+        assert_eq!(fs::read_dir(folder.path().join("new")).expect("read").count(), 1);
+    }
+}

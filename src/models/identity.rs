@@ -102,6 +102,15 @@ pub(super) fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
+/// A SHA-256 that a person typed, in either case.
+pub(super) fn parse_sha256(text: &str) -> Result<String, ModelError> {
+    let lower_case = text.trim().to_ascii_lowercase();
+    if is_sha256(&lower_case) {
+        return Ok(lower_case);
+    }
+    Err(ModelError::BadArgument("a SHA-256 is 64 hex digits; `sha256sum FILE` prints it".into()))
+}
+
 fn load(cache_file: &Path) -> Remembered {
     let text = std::fs::read_to_string(cache_file).unwrap_or_default();
     serde_json::from_str(&text).unwrap_or_default()

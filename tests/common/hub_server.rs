@@ -80,7 +80,7 @@ impl HubServer {
         let address = listener.local_addr().expect("an address");
         let sha256 = Some(sha256(&content));
         let state =
-            State { content, etag: "\"first\"".into(), sha256, stall: Duration::from_secs(5), ..State::default() };
+            State { content, etag: "\"first\"".into(), sha256, stall: Duration::from_secs(10), ..State::default() };
         let server = Self { address, state: Arc::new(Mutex::new(state)) };
         let accepting = server.clone();
         thread::spawn(move || {

@@ -56,6 +56,9 @@ fn check_sizes(header: &Header) -> Result<(), GgufError> {
     if header.head_count().is_some_and(|heads| heads > width) {
         return refuse("it has more attention heads than its embedding is wide");
     }
+    if header.head_count().is_some_and(|heads| heads > 0 && header.head_count_kv() > Some(heads)) {
+        return refuse("it has more heads in its KV cache than attention heads");
+    }
     Ok(())
 }
 
@@ -90,16 +93,22 @@ fn check_rope(header: &Header) -> Result<(), GgufError> {
 }
 
 fn check_vocabulary(header: &Header) -> Result<(), GgufError> {
-    match header.text("tokenizer.ggml.model") {
+    let tokenizer = match header.text("tokenizer.ggml.model") {
         None => return refuse("it does not say how text becomes tokens"),
         Some("no_vocab" | "none") => return refuse("it has no vocabulary"),
-        Some(_) => {}
-    }
+        Some(tokenizer) => tokenizer,
+    };
     let Some(Value::Length(tokens @ 1..)) = header.metadata.get("tokenizer.ggml.tokens") else {
         return refuse("it has no vocabulary");
     };
-    let adds_bos = header.metadata.get("tokenizer.ggml.add_bos_token") == Some(&Value::Bool(true));
-    if adds_bos && header.unsigned("tokenizer.ggml.bos_token_id").is_some_and(|id| id >= *tokens) {
+    let adds_begin_token = header.metadata.get("tokenizer.ggml.add_bos_token") == Some(&Value::Bool(true));
+    let needs_begin_token = adds_begin_token || tokenizer == "gemma4";
+    // The others have a number that is taken where the file names none.
+    let has_begin_token = match header.unsigned("tokenizer.ggml.bos_token_id") {
+        Some(id) => id < *tokens,
+        None => !matches!(tokenizer, "t5" | "gemma4"),
+    };
+    if needs_begin_token && !has_begin_token {
         return refuse("the token it begins every text with is not in its vocabulary");
     }
     Ok(())

@@ -5,7 +5,7 @@
 //! and what is kept in memory is bounded. Large arrays (a vocabulary) are walked but not kept. The weights are
 //! not read; [`crate::models::identity`] knows whether they are the right ones.
 //!
-//! The format is specified in ggml's `docs/gguf.md`; limits that are llama.cpp's own are in [`limits`].
+//! The format is specified in ggml's `docs/gguf.md`; limits that are llama.cpp's own are in `limits`.
 
 mod limits;
 mod read;

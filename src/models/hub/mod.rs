@@ -3,7 +3,7 @@
 //! The list of a repository's files and its newest commit come from hf-hub. The bytes do not, because its
 //! streams hide the answer's status, `Content-Range` and `ETag`, without which a download cannot be continued
 //! safely, and because it fetches most files through a second protocol with its own connections, caches and
-//! statistics. So [`transfer`] uses reqwest, which hf-hub brings along, on the plain addresses that every file of
+//! statistics. So `transfer` uses reqwest, which hf-hub brings along, on the plain addresses that every file of
 //! the hub also has; the second protocol is never started.
 
 mod choice;
@@ -25,7 +25,7 @@ use super::catalog::{self, Entry};
 use super::error::{DiskContext, ModelError};
 use super::files::check_space;
 use super::gguf::read_header;
-use super::identity::is_sha256;
+use super::identity::parse_sha256;
 use super::local::{Installed, Library, Origin, name};
 use super::progress::Listener;
 use http::Http;
@@ -142,7 +142,7 @@ impl Hub {
         Self { patience, ..self }
     }
 
-    /// [`Hub::pull`] for callers that have no runtime.
+    /// [`Hub::pull`] for callers that have no runtime; inside one it would panic.
     ///
     /// # Errors
     /// As [`Hub::pull`].
@@ -264,16 +264,11 @@ async fn cancelled(cancel: &AtomicBool) {
 }
 
 fn check_expected(file: &RemoteFile, expected: Option<&str>) -> Result<(), ModelError> {
-    match expected.map(str::to_ascii_lowercase) {
-        Some(expected) if !is_sha256(&expected) => {
-            Err(ModelError::BadArgument("a SHA-256 is 64 hex digits; `sha256sum FILE` prints it".into()))
-        }
-        Some(expected) if expected != file.sha256 => {
-            let what = format!("`{}` on the hub", file.shown());
-            Err(ModelError::WrongHash { what, actual: file.sha256.clone(), expected })
-        }
-        _ => Ok(()),
-    }
+    let Some(expected) = expected.map(parse_sha256).transpose()?.filter(|expected| *expected != file.sha256) else {
+        return Ok(());
+    };
+    let what = format!("`{}` on the hub", file.shown());
+    Err(ModelError::WrongHash { what, actual: file.sha256.clone(), expected })
 }
 
 fn default_name(file: &RemoteFile) -> String {

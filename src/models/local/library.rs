@@ -9,21 +9,17 @@
 //! ```
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::name;
-use crate::models::catalog;
 use crate::models::error::{DiskContext, ModelError};
-use crate::models::files::{check_space, sync_folder, write_atomically};
-use crate::models::gguf::{GgufError, Header, read_header};
-use crate::models::identity::{hash, hex, is_sha256};
-use crate::models::progress::{Listener, Meter, Step};
-
-const CHUNK_BYTES: usize = 1 << 20;
+use crate::models::files::{sync_folder, write_atomically};
+use crate::models::gguf::{Header, read_header};
+use crate::models::identity::{hash, is_sha256};
+use crate::models::progress::Listener;
 
 /// Where an installed model came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,7 +43,7 @@ pub enum Origin {
 
 /// What a name stands for, as it is written in the models folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Manifest {
+pub(super) struct Manifest {
     sha256: String,
     size_bytes: u64,
     quantization: String,
@@ -72,15 +68,6 @@ pub struct Installed {
     pub origin: Origin,
     /// When it was installed, as in `2026-01-31T12:00:00Z`.
     pub installed_at: String,
-}
-
-/// What an import may be told.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Import<'a> {
-    /// The name to install it under; otherwise the catalogue or the file gives it one.
-    pub name: Option<&'a str>,
-    /// The SHA-256 it must have, in hex.
-    pub expected_sha256: Option<&'a str>,
 }
 
 /// What a removal did.
@@ -113,32 +100,6 @@ impl Library {
         Self { folder: folder.into() }
     }
 
-    /// Copies a file into the library: its header is checked, its hash computed while copying, and only when
-    /// all is well and on disk does it appear under its name. Importing the same content again is no error.
-    ///
-    /// # Errors
-    /// If the file cannot be read or is no loadable model, the hash is another than the expected one, the name
-    /// is bad or belongs to other content, or the disk is full or refuses. Nothing is left behind then.
-    pub fn import(&self, file: &Path, how: Import, listener: Listener) -> Result<Installed, ModelError> {
-        if let Some(name) = how.name {
-            name::check(name)?;
-        }
-        let expected = how.expected_sha256.map(parse_sha256).transpose()?;
-        let header = read_header(file).map_err(|source| ModelError::BadFile { path: file.to_owned(), source })?;
-        let blobs = self.make_blobs_folder()?;
-        check_space(&blobs, header.file_bytes)?;
-
-        let (copy, sha256) = copy_hashing(file, &header, &blobs, listener)?;
-        if let Some(expected) = expected.filter(|expected| *expected != sha256) {
-            let what = format!("`{}`", file.display());
-            return Err(ModelError::WrongHash { what, actual: sha256, expected });
-        }
-        let name = how.name.map(str::to_owned).unwrap_or_else(|| default_name(&sha256, file));
-        let path = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
-        let manifest = Manifest::new(sha256, &header, Origin::File { path });
-        self.install(&name, manifest, |blob| copy.persist(blob).map(drop).map_err(|error| error.error))
-    }
-
     /// All installed models, by name. Names that stand for nothing readable are left out and logged.
     ///
     /// # Errors
@@ -164,12 +125,19 @@ impl Library {
         Ok(models)
     }
 
-    /// Takes a name away, and the content with it unless another name stands for it.
+    /// Takes a name away, and the content with it unless another name stands for it. The whole name is needed,
+    /// in any case.
     ///
     /// # Errors
     /// If there is no such name, or the disk refuses.
     pub fn remove(&self, name: &str) -> Result<Removed, ModelError> {
         let model = self.find(name)?;
+        if !model.name.eq_ignore_ascii_case(name) {
+            return Err(ModelError::BadArgument(format!(
+                "only a whole name is removed; if you mean `{0}`, type `tuichat models rm {0}`",
+                model.name
+            )));
+        }
         let _lock = self.lock()?;
         let file = self.name_file(&model.name);
         fs::remove_file(&file).doing(|| format!("remove `{}`", file.display()))?;
@@ -215,7 +183,7 @@ impl Library {
     }
 
     /// The models installed from this repository of the hub.
-    pub(in crate::models) fn from_repository(&self, wanted: &str) -> Result<Vec<Installed>, ModelError> {
+    pub(in crate::models) fn of_repository(&self, wanted: &str) -> Result<Vec<Installed>, ModelError> {
         let mut models = self.list()?;
         models.retain(|model| match &model.origin {
             Origin::Hub { repository, .. } => repository.eq_ignore_ascii_case(wanted),
@@ -268,7 +236,8 @@ impl Library {
         self.install(name, Manifest::new(sha256, header, origin), place)
     }
 
-    fn install(
+    /// Gives content its name. `place` puts it where it belongs.
+    pub(super) fn install(
         &self,
         name: &str,
         manifest: Manifest,
@@ -304,7 +273,8 @@ impl Library {
         Ok(Some(manifest.installed(name, blob)))
     }
 
-    fn lock(&self) -> Result<File, ModelError> {
+    /// Holds the library until it is dropped.
+    pub(super) fn lock(&self) -> Result<File, ModelError> {
         let path = self.folder.join(".lock");
         let locking = || format!("lock `{}`", path.display());
         fs::create_dir_all(&self.folder).doing(locking)?;
@@ -323,7 +293,7 @@ impl Library {
 }
 
 impl Manifest {
-    fn new(sha256: String, header: &Header, origin: Origin) -> Self {
+    pub(super) fn new(sha256: String, header: &Header, origin: Origin) -> Self {
         let (size_bytes, quantization) = (header.file_bytes, header.quantization());
         Self { sha256, size_bytes, quantization, origin, installed_at: format!("{:.0}", jiff::Timestamp::now()) }
     }
@@ -332,52 +302,4 @@ impl Manifest {
         let Self { sha256, size_bytes, quantization, origin, installed_at } = self;
         Installed { name: name.to_owned(), path, sha256, size_bytes, quantization, origin, installed_at }
     }
-}
-
-/// The file's copy, which vanishes unless it is given a name, and its hash.
-fn copy_hashing(
-    path: &Path,
-    header: &Header,
-    folder: &Path,
-    listener: Listener,
-) -> Result<(tempfile::NamedTempFile, String), ModelError> {
-    let reading = || format!("read `{}`", path.display());
-    let writing = || format!("write into `{}`", folder.display());
-    let mut source = File::open(path).doing(reading)?;
-    let mut copy = tempfile::Builder::new().prefix("import-").tempfile_in(folder).doing(writing)?;
-    let mut meter = Meter::new(Step::Copying, 0, header.file_bytes, listener);
-    let mut hasher = Sha256::new();
-    let mut chunk = vec![0; CHUNK_BYTES];
-    let mut copied_bytes = 0;
-    loop {
-        let length = source.read(&mut chunk).doing(reading)?;
-        if length == 0 {
-            break;
-        }
-        hasher.update(&chunk[..length]);
-        copy.write_all(&chunk[..length]).doing(writing)?;
-        copied_bytes += length as u64;
-        meter.report(copied_bytes);
-    }
-    if copied_bytes != header.file_bytes {
-        let source = GgufError::Damaged("it changed while it was copied".into());
-        return Err(ModelError::BadFile { path: path.to_owned(), source });
-    }
-    copy.as_file().sync_all().doing(writing)?;
-    Ok((copy, hex(hasher)))
-}
-
-fn default_name(sha256: &str, file: &Path) -> String {
-    match catalog::by_sha256(sha256) {
-        Some(entry) => entry.name.clone(),
-        None => name::from_file_name(&file.file_name().unwrap_or_default().to_string_lossy()),
-    }
-}
-
-fn parse_sha256(text: &str) -> Result<String, ModelError> {
-    let lower_case = text.trim().to_ascii_lowercase();
-    if is_sha256(&lower_case) {
-        return Ok(lower_case);
-    }
-    Err(ModelError::BadArgument("a SHA-256 is 64 hex digits; `sha256sum FILE` prints it".into()))
 }

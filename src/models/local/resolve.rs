@@ -89,7 +89,7 @@ impl Library {
 
     fn pulled(&self, text: &str) -> Result<Installed, ModelError> {
         let reference = Reference::parse(text)?;
-        let models = self.from_repository(&reference.repository)?;
+        let models = self.of_repository(&reference.repository)?;
         let mut matching = models.into_iter().filter(|model| match (&reference.wanted, &model.origin) {
             (Wanted::Any, _) => true,
             (Wanted::Quantization(wanted), _) => model.quantization.eq_ignore_ascii_case(wanted),

@@ -64,7 +64,7 @@ fn an_imported_model_is_listed_and_found() {
     assert_eq!(installed.quantization, "F32");
     assert_eq!(installed.origin, Origin::File { path: test.folder.path().join("My Model.gguf") });
     assert_eq!(fs::read(&installed.path).expect("there"), TinyModel::default().bytes());
-    assert_eq!(test.library().list().expect("a list"), [installed.clone()]);
+    assert_eq!(test.library().list().expect("a list"), std::slice::from_ref(&installed));
     let found = test.library().resolve(Some("my-model")).expect("found");
     assert_eq!((found.path, found.sha256), (installed.path, Some(installed.sha256)));
     assert_eq!(test.blobs(), 1);
@@ -153,7 +153,9 @@ fn a_name_may_be_shortened_as_long_as_it_is_clear() {
     assert!(several.contains("`qwen-large`, `qwen-small`"), "{several}");
     let none = test.refusal(Some("llama"));
     assert!(none.contains("`smol`") && none.contains("`tuichat models pull llama`"), "{none}");
-    assert!(test.library().remove("qwen").is_err(), "nothing is removed by half a name of two models");
+    for half in ["qwen", "qwen-l"] {
+        assert!(test.library().remove(half).is_err(), "nothing is removed by half a name");
+    }
 }
 
 #[test]
@@ -201,6 +203,19 @@ fn a_damaged_name_is_left_out_and_the_others_are_listed() {
     fs::write(names.join("outside.json"), outside.replace(&sha256, "../../../etc/passwd")).expect("written");
     let models = test.library().list().expect("a list");
     assert_eq!(models.iter().map(|model| model.name.as_str()).collect::<Vec<_>>(), ["a"]);
+}
+
+#[test]
+fn what_a_killed_import_left_is_removed_by_the_next_one_and_a_running_one_is_let_be() {
+    let test = Test::new();
+    let blobs = test.folder.path().join("models/blobs");
+    fs::create_dir_all(&blobs).expect("a folder");
+    fs::write(blobs.join("import-abandoned"), "half").expect("written");
+    let running = fs::File::create(blobs.join("import-running")).expect("created");
+    running.lock().expect("locked");
+    test.import("a.gguf", 1);
+    assert!(!blobs.join("import-abandoned").exists() && blobs.join("import-running").exists());
+    assert_eq!(test.blobs(), 2);
 }
 
 #[test]
