@@ -102,6 +102,9 @@ pub enum Command {
     /// See the settings and where they come from
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// See what happens inside
+    #[command(subcommand)]
+    Debug(DebugCommand),
 }
 
 #[derive(Subcommand, Clone, Debug, PartialEq)]
@@ -179,6 +182,22 @@ pub enum ConfigCommand {
     Show,
     /// Print a commented config.toml with every setting
     PrintSample,
+}
+
+#[derive(Subcommand, Clone, Debug, PartialEq)]
+pub enum DebugCommand {
+    /// Print what the model would see of a conversation, as JSON
+    Prompt {
+        /// A JSON array of messages: [{"role": "user", "content": "…"}]; `-` reads it from stdin
+        #[arg(long, value_name = "FILE|-")]
+        messages: PathBuf,
+        /// With the template and the tokens of this model
+        #[arg(short, long, value_name = "NAME|PATH")]
+        model: Option<String>,
+        /// With this Jinja template, without tokens
+        #[arg(long, value_name = "FILE", conflicts_with = "model")]
+        template: Option<PathBuf>,
+    },
 }
 
 impl Arguments {

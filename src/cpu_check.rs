@@ -2,100 +2,134 @@
 //! instruction set of the machine it is made on; carried to an older one it would die of an illegal instruction,
 //! without a word.
 //!
-//! `is_x86_feature_detected!` cannot tell: it says yes without looking for what the build takes for granted. So
-//! the processor is asked directly, or the system about it.
+//! Two traps. `is_x86_feature_detected!` says yes without looking for what the build takes for granted, so the
+//! processor is asked directly, or the system about it. And this code is compiled with those instructions too: it
+//! keeps to single integers and to calls into the standard library, which is compiled for any processor. Nothing here
+//! may copy a struct, collect or format: the compiler does that with vector registers.
 
-/// An instruction set: its name, whether the build relies on it, whether the processor has it.
-#[derive(Clone, Copy, Debug)]
-pub struct Feature {
-    pub name: &'static str,
-    pub compiled: bool,
-    pub present: bool,
+use std::io::Write;
+
+/// An instruction set that llama.cpp's kernels or rustc's own code make use of.
+struct Feature {
+    name: &'static str,
+    /// Whether this build relies on it.
+    compiled: bool,
+    place: Place,
 }
 
-/// The sentence for a processor that lacks something, if it does.
-pub fn complaint() -> Option<String> {
-    complaint_about(&features())
+/// Says on `out` what the processor lacks. Returns whether it lacks anything.
+pub fn complain(out: &mut dyn Write) -> bool {
+    complain_about(&FEATURES, is_present, out)
 }
 
-fn complaint_about(features: &[Feature]) -> Option<String> {
-    let missing: Vec<_> = features.iter().filter(|it| it.compiled && !it.present).map(|it| it.name).collect();
-    (!missing.is_empty()).then(|| {
-        format!(
-            "this tuichat was built for a processor with {}, which this one lacks; build it here with `make chat`, \
-             or use a portable build",
-            missing.join(", ")
-        )
-    })
+fn complain_about(features: &[Feature], is_present: fn(&Place) -> bool, out: &mut dyn Write) -> bool {
+    let mut lacks_any = false;
+    for feature in features {
+        if feature.compiled && !is_present(&feature.place) {
+            // There is nowhere else to complain to if this fails.
+            let before: &[u8] = if lacks_any { b", " } else { b"error: this tuichat was built for a processor with " };
+            let _ = out.write_all(before);
+            let _ = out.write_all(feature.name.as_bytes());
+            lacks_any = true;
+        }
+    }
+    if lacks_any {
+        let _ =
+            out.write_all(b", which this one lacks\nhint: build it here with `make chat`, or use a portable build\n");
+    }
+    lacks_any
 }
 
-/// Those that llama.cpp's kernels or rustc's own code make use of.
+macro_rules! feature {
+    ($name:literal, $place:expr) => {
+        Feature { name: $name, compiled: cfg!(target_feature = $name), place: $place }
+    };
+}
+
+/// A bit of what `cpuid` answers: the register and the bit's number.
 #[cfg(target_arch = "x86_64")]
-fn features() -> Vec<Feature> {
+struct Place(Register, u32);
+
+#[cfg(target_arch = "x86_64")]
+enum Register {
+    Leaf1Ecx,
+    Leaf7Ebx,
+    Leaf7Ecx,
+    Leaf7Sub1Eax,
+}
+
+#[cfg(target_arch = "x86_64")]
+static FEATURES: [Feature; 18] = [
+    feature!("ssse3", Place(Register::Leaf1Ecx, 9)),
+    feature!("fma", Place(Register::Leaf1Ecx, 12)),
+    feature!("sse4.2", Place(Register::Leaf1Ecx, 20)),
+    feature!("popcnt", Place(Register::Leaf1Ecx, 23)),
+    feature!("avx", Place(Register::Leaf1Ecx, 28)),
+    feature!("f16c", Place(Register::Leaf1Ecx, 29)),
+    feature!("bmi1", Place(Register::Leaf7Ebx, 3)),
+    feature!("avx2", Place(Register::Leaf7Ebx, 5)),
+    feature!("bmi2", Place(Register::Leaf7Ebx, 8)),
+    feature!("avx512f", Place(Register::Leaf7Ebx, 16)),
+    feature!("avx512dq", Place(Register::Leaf7Ebx, 17)),
+    feature!("avx512cd", Place(Register::Leaf7Ebx, 28)),
+    feature!("avx512bw", Place(Register::Leaf7Ebx, 30)),
+    feature!("avx512vl", Place(Register::Leaf7Ebx, 31)),
+    feature!("avx512vbmi", Place(Register::Leaf7Ecx, 1)),
+    feature!("avx512vnni", Place(Register::Leaf7Ecx, 11)),
+    feature!("avxvnni", Place(Register::Leaf7Sub1Eax, 4)),
+    feature!("avx512bf16", Place(Register::Leaf7Sub1Eax, 5)),
+];
+
+#[cfg(target_arch = "x86_64")]
+fn is_present(place: &Place) -> bool {
     use std::arch::x86_64::{__cpuid, __cpuid_count};
 
-    let most = __cpuid(0).eax;
-    let leaf = |number: u32, sub: u32| (number <= most).then(|| __cpuid_count(number, sub));
-    let basic = leaf(1, 0).map_or((0, 0), |leaf| (leaf.ecx, leaf.edx));
-    let extended = leaf(7, 0).map_or((0, 0, 0), |leaf| (leaf.ebx, leaf.ecx, leaf.eax));
-    let more = if extended.2 >= 1 { leaf(7, 1).map_or(0, |leaf| leaf.eax) } else { 0 };
-    let bit = |register: u32, index: u32| register >> index & 1 == 1;
-    macro_rules! feature {
-        ($name:literal, $present:expr) => {
-            Feature { name: $name, compiled: cfg!(target_feature = $name), present: $present }
-        };
-    }
-    vec![
-        feature!("ssse3", bit(basic.0, 9)),
-        feature!("fma", bit(basic.0, 12)),
-        feature!("sse4.2", bit(basic.0, 20)),
-        feature!("popcnt", bit(basic.0, 23)),
-        // The second bit: the system saves the wide registers.
-        feature!("avx", bit(basic.0, 28) && bit(basic.0, 27)),
-        feature!("f16c", bit(basic.0, 29)),
-        feature!("bmi1", bit(extended.0, 3)),
-        feature!("avx2", bit(extended.0, 5)),
-        feature!("bmi2", bit(extended.0, 8)),
-        feature!("avx512f", bit(extended.0, 16)),
-        feature!("avx512dq", bit(extended.0, 17)),
-        feature!("avx512cd", bit(extended.0, 28)),
-        feature!("avx512bw", bit(extended.0, 30)),
-        feature!("avx512vl", bit(extended.0, 31)),
-        feature!("avx512vbmi", bit(extended.1, 1)),
-        feature!("avx512vnni", bit(extended.1, 11)),
-        feature!("avxvnni", bit(more, 4)),
-        feature!("avx512bf16", bit(more, 5)),
-    ]
+    // A leaf that the processor does not have answers with another's bits.
+    let knows_leaf_7 = __cpuid(0).eax >= 7;
+    let register = match place.0 {
+        Register::Leaf1Ecx => __cpuid(1).ecx,
+        Register::Leaf7Ebx if knows_leaf_7 => __cpuid_count(7, 0).ebx,
+        Register::Leaf7Ecx if knows_leaf_7 => __cpuid_count(7, 0).ecx,
+        Register::Leaf7Sub1Eax if knows_leaf_7 && __cpuid_count(7, 0).eax >= 1 => __cpuid_count(7, 1).eax,
+        _ => 0,
+    };
+    register >> place.1 & 1 == 1
 }
 
-/// On Linux the kernel lists what the processor has. Elsewhere there is nothing to ask without `unsafe` code, and
-/// every processor is taken to have what the build needs.
+/// The kernel's word for it in `/proc/cpuinfo`.
 #[cfg(target_arch = "aarch64")]
-fn features() -> Vec<Feature> {
-    let list = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
-        text.lines().find_map(|line| line.strip_prefix("Features").map(|rest| format!("{} ", rest.replace(':', " "))))
-    });
-    let listed = |word: &str| list.as_ref().is_none_or(|list| list.contains(&format!(" {word} ")));
-    macro_rules! feature {
-        ($name:literal, $word:literal) => {
-            Feature { name: $name, compiled: cfg!(target_feature = $name), present: listed($word) }
-        };
-    }
-    vec![
-        feature!("lse", "atomics"),
-        feature!("fp16", "asimdhp"),
-        feature!("dotprod", "asimddp"),
-        feature!("i8mm", "i8mm"),
-        feature!("bf16", "bf16"),
-        feature!("sve", "sve"),
-        feature!("sve2", "sve2"),
-        feature!("sme", "sme"),
-    ]
+struct Place(&'static str);
+
+#[cfg(target_arch = "aarch64")]
+static FEATURES: [Feature; 8] = [
+    feature!("lse", Place("atomics")),
+    feature!("fp16", Place("asimdhp")),
+    feature!("dotprod", Place("asimddp")),
+    feature!("i8mm", Place("i8mm")),
+    feature!("bf16", Place("bf16")),
+    feature!("sve", Place("sve")),
+    feature!("sve2", Place("sve2")),
+    feature!("sme", Place("sme")),
+];
+
+/// Where the kernel does not tell (macOS), there is nothing to ask without `unsafe` code, and the processor is taken
+/// to have what the build needs.
+#[cfg(target_arch = "aarch64")]
+fn is_present(place: &Place) -> bool {
+    let Ok(text) = std::fs::read_to_string("/proc/cpuinfo") else { return true };
+    let Some(line) = text.lines().find(|line| line.starts_with("Features")) else { return true };
+    line.split([' ', '\t', ':']).any(|word| word == place.0)
 }
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-fn features() -> Vec<Feature> {
-    Vec::new()
+struct Place;
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+static FEATURES: [Feature; 0] = [];
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn is_present(_: &Place) -> bool {
+    true
 }
 
 #[cfg(test)]
@@ -103,38 +137,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sentence_names_what_is_missing_and_nothing_else() {
-        let feature = |name, compiled, present| Feature { name, compiled, present };
-        let features = [
-            feature("avx2", true, true),
-            feature("avx512f", true, false),
-            feature("avx512bw", true, false),
-            feature("sve", false, false),
-        ];
-        let sentence = complaint_about(&features).unwrap();
-        assert!(sentence.contains("with avx512f, avx512bw, which"), "{sentence}");
-        assert_eq!(complaint_about(&features[..1]), None);
-    }
-
-    #[test]
     fn the_machine_that_runs_the_tests_has_what_they_were_built_for() {
-        assert_eq!(complaint(), None);
+        let mut said = Vec::new();
+        assert!(!complain(&mut said));
+        assert!(said.is_empty());
     }
 
     #[cfg(target_arch = "x86_64")]
     #[test]
-    fn the_processor_answers_as_the_standard_library_says() {
-        for feature in features() {
-            let said = match feature.name {
-                "avx2" => std::is_x86_feature_detected!("avx2"),
-                "fma" => std::is_x86_feature_detected!("fma"),
-                "avx512f" => std::is_x86_feature_detected!("avx512f"),
-                "avx512vnni" => std::is_x86_feature_detected!("avx512vnni"),
-                "avx512bf16" => std::is_x86_feature_detected!("avx512bf16"),
-                "avxvnni" => std::is_x86_feature_detected!("avxvnni"),
-                _ => continue,
+    fn the_sentence_names_what_is_missing_and_nothing_else() {
+        let feature = |name, compiled, bit| Feature { name, compiled, place: Place(Register::Leaf1Ecx, bit) };
+        let features = [feature("avx2", true, 0), feature("avx512f", true, 1), feature("avx512bw", true, 1)];
+        let more = [feature("avx512cd", false, 1)];
+        let is_bit_0 = |place: &Place| place.1 == 0;
+        let mut said = Vec::new();
+        assert!(complain_about(&features, is_bit_0, &mut said));
+        let said = String::from_utf8(said).unwrap();
+        assert!(said.contains("with avx512f, avx512bw, which this one lacks\nhint: "), "{said}");
+        assert!(!complain_about(&more, is_bit_0, &mut Vec::new()));
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn the_processor_answers_as_the_system_says() {
+        let Ok(text) = std::fs::read_to_string("/proc/cpuinfo") else { return };
+        let flags: Vec<_> =
+            text.lines().find(|line| line.starts_with("flags")).unwrap_or_default().split_whitespace().collect();
+        for feature in &FEATURES {
+            let word = match feature.name {
+                "sse4.2" => "sse4_2",
+                "avx512vnni" => "avx512_vnni",
+                "avx512bf16" => "avx512_bf16",
+                "avxvnni" => "avx_vnni",
+                same => same,
             };
-            assert_eq!(feature.present, said, "{}", feature.name);
+            assert_eq!(is_present(&feature.place), flags.contains(&word), "{}", feature.name);
         }
     }
 }

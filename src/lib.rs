@@ -46,6 +46,7 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Some(Command::Models(command)) => commands::models::run(command, &surroundings),
         Some(Command::Chats(command)) => commands::chats::run(command, &surroundings),
         Some(Command::Config(command)) => commands::config::run(command, &surroundings),
+        Some(Command::Debug(command)) => commands::debug::run(command, &surroundings),
         None => match mode::decide(circumstances)? {
             Mode::OneShot => commands::answer::run(arguments.talk, surroundings),
             Mode::Chat => Err(Failure::error("this build has no chat").hint("type `tuichat -p TEXT`")),

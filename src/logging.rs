@@ -6,7 +6,9 @@ use std::io;
 use std::path::Path;
 
 use tracing_appender::non_blocking::WorkerGuard;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{Directories, create_private};
 
@@ -25,13 +27,11 @@ pub fn start(directories: &Directories, verbose: bool) -> Result<Log, String> {
     let path = directories.log_file();
     let file = open(&path).map_err(|error| format!("there is no log: cannot open {}: {error}", path.display()))?;
     let (writer, guard) = tracing_appender::non_blocking(file);
-    let filter = if verbose { "info,tuichat=debug" } else { "warn,tuichat=info" };
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(filter))
-        .with_ansi(false)
-        .with_writer(writer)
-        .try_init()
-        .map_err(|error| format!("there is no log: {error}"))?;
+    let (ours, others) =
+        if verbose { (LevelFilter::DEBUG, LevelFilter::INFO) } else { (LevelFilter::INFO, LevelFilter::WARN) };
+    let targets = Targets::new().with_target("tuichat", ours).with_target("llama.cpp", ours).with_default(others);
+    let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(writer).with_filter(targets);
+    tracing_subscriber::registry().with(layer).try_init().map_err(|error| format!("there is no log: {error}"))?;
     Ok(Log(guard))
 }
 

@@ -1,4 +1,7 @@
 //! The program `tuichat`: read the command line, run, print the error, leave with the exit code.
+//!
+//! Nothing here switches hf-hub's statistics off: they belong to its second way of downloading, which
+//! [`tuichat::models::hub`] never starts.
 #![forbid(unsafe_code)]
 
 use std::io::Write;
@@ -10,8 +13,8 @@ use tuichat::{cpu_check, text};
 
 fn main() -> ExitCode {
     // First of all, before anything that was compiled for this processor and might not run on it.
-    if let Some(sentence) = cpu_check::complaint() {
-        return fail(&Failure::error(sentence));
+    if cpu_check::complain(&mut std::io::stderr()) {
+        return Exit::Error.into();
     }
     let arguments = match Arguments::read(std::env::args_os()) {
         Ok(arguments) => arguments,

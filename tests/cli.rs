@@ -8,7 +8,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
-use common::hub_server::{HubServer, REPOSITORY};
+use common::hub_server::{HubServer, REPOSITORY, sha256};
 use common::tiny_gguf::TinyModel;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -409,6 +409,34 @@ fn a_file_that_is_no_model_is_code_4_before_anything_is_loaded() {
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(4), ""), "{arguments:?} {}", ran.stderr);
         assert!(ran.stderr.contains("bad.gguf"), "{}", ran.stderr);
     }
+}
+
+#[test]
+fn a_prompt_is_shown_as_a_template_makes_it() {
+    let home = Home::new();
+    home.write("messages.json", r#"[{"role": "user", "content": "Why?"}]"#);
+    home.write("template.jinja", "{% for message in messages %}<{{ message.role }}>{{ message.content }}{% endfor %}");
+    let ran = home.run(&["debug", "prompt", "--messages", "messages.json", "--template", "template.jinja"]);
+    assert_eq!(ran.json(), serde_json::json!({"text": "<user>Why?"}), "{}", ran.stderr);
+    home.write("messages.json", r#"[{"role": "robot", "content": "Why?"}]"#);
+    let ran = home.run(&["debug", "prompt", "--messages", "messages.json", "--template", "template.jinja"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stderr.contains("hint: "), "{}", ran.stderr);
+}
+
+#[test]
+fn a_tiny_model_answers_and_every_number_is_its_own() {
+    let home = Home::new();
+    let file = home.path("tiny.gguf");
+    TinyModel::default().write(&file).unwrap();
+    let arguments = ["-m", "./tiny.gguf", "-p", "x", "-o", "json", "--temp", "0", "--max-tokens", "4", "--ctx", "256"];
+    let ran = home.run(&arguments);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let object = ran.json();
+    assert_eq!(object["model"]["sha256"], sha256(&std::fs::read(&file).unwrap()));
+    assert!(object["usage"]["completion_tokens"].as_u64().unwrap() <= 4);
+    assert_eq!(object["kv"]["cells"], 256);
+    assert_eq!(home.run(&arguments).json()["text"], object["text"], "greedy answers are the same");
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! `tuichat chats`: earlier chats, for a look from outside the interface.
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::{Surroundings, print, print_json};
-use crate::chat::{Ended, Role};
+use crate::chat::{Ended, Role, Sampling, Stats};
 use crate::cli::ChatsCommand;
 use crate::exit::{Exit, Failure};
-use crate::store::{ChatSummary, Store, StoredMessage};
+use crate::store::{ChatSummary, Store, StoreError, StoredMessage};
 use crate::text;
 
 /// # Errors
@@ -17,14 +17,18 @@ pub fn run(command: ChatsCommand, surroundings: &Surroundings) -> Result<Exit, F
     match command {
         ChatsCommand::List { json } => {
             let chats = store.chats(usize::MAX)?;
-            if json { print_json(&chats.iter().map(summary).collect::<Vec<_>>())? } else { print(&table(&chats))? }
+            if json {
+                print_json(&chats.iter().map(Summary::from).collect::<Vec<_>>())?
+            } else {
+                print(&table(&chats))?
+            }
         }
         ChatsCommand::Show { id, json } => {
             let messages = store.branch(id)?;
             if json {
-                let mut object = store.chat(id)?.as_ref().map_or(json!({}), summary);
-                object["messages"] = messages.iter().map(message).collect();
-                print_json(&object)?;
+                let chat = store.chat(id)?.ok_or(StoreError::NoSuchChat(id))?;
+                let messages = messages.iter().map(Shown::from).collect();
+                print_json(&Whole { chat: Summary::from(&chat), messages })?;
             } else {
                 print(&transcript(&messages))?;
             }
@@ -34,29 +38,64 @@ pub fn run(command: ChatsCommand, surroundings: &Surroundings) -> Result<Exit, F
     Ok(Exit::Success)
 }
 
-fn summary(chat: &ChatSummary) -> Value {
-    json!({
-        "id": chat.id.0,
-        "title": chat.title,
-        "created_at": chat.created_at.to_string(),
-        "updated_at": chat.updated_at.to_string(),
-        "message_count": chat.messages,
-        "model": chat.model,
-    })
+/// A chat in a list. The keys of these objects are a contract, and not those of the store's own types.
+#[derive(Serialize)]
+struct Summary<'a> {
+    id: i64,
+    title: &'a str,
+    created_at: String,
+    updated_at: String,
+    message_count: u32,
+    model: Option<&'a str>,
 }
 
-fn message(message: &StoredMessage) -> Value {
-    json!({
-        "id": message.id.0,
-        "role": message.role,
-        "content": message.text,
-        "thinking": Some(&message.thinking).filter(|thinking| !thinking.is_empty()),
-        "created_at": message.created_at.to_string(),
-        "model": message.model,
-        "sampling": message.sampling,
-        "finish_reason": message.ended,
-        "stats": message.stats,
-    })
+#[derive(Serialize)]
+struct Whole<'a> {
+    #[serde(flatten)]
+    chat: Summary<'a>,
+    messages: Vec<Shown<'a>>,
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    id: i64,
+    role: Role,
+    content: &'a str,
+    thinking: Option<&'a str>,
+    created_at: String,
+    model: Option<&'a str>,
+    sampling: Option<&'a Sampling>,
+    finish_reason: Option<Ended>,
+    stats: Option<Stats>,
+}
+
+impl<'a> From<&'a ChatSummary> for Summary<'a> {
+    fn from(chat: &'a ChatSummary) -> Self {
+        Self {
+            id: chat.id.0,
+            title: &chat.title,
+            created_at: chat.created_at.to_string(),
+            updated_at: chat.updated_at.to_string(),
+            message_count: chat.messages,
+            model: chat.model.as_deref(),
+        }
+    }
+}
+
+impl<'a> From<&'a StoredMessage> for Shown<'a> {
+    fn from(message: &'a StoredMessage) -> Self {
+        Self {
+            id: message.id.0,
+            role: message.role,
+            content: &message.text,
+            thinking: Some(message.thinking.as_str()).filter(|thinking| !thinking.is_empty()),
+            created_at: message.created_at.to_string(),
+            model: message.model.as_deref(),
+            sampling: message.sampling.as_ref(),
+            finish_reason: message.ended,
+            stats: message.stats,
+        }
+    }
 }
 
 fn table(chats: &[ChatSummary]) -> String {

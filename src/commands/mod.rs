@@ -4,6 +4,7 @@
 pub mod answer;
 pub mod chats;
 pub mod config;
+pub mod debug;
 pub mod models;
 
 use std::io::{self, IsTerminal, Write};
@@ -17,7 +18,7 @@ use crate::engine::Source;
 use crate::engine::scripted::Script;
 use crate::exit::Failure;
 use crate::logging::{self, Log};
-use crate::models::{Found, Library, ModelError, gguf};
+use crate::models::{Found, Library};
 use crate::remarks::Remarks;
 use crate::text;
 
@@ -75,15 +76,10 @@ impl Surroundings {
         if self.config.private || create_private(cache).is_err() { None } else { Some(cache.join("hashes.json")) }
     }
 
-    /// The model that the settings mean, its header checked before any C++ sees it. A script is its own model.
+    /// The model that the settings mean. A script is its own model.
     fn model(&self, engine: &EngineName) -> Result<Found, Failure> {
         match engine {
-            EngineName::Llama => {
-                let found = self.library().resolve(self.config.model.as_deref())?;
-                let path = found.path.clone();
-                gguf::read_header(&path).map_err(|source| ModelError::BadFile { path, source })?;
-                Ok(found)
-            }
+            EngineName::Llama => Ok(self.library().resolve(self.config.model.as_deref())?),
             EngineName::Scripted(path) => Ok(Found { name: "scripted".into(), path: path.clone(), sha256: None }),
         }
     }
