@@ -4,3 +4,4 @@ pub mod chat;
 pub mod engine;
 pub mod store;
 pub mod text;
+pub mod ui;

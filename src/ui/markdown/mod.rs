@@ -1,0 +1,258 @@
+//! The Markdown of a message as lines of the screen, laid out anew only where it can still change.
+//!
+//! A message grows at its end, and Markdown's outermost blocks never change once the next one has begun. So a
+//! [`Document`] keeps the lines of all finished blocks and lays out only the last one after each piece; inside
+//! of a code block at the outermost level, only the last line. Everything else (what Markdown means, how wide a
+//! character is, what colour code has) belongs to the modules below:
+//!
+//! - `source`: text made harmless; `blocks`: blocks to lines; `inline`: words in their styles
+//! - `wrap`: rows of limited width; `table`: columns
+//! - `fence`, `code`, `syntax`: code blocks and their colours
+
+mod blocks;
+mod code;
+mod fence;
+mod inline;
+mod source;
+mod syntax;
+mod table;
+#[cfg(test)]
+mod tests;
+mod wrap;
+
+use pulldown_cmark::{Event, Parser};
+use ratatui::text::{Line, Span};
+
+use crate::ui::theme::Theme;
+use code::Memory;
+use fence::Fence;
+use source::{Cleaner, visible};
+use syntax::Analyser;
+
+/// One message's Markdown, laid out incrementally.
+#[derive(Debug, Default)]
+pub struct Document {
+    text: String,
+    /// For what `lines` were laid out.
+    look: Option<Look>,
+    lines: Vec<Line<'static>>,
+    /// How many of `lines` can no longer change.
+    final_lines: usize,
+    cleaner: Cleaner,
+    /// The bytes of `text` that have gone through `cleaner`.
+    cleaned: usize,
+    /// The clean text that belongs to no final line.
+    open: String,
+    /// The bytes of `open` in which no further finished block will be found.
+    searched: usize,
+    /// The code block at the outermost level that `open` continues.
+    fence: Option<OpenFence>,
+    memory: Memory,
+    /// Bytes of Markdown laid out so far, for tests of what is not done twice.
+    #[cfg(test)]
+    laid_out_bytes: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Look {
+    width: u16,
+    theme: Theme,
+}
+
+#[derive(Debug)]
+struct OpenFence {
+    fence: Fence,
+    analyser: Analyser,
+    /// Whether the block has a line on the screen yet.
+    drawn: bool,
+}
+
+impl Document {
+    /// An empty document.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A document that holds `text`. Nothing is laid out yet.
+    pub fn from_text(text: &str) -> Self {
+        Self { text: text.to_owned(), ..Self::default() }
+    }
+
+    /// Appends what has arrived of a message.
+    pub fn push_str(&mut self, delta: &str) {
+        self.text.push_str(delta);
+    }
+
+    /// The Markdown as it was given.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The lines at this width. They are kept until the text grows or the look changes. No line is wider than
+    /// `width`, if that is at least 4.
+    pub fn lines(&mut self, width: u16, theme: &Theme) -> &[Line<'static>] {
+        let look = Look { width, theme: *theme };
+        if self.look != Some(look) {
+            self.begin_again(look);
+        }
+        if self.cleaned < self.text.len() {
+            self.cleaner.push(&self.text[self.cleaned..], &mut self.open);
+            self.cleaned = self.text.len();
+            self.lines.truncate(self.final_lines);
+            self.finish_blocks(look);
+            self.draw_open(look);
+        }
+        &self.lines
+    }
+
+    fn begin_again(&mut self, look: Look) {
+        *self = Self { text: std::mem::take(&mut self.text), look: Some(look), ..Self::default() };
+    }
+
+    /// Draws, for good, all that nothing to come can change.
+    fn finish_blocks(&mut self, look: Look) {
+        loop {
+            let progressed = if self.fence.is_some() { self.finish_code(look) } else { self.finish_markdown(look) };
+            if !progressed {
+                return;
+            }
+        }
+    }
+
+    /// Draws the complete lines of the open code block. Tells whether that has ended.
+    fn finish_code(&mut self, look: Look) -> bool {
+        let Some(mut open) = self.fence.take() else { return false };
+        let mut consumed = 0;
+        let mut closed = false;
+        while let Some(length) = self.open[consumed..].find('\n') {
+            let line = visible(&self.open[consumed..consumed + length]);
+            consumed += length + 1;
+            if open.fence.is_closed_by(&line) {
+                closed = true;
+                break;
+            }
+            let parts = open.analyser.line(&open.fence.code(&line));
+            self.draw_code_line(&parts, open.drawn, look);
+            open.drawn = true;
+        }
+        self.open.drain(..consumed);
+        self.final_lines = self.lines.len();
+        if !closed {
+            self.fence = Some(open);
+        }
+        closed
+    }
+
+    fn draw_code_line(&mut self, parts: &[(syntax::Part, String)], drawn: bool, look: Look) {
+        if !drawn {
+            self.separate();
+        }
+        let rows = code::line_rows(parts, usize::from(look.width), &look.theme);
+        self.lines.extend(rows.into_iter().map(Line::from));
+    }
+
+    /// Draws all blocks but the last, or enters the code block that is the last. Tells whether there was one.
+    fn finish_markdown(&mut self, look: Look) -> bool {
+        self.skip_empty_lines();
+        if let Some((line, _)) = self.open.split_once('\n')
+            && let Some(fence) = Fence::open(line)
+        {
+            self.open.drain(..=line.len());
+            self.searched = 0;
+            self.enter_fence(fence, look);
+            return true;
+        }
+        // A line that is not complete may yet turn out to continue the block before.
+        let complete = self.open.rfind('\n').map_or(0, |newline| newline + 1);
+        if complete <= self.searched {
+            return false;
+        }
+        let finished = start_of_last_block(&self.open[..complete]);
+        self.searched = complete - finished;
+        if finished == 0 {
+            return false;
+        }
+        let blocks: String = self.open.drain(..finished).collect();
+        self.memory.rewind();
+        self.draw_markdown(&blocks, look);
+        self.memory.forget_used();
+        self.final_lines = self.lines.len();
+        true
+    }
+
+    fn skip_empty_lines(&mut self) {
+        let text = self.open.trim_start();
+        let leading = &self.open[..self.open.len() - text.len()];
+        if let Some(newline) = leading.rfind('\n') {
+            self.open.drain(..=newline);
+            self.searched = self.searched.saturating_sub(newline + 1);
+        }
+    }
+
+    fn enter_fence(&mut self, fence: Fence, look: Look) {
+        let label = code::label_rows(&fence.info, usize::from(look.width), &look.theme);
+        let drawn = !label.is_empty();
+        if drawn {
+            self.separate();
+            self.lines.extend(label.into_iter().map(Line::from));
+        }
+        self.final_lines = self.lines.len();
+        let analyser = code::analyser(&fence.info, &look.theme);
+        self.fence = Some(OpenFence { fence, analyser, drawn });
+    }
+
+    /// Draws, for now, the block that is still open.
+    fn draw_open(&mut self, look: Look) {
+        match &self.fence {
+            Some(open) => {
+                let line = visible(&self.open);
+                if !line.trim().is_empty() && !open.fence.is_closed_by(&line) {
+                    let (parts, drawn) = (open.analyser.clone().line(&open.fence.code(&line)), open.drawn);
+                    self.draw_code_line(&parts, drawn, look);
+                }
+            }
+            None => {
+                let markdown = std::mem::take(&mut self.open);
+                self.memory.rewind();
+                self.draw_markdown(&markdown, look);
+                self.open = markdown;
+            }
+        }
+    }
+
+    fn draw_markdown(&mut self, markdown: &str, look: Look) {
+        let lines = blocks::lay_out(markdown, usize::from(look.width), &look.theme, &mut self.memory);
+        if !lines.is_empty() {
+            self.separate();
+            self.lines.extend(lines);
+        }
+        #[cfg(test)]
+        {
+            self.laid_out_bytes += markdown.len();
+        }
+    }
+
+    /// An empty line between what stands above and the block to come.
+    fn separate(&mut self) {
+        if !self.lines.is_empty() {
+            self.lines.push(Line::from(Vec::<Span<'static>>::new()));
+        }
+    }
+}
+
+/// Where the last of the outermost blocks of `markdown` begins.
+fn start_of_last_block(markdown: &str) -> usize {
+    let mut depth = 0usize;
+    let mut last = 0;
+    for (event, range) in Parser::new_ext(markdown, blocks::options()).into_offset_iter() {
+        if depth == 0 && !matches!(event, Event::End(_)) {
+            last = range.start;
+        }
+        match event {
+            Event::Start(_) => depth += 1,
+            Event::End(_) => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    markdown[..last].rfind('\n').map_or(0, |newline| newline + 1)
+}

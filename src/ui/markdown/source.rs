@@ -1,0 +1,76 @@
+//! What is done to a model's text before it is read as Markdown: nothing in it can command the terminal, and
+//! nothing that Markdown would swallow without a trace is swallowed.
+
+use crate::text;
+
+/// A character that no text holds (Unicode calls it a noncharacter). Put between two characters, it keeps them
+/// from being markup together; [`visible`] takes it out again.
+const SEPARATOR: char = '\u{fdd0}';
+
+/// Prepares text piece by piece.
+#[derive(Debug, Default)]
+pub struct Cleaner {
+    /// A last `\r`, `]` or `\`, whose meaning the next character decides.
+    last: Option<char>,
+}
+
+impl Cleaner {
+    /// Appends `delta` to `clean`: controls made visible, `\r\n` as `\n`, and separators where a link
+    /// definition would vanish (`]:`) or a backslash be lost from a formula (`\(`).
+    pub fn push(&mut self, delta: &str, clean: &mut String) {
+        let mut piece = String::with_capacity(delta.len() + 8);
+        for character in delta.chars() {
+            match (self.last, character) {
+                (Some('\r'), '\n') => {}
+                (Some('\r'), _) => piece.push('\r'),
+                (Some(']'), ':') => piece.push(SEPARATOR),
+                (Some('\\'), '(' | ')' | '[' | ']' | '{' | '}' | ',' | ';') => piece.push(SEPARATOR),
+                _ => {}
+            }
+            match character {
+                SEPARATOR => piece.push_str("<U+FDD0>"),
+                '\r' => {}
+                other => piece.push(other),
+            }
+            self.last = Some(character);
+        }
+        clean.push_str(&text::escape(&piece));
+    }
+}
+
+/// What a reader sees of text that was read as Markdown. It is made harmless once more: `&#27;` has become a
+/// control character only now.
+pub fn visible(text: &str) -> String {
+    text::escape(&text.replace(SEPARATOR, "")).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clean(pieces: &[&str]) -> String {
+        let (mut cleaner, mut clean) = (Cleaner::default(), String::new());
+        pieces.iter().for_each(|piece| cleaner.push(piece, &mut clean));
+        clean
+    }
+
+    #[test]
+    fn controls_become_visible_and_line_ends_alike() {
+        assert_eq!(clean(&["a\x1b[2J\r", "\nb\rc"]), "a<U+001B>[2J\nb<U+000D>c");
+    }
+
+    #[test]
+    fn what_is_separated_reads_as_before() {
+        let text = r"[a]: b \(x\) \[y\] \{z\}";
+        assert_ne!(clean(&[text]), text);
+        assert_eq!(visible(&clean(&[text])), text);
+    }
+
+    #[test]
+    fn pieces_make_no_difference() {
+        let text = "[a]: b\r\n\\(x\\)\r\u{fdd0}\u{202e}";
+        let single: Vec<String> = text.chars().map(String::from).collect();
+        let single: Vec<&str> = single.iter().map(String::as_str).collect();
+        assert_eq!(clean(&single), clean(&[text]));
+    }
+}

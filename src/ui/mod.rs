@@ -1,0 +1,4 @@
+//! The terminal interface.
+
+pub mod markdown;
+pub mod theme;
