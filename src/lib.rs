@@ -1,7 +1,54 @@
 //! tuichat: talk to language models that run on your own machine, in the terminal.
+//!
+//! The rooms, from the bottom up; a room never uses one above it.
+//!
+//! - Plain things all may use: [`chat`] (messages, how an answer ended), [`text`] (UTF-8, escaping), [`text_file`].
+//! - What does the work, each knowing nothing of the others' business: [`hardware`] (what the machine is),
+//!   [`store`] (chats on disk), [`models`] (files: finding, downloading, checking), [`engine`] (the thread that
+//!   owns the model; [`engine::protocol`] is what is said to it).
+//! - What a person sees: [`ui`] (the chat), [`oneshot`] (one answer on stdout).
+//! - From the shell inwards: [`cli`] (what was typed), [`config`] (what it means with the file and the environment),
+//!   [`mode`] (chat or one answer), [`commands`] (bring the rooms together, one file per command).
+//! - Around all of it: [`exit`] (codes and failures), [`remarks`] (stderr), [`logging`], [`signals`], [`cpu_check`].
 
 pub mod chat;
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod cpu_check;
 pub mod engine;
+pub mod exit;
+pub mod hardware;
+pub mod logging;
+pub mod mode;
+pub mod models;
+pub mod oneshot;
+pub mod remarks;
+pub mod signals;
 pub mod store;
 pub mod text;
+pub mod text_file;
 pub mod ui;
+
+use cli::{Arguments, Command};
+use commands::Surroundings;
+use exit::{Exit, Failure};
+use mode::{Circumstances, Mode};
+
+/// Does what was typed.
+///
+/// # Errors
+/// What went wrong, with the exit code to leave with.
+pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
+    let circumstances = Circumstances::of(&arguments);
+    let surroundings = Surroundings::find(arguments.settings)?;
+    match arguments.command {
+        Some(Command::Models(command)) => commands::models::run(command, &surroundings),
+        Some(Command::Chats(command)) => commands::chats::run(command, &surroundings),
+        Some(Command::Config(command)) => commands::config::run(command, &surroundings),
+        None => match mode::decide(circumstances)? {
+            Mode::OneShot => commands::answer::run(arguments.talk, surroundings),
+            Mode::Chat => Err(Failure::error("this build has no chat").hint("type `tuichat -p TEXT`")),
+        },
+    }
+}

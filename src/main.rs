@@ -1,1 +1,37 @@
-fn main() {}
+//! The program `tuichat`: read the command line, run, print the error, leave with the exit code.
+#![forbid(unsafe_code)]
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use tuichat::cli::Arguments;
+use tuichat::exit::{Exit, Failure};
+use tuichat::{cpu_check, text};
+
+fn main() -> ExitCode {
+    // First of all, before anything that was compiled for this processor and might not run on it.
+    if let Some(sentence) = cpu_check::complaint() {
+        return fail(&Failure::error(sentence));
+    }
+    let arguments = match Arguments::read(std::env::args_os()) {
+        Ok(arguments) => arguments,
+        Err(message) => {
+            // Help and version are such messages too; a reader that does not want them to the end is no error.
+            let _ = message.print();
+            return if message.use_stderr() { Exit::Usage.into() } else { Exit::Success.into() };
+        }
+    };
+    match tuichat::run(arguments) {
+        Ok(exit) => exit.into(),
+        Err(failure) => fail(&failure),
+    }
+}
+
+fn fail(failure: &Failure) -> ExitCode {
+    if failure.exit != Exit::ClosedPipe {
+        // Messages quote files and models, which must not command the terminal.
+        // A closed stderr is no reason to panic.
+        let _ = writeln!(std::io::stderr(), "{}", text::escape(&failure.to_string()));
+    }
+    failure.exit.into()
+}

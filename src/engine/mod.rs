@@ -4,14 +4,25 @@
 //! Dropping the [`Engine`] cancels what it is doing and ends the thread; a sink that returns `false` (nobody
 //! listens any more) does the same.
 
+mod backend;
+mod context;
+mod generate;
+pub mod inspect;
+mod llama;
+mod prompt;
 pub mod protocol;
+mod sampler;
 pub mod scripted;
+mod stop;
+mod template;
+mod thinking;
 mod worker;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
+pub use llama::set_abort_hook;
 use protocol::{CancelFlag, Event, Request, RequestId, Work};
 
 /// Receives the engine's events, on the engine's thread. Returns `false` when nobody listens any more.

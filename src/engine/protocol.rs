@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::{Deserialize, Serialize};
 
 use crate::chat::{Ended, Message, Sampling, Stats};
+use crate::text::escape_line;
 
 /// Names a request among those of one engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -219,6 +220,17 @@ pub enum EngineError {
     NoModel,
     #[error("{0}")]
     Failed(String),
+}
+
+impl EngineError {
+    /// The sentence for a file that is no model, or none that can be used.
+    pub(super) fn bad_model(path: &std::path::Path, words: &str) -> Self {
+        Self::BadModel(format!(
+            "{} cannot be loaded: {}; get the file again, or choose another model with `-m`",
+            escape_line(&path.display().to_string()),
+            escape_line(words)
+        ))
+    }
 }
 
 #[cfg(test)]

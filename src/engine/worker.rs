@@ -1,13 +1,296 @@
-//! The engine's thread: one function per llama.cpp lifetime.
+//! The engine's thread: one function per llama.cpp lifetime. [`serve`] holds the channel, [`with_model`] a model and
+//! its context; both end with the request that they cannot answer themselves.
 
+use std::cell::Cell;
+use std::path::Path;
+use std::rc::Rc;
 use std::sync::mpsc::Receiver;
+use std::time::Instant;
 
 use super::Sink;
-use super::protocol::{CancelFlag, EngineError, Event, Request, Step};
+use super::backend::{self, Choice};
+use super::context::Ledger;
+use super::generate::Session;
+use super::llama::{self, Context, ContextSettings, LoadError, Model};
+use super::prompt::SpecialTexts;
+use super::protocol::{
+    CancelFlag, DeviceInfo, EngineError, Event, KvInfo, LoadSettings, ModelInfo, Request, RequestId, Step, Work,
+};
+use super::template::Template;
+use crate::hardware::cores;
+use crate::hardware::memory::Memory;
+use crate::models::gguf;
 
-/// Answers requests until their sender is gone.
-pub(super) fn serve(requests: Receiver<Request>, _shutdown: CancelFlag, sink: impl Sink) {
-    for request in requests {
-        sink.send(Event { id: request.id, step: Step::Failed(EngineError::NoModel) });
+/// Tokens computed in one call of the model. Larger ones are no faster on a CPU, and progress is told between them.
+const BATCH: u32 = 512;
+/// Context that is made when nothing else is asked for, if model and memory allow it.
+const DEFAULT_CONTEXT: u32 = 16_384;
+const LEAST_CONTEXT: u32 = 512;
+/// Beside weights and KV cache: buffers of the computation.
+const WORKING_BYTES: u64 = 256 << 20;
+const BYTES_PER_F16: u64 = 2;
+
+/// Answers requests until their sender is gone or nobody listens.
+pub(super) fn serve(requests: Receiver<Request>, shutdown: CancelFlag, sink: impl Sink) {
+    let desk = Desk { requests, shutdown, sink: Rc::new(sink), listened_to: Rc::new(Cell::new(true)) };
+    let mut next = desk.next();
+    while let Some(request) = next {
+        next = match request.work {
+            Work::Load(settings) => with_model(&desk, request.id, &request.cancel, &settings),
+            Work::Generate(..) => {
+                desk.send(request.id, Step::Failed(EngineError::NoModel));
+                desk.next()
+            }
+            Work::Unload => {
+                desk.send(request.id, Step::Unloaded);
+                desk.next()
+            }
+        };
+    }
+}
+
+/// Where requests come in and events go out.
+struct Desk<S> {
+    requests: Receiver<Request>,
+    shutdown: CancelFlag,
+    sink: Rc<S>,
+    listened_to: Rc<Cell<bool>>,
+}
+
+impl<S: Sink> Desk<S> {
+    /// The next request; `None` when there will be none.
+    fn next(&self) -> Option<Request> {
+        if self.shutdown.is_cancelled() || !self.listened_to.get() {
+            return None;
+        }
+        self.requests.recv().ok()
+    }
+
+    fn send(&self, id: RequestId, step: Step) -> bool {
+        if !self.sink.send(Event { id, step }) {
+            self.listened_to.set(false);
+        }
+        self.listened_to.get()
+    }
+}
+
+/// Loads a model and answers with it, until a request that needs another model or none.
+fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, settings: &LoadSettings) -> Option<Request> {
+    let started = Instant::now();
+    let loaded = Loaded::load(desk, id, cancel, settings);
+    let loaded = match loaded {
+        Ok(loaded) => loaded,
+        Err(last) => {
+            desk.send(id, last);
+            return desk.next();
+        }
+    };
+    let mut session = match loaded.session(settings) {
+        Ok(session) => session,
+        Err(error) => {
+            desk.send(id, Step::Failed(error));
+            return desk.next();
+        }
+    };
+    let mut info = loaded.describe(&session, settings);
+    info.load_ms = started.elapsed().as_secs_f64() * 1000.0;
+    desk.send(id, Step::Ready(Box::new(info)));
+    loop {
+        let request = desk.next()?;
+        match request.work {
+            Work::Generate(prompt, options) => {
+                let flags = [&request.cancel, &desk.shutdown];
+                let answered = session.answer(&prompt, &options, &flags, &|step| desk.send(request.id, step));
+                desk.send(request.id, answered.map_or_else(Step::Failed, Step::Finished));
+            }
+            Work::Load(_) => return Some(request),
+            Work::Unload => {
+                drop(session);
+                drop(loaded);
+                desk.send(request.id, Step::Unloaded);
+                return desk.next();
+            }
+        }
+    }
+}
+
+/// A model and how it was placed.
+struct Loaded {
+    model: Model,
+    header: gguf::Header,
+    choice: Choice,
+    threads: u32,
+    cores: Vec<usize>,
+}
+
+impl Loaded {
+    /// Checks the file and the memory, then loads. The error is the request's last event.
+    fn load<S: Sink>(
+        desk: &Desk<S>,
+        id: RequestId,
+        cancel: &CancelFlag,
+        settings: &LoadSettings,
+    ) -> Result<Self, Step> {
+        let failed = |error| Step::Failed(error);
+        let header = gguf::read_header(&settings.path)
+            .map_err(|error| failed(EngineError::bad_model(&settings.path, &error.to_string())))?;
+        check_weights_fit(&settings.path, Memory::read()).map_err(failed)?;
+        let choice = backend::choose(&llama::devices(), settings.device, settings.gpu_layers)
+            .map_err(|sentence| failed(EngineError::Failed(sentence)))?;
+        let sink = Rc::clone(&desk.sink);
+        let listened_to = Rc::clone(&desk.listened_to);
+        let (cancel, shutdown) = (cancel.clone(), desk.shutdown.clone());
+        let progress = move |part| {
+            listened_to.set(listened_to.get() && sink.send(Event { id, step: Step::Loading(part) }));
+            listened_to.get() && !cancel.is_cancelled() && !shutdown.is_cancelled()
+        };
+        let model = Model::load(&settings.path, &choice.placement, progress).map_err(|error| match error {
+            LoadError::Cancelled => Step::Cancelled,
+            LoadError::Refused(words) => failed(EngineError::bad_model(&settings.path, &words)),
+        })?;
+        let cores = cores::allowed();
+        let threads = settings.threads.unwrap_or_else(default_threads).max(1);
+        Ok(Self { model, header, choice, threads, cores })
+    }
+
+    /// Makes the context.
+    fn session(&self, settings: &LoadSettings) -> Result<Session<'_>, EngineError> {
+        let memory = Memory::read();
+        let cells = match settings.context {
+            Some(cells) => {
+                check_context_fits(cells, self.bytes_per_cell(), memory)?;
+                cells
+            }
+            None => default_context(self.model.trained_context(), self.bytes_per_cell(), memory),
+        };
+        let context = Context::new(&self.model, ContextSettings { cells, threads: self.threads, batch: BATCH })
+            .map_err(|words| {
+                EngineError::NotEnoughMemory(format!(
+                    "llama.cpp could not make a context of {cells} tokens ({words}); try a smaller one with `--ctx`"
+                ))
+            })?;
+        let text_of = |token: Option<llama::Token>| token.map(|token| self.model.token_text(token)).unwrap_or_default();
+        let begin = text_of(self.model.begin_token());
+        let end = text_of(self.model.end_token());
+        let template = self.model.chat_template().map(|source| Template::new(&source, &begin, &end));
+        let special = SpecialTexts::of(&self.model);
+        Ok(Session { model: &self.model, context, template, special, ledger: Ledger::default() })
+    }
+
+    fn describe(&self, session: &Session<'_>, settings: &LoadSettings) -> ModelInfo {
+        let file_name = || settings.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let cells = session.context.cells();
+        ModelInfo {
+            name: self.header.name().map_or_else(file_name, str::to_owned),
+            path: settings.path.clone(),
+            architecture: self.header.architecture().to_owned(),
+            quantization: self.header.quantization(),
+            parameters: self.model.parameters(),
+            size: self.model.size(),
+            trained_context: self.model.trained_context(),
+            has_template: session.template.is_some(),
+            load_ms: 0.0,
+            kv: KvInfo {
+                type_k: "f16".into(),
+                type_v: "f16".into(),
+                cells,
+                bytes: u64::from(cells) * self.bytes_per_cell(),
+            },
+            device: DeviceInfo {
+                backend: self.choice.backend.clone(),
+                name: self.choice.name.clone(),
+                gpu_layers: self.choice.placement.gpu_layers.unwrap_or(self.model.layers() + 1),
+                threads: self.threads,
+                cores: cores::describe(&self.cores),
+                reason: self.choice.reason.clone(),
+            },
+        }
+    }
+
+    /// K and V of one token, in all layers.
+    fn bytes_per_cell(&self) -> u64 {
+        let (key, value) = self.model.head_lengths();
+        let numbers = u64::from(self.model.layers()) * u64::from(self.model.kv_heads()) * u64::from(key + value);
+        numbers * BYTES_PER_F16
+    }
+}
+
+fn default_threads() -> u32 {
+    std::thread::available_parallelism().map_or(1, |threads| u32::try_from(threads.get()).unwrap_or(1))
+}
+
+/// Weights larger than all memory would be read from the disk again for every token.
+fn check_weights_fit(path: &Path, memory: Option<Memory>) -> Result<(), EngineError> {
+    let (Ok(file), Some(memory)) = (std::fs::metadata(path), memory) else { return Ok(()) };
+    if file.len() < memory.total {
+        return Ok(());
+    }
+    Err(EngineError::NotEnoughMemory(format!(
+        "the model has {} and this machine {} of memory; choose a smaller model with `-m`",
+        mebibytes(file.len()),
+        mebibytes(memory.total)
+    )))
+}
+
+fn check_context_fits(cells: u32, bytes_per_cell: u64, memory: Option<Memory>) -> Result<(), EngineError> {
+    let Some(memory) = memory else { return Ok(()) };
+    let needed = u64::from(cells).saturating_mul(bytes_per_cell).saturating_add(WORKING_BYTES);
+    if needed <= memory.available {
+        return Ok(());
+    }
+    Err(EngineError::NotEnoughMemory(format!(
+        "a context of {cells} tokens needs {} and {} are free; try `--ctx {}`, or leave `--ctx` out",
+        mebibytes(needed),
+        mebibytes(memory.available),
+        default_context(cells, bytes_per_cell, Some(memory))
+    )))
+}
+
+/// What the model was trained with, up to [`DEFAULT_CONTEXT`] and a quarter of the free memory.
+fn default_context(trained: u32, bytes_per_cell: u64, memory: Option<Memory>) -> u32 {
+    let affordable = match memory {
+        Some(memory) => memory.available.saturating_sub(WORKING_BYTES) / 4 / bytes_per_cell.max(1),
+        None => u64::from(DEFAULT_CONTEXT),
+    };
+    let affordable = u32::try_from(affordable / 256 * 256).unwrap_or(u32::MAX);
+    let trained = if trained == 0 { DEFAULT_CONTEXT } else { trained };
+    trained.min(DEFAULT_CONTEXT).min(affordable.max(LEAST_CONTEXT))
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{} MiB", bytes.div_ceil(1 << 20))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GIB: u64 = 1 << 30;
+
+    fn memory(total: u64, available: u64) -> Option<Memory> {
+        Some(Memory { total, available })
+    }
+
+    #[test]
+    fn the_default_context_is_what_training_and_memory_allow() {
+        assert_eq!(default_context(8192, 23_040, memory(8 * GIB, 6 * GIB)), 8192);
+        assert_eq!(default_context(131_072, 28_672, memory(32 * GIB, 24 * GIB)), DEFAULT_CONTEXT);
+        assert_eq!(default_context(32_768, 131_072, memory(2 * GIB, GIB)), 1536);
+        assert_eq!(default_context(32_768, 131_072, memory(GIB, 0)), LEAST_CONTEXT);
+    }
+
+    #[test]
+    fn a_context_that_does_not_fit_is_refused_with_one_that_does() {
+        let error = check_context_fits(1_000_000, 131_072, memory(4 * GIB, 2 * GIB)).unwrap_err();
+        assert!(matches!(&error, EngineError::NotEnoughMemory(text) if text.contains("--ctx 3584")), "{error}");
+        assert_eq!(check_context_fits(4096, 23_040, memory(4 * GIB, 2 * GIB)), Ok(()));
+    }
+
+    #[test]
+    fn a_model_larger_than_memory_is_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(2 * GIB).unwrap();
+        assert!(check_weights_fit(file.path(), memory(GIB, GIB)).is_err());
+        assert!(check_weights_fit(file.path(), memory(4 * GIB, GIB)).is_ok());
     }
 }

@@ -1,0 +1,288 @@
+//! The command line: exactly what was typed. What it means together with the file and the environment is
+//! [`crate::config`]'s business.
+
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::config::Settings;
+use crate::store::ChatId;
+
+const EXAMPLES: &str = "\
+Examples:
+  tuichat                                          chat
+  tuichat --resume                                 go on with the last chat
+  tuichat -p 'Why is the sky blue?'                one answer, on stdout
+  git diff | tuichat -p 'Describe this change'     the prompt, then what comes through the pipe
+  tuichat -p 'Sum this up' --file notes.txt -o json
+
+Every option from --model on is also a key of config.toml (--top-k: top_k) and an environment variable (TUICHAT_TOP_K).
+`tuichat config print-sample` shows them all.";
+
+/// Talk to language models that run on your own machine
+#[derive(Parser, Clone, Debug, PartialEq)]
+#[command(name = "tuichat", version, after_help = EXAMPLES, max_term_width = 110)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub talk: Talk,
+    #[command(flatten)]
+    pub settings: Settings,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What is said this time only, and so is no setting.
+#[derive(clap::Args, Clone, Debug, Default, PartialEq)]
+pub struct Talk {
+    /// Answer TEXT on stdout and leave; `-` reads it from stdin, and what is piped in comes after it
+    #[arg(short, long, value_name = "TEXT|-", allow_hyphen_values = true)]
+    pub prompt: Option<String>,
+
+    /// Put a file's text before the prompt (repeatable)
+    #[arg(long = "file", value_name = "PATH", num_args = 1..)]
+    pub files: Vec<PathBuf>,
+
+    /// Go on with a chat: the last one, or that with this ID
+    #[arg(long, value_name = "ID|last", num_args = 0..=1, default_missing_value = "last",
+          conflicts_with_all = ["prompt", "files", "private"])]
+    pub resume: Option<ChatName>,
+
+    /// What answers: llama, or scripted:FILE
+    #[arg(long, hide = true, default_value = "llama", value_name = "ENGINE")]
+    pub engine: EngineName,
+}
+
+/// A chat that is to be found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChatName {
+    Last,
+    Id(ChatId),
+}
+
+impl std::str::FromStr for ChatName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "last" => Ok(ChatName::Last),
+            number => number.parse().map(ChatName::Id),
+        }
+    }
+}
+
+/// What answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum EngineName {
+    #[default]
+    Llama,
+    Scripted(PathBuf),
+}
+
+impl std::str::FromStr for EngineName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once(':') {
+            None if text == "llama" => Ok(EngineName::Llama),
+            Some(("scripted", path)) if !path.is_empty() => Ok(EngineName::Scripted(path.into())),
+            _ => Err("an engine is `llama` or `scripted:FILE`".into()),
+        }
+    }
+}
+
+#[derive(Subcommand, Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Get models, and see which there are
+    #[command(subcommand)]
+    Models(ModelsCommand),
+    /// See and remove earlier chats
+    #[command(subcommand)]
+    Chats(ChatsCommand),
+    /// See the settings and where they come from
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Subcommand, Clone, Debug, PartialEq)]
+pub enum ModelsCommand {
+    /// List the models on this machine
+    List {
+        /// One JSON array instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+    /// Download a model
+    Pull {
+        /// A name from the catalogue, or hf:OWNER/REPO[:QUANT|/FILE]; without it, the starter model
+        reference: Option<String>,
+    },
+    /// Tell what is known about a model
+    Show {
+        #[arg(value_name = "NAME|PATH")]
+        model: String,
+        /// One JSON object instead of text
+        #[arg(long)]
+        json: bool,
+    },
+    /// Delete a model from this machine
+    Rm {
+        #[arg(value_name = "NAME")]
+        model: String,
+    },
+    /// Take a GGUF file into the model folder
+    Import {
+        file: PathBuf,
+        /// What to call it; without this, the file's name
+        #[arg(long)]
+        name: Option<String>,
+        /// Refuse the file if its SHA-256 is another
+        #[arg(long, value_name = "HEX")]
+        sha256: Option<String>,
+    },
+    /// Check whether a model's file is whole and sound
+    Check {
+        #[arg(value_name = "NAME|PATH")]
+        model: String,
+    },
+    /// Print the model folder, or where a model is
+    Path {
+        #[arg(value_name = "NAME")]
+        model: Option<String>,
+    },
+}
+
+#[derive(Subcommand, Clone, Debug, PartialEq)]
+pub enum ChatsCommand {
+    /// List the chats, the latest first
+    List {
+        /// One JSON array instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a chat
+    Show {
+        id: ChatId,
+        /// One JSON object instead of text
+        #[arg(long)]
+        json: bool,
+    },
+    /// Delete a chat for good
+    Rm { id: ChatId },
+}
+
+#[derive(Subcommand, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfigCommand {
+    /// Print where config.toml is
+    Path,
+    /// Print the settings in force, those of this command line included
+    Show,
+    /// Print a commented config.toml with every setting
+    PrintSample,
+}
+
+impl Arguments {
+    /// Reads the command line, beginning with the program's name.
+    ///
+    /// # Errors
+    /// What clap has to say: a mistake, or help and version, which were asked for.
+    pub fn read<I, T>(line: I) -> Result<Self, clap::Error>
+    where
+        I: IntoIterator<Item = T>,
+        T: Into<std::ffi::OsString> + Clone,
+    {
+        let arguments = Self::try_parse_from(line)?;
+        let shows_settings = matches!(arguments.command, Some(Command::Config(ConfigCommand::Show)));
+        let talks = arguments.talk != Talk::default();
+        let sets = arguments.settings.concern_an_answer() && !shows_settings;
+        if arguments.command.is_some() && (talks || sets) {
+            let sentence =
+                "the options before the subcommand are for chats and answers, and would have no effect on it";
+            return Err(Self::command().error(ErrorKind::ArgumentConflict, sentence));
+        }
+        Ok(arguments)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Output;
+
+    fn read(line: &str) -> Result<Arguments, String> {
+        Arguments::read(format!("tuichat {line}").split_whitespace()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_command_line_is_read_or_refused() {
+        let ask = |line: &str, change: fn(&mut Arguments)| {
+            let mut expected = Arguments { talk: Talk::default(), settings: Settings::default(), command: None };
+            change(&mut expected);
+            assert_eq!(read(line).as_ref(), Ok(&expected), "{line}");
+        };
+        ask("", |_| {});
+        ask("-p hi", |it| it.talk.prompt = Some("hi".into()));
+        ask("-p -", |it| it.talk.prompt = Some("-".into()));
+        ask("-p --hi", |it| it.talk.prompt = Some("--hi".into()));
+        ask("--file a b -p hi", |it| {
+            it.talk.files = vec!["a".into(), "b".into()];
+            it.talk.prompt = Some("hi".into());
+        });
+        ask("--file a --file b", |it| it.talk.files = vec!["a".into(), "b".into()]);
+        ask("--resume", |it| it.talk.resume = Some(ChatName::Last));
+        ask("--resume 12", |it| it.talk.resume = Some(ChatName::Id(ChatId(12))));
+        ask("--engine scripted:x", |it| it.talk.engine = EngineName::Scripted("x".into()));
+        ask("-o ndjson", |it| it.settings.output = Some(Output::Ndjson));
+        ask("--temp 0 --seed auto", |it| {
+            it.settings.temp = "0".parse().ok();
+            it.settings.seed = "auto".parse().ok();
+        });
+        ask("--stop a --stop -b", |it| it.settings.stop = Some(vec!["a".into(), "-b".into()]));
+        ask("--private", |it| it.settings.private = Some(true));
+        ask("--private=no", |it| it.settings.private = Some(false));
+        ask("models pull --offline", |it| {
+            it.settings.offline = Some(true);
+            it.command = Some(Command::Models(ModelsCommand::Pull { reference: None }));
+        });
+        ask("chats show 3 --json", |it| {
+            it.command = Some(Command::Chats(ChatsCommand::Show { id: ChatId(3), json: true }))
+        });
+        ask("--top-k 1 config show", |it| {
+            it.settings.top_k = Some(1);
+            it.command = Some(Command::Config(ConfigCommand::Show));
+        });
+    }
+
+    #[test]
+    fn a_mistake_is_named() {
+        for (line, part) in [
+            ("--temp 5.5", "5.5 is not between 0 and 5"),
+            ("--top-p 2", "2 is not between 0 and 1"),
+            ("--min-p NaN", "NaN is not between 0 and 1"),
+            ("--repeat-penalty 0", "0 is not between 1 and 5"),
+            ("--top-k -1", "-1 is not in 0..=4294967295"),
+            ("--seed 4294967296", "between 0 and 4294967295"),
+            ("--max-tokens 0", "between 1 and"),
+            ("--ctx 5", "between 64 and"),
+            ("--threads 0", "between 1 and 512"),
+            ("--device tpu", "[possible values: auto, cpu, metal, cuda, vulkan]"),
+            ("-o xml", "[possible values: text, json, ndjson]"),
+            ("--engine magic", "an engine is `llama` or `scripted:FILE`"),
+            ("--resume yesterday", "`yesterday` is not the number of a chat"),
+            ("--resume 3 -p hi", "cannot be used with"),
+            ("--resume 3 --private", "cannot be used with"),
+            ("--temp 0 models list", "before the subcommand"),
+            ("-p hi chats list", "before the subcommand"),
+            ("chats show x", "`x` is not the number of a chat"),
+            ("hello", "unrecognized subcommand 'hello'"),
+        ] {
+            let error = read(line).expect_err(line);
+            assert!(error.contains(part), "{line}: {error}");
+        }
+    }
+}

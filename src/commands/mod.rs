@@ -1,0 +1,111 @@
+//! What can be typed, one file each: `tuichat` is `chat`, `tuichat -p` is `answer`, the others bear their own names.
+//! They bring the settings and the rooms below together; what is done is done there.
+
+pub mod answer;
+pub mod chats;
+pub mod config;
+pub mod models;
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::cli::EngineName;
+use crate::config::{Config, Directories, Layers, Settings, create_private};
+use crate::engine::Source;
+use crate::engine::scripted::Script;
+use crate::exit::Failure;
+use crate::logging::{self, Log};
+use crate::models::{Found, Library, ModelError, gguf};
+use crate::remarks::Remarks;
+use crate::text;
+
+/// What every command starts from.
+#[derive(Debug)]
+pub struct Surroundings {
+    pub directories: Directories,
+    pub layers: Layers,
+    pub config: Config,
+}
+
+impl Surroundings {
+    /// Puts the settings together from the system and what was `typed`.
+    ///
+    /// # Errors
+    /// If there is no place for files, or a setting from outside `config.toml` cannot be understood.
+    pub fn find(typed: Settings) -> Result<Self, Failure> {
+        let directories = Directories::find(std::env::var_os("TUICHAT_HOME").map(Into::into))?;
+        let variable = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+        let layers = Layers::read(&directories, variable, typed)?;
+        let config = Config::from(layers.settings.clone());
+        Ok(Self { directories, layers, config })
+    }
+
+    /// Refuses half a config, tells the warnings on stderr and begins the log: what all commands do but the chat,
+    /// which shows all of that itself.
+    fn begin(&self) -> Result<Option<Log>, Failure> {
+        self.layers.check()?;
+        let (log, warning) = self.begin_log();
+        let mut remarks = Remarks::on_stderr(self.config.quiet);
+        for sentence in self.layers.warnings.iter().chain(&warning) {
+            remarks.warning(sentence);
+        }
+        Ok(log)
+    }
+
+    /// The log, unless nothing may be written to disk, and why there is none where there should be one.
+    fn begin_log(&self) -> (Option<Log>, Option<String>) {
+        if self.config.private {
+            return (None, None);
+        }
+        match logging::start(&self.directories, self.config.verbose) {
+            Ok(log) => (Some(log), None),
+            Err(sentence) => (None, Some(sentence)),
+        }
+    }
+
+    fn library(&self) -> Library {
+        Library::new(&self.directories.models)
+    }
+
+    /// Where hashes are remembered of models that are not in the library; `None` where nothing may be written.
+    fn hashes_file(&self) -> Option<PathBuf> {
+        let cache = &self.directories.cache;
+        if self.config.private || create_private(cache).is_err() { None } else { Some(cache.join("hashes.json")) }
+    }
+
+    /// The model that the settings mean, its header checked before any C++ sees it. A script is its own model.
+    fn model(&self, engine: &EngineName) -> Result<Found, Failure> {
+        match engine {
+            EngineName::Llama => {
+                let found = self.library().resolve(self.config.model.as_deref())?;
+                let path = found.path.clone();
+                gguf::read_header(&path).map_err(|source| ModelError::BadFile { path, source })?;
+                Ok(found)
+            }
+            EngineName::Scripted(path) => Ok(Found { name: "scripted".into(), path: path.clone(), sha256: None }),
+        }
+    }
+}
+
+/// What answers, by its name.
+fn source(engine: &EngineName) -> Result<Source, Failure> {
+    match engine {
+        EngineName::Llama => Ok(Source::Llama),
+        EngineName::Scripted(path) => Script::read(path).map(Source::Scripted).map_err(Failure::usage),
+    }
+}
+
+/// Writes text to stdout, made harmless if that is a terminal. The text ends its own line.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    let shown = if stdout.is_terminal() { text::escape(text) } else { text.into() };
+    stdout.write_all(shown.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| Failure::output(&error))
+}
+
+/// Writes a value to stdout as indented JSON.
+fn print_json(value: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::error(error.to_string()))?;
+    print(&format!("{text}\n"))
+}

@@ -1,0 +1,94 @@
+//! Where tuichat's files are: where the system keeps such files, or all below `TUICHAT_HOME` (for tests, for a
+//! memory stick).
+
+use std::fs::DirBuilder;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use directories::ProjectDirs;
+
+use crate::exit::Failure;
+
+/// The folders. None of them need exist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Directories {
+    pub config: PathBuf,
+    pub data: PathBuf,
+    pub models: PathBuf,
+    pub cache: PathBuf,
+    pub logs: PathBuf,
+}
+
+impl Directories {
+    /// Finds the folders; `home` is the value of `TUICHAT_HOME`.
+    ///
+    /// # Errors
+    /// If there is neither that nor a home directory.
+    pub fn find(home: Option<PathBuf>) -> Result<Self, Failure> {
+        if let Some(home) = home.filter(|home| !home.as_os_str().is_empty()) {
+            let home = std::path::absolute(&home)
+                .map_err(|error| Failure::usage(format!("`TUICHAT_HOME` is no usable folder: {error}")))?;
+            return Ok(Self {
+                config: home.join("config"),
+                data: home.join("data"),
+                models: home.join("models"),
+                cache: home.join("cache"),
+                logs: home.join("logs"),
+            });
+        }
+        let project = ProjectDirs::from("", "", "tuichat").ok_or_else(|| {
+            Failure::error("there is no home directory to keep chats and models in")
+                .hint("set the environment variable `TUICHAT_HOME` to a folder")
+        })?;
+        Ok(Self {
+            config: project.config_dir().to_owned(),
+            data: project.data_dir().to_owned(),
+            models: project.data_dir().join("models"),
+            cache: project.cache_dir().to_owned(),
+            // Logs are state where the system knows such a thing; elsewhere they lie beside the chats.
+            logs: project.state_dir().unwrap_or(project.data_dir()).join("logs"),
+        })
+    }
+
+    pub fn config_file(&self) -> PathBuf {
+        self.config.join("config.toml")
+    }
+
+    pub fn chats_file(&self) -> PathBuf {
+        self.data.join("chats.db")
+    }
+
+    pub fn log_file(&self) -> PathBuf {
+        self.logs.join("tuichat.log")
+    }
+}
+
+/// Makes a folder, and those above it that are missing, for the owner alone, whatever the umask.
+///
+/// # Errors
+/// If the system refuses.
+pub fn create_private(folder: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_variable_moves_everything() {
+        let directories = Directories::find(Some("/stick".into())).unwrap();
+        for path in [directories.config_file(), directories.chats_file(), directories.models, directories.cache] {
+            assert!(path.starts_with("/stick"), "{}", path.display());
+        }
+        assert!(directories.logs.starts_with("/stick"));
+    }
+
+    #[test]
+    fn a_relative_home_does_not_move_with_the_working_directory() {
+        assert!(Directories::find(Some("stick".into())).unwrap().data.is_absolute());
+    }
+}

@@ -1,0 +1,62 @@
+//! The environment's layer of settings: `TUICHAT_TOP_K=20` is `--top-k=20`.
+
+use clap::Parser;
+
+use super::settings::Settings;
+
+/// A command line of settings alone, so that a variable is read and refused exactly as its flag is.
+#[derive(Parser)]
+#[command(no_binary_name = true, disable_help_flag = true)]
+struct SettingsLine {
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// Reads the variables with `lookup`. An empty variable is one that is not set.
+///
+/// # Errors
+/// A sentence that names the variable.
+pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Settings, String> {
+    let mut layer = Settings::default();
+    for key in Settings::keys() {
+        let variable = format!("TUICHAT_{}", key.to_uppercase());
+        let Some(value) = lookup(&variable).filter(|value| !value.is_empty()) else { continue };
+        let flag = format!("--{}={value}", key.replace('_', "-"));
+        let line = SettingsLine::try_parse_from([flag])
+            .map_err(|_| format!("the environment variable `{variable}` cannot be `{value}`"))?;
+        layer = line.settings.over(layer);
+    }
+    Ok(layer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_has_a_variable() {
+        for key in Settings::keys() {
+            let value = match key.as_str() {
+                "output" => "json",
+                "device" => "cpu",
+                "private" | "offline" | "quiet" | "verbose" => "0",
+                "ctx" => "4096",
+                _ => "1",
+            };
+            let variable = format!("TUICHAT_{}", key.to_uppercase());
+            let layer = read(|name| (name == variable).then(|| value.into())).unwrap();
+            assert_ne!(layer, Settings::default(), "{variable}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_value_is_told_with_its_variable() {
+        let sentence = read(|name| (name == "TUICHAT_TEMP").then(|| "hot".into())).unwrap_err();
+        assert_eq!(sentence, "the environment variable `TUICHAT_TEMP` cannot be `hot`");
+    }
+
+    #[test]
+    fn a_switch_can_be_turned_off() {
+        assert_eq!(read(|name| (name == "TUICHAT_QUIET").then(|| "no".into())).unwrap().quiet, Some(false));
+    }
+}

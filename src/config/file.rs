@@ -1,0 +1,90 @@
+//! The layer of settings in `config.toml`.
+
+use std::ops::Range;
+use std::path::Path;
+
+use serde::Deserialize;
+use toml::de::DeTable;
+
+use super::settings::Settings;
+
+/// What the file says, and what it says that nobody understands.
+#[derive(Debug, Default, PartialEq)]
+pub struct Read {
+    pub settings: Settings,
+    pub warnings: Vec<String>,
+}
+
+/// Reads the file. A file that is not there is an empty one.
+///
+/// # Errors
+/// A sentence with the place in the file.
+pub fn read(path: &Path) -> Result<Read, String> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => parse(&text).map_err(|problem| format!("{}, {problem}", path.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Read::default()),
+        Err(error) => Err(format!("cannot read {}: {error}", path.display())),
+    }
+}
+
+/// Understands the text of a config file.
+///
+/// # Errors
+/// The place and the problem.
+pub fn parse(text: &str) -> Result<Read, String> {
+    let problem = |error: toml::de::Error| format!("{}: {}", place(text, error.span()), error.message());
+    let table = DeTable::parse(text).map_err(problem)?;
+    let known = Settings::keys();
+    let warnings = table
+        .get_ref()
+        .keys()
+        .filter(|key| !known.iter().any(|known| known == key.get_ref()))
+        .map(|key| format!("config.toml, {}: there is no setting `{}`", place(text, Some(key.span())), key.get_ref()))
+        .collect();
+    let settings = Settings::deserialize(toml::Deserializer::from(table)).map_err(problem)?;
+    Ok(Read { settings, warnings })
+}
+
+fn place(text: &str, span: Option<Range<usize>>) -> String {
+    let before = text.get(..span.map_or(0, |span| span.start)).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|&character| character != '\n').count() + 1;
+    format!("line {line}, column {column}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_key_is_a_warning_and_the_rest_counts() {
+        let read = parse("temp = 0.5\ntop_q = 3\n").unwrap();
+        assert_eq!(read.settings.temp, "0.5".parse().ok());
+        assert_eq!(read.warnings, ["config.toml, line 2, column 1: there is no setting `top_q`"]);
+    }
+
+    #[test]
+    fn a_wrong_value_is_told_with_its_place() {
+        for (text, expected) in [
+            ("top_k = 1\ntemp = 9.5\n", "line 2, column 8: 9.5 is not between 0 and 5"),
+            ("threads = 0", "line 1, column 11: it must be `auto` or a whole number between 1 and 512"),
+            ("device = \"tpu\"", "line 1, column 10: unknown variant `tpu`"),
+            ("stop = \"x\"", "line 1, column 8: invalid type: string \"x\", expected a sequence"),
+            ("temp 1", "line 1, column 6"),
+        ] {
+            let problem = parse(text).unwrap_err();
+            assert!(problem.starts_with(expected), "{problem}");
+        }
+    }
+
+    #[test]
+    fn whole_numbers_and_words_are_read_as_on_the_command_line() {
+        let settings =
+            parse("temp = 1\nctx = \"auto\"\nseed = 7\nstop = [\"a\", \"b\"]\nquiet = true").unwrap().settings;
+        assert_eq!(settings.temp, "1".parse().ok());
+        assert_eq!(settings.ctx, "auto".parse().ok());
+        assert_eq!(settings.seed, "7".parse().ok());
+        assert_eq!(settings.stop, Some(vec!["a".into(), "b".into()]));
+        assert_eq!(settings.quiet, Some(true));
+    }
+}

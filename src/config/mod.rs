@@ -1,0 +1,221 @@
+//! What the program is to do, from four layers: defaults < `config.toml` < environment < command line. Where its
+//! files are. Not what was typed: that is [`crate::cli`].
+
+mod directories;
+mod environment;
+mod file;
+mod settings;
+mod value;
+
+use std::path::{Path, PathBuf};
+
+pub use directories::{Directories, create_private};
+pub use settings::{Output, Settings};
+
+use crate::chat::Sampling;
+use crate::engine::protocol::{DeviceChoice, GenerateOptions, LoadSettings};
+use crate::exit::Failure;
+use crate::text_file;
+
+/// The commented sample of `config.toml`.
+pub const SAMPLE: &str = include_str!("../../assets/config.toml");
+
+/// All settings, decided.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config {
+    pub model: Option<String>,
+    pub system: Option<String>,
+    pub output: Output,
+    pub generate: GenerateOptions,
+    pub context: Option<u32>,
+    pub threads: Option<u32>,
+    pub device: DeviceChoice,
+    pub gpu_layers: Option<u32>,
+    pub private: bool,
+    pub offline: bool,
+    pub quiet: bool,
+    pub verbose: bool,
+}
+
+/// The layers put together, with what there is to say about them.
+#[derive(Debug, Default)]
+pub struct Layers {
+    /// All layers, the upper over the lower.
+    pub settings: Settings,
+    /// Keys of `config.toml` that mean nothing.
+    pub warnings: Vec<String>,
+    /// Why `config.toml` as a whole is left out: half a config is worse than none.
+    pub broken: Option<String>,
+}
+
+impl Layers {
+    /// Reads the file and the environment below what was `typed`.
+    ///
+    /// # Errors
+    /// If the environment or the command line cannot be understood. A broken file is in `broken`.
+    pub fn read(
+        directories: &Directories,
+        environment: impl Fn(&str) -> Option<String>,
+        typed: Settings,
+    ) -> Result<Self, Failure> {
+        let here = Path::new("");
+        let variables = environment::read(environment).map_err(Failure::usage)?;
+        let upper = with_system_read(typed.over(variables), here).map_err(Failure::usage)?;
+        let path = directories.config_file();
+        let lower = file::read(&path).and_then(|mut read| {
+            read.settings = with_system_read(read.settings, &directories.config)?;
+            Ok(read)
+        });
+        Ok(match lower {
+            Ok(read) => Self { settings: upper.over(read.settings), warnings: read.warnings, broken: None },
+            Err(sentence) => Self { settings: upper, warnings: Vec::new(), broken: Some(sentence) },
+        })
+    }
+
+    /// # Errors
+    /// If `config.toml` is broken.
+    pub fn check(&self) -> Result<(), Failure> {
+        match &self.broken {
+            Some(sentence) => Err(Failure::usage(sentence).hint("correct the file, or move it away")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Every setting at its default, as the sample shows them.
+pub fn defaults() -> Settings {
+    // The sample is part of the program, and a test reads it.
+    file::parse(&uncommented_sample()).map(|read| read.settings).unwrap_or_default()
+}
+
+/// The sample with its settings switched on.
+fn uncommented_sample() -> String {
+    SAMPLE
+        .lines()
+        .flat_map(|line| [line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line), "\n"])
+        .collect()
+}
+
+/// Replaces a system prompt `@FILE` by the file's text. A relative path begins at `folder`.
+fn with_system_read(mut settings: Settings, folder: &Path) -> Result<Settings, String> {
+    if let Some(path) = settings.system.as_deref().and_then(|system| system.strip_prefix('@')) {
+        let text = text_file::read(&folder.join(path))?;
+        settings.system = Some(text.trim_end().to_owned());
+    }
+    Ok(settings)
+}
+
+impl From<Settings> for Config {
+    fn from(settings: Settings) -> Self {
+        let default = Sampling::default();
+        let sampling = Sampling {
+            temperature: settings.temp.map_or(default.temperature, value::Within::get),
+            top_k: settings.top_k.unwrap_or(default.top_k),
+            top_p: settings.top_p.map_or(default.top_p, value::Within::get),
+            min_p: settings.min_p.map_or(default.min_p, value::Within::get),
+            repeat_penalty: settings.repeat_penalty.map_or(default.repeat_penalty, value::Within::get),
+            seed: settings.seed.and_then(value::Auto::number),
+        };
+        let stop = settings.stop.unwrap_or_default().into_iter().filter(|stop| !stop.is_empty()).collect();
+        Self {
+            // An empty text takes back what a lower layer set.
+            model: settings.model.filter(|model| !model.is_empty()),
+            system: settings.system.filter(|system| !system.is_empty()),
+            output: settings.output.unwrap_or_default(),
+            generate: GenerateOptions { sampling, max_tokens: settings.max_tokens.and_then(value::Auto::number), stop },
+            context: settings.ctx.and_then(value::Auto::number),
+            threads: settings.threads.and_then(value::Auto::number),
+            device: settings.device.unwrap_or_default(),
+            gpu_layers: settings.gpu_layers.and_then(value::Auto::number),
+            private: settings.private.unwrap_or_default(),
+            offline: settings.offline.unwrap_or_default(),
+            quiet: settings.quiet.unwrap_or_default(),
+            verbose: settings.verbose.unwrap_or_default(),
+        }
+    }
+}
+
+impl Config {
+    /// How to load the model at `path`.
+    pub fn load_settings(&self, path: PathBuf) -> LoadSettings {
+        LoadSettings {
+            path,
+            context: self.context,
+            threads: self.threads,
+            device: self.device,
+            gpu_layers: self.gpu_layers,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directories(home: &tempfile::TempDir) -> Directories {
+        Directories::find(Some(home.path().into())).unwrap()
+    }
+
+    fn write(directories: &Directories, text: &str) {
+        std::fs::create_dir_all(&directories.config).unwrap();
+        std::fs::write(directories.config_file(), text).unwrap();
+    }
+
+    #[test]
+    fn the_sample_as_it_is_sets_nothing() {
+        assert_eq!(file::parse(SAMPLE).unwrap().settings, Settings::default());
+    }
+
+    #[test]
+    fn the_sample_shows_every_setting_at_its_default() {
+        let text = uncommented_sample();
+        let read = file::parse(&text).unwrap();
+        assert_eq!(read.warnings, Vec::<String>::new());
+        for key in Settings::keys() {
+            assert!(text.lines().any(|line| line.starts_with(&format!("{key} = "))), "{key}");
+        }
+        assert_eq!(Config::from(read.settings), Config::default());
+    }
+
+    #[test]
+    fn the_command_line_is_over_the_environment_over_the_file_over_the_defaults() {
+        let home = tempfile::tempdir().unwrap();
+        let directories = directories(&home);
+        write(&directories, "temp = 0.1\ntop_k = 1\nmin_p = 0.1\n");
+        let typed = Settings { temp: "0.3".parse().ok(), ..Settings::default() };
+        let environment = |name: &str| match name {
+            "TUICHAT_TEMP" | "TUICHAT_MIN_P" => Some("0.2".into()),
+            _ => None,
+        };
+        let sampling = Config::from(Layers::read(&directories, environment, typed).unwrap().settings).generate.sampling;
+        let expected = Sampling { temperature: 0.3, min_p: 0.2, top_k: 1, ..Sampling::default() };
+        assert_eq!(sampling, expected);
+    }
+
+    #[test]
+    fn a_broken_file_is_left_out_as_a_whole_and_told() {
+        let home = tempfile::tempdir().unwrap();
+        let directories = directories(&home);
+        write(&directories, "top_k = 1\ntemp = \"hot\"\n");
+        let layers = Layers::read(&directories, |_| None, Settings::default()).unwrap();
+        assert_eq!(layers.settings, Settings::default());
+        assert!(layers.broken.unwrap().contains("config.toml, line 2, column 8: "));
+    }
+
+    #[test]
+    fn a_system_prompt_file_is_found_beside_the_config_that_names_it() {
+        let home = tempfile::tempdir().unwrap();
+        let directories = directories(&home);
+        write(&directories, "system = \"@pirate.txt\"\n");
+        std::fs::write(directories.config.join("pirate.txt"), "You are a pirate\n").unwrap();
+        let layers = Layers::read(&directories, |_| None, Settings::default()).unwrap();
+        assert_eq!(layers.settings.system.as_deref(), Some("You are a pirate"));
+    }
+
+    #[test]
+    fn an_empty_text_takes_back_what_a_lower_layer_set() {
+        let lower = Settings { system: Some("You are a pirate".into()), ..Settings::default() };
+        let upper = Settings { system: Some(String::new()), ..Settings::default() };
+        assert_eq!(Config::from(upper.over(lower)).system, None);
+    }
+}

@@ -1,0 +1,175 @@
+//! One layer of settings, as typed, set in the environment or written in `config.toml`: everything is optional.
+//!
+//! One rule names a setting everywhere: the flag `--top-k` is the key `top_k` of the file and the variable
+//! `TUICHAT_TOP_K` of the environment.
+
+use clap::ValueEnum;
+use clap::builder::{BoolishValueParser, PossibleValuesParser, TypedValueParser};
+use serde::de::IntoDeserializer;
+use serde::{Deserialize, Serialize};
+
+use super::value::{Auto, Penalty, Probability, Temperature};
+use crate::engine::protocol::DeviceChoice;
+
+/// The form of a one-shot answer on stdout.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Output {
+    /// The answer, as it is written
+    #[default]
+    Text,
+    /// One object with the answer and what it cost
+    Json,
+    /// One object per line, as things happen; the last is that of json
+    Ndjson,
+}
+
+/// What is set; `None` leaves it to the layer below.
+#[derive(clap::Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// The model to talk to: a name from `tuichat models list`, or the path of a GGUF file
+    #[arg(short, long, value_name = "NAME|PATH")]
+    pub model: Option<String>,
+
+    /// What the model is told before the conversation; @FILE reads it from a file
+    #[arg(long, value_name = "TEXT|@FILE", allow_hyphen_values = true)]
+    pub system: Option<String>,
+
+    /// The form of the answer to -p
+    #[arg(short, long, value_enum, value_name = "FORM")]
+    pub output: Option<Output>,
+
+    /// Randomness, 0 to 5; 0 always takes the most probable token
+    #[arg(long, value_name = "T", allow_negative_numbers = true, help_heading = "Sampling")]
+    pub temp: Option<Temperature>,
+
+    /// Choose among the K most probable tokens; 0 for all
+    #[arg(long, value_name = "K", allow_negative_numbers = true, help_heading = "Sampling")]
+    pub top_k: Option<u32>,
+
+    /// Choose among the most probable tokens that reach P together, 0 to 1; 1 for all
+    #[arg(long, value_name = "P", allow_negative_numbers = true, help_heading = "Sampling")]
+    pub top_p: Option<Probability>,
+
+    /// Choose among tokens at least P times as probable as the best, 0 to 1; 0 for all
+    #[arg(long, value_name = "P", allow_negative_numbers = true, help_heading = "Sampling")]
+    pub min_p: Option<Probability>,
+
+    /// Make tokens of the last 64 less probable, 1 to 5; 1 is off
+    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Sampling")]
+    pub repeat_penalty: Option<Penalty>,
+
+    /// Same seed, same answer; `auto` draws one for each answer
+    #[arg(long, value_name = "N|auto", allow_negative_numbers = true, help_heading = "Sampling")]
+    pub seed: Option<Auto<0, { u32::MAX }>>,
+
+    /// End the answer after N tokens; `auto` when the model does
+    #[arg(long, value_name = "N|auto", allow_negative_numbers = true, help_heading = "Sampling")]
+    pub max_tokens: Option<Auto<1, { u32::MAX }>>,
+
+    /// End the answer before this text (repeatable)
+    #[arg(long, value_name = "TEXT", help_heading = "Sampling", allow_hyphen_values = true)]
+    pub stop: Option<Vec<String>>,
+
+    /// Tokens the conversation may have; `auto` decides from the model and the memory
+    #[arg(long, value_name = "N|auto", allow_negative_numbers = true, help_heading = "Machine")]
+    pub ctx: Option<Auto<64, 16_777_216>>,
+
+    /// Threads that compute
+    #[arg(long, value_name = "N|auto", allow_negative_numbers = true, help_heading = "Machine")]
+    pub threads: Option<Auto<1, 512>>,
+
+    /// Where the model runs
+    #[arg(long, value_name = "DEVICE", help_heading = "Machine", value_parser = device_parser())]
+    pub device: Option<DeviceChoice>,
+
+    /// Layers of the model on the graphics processor
+    #[arg(long, value_name = "N|auto", allow_negative_numbers = true, help_heading = "Machine")]
+    pub gpu_layers: Option<Auto<0, 10_000>>,
+
+    /// Write nothing to disk: no chat, no log
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "yes|no",
+          value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    pub private: Option<bool>,
+
+    /// Use no network
+    #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          value_name = "yes|no", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    pub offline: Option<bool>,
+
+    /// Say nothing on stderr but errors
+    #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          value_name = "yes|no", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    pub quiet: Option<bool>,
+
+    /// Write more into the log file
+    #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          value_name = "yes|no", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    pub verbose: Option<bool>,
+}
+
+fn device_parser() -> impl TypedValueParser<Value = DeviceChoice> {
+    PossibleValuesParser::new(["auto", "cpu", "metal", "cuda", "vulkan"]).try_map(|word| {
+        DeviceChoice::deserialize(IntoDeserializer::<serde::de::value::Error>::into_deserializer(word.as_str()))
+    })
+}
+
+impl Settings {
+    /// This layer over `lower`: what is set here wins.
+    pub fn over(self, lower: Self) -> Self {
+        Self {
+            model: self.model.or(lower.model),
+            system: self.system.or(lower.system),
+            output: self.output.or(lower.output),
+            temp: self.temp.or(lower.temp),
+            top_k: self.top_k.or(lower.top_k),
+            top_p: self.top_p.or(lower.top_p),
+            min_p: self.min_p.or(lower.min_p),
+            repeat_penalty: self.repeat_penalty.or(lower.repeat_penalty),
+            seed: self.seed.or(lower.seed),
+            max_tokens: self.max_tokens.or(lower.max_tokens),
+            stop: self.stop.or(lower.stop),
+            ctx: self.ctx.or(lower.ctx),
+            threads: self.threads.or(lower.threads),
+            device: self.device.or(lower.device),
+            gpu_layers: self.gpu_layers.or(lower.gpu_layers),
+            private: self.private.or(lower.private),
+            offline: self.offline.or(lower.offline),
+            quiet: self.quiet.or(lower.quiet),
+            verbose: self.verbose.or(lower.verbose),
+        }
+    }
+
+    /// Whether anything is set beyond what every subcommand takes.
+    pub fn concern_an_answer(&self) -> bool {
+        Self { offline: None, quiet: None, verbose: None, ..self.clone() } != Self::default()
+    }
+
+    /// The names of all settings, as `config.toml` spells them.
+    pub fn keys() -> Vec<String> {
+        match serde_json::to_value(Self::default()) {
+            Ok(serde_json::Value::Object(fields)) => fields.into_iter().map(|(key, _)| key).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_upper_layer_wins_where_it_says_something() {
+        let upper = Settings { top_k: Some(7), ..Settings::default() };
+        let lower = Settings { top_k: Some(1), model: Some("m".into()), ..Settings::default() };
+        let both = upper.over(lower);
+        assert_eq!((both.top_k, both.model.as_deref()), (Some(7), Some("m")));
+    }
+
+    #[test]
+    fn only_offline_quiet_and_verbose_are_for_every_subcommand() {
+        assert!(!Settings { quiet: Some(true), ..Settings::default() }.concern_an_answer());
+        assert!(Settings { top_k: Some(1), ..Settings::default() }.concern_an_answer());
+    }
+}

@@ -1,0 +1,152 @@
+//! Values with limits, read the same way from the command line, the environment and the file: what is out of
+//! range is refused with a sentence before it can reach the engine.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::{Error, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A number from `LEAST` to `MOST`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Within<const LEAST: u32, const MOST: u32>(f32);
+
+/// 0 is greedy; beyond 5 the answer is noise.
+pub type Temperature = Within<0, 5>;
+pub type Probability = Within<0, 1>;
+/// Below 1 it would reward repetition.
+pub type Penalty = Within<1, 5>;
+
+impl<const LEAST: u32, const MOST: u32> Within<LEAST, MOST> {
+    pub fn get(self) -> f32 {
+        self.0
+    }
+
+    fn check(number: f64) -> Result<Self, String> {
+        if (f64::from(LEAST)..=f64::from(MOST)).contains(&number) {
+            Ok(Self(number as f32))
+        } else {
+            Err(format!("{number} is not between {LEAST} and {MOST}"))
+        }
+    }
+}
+
+impl<const LEAST: u32, const MOST: u32> FromStr for Within<LEAST, MOST> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::check(text.parse().map_err(|_| format!("it must be a number between {LEAST} and {MOST}"))?)
+    }
+}
+
+impl<'de, const LEAST: u32, const MOST: u32> Deserialize<'de> for Within<LEAST, MOST> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::check(f64::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+impl<const LEAST: u32, const MOST: u32> Serialize for Within<LEAST, MOST> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Through the shortest text that is this number: 0.8 and not 0.800000011920929.
+        serializer.serialize_f64(self.0.to_string().parse().unwrap_or(f64::from(self.0)))
+    }
+}
+
+/// A whole number from `LEAST` to `MOST`, or the word `auto`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Auto<const LEAST: u32, const MOST: u32> {
+    Auto,
+    Number(u32),
+}
+
+impl<const LEAST: u32, const MOST: u32> Auto<LEAST, MOST> {
+    /// The number, or `None` for `auto`.
+    pub fn number(self) -> Option<u32> {
+        match self {
+            Auto::Auto => None,
+            Auto::Number(number) => Some(number),
+        }
+    }
+
+    fn check(number: Option<u32>) -> Result<Self, String> {
+        match number {
+            Some(number) if (LEAST..=MOST).contains(&number) => Ok(Auto::Number(number)),
+            _ => Err(format!("it must be `auto` or a whole number between {LEAST} and {MOST}")),
+        }
+    }
+}
+
+impl<const LEAST: u32, const MOST: u32> FromStr for Auto<LEAST, MOST> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "auto" { Ok(Auto::Auto) } else { Self::check(text.parse().ok()) }
+    }
+}
+
+impl<'de, const LEAST: u32, const MOST: u32> Deserialize<'de> for Auto<LEAST, MOST> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NumberOrWord<const LEAST: u32, const MOST: u32>;
+
+        impl<const LEAST: u32, const MOST: u32> Visitor<'_> for NumberOrWord<LEAST, MOST> {
+            type Value = Auto<LEAST, MOST>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(formatter, "\"auto\" or a whole number between {LEAST} and {MOST}")
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
+                Auto::check(number.try_into().ok()).map_err(E::custom)
+            }
+
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
+                Auto::check(number.try_into().ok()).map_err(E::custom)
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+                if text == "auto" { Ok(Auto::Auto) } else { Err(E::invalid_value(Unexpected::Str(text), &self)) }
+            }
+        }
+
+        deserializer.deserialize_any(NumberOrWord)
+    }
+}
+
+impl<const LEAST: u32, const MOST: u32> Serialize for Auto<LEAST, MOST> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Auto::Auto => serializer.serialize_str("auto"),
+            Auto::Number(number) => serializer.serialize_u32(*number),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_outside_the_limits_are_refused_with_the_limits() {
+        assert_eq!("5".parse::<Temperature>().map(Within::get), Ok(5.0));
+        assert_eq!("5.1".parse::<Temperature>(), Err("5.1 is not between 0 and 5".into()));
+        for text in ["NaN", "-0.1", "inf", "warm", ""] {
+            assert!(text.parse::<Temperature>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_count_is_auto_or_a_number_within_limits() {
+        type Threads = Auto<1, 512>;
+        assert_eq!("auto".parse::<Threads>().map(Auto::number), Ok(None));
+        assert_eq!("8".parse::<Threads>().map(Auto::number), Ok(Some(8)));
+        for text in ["0", "513", "-1", "Auto", "4294967297"] {
+            assert!(text.parse::<Threads>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_written_as_it_was_typed() {
+        let temperature: Temperature = "0.8".parse().unwrap();
+        assert_eq!(serde_json::to_string(&temperature).unwrap(), "0.8");
+    }
+}

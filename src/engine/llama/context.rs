@@ -1,0 +1,192 @@
+//! A model's context: its KV cache and the decode call.
+
+use std::ffi::c_void;
+use std::ptr::NonNull;
+
+use llama_cpp_sys_2 as sys;
+
+use super::log;
+use super::model::{Model, Token};
+use crate::engine::protocol::CancelFlag;
+
+/// The only sequence that is used: a context holds one conversation.
+const SEQUENCE: sys::llama_seq_id = 0;
+
+/// How a context is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContextSettings {
+    /// KV cells, that is tokens, it holds; llama.cpp rounds up to a multiple of 256.
+    pub cells: u32,
+    pub threads: u32,
+    /// Most tokens in one call of [`Context::decode`].
+    pub batch: u32,
+}
+
+/// What became of a decode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decoded {
+    Done,
+    /// The flag was set. What the cache then holds is told by [`Context::last_position`].
+    Cancelled,
+    /// The cells are used up; the cache is as before.
+    Full,
+    /// llama.cpp failed with this status.
+    Failed(i32),
+}
+
+/// A context over a model. Made, used and dropped on one thread.
+#[derive(Debug)]
+pub struct Context<'model> {
+    context: NonNull<sys::llama_context>,
+    batch: Batch,
+    vocabulary_size: usize,
+    _model: &'model Model,
+}
+
+impl<'model> Context<'model> {
+    /// Makes a context with f16 K and V. Contexts must be made one at a time, since this changes the model.
+    ///
+    /// # Errors
+    /// llama.cpp's own words, usually for want of memory.
+    pub fn new(model: &'model Model, settings: ContextSettings) -> Result<Self, String> {
+        let threads = i32::try_from(settings.threads.max(1)).unwrap_or(1);
+        let batch = settings.batch.clamp(1, settings.cells.max(1));
+        // SAFETY: a plain value.
+        let mut parameters = unsafe { sys::llama_context_default_params() };
+        parameters.n_ctx = settings.cells;
+        parameters.n_batch = batch;
+        parameters.n_ubatch = batch;
+        parameters.n_threads = threads;
+        parameters.n_threads_batch = threads;
+        log::take_last_error();
+        // SAFETY: the model lives longer than the context by the lifetime; the parameters hold no pointers of ours.
+        let context = unsafe { sys::llama_init_from_model(model.raw(), parameters) };
+        let context = NonNull::new(context)
+            .ok_or_else(|| log::take_last_error().unwrap_or_else(|| "llama.cpp gives no reason".into()))?;
+        // SAFETY: the context was just made.
+        let batch = unsafe { sys::llama_n_batch(context.as_ptr()) };
+        Ok(Self { context, batch: Batch::new(batch as usize), vocabulary_size: model.vocabulary_size(), _model: model })
+    }
+
+    /// KV cells, after rounding.
+    pub fn cells(&self) -> u32 {
+        // SAFETY: the context lives.
+        unsafe { sys::llama_n_ctx(self.context.as_ptr()) }
+    }
+
+    /// Most tokens in one [`Context::decode`].
+    pub fn batch_size(&self) -> usize {
+        self.batch.capacity
+    }
+
+    /// Computes `tokens` at `position` and after, and the logits of the last one. Stops between two operations of
+    /// the computation when one of the flags is set (on the CPU; a GPU finishes the batch).
+    pub fn decode(&mut self, tokens: &[Token], position: u32, cancel: &[&CancelFlag]) -> Decoded {
+        if tokens.is_empty() || tokens.len() > self.batch.capacity {
+            return Decoded::Failed(-1);
+        }
+        let Ok(position) = i32::try_from(position) else { return Decoded::Full };
+        self.batch.fill(tokens, position);
+        let data = std::ptr::from_ref(&cancel).cast_mut().cast::<c_void>();
+        // SAFETY: `cancel` outlives the call, and the callback is taken away again before it ends. The batch holds
+        // as many tokens as it says, each in one sequence.
+        let status = unsafe {
+            sys::llama_set_abort_callback(self.context.as_ptr(), Some(is_cancelled), data);
+            let status = sys::llama_decode(self.context.as_ptr(), self.batch.raw);
+            sys::llama_set_abort_callback(self.context.as_ptr(), None, std::ptr::null_mut());
+            status
+        };
+        match status {
+            0 => Decoded::Done,
+            1 => Decoded::Full,
+            2 => Decoded::Cancelled,
+            status => Decoded::Failed(status),
+        }
+    }
+
+    /// The logits of the last token of the last decode, one for each token of the vocabulary.
+    pub fn logits(&mut self) -> &[f32] {
+        // SAFETY: the last decode asked for the logits of its last token, which is what -1 names; llama.cpp keeps
+        // them until the next decode, which needs `&mut self`. Null (nothing was decoded) gives no logits.
+        unsafe {
+            let logits = sys::llama_get_logits_ith(self.context.as_ptr(), -1);
+            if logits.is_null() { &[] } else { std::slice::from_raw_parts(logits, self.vocabulary_size) }
+        }
+    }
+
+    /// The last position in the cache, `None` when it is empty.
+    pub fn last_position(&self) -> Option<u32> {
+        // SAFETY: the context lives, and with it its memory.
+        let last = unsafe { sys::llama_memory_seq_pos_max(sys::llama_get_memory(self.context.as_ptr()), SEQUENCE) };
+        u32::try_from(last).ok()
+    }
+
+    /// Removes the positions from `from` on. `false` if this kind of memory cannot (recurrent models): then the cache
+    /// is as before and must be cleared.
+    #[must_use]
+    pub fn truncate(&mut self, from: u32) -> bool {
+        let Ok(from) = i32::try_from(from) else { return true };
+        // SAFETY: the range is from a position that is not negative to the end.
+        unsafe { sys::llama_memory_seq_rm(sys::llama_get_memory(self.context.as_ptr()), SEQUENCE, from, -1) }
+    }
+
+    /// Empties the cache.
+    pub fn clear(&mut self) {
+        // SAFETY: the context lives. The data need not be zeroed: cells without a position are never read.
+        unsafe { sys::llama_memory_clear(sys::llama_get_memory(self.context.as_ptr()), false) }
+    }
+}
+
+impl Drop for Context<'_> {
+    fn drop(&mut self) {
+        // SAFETY: made by `llama_init_from_model`, freed once; the model still lives.
+        unsafe { sys::llama_free(self.context.as_ptr()) }
+    }
+}
+
+/// Called by the computing threads between operations; `data` points to the flags that [`Context::decode`] was given.
+unsafe extern "C" fn is_cancelled(data: *mut c_void) -> bool {
+    // SAFETY: see `Context::decode`.
+    let flags = unsafe { &*data.cast::<&[&CancelFlag]>() };
+    flags.iter().any(|flag| flag.is_cancelled())
+}
+
+/// llama.cpp's batch, kept and filled again for every decode.
+#[derive(Debug)]
+struct Batch {
+    raw: sys::llama_batch,
+    capacity: usize,
+}
+
+impl Batch {
+    fn new(capacity: usize) -> Self {
+        let size = i32::try_from(capacity).unwrap_or(i32::MAX);
+        // SAFETY: allocates the arrays for `size` tokens with one sequence each.
+        Self { raw: unsafe { sys::llama_batch_init(size, 0, 1) }, capacity }
+    }
+
+    /// Puts `tokens` at consecutive positions into the sequence, with logits for the last.
+    fn fill(&mut self, tokens: &[Token], position: i32) {
+        assert!(!tokens.is_empty() && tokens.len() <= self.capacity);
+        for (index, token) in tokens.iter().enumerate() {
+            let last = index + 1 == tokens.len();
+            // SAFETY: `index` is below the capacity that the arrays were made with (asserted above), and each
+            // token's array of sequences has room for one.
+            unsafe {
+                *self.raw.token.add(index) = *token;
+                *self.raw.pos.add(index) = position + index as i32;
+                *self.raw.n_seq_id.add(index) = 1;
+                **self.raw.seq_id.add(index) = SEQUENCE;
+                *self.raw.logits.add(index) = i8::from(last);
+            }
+        }
+        self.raw.n_tokens = tokens.len() as i32;
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        // SAFETY: made by `llama_batch_init`, freed once.
+        unsafe { sys::llama_batch_free(self.raw) }
+    }
+}

@@ -1,0 +1,56 @@
+//! llama.cpp's log, sent to `tracing` (target `llama.cpp`) instead of standard error.
+
+use std::ffi::{CStr, c_char, c_void};
+use std::sync::Mutex;
+
+use llama_cpp_sys_2 as sys;
+
+/// A line that is still growing (llama.cpp prints dots), and the newest error.
+struct State {
+    line: String,
+    level: sys::ggml_log_level,
+    last_error: Option<String>,
+}
+
+static STATE: Mutex<State> =
+    Mutex::new(State { line: String::new(), level: sys::GGML_LOG_LEVEL_NONE, last_error: None });
+
+/// Sends everything that llama.cpp and ggml log from now on to `tracing`.
+pub(super) fn redirect() {
+    // SAFETY: the callback has the signature asked for, takes no user data and never unwinds.
+    unsafe { sys::llama_log_set(Some(receive), std::ptr::null_mut()) };
+}
+
+/// The newest error since the last call: usually the reason why a load returned nothing.
+pub(super) fn take_last_error() -> Option<String> {
+    STATE.lock().ok()?.last_error.take()
+}
+
+unsafe extern "C" fn receive(level: sys::ggml_log_level, text: *const c_char, _user_data: *mut c_void) {
+    if text.is_null() {
+        return;
+    }
+    // SAFETY: llama.cpp passes a string that ends in NUL and lives during the call.
+    let text = unsafe { CStr::from_ptr(text) }.to_string_lossy();
+    let Ok(mut state) = STATE.lock() else { return };
+    if level != sys::GGML_LOG_LEVEL_CONT {
+        state.level = level;
+    }
+    state.line.push_str(&text);
+    while let Some(end) = state.line.find('\n') {
+        let line: String = state.line.drain(..=end).collect();
+        emit(&mut state, line.trim_end());
+    }
+}
+
+fn emit(state: &mut State, line: &str) {
+    match state.level {
+        sys::GGML_LOG_LEVEL_ERROR => {
+            tracing::error!(target: "llama.cpp", "{line}");
+            state.last_error = Some(line.to_owned());
+        }
+        sys::GGML_LOG_LEVEL_WARN => tracing::warn!(target: "llama.cpp", "{line}"),
+        sys::GGML_LOG_LEVEL_INFO => tracing::debug!(target: "llama.cpp", "{line}"),
+        _ => tracing::trace!(target: "llama.cpp", "{line}"),
+    }
+}

@@ -1,0 +1,82 @@
+//! llama.cpp behind safe types. The only place that names `llama_cpp_2` or `llama_cpp_sys_2`, and the only one that
+//! may hold `unsafe`.
+//!
+//! Where the safe crate has a call, it is used (back end, model, vocabulary). The context is our own, on the raw
+//! bindings, because the crate gives no access to the abort callback, the status of a decode or the thread counts.
+
+mod context;
+mod log;
+mod model;
+
+use std::ffi::{CStr, c_char};
+use std::sync::OnceLock;
+
+use llama_cpp_2::LlamaBackendDeviceType;
+use llama_cpp_2::llama_backend::LlamaBackend;
+
+pub use context::{Context, ContextSettings, Decoded};
+pub use model::{LoadError, Model, Placement, Token, TokenKind};
+
+/// Starts llama.cpp once per process: its log goes to `tracing` and never to the screen.
+fn backend() -> Option<&'static LlamaBackend> {
+    static BACKEND: OnceLock<Option<LlamaBackend>> = OnceLock::new();
+    BACKEND
+        .get_or_init(|| {
+            log::redirect();
+            LlamaBackend::init().ok()
+        })
+        .as_ref()
+}
+
+/// Something llama.cpp can compute on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// Its number, for [`Model::load`].
+    pub index: usize,
+    /// `CPU`, `Metal`, `CUDA`, `Vulkan`.
+    pub backend: String,
+    /// What the maker calls it.
+    pub description: String,
+    /// Whether layers can be put on it.
+    pub is_gpu: bool,
+}
+
+/// The devices llama.cpp was built for and found here.
+pub fn devices() -> Vec<Device> {
+    if backend().is_none() {
+        return Vec::new();
+    }
+    llama_cpp_2::list_llama_ggml_backend_devices()
+        .into_iter()
+        .map(|device| Device {
+            index: device.index,
+            is_gpu: matches!(device.device_type, LlamaBackendDeviceType::Gpu | LlamaBackendDeviceType::IntegratedGpu),
+            backend: device.backend,
+            description: device.description,
+        })
+        .collect()
+}
+
+static ABORT_HOOK: OnceLock<fn(&str)> = OnceLock::new();
+
+extern "C" fn on_abort(message: *const c_char) {
+    let text = if message.is_null() {
+        "".into()
+    } else {
+        // SAFETY: ggml passes a string of its own that lives until it aborts, which is after this returns.
+        unsafe { CStr::from_ptr(message) }.to_string_lossy()
+    };
+    if let Some(hook) = ABORT_HOOK.get() {
+        hook(&text);
+    }
+}
+
+/// Calls `hook` with ggml's message just before a failed assertion in C++ ends the process, so that the terminal can
+/// be given back. The first hook stays.
+pub fn set_abort_hook(hook: fn(&str)) {
+    if ABORT_HOOK.set(hook).is_ok() {
+        // SAFETY: a plain function pointer with the signature that ggml asks for; it does not unwind, since a hook
+        // that panics ends the process at the `extern "C"` border.
+        unsafe { llama_cpp_sys_2::ggml_set_abort_callback(Some(on_abort)) };
+    }
+}

@@ -1,0 +1,168 @@
+//! How the program ends: the exit codes scripts can rely on, and the failure that carries one together with the
+//! sentences for the person.
+
+use std::fmt;
+use std::io;
+use std::process::ExitCode;
+
+use crate::engine::protocol::EngineError;
+use crate::models::{FailureClass, ModelError};
+use crate::store::StoreError;
+
+/// The exit codes. They are a contract: codes may be added, never changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    Success = 0,
+    Error = 1,
+    Usage = 2,
+    NotEnoughMemory = 3,
+    BadModel = 4,
+    Disk = 5,
+    Network = 6,
+    /// SIGINT.
+    Interrupted = 130,
+    /// Nobody reads the output any more (SIGPIPE).
+    ClosedPipe = 141,
+    /// SIGTERM.
+    Terminated = 143,
+}
+
+impl Exit {
+    /// The number the shell sees.
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit.code())
+    }
+}
+
+/// Why the program cannot do what was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    pub exit: Exit,
+    /// One word for scripts: `usage`, `bad_model`, `context_full` and so on.
+    pub kind: &'static str,
+    /// What happened, as a sentence.
+    pub message: String,
+    /// What to type next, where the message does not say it.
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    fn new(exit: Exit, kind: &'static str, message: impl Into<String>) -> Self {
+        Self { exit, kind, message: message.into(), hint: None }
+    }
+
+    /// Something typed, or set in a file or the environment, that cannot be done.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, "usage", message)
+    }
+
+    /// A failure with no code of its own.
+    pub fn error(message: impl Into<String>) -> Self {
+        Self::new(Exit::Error, "error", message)
+    }
+
+    /// A file system that refuses.
+    pub fn disk(message: impl Into<String>) -> Self {
+        Self::new(Exit::Disk, "disk", message)
+    }
+
+    /// Adds what to type next.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Output that could not be written. A closed pipe is no failure of ours and is not talked about.
+    pub fn output(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::new(Exit::ClosedPipe, "closed_pipe", ""),
+            _ => Self::disk(format!("cannot write the output: {error}")),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "error: {}", self.message)?;
+        match &self.hint {
+            Some(hint) => write!(formatter, "\nhint: {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<&EngineError> for Failure {
+    fn from(error: &EngineError) -> Self {
+        let (exit, kind) = match error {
+            EngineError::NotEnoughMemory(_) => (Exit::NotEnoughMemory, "not_enough_memory"),
+            EngineError::BadModel(_) => (Exit::BadModel, "bad_model"),
+            EngineError::ContextFull { .. } => (Exit::Error, "context_full"),
+            EngineError::Template(_) => (Exit::Error, "template"),
+            EngineError::NoModel => (Exit::Error, "no_model"),
+            EngineError::Failed(_) => (Exit::Error, "engine"),
+        };
+        Self::new(exit, kind, error.to_string())
+    }
+}
+
+impl From<ModelError> for Failure {
+    fn from(error: ModelError) -> Self {
+        let (exit, kind) = match error.class() {
+            FailureClass::Other if matches!(error, ModelError::BadArgument(_)) => (Exit::Usage, "usage"),
+            FailureClass::Other => (Exit::Error, "no_model"),
+            FailureClass::BadModelFile => (Exit::BadModel, "bad_model"),
+            FailureClass::Disk => (Exit::Disk, "disk"),
+            FailureClass::Network => (Exit::Network, "network"),
+            FailureClass::Interrupted => (Exit::Interrupted, "cancelled"),
+        };
+        Self::new(exit, kind, error.to_string())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let sentence = match std::error::Error::source(&error) {
+            Some(cause) => format!("{error} ({cause})"),
+            None => error.to_string(),
+        };
+        match error {
+            StoreError::DiskFull { .. }
+            | StoreError::ReadOnly { .. }
+            | StoreError::File { .. }
+            | StoreError::Damaged { .. }
+            | StoreError::Sqlite { .. } => Self::disk(sentence),
+            _ => Self::error(sentence),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hint_stands_on_its_own_line() {
+        let failure = Failure::usage("there is no prompt").hint("type `tuichat -p TEXT`");
+        assert_eq!(failure.to_string(), "error: there is no prompt\nhint: type `tuichat -p TEXT`");
+    }
+
+    #[test]
+    fn a_bad_model_file_has_its_own_code() {
+        let failure = Failure::from(&EngineError::BadModel("x.gguf is cut short".into()));
+        assert_eq!((failure.exit.code(), failure.kind), (4, "bad_model"));
+    }
+
+    #[test]
+    fn a_closed_pipe_is_told_apart_from_a_full_disk() {
+        assert_eq!(Failure::output(&io::ErrorKind::BrokenPipe.into()).exit.code(), 141);
+        assert_eq!(Failure::output(&io::ErrorKind::StorageFull.into()).exit.code(), 5);
+    }
+}

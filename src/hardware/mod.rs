@@ -1,0 +1,4 @@
+//! Readers of the machine: pure functions of a root path, so that tests feed them fixture trees.
+
+pub mod cores;
+pub mod memory;

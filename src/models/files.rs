@@ -1,0 +1,64 @@
+//! Writing so that a name never shows half a file, and knowing whether there is space.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+
+use super::error::{DiskContext, ModelError};
+
+/// What is left free for everything else on the disk.
+const RESERVE_BYTES: u64 = 64 << 20;
+
+/// Writes a whole small file, or leaves what was there before. Makes its folder if it is missing.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    sync_folder(folder)
+}
+
+/// Makes the names in a folder survive a power cut.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Refuses to begin what the disk cannot hold.
+pub fn check_space(folder: &Path, bytes: u64) -> Result<(), ModelError> {
+    let statistics = rustix::fs::statvfs(folder)
+        .map_err(io::Error::from)
+        .doing(|| format!("see how much space is free in `{}`", folder.display()))?;
+    let free_bytes = statistics.f_bavail.saturating_mul(statistics.f_frsize);
+    let needed_bytes = bytes.saturating_add(RESERVE_BYTES);
+    if bytes == 0 || free_bytes >= needed_bytes {
+        return Ok(());
+    }
+    Err(ModelError::NoSpace { folder: folder.to_owned(), needed_bytes, free_bytes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::FailureClass;
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_what_is_needed_and_what_is_there() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let error = check_space(folder.path(), u64::MAX / 2).expect_err("no disk is that large");
+        assert_eq!(error.class(), FailureClass::Disk);
+        assert!(error.to_string().contains("MB are needed") && error.to_string().contains("models rm"), "{error}");
+        assert!(check_space(folder.path(), 0).is_ok());
+    }
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("new/file");
+        write_atomically(&path, b"first").expect("written");
+        write_atomically(&path, b"2nd").expect("written");
+        assert_eq!(fs::read(&path).expect("read"), b"2nd");
+        assert_eq!(fs::read_dir(folder.path().join("new")).expect("read").count(), 1);
+    }
+}

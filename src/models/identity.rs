@@ -1,0 +1,169 @@
+//! Which file a file is: its SHA-256, remembered as long as the file is untouched.
+
+use std::fs::{File, Metadata};
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::error::{DiskContext, ModelError};
+use super::files::write_atomically;
+use super::progress::{Listener, Meter, Step};
+
+/// Files that are remembered; the oldest beyond it are forgotten.
+const REMEMBERED_MAX: usize = 256;
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// What tells that a file was not touched since it was hashed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    size_bytes: u64,
+    modified_seconds: i64,
+    modified_nanoseconds: i64,
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size_bytes: metadata.size(),
+            modified_seconds: metadata.mtime(),
+            modified_nanoseconds: metadata.mtime_nsec(),
+        }
+    }
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Remembered {
+    files: Vec<RememberedFile>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct RememberedFile {
+    #[serde(flatten)]
+    stamp: Stamp,
+    sha256: String,
+}
+
+/// The SHA-256 of the file at `path` in 64 lower-case hex digits: from `cache_file` if the file is the same as
+/// when it was hashed, else computed and remembered there. A cache that cannot be read or written costs time only.
+///
+/// # Errors
+/// If the file cannot be read.
+pub fn sha256_of(path: &Path, cache_file: &Path, listener: Listener) -> Result<String, ModelError> {
+    let reading = || format!("read `{}`", path.display());
+    let mut file = File::open(path).doing(reading)?;
+    let stamp = Stamp::of(&file.metadata().doing(reading)?);
+    let mut remembered = load(cache_file);
+    if let Some(known) = remembered.files.iter().find(|known| known.stamp == stamp) {
+        return Ok(known.sha256.clone());
+    }
+    let sha256 = hash(&mut file, stamp.size_bytes, listener).doing(reading)?;
+    // A file that changed while it was read has no hash worth remembering.
+    if Stamp::of(&file.metadata().doing(reading)?) == stamp {
+        remembered.files.retain(|known| (known.stamp.device, known.stamp.inode) != (stamp.device, stamp.inode));
+        remembered.files.push(RememberedFile { stamp, sha256: sha256.clone() });
+        let excess = remembered.files.len().saturating_sub(REMEMBERED_MAX);
+        remembered.files.drain(..excess);
+        save(cache_file, &remembered);
+    }
+    Ok(sha256)
+}
+
+/// The SHA-256 of what is left of `file`.
+pub(super) fn hash(file: &mut File, size_bytes: u64, listener: Listener) -> std::io::Result<String> {
+    let mut meter = Meter::new(Step::Hashing, 0, size_bytes, listener);
+    let mut hasher = Sha256::new();
+    let mut chunk = vec![0; CHUNK_BYTES];
+    let mut done_bytes = 0;
+    loop {
+        let length = file.read(&mut chunk)?;
+        if length == 0 {
+            return Ok(hex(hasher));
+        }
+        hasher.update(&chunk[..length]);
+        done_bytes += length as u64;
+        meter.report(done_bytes);
+    }
+}
+
+/// The finished hash in lower-case hex.
+pub(super) fn hex(hasher: Sha256) -> String {
+    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Whether this is how a SHA-256 is written here: 64 lower-case hex digits.
+pub(super) fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// A SHA-256 that a person typed, in either case.
+pub(super) fn parse_sha256(text: &str) -> Result<String, ModelError> {
+    let lower_case = text.trim().to_ascii_lowercase();
+    if is_sha256(&lower_case) {
+        return Ok(lower_case);
+    }
+    Err(ModelError::BadArgument("a SHA-256 is 64 hex digits; `sha256sum FILE` prints it".into()))
+}
+
+fn load(cache_file: &Path) -> Remembered {
+    let text = std::fs::read_to_string(cache_file).unwrap_or_default();
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
+fn save(cache_file: &Path, remembered: &Remembered) {
+    let written = serde_json::to_vec(remembered)
+        .map_err(std::io::Error::from)
+        .and_then(|json| write_atomically(cache_file, &json));
+    if let Err(error) = written {
+        tracing::warn!(%error, file = %cache_file.display(), "cannot remember a model's hash");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash_counting_reads(path: &Path, cache_file: &Path) -> (String, usize) {
+        let mut reports = 0;
+        let sha256 = sha256_of(path, cache_file, &mut |_| reports += 1).expect("the file is readable");
+        (sha256, reports)
+    }
+
+    #[test]
+    fn an_untouched_file_is_hashed_once() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (path, cache_file) = (folder.path().join("abc"), folder.path().join("hashes.json"));
+        std::fs::write(&path, "abc").expect("written");
+        // FIPS 180-2, appendix B.1.
+        let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(hash_counting_reads(&path, &cache_file), (expected.into(), 1));
+        assert_eq!(hash_counting_reads(&path, &cache_file), (expected.into(), 0));
+
+        std::fs::write(&path, "abd").expect("written");
+        File::options()
+            .append(true)
+            .open(&path)
+            .and_then(|file| file.set_modified(std::time::UNIX_EPOCH))
+            .expect("the time can be set");
+        let (changed, reads) = hash_counting_reads(&path, &cache_file);
+        assert_ne!(changed, expected);
+        assert_eq!(reads, 1);
+    }
+
+    #[test]
+    fn a_broken_cache_is_no_obstacle() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (path, cache_file) = (folder.path().join("abc"), folder.path().join("hashes.json"));
+        std::fs::write(&path, "abc").expect("written");
+        std::fs::write(&cache_file, "{ not json").expect("written");
+        assert_eq!(hash_counting_reads(&path, &cache_file).1, 1);
+        assert_eq!(hash_counting_reads(&path, &cache_file).1, 0);
+        assert_eq!(hash_counting_reads(&path, Path::new("/dev/null/no/cache")).1, 1);
+    }
+}

@@ -1,0 +1,305 @@
+//! The models folder.
+//!
+//! ```text
+//! blobs/sha256-HEX         the content, under its hash: put there only when it is whole, verified and on disk
+//! blobs/sha256-HEX.part    a download that is under way or was interrupted; see `hub::transfer`
+//! names/NAME.json          a name and what it stands for; several names may stand for one content
+//! last-used                the name that was chatted with last
+//! .lock                    held while names and blobs are put in or taken out
+//! ```
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::name;
+use crate::models::error::{DiskContext, ModelError};
+use crate::models::files::{sync_folder, write_atomically};
+use crate::models::gguf::{Header, read_header};
+use crate::models::identity::{hash, is_sha256};
+use crate::models::progress::Listener;
+
+/// Where an installed model came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "from", rename_all = "snake_case")]
+pub enum Origin {
+    /// A file of this machine.
+    File {
+        /// Where it was.
+        path: PathBuf,
+    },
+    /// A file of the hub.
+    Hub {
+        /// The repository, as in `OWNER/REPO`.
+        repository: String,
+        /// The commit it was taken from.
+        commit: String,
+        /// The file in the repository.
+        file: String,
+    },
+}
+
+/// What a name stands for, as it is written in the models folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Manifest {
+    sha256: String,
+    size_bytes: u64,
+    quantization: String,
+    origin: Origin,
+    installed_at: String,
+}
+
+/// An installed model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Installed {
+    /// The name it has.
+    pub name: String,
+    /// Where its content is.
+    pub path: PathBuf,
+    /// Its content's SHA-256, in lower-case hex.
+    pub sha256: String,
+    /// Its size.
+    pub size_bytes: u64,
+    /// Its quantization, such as `Q4_K_M`.
+    pub quantization: String,
+    /// Where it came from.
+    pub origin: Origin,
+    /// When it was installed, as in `2026-01-31T12:00:00Z`.
+    pub installed_at: String,
+}
+
+/// What a removal did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Removed {
+    /// The name that is gone.
+    pub name: String,
+    /// Bytes that are free again: none if another name stands for the same content.
+    pub freed_bytes: u64,
+}
+
+/// What a check found; the file is as it should be.
+#[derive(Debug)]
+pub struct Checked {
+    /// What the file's header says.
+    pub header: Header,
+    /// The SHA-256 of the file's content, computed now.
+    pub sha256: String,
+}
+
+/// The models folder. Nothing is made in it before something is installed.
+#[derive(Clone, Debug)]
+pub struct Library {
+    folder: PathBuf,
+}
+
+impl Library {
+    /// The library in this folder, which need not exist yet.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into() }
+    }
+
+    /// All installed models, by name. Names that stand for nothing readable are left out and logged.
+    ///
+    /// # Errors
+    /// If the folder is there but cannot be read.
+    pub fn list(&self) -> Result<Vec<Installed>, ModelError> {
+        let folder = self.names_folder();
+        let reading = || format!("read `{}`", folder.display());
+        let entries = match fs::read_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.doing(reading)?,
+        };
+        let mut models = Vec::new();
+        for entry in entries {
+            let file_name = entry.doing(reading)?.file_name();
+            let Some(name) = file_name.to_str().and_then(|file| file.strip_suffix(".json")) else { continue };
+            match self.read(name) {
+                Ok(Some(model)) => models.push(model),
+                Ok(None) => {}
+                Err(error) => tracing::warn!(%error, name, "an installed model is left out"),
+            }
+        }
+        models.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(models)
+    }
+
+    /// Takes a name away, and the content with it unless another name stands for it. The whole name is needed,
+    /// in any case.
+    ///
+    /// # Errors
+    /// If there is no such name, or the disk refuses.
+    pub fn remove(&self, name: &str) -> Result<Removed, ModelError> {
+        let model = self.find(name)?;
+        if !model.name.eq_ignore_ascii_case(name) {
+            return Err(ModelError::BadArgument(format!(
+                "only a whole name is removed; if you mean `{0}`, type `tuichat models rm {0}`",
+                model.name
+            )));
+        }
+        let _lock = self.lock()?;
+        let file = self.name_file(&model.name);
+        fs::remove_file(&file).doing(|| format!("remove `{}`", file.display()))?;
+        let still_named = self.list()?.iter().any(|other| other.sha256 == model.sha256);
+        if !still_named {
+            fs::remove_file(&model.path).doing(|| format!("remove `{}`", model.path.display()))?;
+        }
+        Ok(Removed { name: model.name, freed_bytes: if still_named { 0 } else { model.size_bytes } })
+    }
+
+    /// Reads a whole file again: header and content. `expected_sha256` is what it must hash to, if that is known.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is no loadable model, or is not what it should be.
+    pub fn check(path: &Path, expected_sha256: Option<&str>, listener: Listener) -> Result<Checked, ModelError> {
+        let header = read_header(path).map_err(|source| ModelError::BadFile { path: path.to_owned(), source })?;
+        let sha256 = File::open(path)
+            .and_then(|mut file| hash(&mut file, header.file_bytes, listener))
+            .doing(|| format!("read `{}`", path.display()))?;
+        match expected_sha256 {
+            Some(expected) if expected != sha256 => Err(ModelError::WrongHash {
+                what: format!("`{}`", path.display()),
+                actual: sha256,
+                expected: expected.to_owned(),
+            }),
+            _ => Ok(Checked { header, sha256 }),
+        }
+    }
+
+    /// Remembers which model was used last, for the next start without `--model`.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn remember_used(&self, name: &str) -> Result<(), ModelError> {
+        name::check(name)?;
+        let file = self.folder.join("last-used");
+        write_atomically(&file, name.as_bytes()).doing(|| format!("write `{}`", file.display()))
+    }
+
+    /// The name that was used last.
+    pub(in crate::models) fn last_used(&self) -> Option<String> {
+        fs::read_to_string(self.folder.join("last-used")).ok()
+    }
+
+    /// The models installed from this repository of the hub.
+    pub(in crate::models) fn of_repository(&self, wanted: &str) -> Result<Vec<Installed>, ModelError> {
+        let mut models = self.list()?;
+        models.retain(|model| match &model.origin {
+            Origin::Hub { repository, .. } => repository.eq_ignore_ascii_case(wanted),
+            Origin::File { .. } => false,
+        });
+        Ok(models)
+    }
+
+    /// Where content with this hash belongs.
+    pub(in crate::models) fn blob(&self, sha256: &str) -> PathBuf {
+        self.folder.join("blobs").join(format!("sha256-{sha256}"))
+    }
+
+    /// The folder of the contents, made if it is missing.
+    pub(in crate::models) fn make_blobs_folder(&self) -> Result<PathBuf, ModelError> {
+        let blobs = self.folder.join("blobs");
+        fs::create_dir_all(&blobs).doing(|| format!("make the folder `{}`", blobs.display()))?;
+        Ok(blobs)
+    }
+
+    /// Says now what [`Library::install_from_hub`] would say after a long download: that the name cannot be had.
+    /// A newer file from the same place on the hub may take the place of the older one.
+    pub(in crate::models) fn check_free(&self, name: &str, sha256: &str, origin: &Origin) -> Result<(), ModelError> {
+        name::check(name)?;
+        let Some(taken) = self.read(name)? else { return Ok(()) };
+        let is_newer_version = match (&taken.origin, origin) {
+            (Origin::Hub { repository: old, file: old_file, .. }, Origin::Hub { repository, file, .. }) => {
+                old == repository && old_file == file
+            }
+            _ => false,
+        };
+        if taken.sha256 == sha256 || is_newer_version {
+            return Ok(());
+        }
+        Err(ModelError::BadArgument(format!(
+            "another model is installed as `{name}`; give this one a name with `--name`, or remove the other with \
+             `tuichat models rm {name}`"
+        )))
+    }
+
+    /// Gives verified content from the hub its name. `place` puts it where it belongs.
+    pub(in crate::models) fn install_from_hub(
+        &self,
+        name: &str,
+        sha256: String,
+        header: &Header,
+        origin: Origin,
+        place: impl FnOnce(&Path) -> io::Result<()>,
+    ) -> Result<Installed, ModelError> {
+        self.install(name, Manifest::new(sha256, header, origin), place)
+    }
+
+    /// Gives content its name. `place` puts it where it belongs.
+    pub(super) fn install(
+        &self,
+        name: &str,
+        manifest: Manifest,
+        place: impl FnOnce(&Path) -> io::Result<()>,
+    ) -> Result<Installed, ModelError> {
+        let _lock = self.lock()?;
+        self.check_free(name, &manifest.sha256, &manifest.origin)?;
+        let blob = self.blob(&manifest.sha256);
+        let blobs = self.make_blobs_folder()?;
+        place(&blob).and_then(|()| sync_folder(&blobs)).doing(|| format!("write `{}`", blob.display()))?;
+        let file = self.name_file(name);
+        serde_json::to_vec_pretty(&manifest)
+            .map_err(io::Error::from)
+            .and_then(|json| write_atomically(&file, &json))
+            .doing(|| format!("write `{}`", file.display()))?;
+        Ok(manifest.installed(name, blob))
+    }
+
+    /// The model of exactly this name.
+    fn read(&self, name: &str) -> Result<Option<Installed>, ModelError> {
+        name::check(name)?;
+        let file = self.name_file(name);
+        let reading = || format!("read `{}`", file.display());
+        let text = match fs::read_to_string(&file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other.doing(reading)?,
+        };
+        let manifest: Manifest = serde_json::from_str(&text).map_err(io::Error::from).doing(reading)?;
+        if !is_sha256(&manifest.sha256) {
+            return Err(ModelError::BadArgument(format!("`{}` names no SHA-256", file.display())));
+        }
+        let blob = self.blob(&manifest.sha256);
+        Ok(Some(manifest.installed(name, blob)))
+    }
+
+    /// Holds the library until it is dropped.
+    pub(super) fn lock(&self) -> Result<File, ModelError> {
+        let path = self.folder.join(".lock");
+        let locking = || format!("lock `{}`", path.display());
+        fs::create_dir_all(&self.folder).doing(locking)?;
+        let file = File::options().create(true).append(true).open(&path).doing(locking)?;
+        file.lock().doing(locking)?;
+        Ok(file)
+    }
+
+    fn names_folder(&self) -> PathBuf {
+        self.folder.join("names")
+    }
+
+    fn name_file(&self, name: &str) -> PathBuf {
+        self.names_folder().join(format!("{name}.json"))
+    }
+}
+
+impl Manifest {
+    pub(super) fn new(sha256: String, header: &Header, origin: Origin) -> Self {
+        let (size_bytes, quantization) = (header.file_bytes, header.quantization());
+        Self { sha256, size_bytes, quantization, origin, installed_at: format!("{:.0}", jiff::Timestamp::now()) }
+    }
+
+    fn installed(self, name: &str, path: PathBuf) -> Installed {
+        let Self { sha256, size_bytes, quantization, origin, installed_at } = self;
+        Installed { name: name.to_owned(), path, sha256, size_bytes, quantization, origin, installed_at }
+    }
+}

@@ -1,0 +1,14 @@
+//! Models on this machine: the folder in which they are installed, their names, and what an argument of
+//! `--model` means. It never touches the network.
+
+mod import;
+mod library;
+pub mod name;
+mod resolve;
+
+pub use import::Import;
+pub use library::{Checked, Installed, Library, Origin, Removed};
+pub use resolve::Found;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,36 @@
+//! Finding, importing, downloading and checking model files. It knows nothing of how a model is run or shown.
+//!
+//! ```text
+//! let library = Library::new(models_folder);
+//! library.resolve(Some("qwen"))?                     → Found { name, path, sha256 }   what `--model` means
+//! library.resolve(None)?                             → the model used last, or the first installed
+//! library.remember_used(&name)?                      for the next start without `--model`
+//! library.list()? / find(name)?                      → Installed { name, path, sha256, size_bytes, … }
+//! library.import(file, Import { name, expected_sha256 }, &mut |progress| …)?   → Installed
+//! library.remove(name)?                              → Removed { name, freed_bytes }
+//! Library::check(path, expected_sha256, &mut |progress| …)?   → Checked { header, sha256 }
+//!
+//! gguf::read_header(path)?                           → Header: metadata, tensors, quantization(), chat_template(), …
+//! identity::sha256_of(path, cache_file, &mut |progress| …)?   → the SHA-256, computed once per file
+//! catalog::starter(total_memory_bytes)               → the Entry to begin with
+//!
+//! let hub = Hub::from_environment()?;                HF_ENDPOINT, HF_TOKEN or the token file
+//! let pull = Pull::from_argument("qwen2.5-1.5b-instruct" or "hf:OWNER/REPO:Q4_K_M")?;   or Pull::from(entry)
+//! hub.pull_blocking(&library, &pull, &cancel, &mut |progress| …)?   → Installed; `hub.pull(…).await` likewise
+//! ```
+//!
+//! Every failure is a [`ModelError`]: a sentence that says what to type next, and a [`FailureClass`] that says
+//! which exit code it calls for.
+
+pub mod catalog;
+mod error;
+mod files;
+pub mod gguf;
+pub mod hub;
+pub mod identity;
+mod local;
+mod progress;
+
+pub use error::{FailureClass, ModelError};
+pub use local::{Checked, Found, Import, Installed, Library, Origin, Removed};
+pub use progress::{Listener, Progress, Step};

@@ -1,0 +1,245 @@
+//! One-shot: one prompt, one answer, and out. stdout is the answer and nothing else; stderr is for people; the
+//! exit code says how it went.
+//!
+//! Everything that happens (the engine's events, signals, the model's hash) arrives in one channel and is dealt
+//! with by one thread, in order.
+
+mod printer;
+mod question;
+mod report;
+
+use std::io::{self, IsTerminal};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+pub use question::Question;
+
+use crate::chat::Ended;
+use crate::config::Output;
+use crate::engine::protocol::{
+    CancelFlag, Channel, Event, GenerateOptions, LoadSettings, ModelInfo, Prompt, RequestId, Step, Work,
+};
+use crate::engine::{self, Engine, Source};
+use crate::exit::{Exit, Failure};
+use crate::remarks::Remarks;
+use crate::signals;
+use printer::{Phase, Printer, Progress};
+use report::Report;
+
+/// What is to be answered, and by what.
+pub struct Job {
+    pub source: Source,
+    pub load: LoadSettings,
+    pub prompt: Prompt,
+    pub options: GenerateOptions,
+    pub quiet: bool,
+    /// Finds the SHA-256 of the model's file. It is asked for where the form shows it.
+    pub hash: Box<dyn FnOnce() -> Result<String, String> + Send>,
+}
+
+/// Answers on stdout, in this form, what `prepare` finds is to be answered.
+///
+/// # Errors
+/// Why there is no answer, or only a part of one. With the JSON forms stdout has been told already.
+pub fn run(form: Output, prepare: impl FnOnce() -> Result<Job, Failure>) -> Result<Exit, Failure> {
+    let stdout = io::stdout().lock();
+    let is_terminal = stdout.is_terminal();
+    let mut printer = Printer::new(stdout, form, is_terminal);
+    match prepare().and_then(start) {
+        Ok((job, engine, happenings, sender)) => {
+            let mut run = Run {
+                engine,
+                happenings,
+                printer,
+                remarks: Remarks::on_stderr(job.quiet),
+                form,
+                report: Report::default(),
+                last_progress: None,
+                stopped_by: None,
+                hash: Hash::NotAsked,
+            };
+            let outcome = run.answer(job, sender);
+            run.end(outcome)
+        }
+        Err(failure) => {
+            let mut report = Report::default();
+            report.set_failure(&failure);
+            printer.end(&report).map_err(|error| Failure::output(&error))?;
+            Err(failure)
+        }
+    }
+}
+
+/// Starts the engine, and whatever else speaks into the channel.
+fn start(job: Job) -> Result<(Job, Engine, Receiver<Happening>, Sender<Happening>), Failure> {
+    let (sender, happenings) = channel();
+    let on_signal = sender.clone();
+    signals::watch(move |exit| drop(on_signal.send(Happening::Signal(exit))))
+        .map_err(|error| Failure::error(format!("cannot watch for signals: {error}")))?;
+    let on_event = sender.clone();
+    let engine = engine::spawn(job.source.clone(), move |event| on_event.send(Happening::Engine(event)).is_ok())
+        .map_err(|error| Failure::error(format!("cannot start the engine: {error}")))?;
+    Ok((job, engine, happenings, sender))
+}
+
+enum Happening {
+    Engine(Event),
+    Signal(Exit),
+    Hashed(Result<String, String>),
+}
+
+/// The SHA-256 of the model's file.
+enum Hash {
+    NotAsked,
+    Pending,
+    Known(Option<String>),
+}
+
+struct Run<Out, Err> {
+    engine: Engine,
+    happenings: Receiver<Happening>,
+    printer: Printer<Out>,
+    remarks: Remarks<Err>,
+    form: Output,
+    report: Report,
+    last_progress: Option<Progress>,
+    /// The exit code of the signal that came.
+    stopped_by: Option<Exit>,
+    hash: Hash,
+}
+
+impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
+    fn answer(&mut self, job: Job, sender: Sender<Happening>) -> Result<(), Failure> {
+        self.printer.start(&job.load.path).map_err(|error| Failure::output(&error))?;
+        if self.form != Output::Text {
+            self.hash = Hash::Pending;
+            thread::spawn(move || drop(sender.send(Happening::Hashed((job.hash)()))));
+        }
+        let Some(model) = self.load(job.load)? else { return Ok(()) };
+        if !model.has_template {
+            let name = &model.name;
+            self.remarks.note(&format!("note: {name} has no chat template; it continues the text and answers nothing"));
+        }
+        let sha256 = self.wait_for_hash()?;
+        self.report.set_model(&model, sha256);
+        self.generate(job.prompt, job.options, model.load_ms)
+    }
+
+    /// `None` if a signal came first.
+    fn load(&mut self, settings: LoadSettings) -> Result<Option<Box<ModelInfo>>, Failure> {
+        let (id, cancel) = self.engine.submit(Work::Load(settings));
+        loop {
+            match self.next_step(id, &cancel)? {
+                Step::Loading(part) => self.show_progress(Phase::Loading, f64::from(part))?,
+                Step::Ready(model) => return Ok(Some(model)),
+                Step::Failed(error) => return Err(Failure::from(&error)),
+                Step::Cancelled => return Ok(None),
+                Step::Prefilling { .. } | Step::Token(_) | Step::Finished(_) | Step::Unloaded => {}
+            }
+        }
+    }
+
+    /// The answer begins after the hash is known: computed beside it, the hash would take cores from what the
+    /// timings are to be true for.
+    fn wait_for_hash(&mut self) -> Result<Option<String>, Failure> {
+        let nothing_to_cancel = CancelFlag::default();
+        loop {
+            match &self.hash {
+                Hash::NotAsked => return Ok(None),
+                Hash::Known(hash) => return Ok(hash.clone()),
+                Hash::Pending if self.stopped_by.is_some() => return Ok(None),
+                Hash::Pending => self.wait(&nothing_to_cancel).map(drop)?,
+            }
+        }
+    }
+
+    fn generate(&mut self, prompt: Prompt, options: GenerateOptions, load_ms: f64) -> Result<(), Failure> {
+        let (id, cancel) = self.engine.submit(Work::Generate(prompt, options));
+        if self.stopped_by.is_some() {
+            cancel.cancel();
+        }
+        loop {
+            match self.next_step(id, &cancel)? {
+                Step::Prefilling { done, total, .. } => {
+                    self.show_progress(Phase::Prefilling, f64::from(done) / f64::from(total.max(1)))?;
+                }
+                Step::Token(piece) => {
+                    match piece.channel {
+                        Channel::Answer => self.remarks.clear(),
+                        Channel::Thinking if self.form == Output::Text => self.remarks.thinking(&piece.text),
+                        Channel::Thinking => {}
+                    }
+                    self.report.add_piece(&piece);
+                    self.printer.piece(&piece).map_err(|error| Failure::output(&error))?;
+                }
+                Step::Finished(finish) => {
+                    self.report.set_finish(&finish, load_ms);
+                    return Ok(());
+                }
+                Step::Failed(error) => return Err(Failure::from(&error)),
+                Step::Cancelled => return Ok(()),
+                Step::Loading(_) | Step::Ready(_) | Step::Unloaded => {}
+            }
+        }
+    }
+
+    /// The next event of this request.
+    fn next_step(&mut self, id: RequestId, cancel: &CancelFlag) -> Result<Step, Failure> {
+        loop {
+            match self.wait(cancel)? {
+                Some(event) if event.id == id => return Ok(event.step),
+                _ => {}
+            }
+        }
+    }
+
+    /// Waits until something happens. A signal sets `cancel`.
+    fn wait(&mut self, cancel: &CancelFlag) -> Result<Option<Event>, Failure> {
+        match self.happenings.recv_timeout(Duration::from_millis(500)) {
+            Ok(Happening::Engine(event)) => return Ok(Some(event)),
+            Ok(Happening::Signal(exit)) => {
+                self.stopped_by = Some(exit);
+                cancel.cancel();
+            }
+            Ok(Happening::Hashed(hash)) => {
+                if let Err(sentence) = &hash {
+                    self.remarks.warning(&format!("the model's hash is not known: {sentence}"));
+                }
+                self.hash = Hash::Known(hash.ok());
+            }
+            Err(RecvTimeoutError::Timeout) if self.engine.is_alive() => {}
+            Err(_) => {
+                return Err(Failure::error("the engine stopped without a word").hint("the log file may say why"));
+            }
+        }
+        Ok(None)
+    }
+
+    fn show_progress(&mut self, phase: Phase, part: f64) -> Result<(), Failure> {
+        let progress = Progress { phase, percent: (part * 100.0) as u8 };
+        if self.last_progress == Some(progress) {
+            return Ok(());
+        }
+        self.last_progress = Some(progress);
+        let Progress { phase, percent } = progress;
+        self.remarks.progress(&format!("{phase} {percent} %"));
+        self.printer.progress(progress).map_err(|error| Failure::output(&error))
+    }
+
+    /// Writes what comes last, whatever the outcome.
+    fn end(&mut self, outcome: Result<(), Failure>) -> Result<Exit, Failure> {
+        self.remarks.clear();
+        match &outcome {
+            Err(failure) if failure.exit == Exit::ClosedPipe => return Err(failure.clone()),
+            Err(failure) => self.report.set_failure(failure),
+            Ok(()) if self.report.usage.is_none() => self.report.finish_reason = Ended::Cancelled.as_str(),
+            Ok(()) => {}
+        }
+        self.printer.end(&self.report).map_err(|error| Failure::output(&error))?;
+        outcome?;
+        // A signal that came as the answer ended by itself stopped nothing.
+        let stopped = self.stopped_by.filter(|_| self.report.finish_reason == Ended::Cancelled.as_str());
+        Ok(stopped.unwrap_or(Exit::Success))
+    }
+}

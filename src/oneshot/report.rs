@@ -1,0 +1,180 @@
+//! The object of `-o json`. Its keys are a contract: they may be added, never renamed. A key is always there; it
+//! is null where the run ended before its value was known.
+
+use serde::Serialize;
+
+use crate::chat::{Stats, Usage};
+use crate::engine::protocol::{Channel, DeviceInfo, Finish, ModelInfo, Piece};
+use crate::exit::Failure;
+
+/// What there is to say about one answer.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    pub schema: u32,
+    pub text: String,
+    pub thinking: Option<String>,
+    pub finish_reason: &'static str,
+    pub error: Option<Error>,
+    pub model: Option<Model>,
+    pub seed: Option<u32>,
+    pub usage: Option<Usage>,
+    pub timings: Option<Timings>,
+    pub speculative: Option<Speculative>,
+    pub kv: Option<Kv>,
+    pub device: Option<DeviceInfo>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Error {
+    pub kind: &'static str,
+    pub message: String,
+    pub hint: Option<String>,
+    pub exit_code: u8,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Model {
+    pub name: String,
+    pub path: String,
+    pub sha256: Option<String>,
+    pub quantization: String,
+    pub parameters: u64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Timings {
+    pub load_ms: f64,
+    pub prefill_ms: f64,
+    pub time_to_first_token_ms: f64,
+    pub decode_ms: f64,
+    pub prefill_tokens_per_second: Option<f64>,
+    pub decode_tokens_per_second: Option<f64>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Speculative {
+    pub drafter: Option<&'static str>,
+    pub drafted: u32,
+    pub accepted: u32,
+    pub decode_calls: u32,
+    pub off_reason: Option<&'static str>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Kv {
+    pub type_k: String,
+    pub type_v: String,
+    pub cells: u32,
+    pub cells_used: Option<u32>,
+    pub bytes: u64,
+    pub policy: &'static str,
+}
+
+impl Default for Report {
+    /// A run of which nothing is known yet; should it end so, that is an error.
+    fn default() -> Self {
+        Self {
+            schema: 1,
+            text: String::new(),
+            thinking: None,
+            finish_reason: "error",
+            error: None,
+            model: None,
+            seed: None,
+            usage: None,
+            timings: None,
+            speculative: None,
+            kv: None,
+            device: None,
+        }
+    }
+}
+
+impl Report {
+    pub fn add_piece(&mut self, piece: &Piece) {
+        match piece.channel {
+            Channel::Answer => self.text.push_str(&piece.text),
+            Channel::Thinking => self.thinking.get_or_insert_default().push_str(&piece.text),
+        }
+    }
+
+    pub fn set_model(&mut self, model: &ModelInfo, sha256: Option<String>) {
+        self.model = Some(Model {
+            name: model.name.clone(),
+            path: model.path.to_string_lossy().into_owned(),
+            sha256,
+            quantization: model.quantization.clone(),
+            parameters: model.parameters,
+        });
+        self.kv = Some(Kv {
+            type_k: model.kv.type_k.clone(),
+            type_v: model.kv.type_v.clone(),
+            cells: model.kv.cells,
+            cells_used: None,
+            bytes: model.kv.bytes,
+            policy: "off",
+        });
+        self.device = Some(model.device.clone());
+    }
+
+    pub fn set_finish(&mut self, finish: &Finish, load_ms: f64) {
+        let Stats { usage, timings, decode_calls, cells_used } = finish.stats;
+        self.finish_reason = finish.ended.as_str();
+        self.seed = Some(finish.seed);
+        self.usage = Some(usage);
+        self.timings = Some(Timings {
+            load_ms,
+            prefill_ms: timings.prefill_ms,
+            time_to_first_token_ms: timings.time_to_first_token_ms,
+            decode_ms: timings.decode_ms,
+            prefill_tokens_per_second: finish.stats.prefill_tokens_per_second(),
+            decode_tokens_per_second: finish.stats.decode_tokens_per_second(),
+        });
+        self.speculative = Some(Speculative {
+            drafter: None,
+            drafted: 0,
+            accepted: 0,
+            decode_calls,
+            off_reason: Some("not built in this version"),
+        });
+        if let Some(kv) = &mut self.kv {
+            kv.cells_used = Some(cells_used);
+        }
+    }
+
+    pub fn set_failure(&mut self, failure: &Failure) {
+        self.finish_reason = "error";
+        self.error = Some(Error {
+            kind: failure.kind,
+            message: failure.message.clone(),
+            hint: failure.hint.clone(),
+            exit_code: failure.exit.code(),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_before_anything_was_known_has_every_key() {
+        let mut report = Report::default();
+        report.set_failure(&Failure::usage("there is no prompt to answer"));
+        let object = serde_json::to_value(&report).unwrap();
+        for key in ["schema", "text", "thinking", "finish_reason", "model", "seed", "usage", "timings", "kv", "device"]
+        {
+            assert!(object.get(key).is_some(), "{key}");
+        }
+        assert_eq!(object["error"]["kind"], "usage");
+        assert_eq!(object["error"]["exit_code"], 2);
+    }
+
+    #[test]
+    fn thinking_is_apart_from_the_answer() {
+        let mut report = Report::default();
+        report.add_piece(&Piece { channel: Channel::Thinking, text: "hm".into(), tokens: 1 });
+        report.add_piece(&Piece { channel: Channel::Answer, text: "yes".into(), tokens: 2 });
+        assert_eq!((report.thinking.as_deref(), report.text.as_str()), (Some("hm"), "yes"));
+    }
+}

@@ -1,0 +1,67 @@
+//! Reading of text that a person hands over in a file or a pipe: whole UTF-8 and not too large, or a sentence.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// Four million tokens or so: more than any model takes, and little enough to hold in memory a few times.
+const MOST_BYTES: u64 = 16 * 1024 * 1024;
+
+/// The text of the file at `path`.
+///
+/// # Errors
+/// A sentence that names the file.
+pub fn read(path: &Path) -> Result<String, String> {
+    let shown = path.display();
+    let cannot_read = |error: std::io::Error| format!("cannot read `{shown}`: {error}");
+    let file = File::open(path).map_err(cannot_read)?;
+    if file.metadata().map_err(cannot_read)?.is_dir() {
+        return Err(format!("`{shown}` is a folder; name the files in it"));
+    }
+    read_from(file, &format!("`{shown}`"))
+}
+
+/// The text of `reader`, which messages call `name`.
+///
+/// # Errors
+/// A sentence with the name.
+pub fn read_from(reader: impl Read, name: &str) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    reader.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(|error| format!("cannot read {name}: {error}"))?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(format!("{name} is larger than 16 MiB, which no model can take in; send a part of it"));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let position = error.utf8_error().valid_up_to();
+        format!("{name} is not UTF-8 text (byte {position}); convert it first, for instance with `iconv -t utf-8`")
+    })?;
+    // A byte order mark is part of the file's encoding and not of its text.
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_utf_8_is_refused_with_the_place() {
+        let sentence = read_from(&b"caf\xe9"[..], "`menu.txt`").unwrap_err();
+        assert!(sentence.starts_with("`menu.txt` is not UTF-8 text (byte 3)"), "{sentence}");
+    }
+
+    #[test]
+    fn what_is_too_large_is_refused_before_all_of_it_is_read() {
+        let sentence = read_from(std::io::repeat(b'a'), "stdin").unwrap_err();
+        assert!(sentence.starts_with("stdin is larger than 16 MiB"), "{sentence}");
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_not_text() {
+        assert_eq!(read_from("\u{feff}hello".as_bytes(), "stdin"), Ok("hello".into()));
+    }
+
+    #[test]
+    fn a_folder_is_not_a_file() {
+        assert!(read(&std::env::temp_dir()).unwrap_err().contains("is a folder"));
+    }
+}

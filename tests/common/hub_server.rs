@@ -1,0 +1,258 @@
+//! A hub on this machine with one repository of one file. It speaks what the real one speaks to a downloader (the
+//! model's description, the file's HEAD with the linked hash, ranges), and misbehaves when told to.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+/// The repository that every server has.
+pub const REPOSITORY: &str = "owner/model";
+/// Its only model file.
+pub const FILE: &str = "model-Q4_K_M.gguf";
+/// Its newest commit.
+pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+
+/// How one request for the file goes wrong.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// The connection breaks after so many bytes of the body.
+    CutAfter(usize),
+    /// The connection says nothing any more after so many bytes of the body.
+    StallAfter(usize),
+    /// The whole file comes, whatever range was asked for.
+    IgnoreRange,
+    /// The right bytes come, but `Content-Range` says they are others.
+    WrongContentRange,
+    /// One byte of the body is flipped.
+    FlipByte,
+    /// More bytes come than the file has.
+    TooMuch,
+    /// The file is another one from now on, with another `ETag`.
+    Replace(Vec<u8>),
+    /// As `Replace`, and the server does not know `If-Range`.
+    ReplaceIgnoringIfRange(Vec<u8>),
+    /// An error, with a body that is no model.
+    Status(u16),
+    /// The bytes are elsewhere.
+    Redirect(String),
+}
+
+/// A request as it arrived.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub method: String,
+    pub path: String,
+    /// By name in small letters.
+    pub headers: HashMap<String, String>,
+    /// How many bytes of the file were sent in answer.
+    pub sent_bytes: usize,
+}
+
+#[derive(Default)]
+struct State {
+    content: Vec<u8>,
+    etag: String,
+    /// What the hub says the hash is.
+    sha256: Option<String>,
+    faults: VecDeque<Fault>,
+    /// Statuses of the next requests for anything but the file's bytes.
+    refusals: VecDeque<u16>,
+    requests: Vec<Request>,
+    stall: Duration,
+}
+
+/// A running server. Its threads end with the process.
+#[derive(Clone)]
+pub struct HubServer {
+    address: SocketAddr,
+    state: Arc<Mutex<State>>,
+}
+
+impl HubServer {
+    /// Serves this content.
+    pub fn start(content: Vec<u8>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let sha256 = Some(sha256(&content));
+        let state =
+            State { content, etag: "\"first\"".into(), sha256, stall: Duration::from_secs(10), ..State::default() };
+        let server = Self { address, state: Arc::new(Mutex::new(state)) };
+        let accepting = server.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let server = accepting.clone();
+                thread::spawn(move || server.answer(stream));
+            }
+        });
+        server
+    }
+
+    /// What `HF_ENDPOINT` would be.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The next requests for the file's bytes go wrong, in this order; later ones are answered well.
+    pub fn faults(self, faults: impl IntoIterator<Item = Fault>) -> Self {
+        self.state().faults.extend(faults);
+        self
+    }
+
+    /// The next requests for anything else are refused with these statuses.
+    pub fn refusals(self, statuses: impl IntoIterator<Item = u16>) -> Self {
+        self.state().refusals.extend(statuses);
+        self
+    }
+
+    /// The hub says that this is the file's hash, or nothing about it.
+    pub fn claiming(self, sha256: Option<&str>) -> Self {
+        self.state().sha256 = sha256.map(str::to_owned);
+        self
+    }
+
+    /// The requests so far.
+    pub fn requests(&self) -> Vec<Request> {
+        self.state().requests.clone()
+    }
+
+    /// The requests for the file's bytes.
+    pub fn downloads(&self) -> Vec<Request> {
+        self.requests().into_iter().filter(|request| request.method == "GET" && !is_api(&request.path)).collect()
+    }
+
+    /// Bytes of the file that were sent in all.
+    pub fn sent_bytes(&self) -> usize {
+        self.downloads().iter().map(|request| request.sent_bytes).sum()
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().expect("no thread of the server panics")
+    }
+
+    /// Answers one request; the connection is closed after it. Clients that hang up are no failure here.
+    fn answer(&self, mut stream: TcpStream) {
+        let Some(request) = read_request(&stream) else { return };
+        let index = {
+            let mut state = self.state();
+            state.requests.push(request.clone());
+            state.requests.len() - 1
+        };
+        let is_download = request.method == "GET" && !is_api(&request.path);
+        let refusal = if is_download { None } else { self.state().refusals.pop_front() };
+        if let Some(status) = refusal {
+            respond(&mut stream, status, &[], b"{\"error\":\"not today\"}");
+        } else if is_api(&request.path) {
+            let body = format!(
+                "{{\"id\":\"{REPOSITORY}\",\"sha\":\"{COMMIT}\",\"siblings\":[{{\"rfilename\":\"README.md\"}},\
+                 {{\"rfilename\":\"{FILE}\"}}]}}"
+            );
+            respond(&mut stream, 200, &[("Content-Type", "application/json".into())], body.as_bytes());
+        } else if request.method == "HEAD" {
+            self.describe(&mut stream);
+        } else {
+            self.send_file(&mut stream, &request, index);
+        }
+    }
+
+    /// As the real hub: a redirect to where the bytes are, with the hash and the size on the redirect itself.
+    fn describe(&self, stream: &mut TcpStream) {
+        let state = self.state();
+        let mut headers = vec![
+            ("X-Repo-Commit", COMMIT.to_owned()),
+            ("X-Linked-Size", state.content.len().to_string()),
+            ("Location", "https://elsewhere.invalid/signed".to_owned()),
+        ];
+        headers.extend(state.sha256.iter().map(|sha256| ("X-Linked-ETag", format!("\"{sha256}\""))));
+        let status = if state.sha256.is_some() { 302 } else { 200 };
+        respond(stream, status, &headers, b"");
+    }
+
+    fn send_file(&self, stream: &mut TcpStream, request: &Request, index: usize) {
+        let fault = self.state().faults.pop_front();
+        if let Some(Fault::Replace(content) | Fault::ReplaceIgnoringIfRange(content)) = &fault {
+            let mut state = self.state();
+            state.content = content.clone();
+            state.etag = "\"second\"".into();
+        }
+        let (content, etag, stall) = {
+            let state = self.state();
+            (state.content.clone(), state.etag.clone(), state.stall)
+        };
+        match &fault {
+            Some(Fault::Status(status)) => return respond(stream, *status, &[], b"<html>not a model</html>"),
+            Some(Fault::Redirect(to)) => return respond(stream, 302, &[("Location", to.clone())], b""),
+            _ => {}
+        }
+        let total = content.len();
+        let still_the_same = matches!(fault, Some(Fault::ReplaceIgnoringIfRange(_)))
+            || request.headers.get("if-range").is_none_or(|known| *known == etag);
+        let start = request.headers.get("range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-'));
+        let start: Option<usize> = start.and_then(|start| start.parse().ok()).filter(|_| still_the_same);
+        let start = if matches!(fault, Some(Fault::IgnoreRange)) { None } else { start };
+
+        let mut body = content[start.unwrap_or(0).min(total)..].to_vec();
+        let mut headers = vec![("ETag", etag), ("Accept-Ranges", "bytes".to_owned())];
+        if let Some(start) = start {
+            let claimed = if matches!(fault, Some(Fault::WrongContentRange)) { start + 1 } else { start };
+            headers.push(("Content-Range", format!("bytes {claimed}-{}/{total}", total - 1)));
+        }
+        match fault {
+            Some(Fault::FlipByte) => body[0] ^= 1,
+            Some(Fault::TooMuch) => body.extend([0; 100]),
+            _ => {}
+        }
+        if !matches!(fault, Some(Fault::TooMuch)) {
+            headers.push(("Content-Length", body.len().to_string()));
+        }
+        let sent = match fault {
+            Some(Fault::CutAfter(bytes) | Fault::StallAfter(bytes)) => bytes.min(body.len()),
+            _ => body.len(),
+        };
+        // Counted first: the client may act on the bytes before this thread runs again.
+        self.state().requests[index].sent_bytes = sent;
+        let status = if start.is_some() { 206 } else { 200 };
+        let _ = stream.write_all(head(status, &headers).as_bytes()).and_then(|()| stream.write_all(&body[..sent]));
+        if matches!(fault, Some(Fault::StallAfter(_))) {
+            thread::sleep(stall);
+        }
+    }
+}
+
+/// The SHA-256 of these bytes in lower-case hex.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn is_api(path: &str) -> bool {
+    path.starts_with("/api/")
+}
+
+fn read_request(stream: &TcpStream) -> Option<Request> {
+    let mut lines = BufReader::new(stream).lines();
+    let first = lines.next()?.ok()?;
+    let mut words = first.split(' ');
+    let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let mut headers = HashMap::new();
+    for line in lines {
+        let line = line.ok()?;
+        let Some((name, value)) = line.split_once(':') else { break };
+        headers.insert(name.to_lowercase(), value.trim().to_owned());
+    }
+    Some(Request { method, path, headers, sent_bytes: 0 })
+}
+
+fn respond(stream: &mut TcpStream, status: u16, headers: &[(&str, String)], body: &[u8]) {
+    let mut headers = headers.to_vec();
+    headers.push(("Content-Length", body.len().to_string()));
+    let _ = stream.write_all(head(status, &headers).as_bytes()).and_then(|()| stream.write_all(body));
+}
+
+fn head(status: u16, headers: &[(&str, String)]) -> String {
+    let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    format!("HTTP/1.1 {status} Status\r\nConnection: close\r\n{lines}\r\n")
+}

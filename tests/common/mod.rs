@@ -1,0 +1,5 @@
+//! What the integration tests share. Each test file takes what it needs, so what one leaves unused is no dead code.
+#![allow(dead_code)]
+
+pub mod hub_server;
+pub mod tiny_gguf;
