@@ -1,11 +1,11 @@
 //! The terminal interface: a chat with one model.
 //!
-//! What happens becomes a message ([`msg`], keys through the table in [`keys`]), [`app`] changes its state by it and
-//! answers with effects, [`perform`] does them, [`view`] draws the state. Only [`event_loop`] and [`terminal`] touch
+//! What happens becomes a message (`msg`, keys through the table in `keys`), `app` changes its state by it and
+//! answers with effects, `perform` does them, `view` draws the state. Only `event_loop` and `terminal` touch
 //! the terminal.
 //!
-//! - [`transcript`] and [`composer`]: the two parts of the screen with a state of their own.
-//! - [`markdown`]: an answer's text to styled lines. [`theme`]: the styles.
+//! - `transcript` and `composer`: the two parts of the screen with a state of their own.
+//! - `markdown`: an answer's text to styled lines. `theme`: the styles.
 
 mod app;
 mod composer;
