@@ -1,4 +1,55 @@
-//! The terminal interface.
+//! The terminal interface: a chat with one model.
+//!
+//! What happens becomes a message (`msg`, keys through the table in `keys`), `app` changes its state by it and
+//! answers with effects, `perform` does them, `view` draws the state. Only `event_loop` and `terminal` touch
+//! the terminal.
+//!
+//! - `transcript` and `composer`: the two parts of the screen with a state of their own.
+//! - `markdown`: an answer's text to styled lines. `theme`: the styles.
 
+mod app;
+mod composer;
+mod event_loop;
+mod keys;
 pub mod markdown;
+mod msg;
+mod perform;
+pub mod terminal;
 pub mod theme;
+mod transcript;
+mod view;
+
+use anyhow::Context;
+
+use crate::engine;
+use crate::engine::protocol::{GenerateOptions, LoadSettings};
+use crate::store;
+
+/// What the chat is started with.
+pub struct Setup {
+    pub engine: engine::Source,
+    /// The model to load; else a sentence that says why there is none and what to type.
+    pub model: Result<LoadSettings, String>,
+    pub options: GenerateOptions,
+    /// The system message of new chats.
+    pub system: Option<String>,
+    /// Where chats are saved; `None` saves nothing.
+    pub store: Option<store::Handle>,
+    /// The chat to go on with.
+    pub resume: Option<store::ChatId>,
+    /// What the person should know at once.
+    pub notices: Vec<String>,
+}
+
+/// Runs the chat until the person leaves. The terminal is given back before this returns, whatever happened.
+///
+/// # Errors
+/// If standard output is no terminal, or the system refuses a thread or a signal handler.
+pub fn run(setup: Setup) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let _context = runtime.enter();
+    let mut terminal = terminal::Terminal::enter()
+        .context("the chat needs a terminal; ask with `tuichat -p TEXT` where there is none")?;
+    let event_loop = event_loop::EventLoop::start(&mut terminal, setup)?;
+    runtime.block_on(event_loop.run())
+}

@@ -1,0 +1,179 @@
+//! The list of chats, and going from one chat to another.
+
+use super::{App, Popup};
+use crate::chat::{Ended, Role};
+use crate::store::ChatId;
+use crate::ui::msg::{ChatRow, Effect, OpenedChat, OpenedMessage, Slot};
+use crate::ui::transcript::{Answer, Entry, Question, Transcript, WrappedText};
+
+/// The list of chats while it is open.
+#[derive(Debug, Default)]
+pub struct ChatList {
+    /// `None` until the store has answered.
+    rows: Option<Vec<ChatRow>>,
+    pub filter: String,
+    pub chosen: usize,
+    /// Del was pressed once on the chosen chat.
+    pub deletes_next: bool,
+}
+
+impl ChatList {
+    pub fn is_read(&self) -> bool {
+        self.rows.is_some()
+    }
+
+    /// The chats whose title holds what was typed.
+    pub fn matching(&self) -> Vec<&ChatRow> {
+        let filter = self.filter.to_lowercase();
+        self.rows.iter().flatten().filter(|row| row.title.to_lowercase().contains(&filter)).collect()
+    }
+
+    pub(super) fn move_by(&mut self, by: i16) {
+        self.deletes_next = false;
+        let last = self.matching().len().saturating_sub(1);
+        self.chosen = self.chosen.saturating_add_signed(by.into()).min(last);
+    }
+
+    fn chosen_chat(&self) -> Option<ChatId> {
+        self.matching().get(self.chosen).map(|row| row.id)
+    }
+}
+
+impl App {
+    pub(super) fn list_chats(&mut self) -> Vec<Effect> {
+        if !self.has_store {
+            self.notice("chats are not saved in this run, so there is no list; start without `--private`");
+            return Vec::new();
+        }
+        self.popup = Popup::Chats(ChatList::default());
+        vec![Effect::ListChats]
+    }
+
+    pub(super) fn chats_listed(&mut self, rows: Vec<ChatRow>) -> Vec<Effect> {
+        if let Popup::Chats(list) = &mut self.popup {
+            list.rows = Some(rows);
+            list.move_by(0);
+        }
+        Vec::new()
+    }
+
+    pub(super) fn filter(&mut self, character: char) -> Vec<Effect> {
+        if let Popup::Chats(list) = &mut self.popup
+            && !character.is_control()
+        {
+            list.filter.push(character);
+            list.chosen = 0;
+            list.deletes_next = false;
+        }
+        Vec::new()
+    }
+
+    pub(super) fn delete_filter_character(&mut self) {
+        if let Popup::Chats(list) = &mut self.popup {
+            list.filter.pop();
+            list.chosen = 0;
+            list.deletes_next = false;
+        }
+    }
+
+    pub(super) fn open_chosen(&mut self) -> Vec<Effect> {
+        let Popup::Chats(list) = &self.popup else { return Vec::new() };
+        let Some(chat) = list.chosen_chat() else { return Vec::new() };
+        if !self.can_change_chat() {
+            return Vec::new();
+        }
+        self.popup = Popup::Closed;
+        self.opening = true;
+        vec![Effect::OpenChat(chat)]
+    }
+
+    pub(super) fn delete_chosen(&mut self) -> Vec<Effect> {
+        let current = self.chat.get().copied();
+        let is_busy = self.is_answering() || self.outbox.is_some();
+        let Popup::Chats(list) = &mut self.popup else { return Vec::new() };
+        let Some(chat) = list.chosen_chat() else { return Vec::new() };
+        if is_busy && current == Some(chat) {
+            self.can_change_chat();
+            return Vec::new();
+        }
+        if !std::mem::replace(&mut list.deletes_next, true) {
+            return Vec::new();
+        }
+        list.deletes_next = false;
+        vec![Effect::DeleteChat(chat)]
+    }
+
+    pub(super) fn chat_deleted(&mut self, chat: ChatId) -> Vec<Effect> {
+        if let Popup::Chats(ChatList { rows: Some(rows), .. }) = &mut self.popup {
+            rows.retain(|row| row.id != chat);
+        }
+        self.move_in_popup(0);
+        if self.chat.get() == Some(&chat) { self.begin_chat(Transcript::default()) } else { Vec::new() }
+    }
+
+    pub(super) fn new_chat(&mut self) -> Vec<Effect> {
+        if self.can_change_chat() { self.begin_chat(Transcript::default()) } else { Vec::new() }
+    }
+
+    /// Goes to a chat that has nothing on disk yet.
+    fn begin_chat(&mut self, transcript: Transcript) -> Vec<Effect> {
+        // A question that waits in the composer because its chat gave no answer stays with that chat.
+        if self.unanswered_text().is_some_and(|text| text == self.composer.text()) {
+            self.composer.take();
+        }
+        let show_thinking = self.transcript.show_thinking;
+        self.transcript = transcript;
+        self.transcript.show_thinking = show_thinking;
+        self.chat = Slot::default();
+        self.system.clone_from(&self.new_system);
+        self.saves = self.has_store;
+        self.opening = false;
+        self.context_used = 0;
+        self.tokens_per_second = None;
+        self.notices.clear();
+        if let super::Activity::NoModel(reason) = &self.activity {
+            self.transcript.note(reason.clone(), true);
+        }
+        self.note_base_model();
+        Vec::new()
+    }
+
+    pub(super) fn chat_opened(&mut self, opened: OpenedChat) -> Vec<Effect> {
+        if !self.opening {
+            return Vec::new();
+        }
+        let mut transcript = Transcript::default();
+        let mut system = None;
+        for stored in opened.messages {
+            match stored.message.role {
+                Role::System => system = Some(stored.message.text),
+                Role::User => transcript.push(question(stored)),
+                Role::Assistant => transcript.push(answer(stored)),
+            }
+        }
+        self.begin_chat(transcript);
+        self.chat = filled(opened.id);
+        // A chat goes on as it began, whatever `--system` says now.
+        self.system = system;
+        self.give_back_unanswered();
+        Vec::new()
+    }
+}
+
+fn filled<T>(value: T) -> Slot<T> {
+    let slot = Slot::default();
+    // A new slot is empty, so this always succeeds.
+    let _ = slot.set(value);
+    slot
+}
+
+fn question(stored: OpenedMessage) -> Entry {
+    let text = WrappedText::new(stored.message.text);
+    Entry::Question(Question { text, saved: filled(stored.id), waiting: false })
+}
+
+fn answer(stored: OpenedMessage) -> Entry {
+    let ended = stored.ended.unwrap_or(Ended::Interrupted);
+    let saved = filled(stored.id);
+    Entry::Answer(Box::new(Answer::saved(&stored.message.text, stored.thinking, ended, saved)))
+}

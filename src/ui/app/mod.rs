@@ -1,0 +1,330 @@
+//! The chat's state and how it changes: [`App::update`] takes a message and returns effects. It does no input or
+//! output and reads no clock, so its tests need no terminal, engine or store.
+
+mod chats;
+mod turn;
+
+use std::time::{Duration, Instant};
+
+use super::composer::Composer;
+use super::msg::{Command, Effect, Msg, Slot};
+use super::theme::Theme;
+use super::transcript::Transcript;
+use crate::engine::protocol::{GenerateOptions, LoadSettings, ModelInfo};
+use crate::store::ChatId;
+
+pub use chats::ChatList;
+use turn::Unsaved;
+
+/// A second Ctrl-C within this time leaves.
+const LEAVE_WITHIN: Duration = Duration::from_secs(2);
+/// Notices on the screen at once; older ones give way.
+const MOST_NOTICES: usize = 3;
+
+/// What the program is doing.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Activity {
+    /// There is no model to talk to, for this reason.
+    NoModel(String),
+    /// The model is being loaded; so much of it is there, 0 to 1.
+    Loading(f32),
+    Idle,
+    /// The model reads: `done` of `total` tokens.
+    Prefilling {
+        done: u32,
+        total: u32,
+    },
+    Answering(Pace),
+    /// The answer was told to stop and has not ended yet.
+    Stopping,
+}
+
+/// How fast an answer comes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pace {
+    first_at: Instant,
+    first_tokens: u32,
+    prompt_tokens: u32,
+}
+
+/// A question that is not being answered yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outbox {
+    /// It is being written to disk.
+    Saving,
+    /// It is safe (or nothing is saved) and waits for the model.
+    Ready,
+}
+
+/// What lies over the chat.
+#[derive(Debug, Default)]
+pub enum Popup {
+    #[default]
+    Closed,
+    /// The keys, scrolled down by so many lines.
+    Help {
+        top: u16,
+    },
+    Chats(ChatList),
+}
+
+/// What the interface starts from.
+pub struct Start {
+    pub model: Result<LoadSettings, String>,
+    pub options: GenerateOptions,
+    pub system: Option<String>,
+    /// There is a store to save to.
+    pub has_store: bool,
+    pub resume: Option<ChatId>,
+    pub notices: Vec<String>,
+    pub theme: Theme,
+}
+
+/// The whole state of the chat.
+pub struct App {
+    activity: Activity,
+    model: Option<Box<ModelInfo>>,
+    /// What the model is called before it is loaded.
+    model_file: String,
+    options: GenerateOptions,
+    /// The system message of new chats, and that of this one.
+    new_system: Option<String>,
+    system: Option<String>,
+    theme: Theme,
+    transcript: Transcript,
+    composer: Composer,
+    outbox: Option<Outbox>,
+    popup: Popup,
+    notices: Vec<String>,
+    has_store: bool,
+    /// This chat is written to the store.
+    saves: bool,
+    chat: Slot<ChatId>,
+    /// A chat is being read from the store.
+    opening: bool,
+    unsaved: Unsaved,
+    /// When Ctrl-C was pressed once.
+    leave_asked: Option<Instant>,
+    tokens_per_second: Option<f64>,
+    context_used: u32,
+}
+
+impl App {
+    /// The state at the start, and what is to be done first.
+    pub fn new(start: Start) -> (Self, Vec<Effect>) {
+        let mut effects = Vec::new();
+        let mut transcript = Transcript::default();
+        let mut model_file = String::new();
+        let activity = match start.model {
+            Ok(settings) => {
+                let name = settings.path.file_name().unwrap_or(settings.path.as_os_str());
+                model_file = name.to_string_lossy().into_owned();
+                effects.push(Effect::Load(settings));
+                Activity::Loading(0.0)
+            }
+            Err(reason) => {
+                transcript.note(reason.clone(), true);
+                Activity::NoModel(reason)
+            }
+        };
+        effects.extend(start.resume.map(Effect::OpenChat));
+        let app = Self {
+            activity,
+            model: None,
+            model_file,
+            options: start.options,
+            new_system: start.system.clone(),
+            system: start.system,
+            theme: start.theme,
+            transcript,
+            composer: Composer::default(),
+            outbox: None,
+            popup: Popup::Closed,
+            notices: start.notices,
+            has_store: start.has_store,
+            saves: start.has_store,
+            chat: Slot::default(),
+            opening: start.resume.is_some(),
+            unsaved: Unsaved::default(),
+            leave_asked: None,
+            tokens_per_second: None,
+            context_used: 0,
+        };
+        (app, effects)
+    }
+
+    /// Changes the state by what happened at `now` and says what is to be done.
+    pub fn update(&mut self, msg: Msg, now: Instant) -> Vec<Effect> {
+        if self.leave_asked.is_some_and(|asked| now >= asked + LEAVE_WITHIN) {
+            self.leave_asked = None;
+        }
+        match msg {
+            Msg::Command(command) => self.command(command, now),
+            Msg::Edit(key) => {
+                self.composer.edit(key);
+                Vec::new()
+            }
+            Msg::Paste(text) => self.paste(&text),
+            Msg::Filter(character) => self.filter(character),
+            Msg::Model(step) => self.model_step(step, now),
+            Msg::Answer(step) => self.answer_step(step, now),
+            Msg::EngineLost => self.engine_lost(),
+            Msg::QuestionSaved => self.question_saved(),
+            Msg::Chats(rows) => self.chats_listed(rows),
+            Msg::ChatOpened(chat) => self.chat_opened(chat),
+            Msg::ChatDeleted(chat) => self.chat_deleted(chat),
+            Msg::SaveFailed(sentence) => self.save_failed(&sentence),
+            Msg::StoreFailed(sentence) => {
+                self.opening = false;
+                self.notice(sentence);
+                Vec::new()
+            }
+            Msg::Tick => self.unsaved.take_due(now).into_iter().collect(),
+            Msg::Terminate => self.leave(crate::chat::Ended::Interrupted),
+        }
+    }
+
+    fn command(&mut self, command: Command, now: Instant) -> Vec<Effect> {
+        match command {
+            Command::Send => return self.send(),
+            Command::Stop => return self.stop(),
+            Command::Interrupt => return self.interrupt(now),
+            Command::Leave => return self.leave(crate::chat::Ended::Cancelled),
+            Command::Suspend => return vec![Effect::Suspend],
+            Command::NewChat => return self.new_chat(),
+            Command::Chats => return self.list_chats(),
+            Command::OpenChosen => return self.open_chosen(),
+            Command::DeleteChosen => return self.delete_chosen(),
+            Command::DeleteFilterCharacter => self.delete_filter_character(),
+            Command::Newline => self.composer.newline(),
+            Command::Undo => self.composer.undo(),
+            Command::Redo => self.composer.redo(),
+            Command::DeleteToLineStart => self.composer.delete_to_line_start(),
+            Command::Help => self.popup = Popup::Help { top: 0 },
+            Command::ClosePopup => self.popup = Popup::Closed,
+            Command::ShowThinking => self.transcript.show_thinking = !self.transcript.show_thinking,
+            Command::Scroll(scroll) => self.transcript.scroll(scroll, &self.theme),
+            Command::Move(by) => self.move_in_popup(by),
+        }
+        Vec::new()
+    }
+
+    fn paste(&mut self, text: &str) -> Vec<Effect> {
+        match &mut self.popup {
+            Popup::Closed => {
+                if let Err(sentence) = self.composer.paste(text) {
+                    self.notice(sentence);
+                }
+                Vec::new()
+            }
+            Popup::Chats(_) => text.chars().flat_map(|character| self.filter(character)).collect(),
+            Popup::Help { .. } => Vec::new(),
+        }
+    }
+
+    fn move_in_popup(&mut self, by: i16) {
+        match &mut self.popup {
+            Popup::Closed => {}
+            Popup::Help { top } => *top = top.saturating_add_signed(by),
+            Popup::Chats(list) => list.move_by(by),
+        }
+    }
+
+    /// The first press stops the answer or clears the text; each asks for a second one, which leaves.
+    fn interrupt(&mut self, now: Instant) -> Vec<Effect> {
+        if self.leave_asked.is_some() {
+            return self.leave(crate::chat::Ended::Cancelled);
+        }
+        self.leave_asked = Some(now);
+        if !matches!(self.popup, Popup::Closed) {
+            self.popup = Popup::Closed;
+        } else if self.is_answering() {
+            return self.stop();
+        } else {
+            self.composer.clear();
+        }
+        Vec::new()
+    }
+
+    /// Says something until the next message is sent or Esc is pressed.
+    fn notice(&mut self, sentence: impl Into<String>) {
+        let sentence = sentence.into();
+        self.notices.retain(|old| *old != sentence);
+        self.notices.push(sentence);
+        let surplus = self.notices.len().saturating_sub(MOST_NOTICES);
+        self.notices.drain(..surplus);
+    }
+
+    /// When [`Msg::Tick`] is wanted; never, while nothing moves.
+    pub fn wake_at(&self) -> Option<Instant> {
+        let forget = self.leave_asked.map(|asked| asked + LEAVE_WITHIN);
+        [forget, self.unsaved.due_at()].into_iter().flatten().min()
+    }
+
+    pub fn activity(&self) -> &Activity {
+        &self.activity
+    }
+
+    pub fn model(&self) -> Option<&ModelInfo> {
+        self.model.as_deref()
+    }
+
+    /// The name of the model, as far as it is known.
+    pub fn model_name(&self) -> &str {
+        self.model.as_ref().map_or(&self.model_file, |model| &model.name)
+    }
+
+    pub fn theme(&self) -> &Theme {
+        &self.theme
+    }
+
+    pub fn transcript(&self) -> &Transcript {
+        &self.transcript
+    }
+
+    /// For the layout, which is remembered in the transcript.
+    pub fn layout_parts(&mut self) -> (&mut Transcript, &mut Composer, &Theme) {
+        (&mut self.transcript, &mut self.composer, &self.theme)
+    }
+
+    /// The help is not scrolled beyond its end.
+    pub fn limit_help_scroll(&mut self, most: u16) {
+        if let Popup::Help { top } = &mut self.popup {
+            *top = (*top).min(most);
+        }
+    }
+
+    pub fn composer(&self) -> &Composer {
+        &self.composer
+    }
+
+    pub fn popup(&self) -> &Popup {
+        &self.popup
+    }
+
+    pub fn notices(&self) -> &[String] {
+        &self.notices
+    }
+
+    pub fn is_saved(&self) -> bool {
+        self.saves
+    }
+
+    /// Whether the next Ctrl-C leaves.
+    pub fn leaves_on_interrupt(&self) -> bool {
+        self.leave_asked.is_some()
+    }
+
+    /// Speed of the answer in progress, or of the last one.
+    pub fn tokens_per_second(&self) -> Option<f64> {
+        self.tokens_per_second
+    }
+
+    /// Tokens in the context.
+    pub fn context_used(&self) -> u32 {
+        self.context_used
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests;

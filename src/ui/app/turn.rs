@@ -1,0 +1,396 @@
+//! One turn of the conversation: a question is sent, saved and answered.
+//!
+//! A question whose answer ended without a word (refused, failed, stopped early) goes back to the composer and stays
+//! in the transcript, with the reason, until something is sent; that replaces it. On disk it stays as a branch of its
+//! own. So nothing is lost, and a model never sees two questions in a row, which many templates refuse.
+
+use std::time::{Duration, Instant};
+
+use super::{Activity, App, Outbox, Pace, Popup};
+use crate::chat::{Ended, Message, Role, Stats};
+use crate::engine::protocol::{Channel, Finish, Piece, Prompt, Step};
+use crate::store::MessageId;
+use crate::text::escape_line;
+use crate::ui::msg::{Effect, Save, Scroll, Slot};
+use crate::ui::transcript::{Answer, End, Entry, Question, WrappedText};
+
+/// An answer in progress is written this often, or after so many tokens if they come faster.
+const SAVE_EVERY: Duration = Duration::from_secs(1);
+const SAVE_EVERY_TOKENS: u32 = 64;
+const TITLE_CHARACTERS: usize = 48;
+
+/// The end of the answer in progress that is not written yet.
+#[derive(Debug, Default)]
+pub(super) struct Unsaved {
+    message: Option<Slot<MessageId>>,
+    text: String,
+    thinking: String,
+    since: Option<Instant>,
+    tokens: u32,
+    saved_tokens: u32,
+}
+
+impl Unsaved {
+    fn begin(message: Slot<MessageId>) -> Self {
+        Self { message: Some(message), ..Self::default() }
+    }
+
+    fn push(&mut self, piece: &Piece, now: Instant) {
+        if self.message.is_none() {
+            return;
+        }
+        match piece.channel {
+            Channel::Answer => self.text.push_str(&piece.text),
+            Channel::Thinking => self.thinking.push_str(&piece.text),
+        }
+        self.tokens = piece.tokens;
+        self.since.get_or_insert(now);
+    }
+
+    pub(super) fn due_at(&self) -> Option<Instant> {
+        self.since.map(|since| since + SAVE_EVERY)
+    }
+
+    /// What is to be written now, if it is time.
+    pub(super) fn take_due(&mut self, now: Instant) -> Option<Effect> {
+        let many = self.tokens.saturating_sub(self.saved_tokens) >= SAVE_EVERY_TOKENS;
+        if many || self.due_at().is_some_and(|due| now >= due) { self.take() } else { None }
+    }
+
+    fn take(&mut self) -> Option<Effect> {
+        self.since.take()?;
+        self.saved_tokens = self.tokens;
+        let (text, thinking) = (std::mem::take(&mut self.text), std::mem::take(&mut self.thinking));
+        let message = self.message.clone()?;
+        Some(Effect::Save(Save::AnswerGrows { message, text, thinking }))
+    }
+
+    /// The rest, and the end.
+    fn finish(&mut self, ended: Ended, stats: Stats, seed: Option<u32>) -> Vec<Effect> {
+        let rest = self.take();
+        let message = std::mem::take(self).message;
+        let end = message.map(|message| Effect::Save(Save::AnswerEnds { message, ended, stats, seed }));
+        rest.into_iter().chain(end).collect()
+    }
+}
+
+impl App {
+    pub(super) fn is_answering(&self) -> bool {
+        matches!(self.activity, Activity::Prefilling { .. } | Activity::Answering(_) | Activity::Stopping)
+    }
+
+    /// Why nothing can be sent now. The text stays in the composer.
+    fn refusal(&self) -> Option<String> {
+        match &self.activity {
+            Activity::NoModel(reason) => Some(reason.clone()),
+            Activity::Prefilling { .. } | Activity::Answering(_) | Activity::Stopping => {
+                Some("an answer is in progress: wait for its end or stop it with Esc, then send with Enter".into())
+            }
+            _ if self.outbox.is_some() => {
+                Some("a message waits for its answer already: Esc takes it back, then send with Enter".into())
+            }
+            _ if self.opening => Some("the chat is still being read; send again in a moment".into()),
+            Activity::Loading(_) | Activity::Idle => None,
+        }
+    }
+
+    pub(super) fn send(&mut self) -> Vec<Effect> {
+        if self.composer.text().trim().is_empty() {
+            return Vec::new();
+        }
+        if let Some(refusal) = self.refusal() {
+            self.notice(refusal);
+            return Vec::new();
+        }
+        self.notices.clear();
+        self.remove_unanswered();
+        let text = self.composer.take();
+        let parent = self.last_saved();
+        let question = Question {
+            text: WrappedText::new(text.clone()),
+            waiting: matches!(self.activity, Activity::Loading(_)),
+            ..Question::default()
+        };
+        let message = question.saved.clone();
+        self.transcript.push(Entry::Question(question));
+        self.transcript.scroll(Scroll::Bottom, &self.theme);
+        if !self.saves {
+            self.outbox = Some(Outbox::Ready);
+            return self.answer_if_possible();
+        }
+        self.outbox = Some(Outbox::Saving);
+        vec![Effect::Save(Save::Question {
+            chat: self.chat.clone(),
+            title: title(&text),
+            system: self.system.clone(),
+            parent,
+            message,
+            text,
+        })]
+    }
+
+    pub(super) fn question_saved(&mut self) -> Vec<Effect> {
+        if self.outbox == Some(Outbox::Saving) {
+            self.outbox = Some(Outbox::Ready);
+        }
+        self.answer_if_possible()
+    }
+
+    pub(super) fn save_failed(&mut self, sentence: &str) -> Vec<Effect> {
+        self.saves = false;
+        self.unsaved = Unsaved::default();
+        self.notice(format!("{sentence}; this chat goes on without being saved"));
+        self.question_saved()
+    }
+
+    /// Asks the engine once the question is safe and the model is there.
+    fn answer_if_possible(&mut self) -> Vec<Effect> {
+        if self.outbox != Some(Outbox::Ready) || self.activity != Activity::Idle {
+            return Vec::new();
+        }
+        self.outbox = None;
+        let prompt = self.conversation();
+        let parent = self.transcript.last_question_mut().map(|question| {
+            question.waiting = false;
+            question.saved.clone()
+        });
+        let answer = Answer::default();
+        let message = answer.saved.clone();
+        self.transcript.push(Entry::Answer(Box::new(answer)));
+        self.activity = Activity::Prefilling { done: 0, total: 0 };
+        let mut effects = vec![Effect::Generate(prompt, self.options.clone())];
+        if let (true, Some(parent)) = (self.saves, parent) {
+            self.unsaved = Unsaved::begin(message.clone());
+            effects.push(Effect::Save(Save::AnswerBegins {
+                chat: self.chat.clone(),
+                parent,
+                message,
+                model: self.model_name().to_owned(),
+                sampling: self.options.sampling.clone(),
+            }));
+        }
+        effects
+    }
+
+    /// What the engine is asked: the system message and everything said so far.
+    fn conversation(&self) -> Prompt {
+        let system = self.system.iter().map(|text| Message::new(Role::System, text.as_str()));
+        let said = self.transcript.entries().iter().filter_map(|entry| match entry {
+            Entry::Question(question) => Some(Message::new(Role::User, question.text.text())),
+            Entry::Answer(answer) => answer.has_text().then(|| Message::new(Role::Assistant, answer.document.text())),
+            Entry::Note(_) => None,
+        });
+        Prompt { messages: system.chain(said).collect() }
+    }
+
+    /// The place on disk of the last message of the conversation.
+    fn last_saved(&self) -> Option<Slot<MessageId>> {
+        self.transcript.entries().iter().rev().find_map(|entry| match entry {
+            Entry::Question(question) => Some(question.saved.clone()),
+            Entry::Answer(answer) => Some(answer.saved.clone()),
+            Entry::Note(_) => None,
+        })
+    }
+
+    /// The last question, if no word was answered to it: its place in the transcript.
+    fn unanswered(&self) -> Option<usize> {
+        let entries = self.transcript.entries();
+        let last = entries.iter().rposition(|entry| matches!(entry, Entry::Question(_)))?;
+        let answered = entries[last..].iter().any(|entry| matches!(entry, Entry::Answer(answer) if answer.has_text()));
+        (!answered).then_some(last)
+    }
+
+    pub(super) fn unanswered_text(&self) -> Option<String> {
+        match self.transcript.entries().get(self.unanswered()?) {
+            Some(Entry::Question(question)) => Some(question.text.text().to_owned()),
+            _ => None,
+        }
+    }
+
+    fn remove_unanswered(&mut self) {
+        if let Some(entry) = self.unanswered() {
+            self.transcript.truncate(entry);
+        }
+    }
+
+    /// Puts a question that got no word of an answer back to the composer.
+    pub(super) fn give_back_unanswered(&mut self) {
+        self.outbox = None;
+        if let Some(question) = self.transcript.last_question_mut() {
+            question.waiting = false;
+        }
+        if let Some(text) = self.unanswered_text() {
+            self.composer.give_back(&text);
+        }
+    }
+
+    pub(super) fn stop(&mut self) -> Vec<Effect> {
+        self.notices.clear();
+        match self.activity {
+            Activity::Prefilling { .. } | Activity::Answering(_) => {
+                self.activity = Activity::Stopping;
+                vec![Effect::CancelAnswer]
+            }
+            _ => {
+                if self.outbox.is_some() {
+                    self.give_back_unanswered();
+                }
+                Vec::new()
+            }
+        }
+    }
+
+    /// Ends the program; an answer in progress is written as far as it came.
+    pub(super) fn leave(&mut self, ended: Ended) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        if self.is_answering() {
+            effects.push(Effect::CancelAnswer);
+            effects.extend(self.unsaved.finish(ended, Stats::default(), None));
+        }
+        effects.push(Effect::Leave);
+        effects
+    }
+
+    pub(super) fn model_step(&mut self, step: Step, now: Instant) -> Vec<Effect> {
+        match step {
+            Step::Loading(part) => self.activity = Activity::Loading(part.clamp(0.0, 1.0)),
+            Step::Ready(info) => {
+                self.activity = Activity::Idle;
+                self.model = Some(info);
+                self.note_base_model();
+                return self.answer_if_possible();
+            }
+            Step::Failed(error) => self.lose_model(error.to_string()),
+            Step::Cancelled | Step::Unloaded => {
+                self.lose_model("no model is loaded; start again with `tuichat -m MODEL`".into());
+            }
+            // These belong to answers.
+            Step::Prefilling { .. } | Step::Token(_) | Step::Finished(_) => return self.answer_step(step, now),
+        }
+        Vec::new()
+    }
+
+    fn lose_model(&mut self, reason: String) {
+        self.transcript.note(reason.clone(), true);
+        self.activity = Activity::NoModel(reason);
+        if self.outbox.is_some() {
+            self.give_back_unanswered();
+        }
+    }
+
+    pub(super) fn engine_lost(&mut self) -> Vec<Effect> {
+        let reason =
+            "the engine stopped unexpectedly; leave with Ctrl-C twice and come back with `tuichat --resume last`";
+        let effects = if self.is_answering() {
+            self.end_answer(End::Failed(reason.into()), Stats::default(), None)
+        } else {
+            Vec::new()
+        };
+        self.lose_model(reason.into());
+        effects
+    }
+
+    /// Tells in place that a base model does not answer but goes on writing.
+    pub(super) fn note_base_model(&mut self) {
+        if self.model.as_ref().is_some_and(|model| !model.has_template) {
+            self.transcript.note("this model has no chat template: it continues your text", false);
+        }
+    }
+
+    pub(super) fn answer_step(&mut self, step: Step, now: Instant) -> Vec<Effect> {
+        if !self.is_answering() {
+            return Vec::new();
+        }
+        match step {
+            Step::Prefilling { done, total, .. } => {
+                self.context_used = done;
+                if matches!(self.activity, Activity::Prefilling { .. }) {
+                    self.activity = Activity::Prefilling { done, total };
+                }
+                Vec::new()
+            }
+            Step::Token(piece) => self.token(&piece, now),
+            Step::Finished(Finish { ended, stats, seed }) => self.end_answer(End::Ended(ended), stats, Some(seed)),
+            Step::Failed(error) => self.end_answer(End::Failed(error.to_string()), Stats::default(), None),
+            Step::Loading(_) | Step::Ready(_) | Step::Cancelled | Step::Unloaded => Vec::new(),
+        }
+    }
+
+    fn token(&mut self, piece: &Piece, now: Instant) -> Vec<Effect> {
+        if let Some(answer) = self.transcript.last_answer_mut() {
+            match piece.channel {
+                Channel::Answer => answer.document.push_str(&piece.text),
+                Channel::Thinking => answer.thinking.push_str(&piece.text),
+            }
+        }
+        self.unsaved.push(piece, now);
+        match self.activity {
+            Activity::Answering(pace) => {
+                self.context_used = pace.prompt_tokens + piece.tokens;
+                let seconds = now.saturating_duration_since(pace.first_at).as_secs_f64();
+                let tokens = piece.tokens.saturating_sub(pace.first_tokens);
+                if seconds > 0.0 && tokens > 0 {
+                    self.tokens_per_second = Some(f64::from(tokens) / seconds);
+                }
+            }
+            Activity::Prefilling { total, .. } => {
+                self.tokens_per_second = None;
+                self.context_used = total + piece.tokens;
+                self.activity =
+                    Activity::Answering(Pace { first_at: now, first_tokens: piece.tokens, prompt_tokens: total });
+            }
+            _ => {}
+        }
+        self.unsaved.take_due(now).into_iter().collect()
+    }
+
+    fn end_answer(&mut self, end: End, stats: Stats, seed: Option<u32>) -> Vec<Effect> {
+        let ended = match &end {
+            End::Ended(ended) => *ended,
+            End::Failed(_) => Ended::Error,
+        };
+        let effects = self.unsaved.finish(ended, stats, seed);
+        if stats.cells_used > 0 {
+            self.context_used = stats.cells_used;
+        }
+        self.tokens_per_second = stats.decode_tokens_per_second().or(self.tokens_per_second);
+        self.activity = Activity::Idle;
+        if let Some(answer) = self.transcript.last_answer_mut() {
+            answer.finish(end);
+        }
+        self.give_back_unanswered();
+        effects
+    }
+
+    /// Closes what lies over the chat, if the chat can be left for another now.
+    pub(super) fn can_change_chat(&mut self) -> bool {
+        if self.is_answering() || self.outbox.is_some() {
+            self.popup = Popup::Closed;
+            self.notice("an answer is in progress: stop it with Esc before you go to another chat");
+            return false;
+        }
+        true
+    }
+}
+
+/// A chat's title: the first words of its first message, on one line.
+fn title(text: &str) -> String {
+    let line = escape_line(text.trim());
+    let mut title = String::new();
+    for word in line.split_whitespace() {
+        let length = title.chars().count();
+        if length + word.chars().count() >= TITLE_CHARACTERS {
+            let room = TITLE_CHARACTERS.saturating_sub(length + 1);
+            if title.is_empty() {
+                title.extend(word.chars().take(room));
+            }
+            title.push('…');
+            return title;
+        }
+        if !title.is_empty() {
+            title.push(' ');
+        }
+        title.push_str(word);
+    }
+    title
+}

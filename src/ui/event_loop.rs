@@ -1,0 +1,219 @@
+//! The loop: takes everything that happened, changes the state, does what it asks for, and draws.
+//!
+//! It sleeps until something happens. What is queued is taken at once and drawn together, at most
+//! [`FRAMES_PER_SECOND`] times a second, so that a flood of tokens costs few frames and a key waits for one at most.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use anyhow::Context;
+use crossterm::event::{Event as TerminalEvent, MouseEventKind};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::{Instant, sleep_until};
+
+use super::app::{App, Start};
+use super::msg::{Effect, Msg};
+use super::perform::Performer;
+use super::terminal::{self, Terminal};
+use super::theme::Theme;
+use super::{Setup, keys, view};
+use crate::engine;
+use crate::engine::protocol::Event as EngineEvent;
+
+const FRAMES_PER_SECOND: u32 = 30;
+/// Over SSH every frame travels.
+const FRAMES_PER_SECOND_REMOTE: u32 = 10;
+/// Lines that a notch of the wheel moves.
+const WHEEL_LINES: i16 = 3;
+
+/// Something that woke the loop.
+enum Wake {
+    Terminal(Option<TerminalEvent>),
+    Engine(Option<EngineEvent>),
+    Message(Msg),
+    /// The program was continued after a stop that it did not ask for.
+    Continued,
+    Draw,
+}
+
+/// Everything the loop listens to and holds.
+pub struct EventLoop<'t> {
+    app: App,
+    performer: Performer,
+    terminal: &'t mut Terminal,
+    terminal_events: UnboundedReceiver<TerminalEvent>,
+    engine_events: UnboundedReceiver<EngineEvent>,
+    engine_is_there: bool,
+    replies: UnboundedReceiver<Msg>,
+    signals: Signals,
+    between_frames: Duration,
+    next_frame: Instant,
+    changed: bool,
+}
+
+struct Signals {
+    terminate: Signal,
+    hangup: Signal,
+    continued: Signal,
+}
+
+impl<'t> EventLoop<'t> {
+    /// Starts the engine and draws the first frame; the model is loaded behind it.
+    pub fn start(terminal: &'t mut Terminal, setup: Setup) -> anyhow::Result<Self> {
+        let environment = |name: &str| std::env::var(name).ok();
+        let (app, effects) = App::new(Start {
+            model: setup.model,
+            options: setup.options,
+            system: setup.system,
+            has_store: setup.store.is_some(),
+            resume: setup.resume,
+            notices: setup.notices,
+            theme: Theme::detect(&environment),
+        });
+        let is_remote = ["SSH_CONNECTION", "SSH_TTY"].iter().any(|name| environment(name).is_some());
+        let frames = if is_remote { FRAMES_PER_SECOND_REMOTE } else { FRAMES_PER_SECOND };
+        let (events, engine_events) = unbounded_channel();
+        let engine = engine::spawn(setup.engine, move |event| events.send(event).is_ok())
+            .context("the system cannot start a thread for the engine; close other programs and try again")?;
+        let (messages, replies) = unbounded_channel();
+        let other = SignalKind::from_raw(rustix::process::Signal::CONT.as_raw());
+        let signals = Signals {
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+            continued: signal(other)?,
+        };
+        let mut event_loop = Self {
+            app,
+            performer: Performer::new(engine, setup.store, messages),
+            terminal,
+            terminal_events: terminal::events()?,
+            engine_events,
+            engine_is_there: true,
+            replies,
+            signals,
+            between_frames: Duration::from_secs(1) / frames,
+            next_frame: Instant::now(),
+            changed: false,
+        };
+        event_loop.draw()?;
+        for effect in effects {
+            event_loop.performer.perform(effect);
+        }
+        Ok(event_loop)
+    }
+
+    /// Runs until the person leaves or the program is told to end.
+    pub async fn run(mut self) -> anyhow::Result<()> {
+        let result = self.handle_all().await;
+        // Before the engine is dropped, which waits for its thread.
+        self.terminal.leave();
+        result
+    }
+
+    async fn handle_all(&mut self) -> anyhow::Result<()> {
+        loop {
+            let wake = self.wake().await;
+            if self.handle(wake)?.is_break() || self.handle_queued()?.is_break() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits for the next thing. Frames are not waited for while nothing changed, nor ticks while nothing moves.
+    async fn wake(&mut self) -> Wake {
+        let tick_at = self.app.wake_at().map(Instant::from_std);
+        let far = self.next_frame;
+        tokio::select! {
+            event = self.terminal_events.recv() => Wake::Terminal(event),
+            event = self.engine_events.recv(), if self.engine_is_there => Wake::Engine(event),
+            Some(message) = self.replies.recv() => Wake::Message(message),
+            Some(()) = self.signals.terminate.recv() => Wake::Message(Msg::Terminate),
+            Some(()) = self.signals.hangup.recv() => Wake::Message(Msg::Terminate),
+            Some(()) = self.signals.continued.recv() => Wake::Continued,
+            () = sleep_until(tick_at.unwrap_or(far)), if tick_at.is_some() => Wake::Message(Msg::Tick),
+            () = sleep_until(self.next_frame), if self.changed => Wake::Draw,
+        }
+    }
+
+    /// Takes what is queued already, so that one frame shows it all.
+    fn handle_queued(&mut self) -> anyhow::Result<ControlFlow<()>> {
+        while let Ok(event) = self.engine_events.try_recv() {
+            if self.handle(Wake::Engine(Some(event)))?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        while let Ok(event) = self.terminal_events.try_recv() {
+            if self.handle(Wake::Terminal(Some(event)))?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn handle(&mut self, wake: Wake) -> anyhow::Result<ControlFlow<()>> {
+        let message = match wake {
+            // What cannot be drawn on is gone, and the part of an answer is still to be saved.
+            Wake::Draw => self.draw().err().map(|_| Msg::Terminate),
+            Wake::Continued => {
+                self.terminal.resume()?;
+                self.changed = true;
+                None
+            }
+            Wake::Message(message) => Some(message),
+            Wake::Engine(Some(event)) => self.performer.message(event),
+            Wake::Engine(None) => {
+                self.engine_is_there = false;
+                Some(Msg::EngineLost)
+            }
+            Wake::Terminal(Some(event)) => self.terminal_message(event),
+            // The terminal is gone.
+            Wake::Terminal(None) => Some(Msg::Terminate),
+        };
+        match message {
+            Some(message) => self.update(message),
+            None => Ok(ControlFlow::Continue(())),
+        }
+    }
+
+    fn terminal_message(&mut self, event: TerminalEvent) -> Option<Msg> {
+        match event {
+            TerminalEvent::Key(key) => keys::message(&self.app, key),
+            TerminalEvent::Paste(text) => Some(Msg::Paste(text)),
+            TerminalEvent::Mouse(mouse) => match mouse.kind {
+                MouseEventKind::ScrollUp => Some(keys::wheel(&self.app, -WHEEL_LINES)),
+                MouseEventKind::ScrollDown => Some(keys::wheel(&self.app, WHEEL_LINES)),
+                _ => None,
+            },
+            // The size is asked for with each frame.
+            TerminalEvent::Resize(..) => {
+                self.changed = true;
+                None
+            }
+            TerminalEvent::FocusGained | TerminalEvent::FocusLost => None,
+        }
+    }
+
+    fn update(&mut self, message: Msg) -> anyhow::Result<ControlFlow<()>> {
+        self.changed = true;
+        for effect in self.app.update(message, std::time::Instant::now()) {
+            match effect {
+                Effect::Leave => return Ok(ControlFlow::Break(())),
+                Effect::Suspend => self.terminal.suspend()?,
+                effect => self.performer.perform(effect),
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn draw(&mut self) -> std::io::Result<()> {
+        let app = &mut self.app;
+        self.terminal.draw(|frame| {
+            let places = view::lay_out(app, frame.area());
+            view::draw(app, &places, frame);
+        })?;
+        self.changed = false;
+        self.next_frame = Instant::now() + self.between_frames;
+        Ok(())
+    }
+}

@@ -1,0 +1,201 @@
+//! The one table of keys. Keys become messages here, where it is known what is on the screen, and the help popup is
+//! written from the same table.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+
+use super::app::{App, Popup};
+use super::msg::{Command, Msg, Scroll};
+
+/// What is on the screen, as far as keys are concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Chat,
+    /// The list of chats is open.
+    Chats,
+    Help,
+}
+
+const EVERYWHERE: &[Mode] = &[Mode::Chat, Mode::Chats, Mode::Help];
+const CHAT: &[Mode] = &[Mode::Chat];
+const CHATS: &[Mode] = &[Mode::Chats];
+const POPUPS: &[Mode] = &[Mode::Chats, Mode::Help];
+const HELP: &[Mode] = &[Mode::Help];
+
+type Key = (KeyCode, KeyModifiers);
+
+const NONE: KeyModifiers = KeyModifiers::NONE;
+const CTRL: KeyModifiers = KeyModifiers::CONTROL;
+const ALT: KeyModifiers = KeyModifiers::ALT;
+const SHIFT: KeyModifiers = KeyModifiers::SHIFT;
+
+/// A key, or several, and what it does.
+pub struct Binding {
+    pub modes: &'static [Mode],
+    keys: &'static [Key],
+    /// Only while the composer is empty.
+    when_empty: bool,
+    /// The keys in words.
+    pub shown: &'static str,
+    pub about: &'static str,
+    command: Command,
+}
+
+const fn bind(
+    modes: &'static [Mode],
+    keys: &'static [Key],
+    shown: &'static str,
+    about: &'static str,
+    command: Command,
+) -> Binding {
+    Binding { modes, keys, when_empty: false, shown, about, command }
+}
+
+const fn bind_when_empty(
+    modes: &'static [Mode],
+    keys: &'static [Key],
+    shown: &'static str,
+    about: &'static str,
+    command: Command,
+) -> Binding {
+    Binding { when_empty: true, ..bind(modes, keys, shown, about, command) }
+}
+
+use KeyCode::{Backspace, Char, Delete, Down, End, Enter, Esc, F, Home, PageDown, PageUp, Up};
+
+/// Every key beside those that edit text. The first that fits counts.
+pub static BINDINGS: &[Binding] = &[
+    bind(CHAT, &[(Enter, NONE)], "Enter", "send the message", Command::Send),
+    bind(
+        CHAT,
+        &[(Enter, ALT), (Enter, SHIFT), (Char('j'), CTRL)],
+        "Alt-Enter, Ctrl-J",
+        "begin a new line (Shift-Enter too where the terminal tells)",
+        Command::Newline,
+    ),
+    bind(CHAT, &[(Esc, NONE)], "Esc", "stop the answer; take back a waiting message", Command::Stop),
+    bind(
+        EVERYWHERE,
+        &[(Char('c'), CTRL)],
+        "Ctrl-C",
+        "stop the answer or clear the text; twice to leave",
+        Command::Interrupt,
+    ),
+    bind_when_empty(CHAT, &[(Char('d'), CTRL)], "Ctrl-D", "leave, while nothing is written", Command::Leave),
+    bind(EVERYWHERE, &[(Char('z'), CTRL)], "Ctrl-Z", "go to the shell; `fg` comes back", Command::Suspend),
+    bind(CHAT, &[(Char('n'), CTRL)], "Ctrl-N", "begin a new chat", Command::NewChat),
+    bind(CHAT, &[(Char('o'), CTRL), (F(2), NONE)], "Ctrl-O, F2", "list the chats", Command::Chats),
+    bind(CHAT, &[(Char('t'), CTRL)], "Ctrl-T", "show or fold the model's thoughts", Command::ShowThinking),
+    bind(CHAT, &[(PageUp, NONE)], "PgUp", "a page up", Command::Scroll(Scroll::PageUp)),
+    bind(CHAT, &[(PageDown, NONE)], "PgDn", "a page down", Command::Scroll(Scroll::PageDown)),
+    bind(
+        CHAT,
+        &[(Up, ALT), (Up, SHIFT)],
+        "Alt-Up, Shift-Up",
+        "a line up (also the wheel)",
+        Command::Scroll(Scroll::Lines(-1)),
+    ),
+    bind(
+        CHAT,
+        &[(Down, ALT), (Down, SHIFT)],
+        "Alt-Down, Shift-Down",
+        "a line down (also the wheel)",
+        Command::Scroll(Scroll::Lines(1)),
+    ),
+    bind(CHAT, &[(Home, CTRL)], "Ctrl-Home", "to the beginning", Command::Scroll(Scroll::Top)),
+    bind(CHAT, &[(End, CTRL)], "Ctrl-End", "to the end, and follow new text", Command::Scroll(Scroll::Bottom)),
+    bind(CHAT, &[(Char('/'), CTRL), (Char('7'), CTRL), (Char('_'), CTRL)], "Ctrl-/", "undo in the text", Command::Undo),
+    bind(CHAT, &[(Char('/'), ALT), (Char('_'), ALT)], "Alt-/", "redo in the text", Command::Redo),
+    bind(CHAT, &[(Char('u'), CTRL)], "Ctrl-U", "delete to the line's beginning", Command::DeleteToLineStart),
+    bind(CHAT, &[(F(1), NONE)], "F1", "show these keys (also ? while nothing is written)", Command::Help),
+    bind_when_empty(CHAT, &[(Char('?'), NONE)], "", "", Command::Help),
+    bind(CHATS, &[(Enter, NONE)], "Enter", "open the chosen chat", Command::OpenChosen),
+    bind(CHATS, &[(Delete, NONE)], "Del", "delete the chosen chat; twice", Command::DeleteChosen),
+    bind(CHATS, &[(Backspace, NONE)], "", "", Command::DeleteFilterCharacter),
+    bind(POPUPS, &[(Up, NONE)], "", "", Command::Move(-1)),
+    bind(POPUPS, &[(Down, NONE)], "", "", Command::Move(1)),
+    bind(POPUPS, &[(PageUp, NONE)], "", "", Command::Move(-10)),
+    bind(POPUPS, &[(PageDown, NONE)], "", "", Command::Move(10)),
+    bind(POPUPS, &[(Esc, NONE), (Char('o'), CTRL), (F(1), NONE), (F(2), NONE)], "", "", Command::ClosePopup),
+    bind(HELP, &[(Enter, NONE), (Char('q'), NONE), (Char('?'), NONE)], "", "", Command::ClosePopup),
+];
+
+/// The bindings that the help shows for a mode.
+pub fn help(mode: Mode) -> impl Iterator<Item = &'static Binding> {
+    BINDINGS.iter().filter(move |binding| binding.modes.first() == Some(&mode) && !binding.shown.is_empty())
+}
+
+/// What a key means now.
+pub fn message(app: &App, event: KeyEvent) -> Option<Msg> {
+    if event.kind == KeyEventKind::Release {
+        return None;
+    }
+    let mode = mode(app);
+    let key = normal(event);
+    let bound = BINDINGS.iter().find(|binding| {
+        binding.modes.contains(&mode)
+            && binding.keys.contains(&key)
+            && (!binding.when_empty || app.composer().is_empty())
+    });
+    if let Some(binding) = bound {
+        return Some(Msg::Command(binding.command));
+    }
+    match (mode, key) {
+        (Mode::Chat, _) => Some(Msg::Edit(event)),
+        (Mode::Chats, (Char(character), NONE)) => Some(Msg::Filter(character)),
+        _ => None,
+    }
+}
+
+/// What the wheel means now; `lines` is negative upwards.
+pub fn wheel(app: &App, lines: i16) -> Msg {
+    Msg::Command(match mode(app) {
+        Mode::Chat => Command::Scroll(Scroll::Lines(lines)),
+        Mode::Chats | Mode::Help => Command::Move(lines.signum()),
+    })
+}
+
+fn mode(app: &App) -> Mode {
+    match app.popup() {
+        Popup::Closed => Mode::Chat,
+        Popup::Help { .. } => Mode::Help,
+        Popup::Chats(_) => Mode::Chats,
+    }
+}
+
+/// Terminals differ in whether they report Shift with a character and whether Ctrl makes it a capital.
+fn normal(event: KeyEvent) -> Key {
+    let modifiers = event.modifiers & (CTRL | ALT | SHIFT);
+    match event.code {
+        Char(character) if modifiers.contains(CTRL) => (Char(character.to_ascii_lowercase()), modifiers - SHIFT),
+        Char(_) => (event.code, modifiers - SHIFT),
+        code => (code, modifiers),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_is_bound_twice_in_a_mode() {
+        for (index, binding) in BINDINGS.iter().enumerate() {
+            for later in &BINDINGS[index + 1..] {
+                let shares_mode = binding.modes.iter().any(|mode| later.modes.contains(mode));
+                let shared = binding.keys.iter().find(|key| later.keys.contains(key));
+                assert!(!shares_mode || shared.is_none(), "{shared:?} is bound twice");
+            }
+        }
+    }
+
+    #[test]
+    fn every_binding_the_help_shows_is_described() {
+        assert!(BINDINGS.iter().all(|binding| binding.shown.is_empty() == binding.about.is_empty()));
+    }
+
+    #[test]
+    fn a_capital_with_ctrl_is_the_same_key() {
+        assert_eq!(normal(KeyEvent::new(Char('C'), CTRL | SHIFT)), (Char('c'), CTRL));
+        assert_eq!(normal(KeyEvent::new(Char('?'), SHIFT)), (Char('?'), NONE));
+        assert_eq!(normal(KeyEvent::new(Enter, SHIFT)), (Enter, SHIFT));
+    }
+}

@@ -1,0 +1,153 @@
+//! What happens to the interface (messages) and what it wants done (effects), as plain data.
+
+use std::sync::{Arc, OnceLock};
+
+use crossterm::event::KeyEvent;
+
+use crate::chat::{Ended, Message, Sampling, Stats};
+use crate::engine::protocol::{GenerateOptions, LoadSettings, Prompt, Step};
+use crate::store::{ChatId, MessageId};
+
+/// Where the store puts the id of something once it is written. Writes are done in order, so an effect can name a
+/// message whose id is not known yet.
+pub type Slot<T> = Arc<OnceLock<T>>;
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub enum Msg {
+    /// A key that is bound, see `keys`.
+    Command(Command),
+    /// A key that edits the composer's text.
+    Edit(KeyEvent),
+    /// A character for the chat list's filter.
+    Filter(char),
+    Paste(String),
+    /// The engine's word about the model it was told to load.
+    Model(Step),
+    /// The engine's word about the answer in progress.
+    Answer(Step),
+    /// The engine's thread is gone.
+    EngineLost,
+    /// The question is on disk.
+    QuestionSaved,
+    Chats(Vec<ChatRow>),
+    ChatOpened(OpenedChat),
+    ChatDeleted(ChatId),
+    /// The conversation could not be written, with a sentence.
+    SaveFailed(String),
+    /// Something else that was asked of the store failed, with a sentence.
+    StoreFailed(String),
+    /// The time that [`super::app::App::wake_at`] asked for has come.
+    Tick,
+    /// The program was told to end (SIGTERM, SIGHUP).
+    Terminate,
+}
+
+/// What a bound key does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    Send,
+    Newline,
+    Undo,
+    Redo,
+    DeleteToLineStart,
+    Stop,
+    Interrupt,
+    Leave,
+    Suspend,
+    Help,
+    Chats,
+    NewChat,
+    ShowThinking,
+    Scroll(Scroll),
+    /// Moves the choice in the chat list, or the help's text.
+    Move(i16),
+    OpenChosen,
+    DeleteChosen,
+    DeleteFilterCharacter,
+    ClosePopup,
+}
+
+/// A movement through the transcript.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scroll {
+    /// Lines down; negative is up.
+    Lines(i16),
+    PageUp,
+    PageDown,
+    Top,
+    Bottom,
+}
+
+/// A chat as the list shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChatRow {
+    pub id: ChatId,
+    pub title: String,
+    /// How long ago it was changed, in words.
+    pub age: String,
+    pub messages: u32,
+}
+
+/// A chat that was read from the store.
+#[derive(Clone, Debug)]
+pub struct OpenedChat {
+    pub id: ChatId,
+    pub messages: Vec<OpenedMessage>,
+}
+
+/// A message that was read from the store.
+#[derive(Clone, Debug)]
+pub struct OpenedMessage {
+    pub id: MessageId,
+    pub message: Message,
+    pub thinking: String,
+    /// How an answer ended; `None` for a question.
+    pub ended: Option<Ended>,
+}
+
+/// Something to be done outside the interface's state.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    Load(LoadSettings),
+    Generate(Prompt, GenerateOptions),
+    CancelAnswer,
+    Save(Save),
+    ListChats,
+    OpenChat(ChatId),
+    DeleteChat(ChatId),
+    Suspend,
+    Leave,
+}
+
+/// Something to be written.
+#[derive(Clone, Debug)]
+pub enum Save {
+    /// A question, and the chat if this is its first. Answered by [`Msg::QuestionSaved`].
+    Question {
+        chat: Slot<ChatId>,
+        title: String,
+        system: Option<String>,
+        parent: Option<Slot<MessageId>>,
+        message: Slot<MessageId>,
+        text: String,
+    },
+    AnswerBegins {
+        chat: Slot<ChatId>,
+        parent: Slot<MessageId>,
+        message: Slot<MessageId>,
+        model: String,
+        sampling: Sampling,
+    },
+    AnswerGrows {
+        message: Slot<MessageId>,
+        text: String,
+        thinking: String,
+    },
+    AnswerEnds {
+        message: Slot<MessageId>,
+        ended: Ended,
+        stats: Stats,
+        seed: Option<u32>,
+    },
+}

@@ -1,0 +1,198 @@
+//! Does what the state asks for: hands work to the engine and to the store, and brings their replies back as
+//! messages. Never waits.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::msg::{ChatRow, Effect, Msg, OpenedChat, OpenedMessage, Save};
+use crate::chat::{Message, Role};
+use crate::engine::Engine;
+use crate::engine::protocol::{CancelFlag, Event, RequestId, Work};
+use crate::store::{self, Store, StoredMessage};
+
+/// More than anybody looks through; the filter works on these.
+const MOST_CHATS: usize = 1000;
+
+/// What a request was for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    Model,
+    Answer,
+}
+
+/// The way from effects to the engine and the store, and back.
+pub struct Performer {
+    engine: Engine,
+    store: Option<store::Handle>,
+    replies: UnboundedSender<Msg>,
+    requests: HashMap<RequestId, Purpose>,
+    cancel_answer: Option<CancelFlag>,
+}
+
+impl Performer {
+    pub fn new(engine: Engine, store: Option<store::Handle>, replies: UnboundedSender<Msg>) -> Self {
+        Self { engine, store, replies, requests: HashMap::new(), cancel_answer: None }
+    }
+
+    /// What an event of the engine means to the state; nothing if its request is over.
+    pub fn message(&mut self, event: Event) -> Option<Msg> {
+        let purpose = *self.requests.get(&event.id)?;
+        if event.step.is_terminal() {
+            self.requests.remove(&event.id);
+        }
+        Some(match purpose {
+            Purpose::Model => Msg::Model(event.step),
+            Purpose::Answer => Msg::Answer(event.step),
+        })
+    }
+
+    /// Does everything but suspending and leaving, which are the loop's.
+    pub fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Load(settings) => {
+                let (id, _) = self.engine.submit(Work::Load(settings));
+                self.requests.insert(id, Purpose::Model);
+            }
+            Effect::Generate(prompt, options) => {
+                let (id, cancel) = self.engine.submit(Work::Generate(prompt, options));
+                self.requests.insert(id, Purpose::Answer);
+                self.cancel_answer = Some(cancel);
+            }
+            Effect::CancelAnswer => {
+                if let Some(cancel) = &self.cancel_answer {
+                    cancel.cancel();
+                }
+            }
+            Effect::Save(save) => self.save(save),
+            Effect::ListChats => self.ask(|store| store.chats(MOST_CHATS), |chats| Msg::Chats(rows(chats))),
+            Effect::OpenChat(id) => self.ask(
+                move |store| store.branch(id),
+                move |branch| Msg::ChatOpened(OpenedChat { id, messages: branch.into_iter().map(opened).collect() }),
+            ),
+            Effect::DeleteChat(id) => self.ask(move |store| store.delete_chat(id), move |()| Msg::ChatDeleted(id)),
+            Effect::Suspend | Effect::Leave => {}
+        }
+    }
+
+    fn save(&self, save: Save) {
+        let is_question = matches!(save, Save::Question { .. });
+        self.call(
+            move |store| write(store, save),
+            move |written| match written {
+                Ok(()) => is_question.then_some(Msg::QuestionSaved),
+                Err(sentence) => Some(Msg::SaveFailed(sentence)),
+            },
+        );
+    }
+
+    fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Store) -> store::Result<T> + Send + 'static,
+        answer: impl FnOnce(T) -> Msg + Send + 'static,
+    ) {
+        self.call(question, move |result| Some(result.map_or_else(Msg::StoreFailed, answer)));
+    }
+
+    /// Calls the store and sends what `reply` makes of its result to the loop.
+    fn call<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&mut Store) -> store::Result<T> + Send + 'static,
+        reply: impl FnOnce(Result<T, String>) -> Option<Msg> + Send + 'static,
+    ) {
+        let Some(store) = &self.store else { return };
+        let result = store.call(call);
+        let replies = self.replies.clone();
+        tokio::spawn(async move {
+            let result = match result.await {
+                Ok(result) => result.map_err(|error| error.to_string()),
+                Err(_) => Err("the store stopped unexpectedly; the log says why".to_owned()),
+            };
+            if let Some(msg) = reply(result) {
+                // The loop is gone only when the program ends.
+                let _ = replies.send(msg);
+            }
+        });
+    }
+}
+
+/// On the store's thread. A message whose beginning could not be written has no id; that was reported then.
+fn write(store: &mut Store, save: Save) -> store::Result<()> {
+    match save {
+        Save::Question { chat, title, system, parent, message, text } => {
+            let chat = match chat.get() {
+                Some(id) => *id,
+                None => {
+                    let id = store.create_chat(&title, system.as_deref())?;
+                    *chat.get_or_init(|| id)
+                }
+            };
+            let parent = parent.and_then(|slot| slot.get().copied());
+            let id = store.add_message(chat, parent, Role::User, &text)?;
+            message.get_or_init(|| id);
+        }
+        Save::AnswerBegins { chat, parent, message, model, sampling } => {
+            if let (Some(chat), Some(parent)) = (chat.get(), parent.get()) {
+                let id = store.begin_answer(*chat, *parent, &model, &sampling)?;
+                message.get_or_init(|| id);
+            }
+        }
+        Save::AnswerGrows { message, text, thinking } => {
+            if let Some(id) = message.get() {
+                store.append_answer(*id, &text, &thinking)?;
+            }
+        }
+        Save::AnswerEnds { message, ended, stats, seed } => {
+            if let Some(id) = message.get() {
+                store.finish_answer(*id, ended, &stats, seed)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn opened(stored: StoredMessage) -> OpenedMessage {
+    OpenedMessage {
+        id: stored.id,
+        message: Message::new(stored.role, stored.text),
+        thinking: stored.thinking,
+        ended: stored.ended,
+    }
+}
+
+fn rows(chats: Vec<store::ChatSummary>) -> Vec<ChatRow> {
+    let now = Timestamp::now();
+    chats
+        .into_iter()
+        .map(|chat| ChatRow {
+            id: chat.id,
+            title: chat.title,
+            age: age(now.as_second() - chat.updated_at.as_second()),
+            messages: chat.messages,
+        })
+        .collect()
+}
+
+/// How long ago something was, in the largest unit that fits.
+fn age(seconds: i64) -> String {
+    let (minute, hour, day) = (60, 3600, 86400);
+    match seconds {
+        ..60 => "just now".into(),
+        _ if seconds < hour => format!("{} min ago", seconds / minute),
+        _ if seconds < day => format!("{} h ago", seconds / hour),
+        _ if seconds < 60 * day => format!("{} d ago", seconds / day),
+        _ => format!("{} months ago", seconds / (30 * day)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_told_in_the_largest_unit_that_fits() {
+        let told = [-5, 59, 60, 3599, 3600, 86400, 60 * 86400].map(age);
+        assert_eq!(told, ["just now", "just now", "1 min ago", "59 min ago", "1 h ago", "1 d ago", "2 months ago"]);
+    }
+}

@@ -1,0 +1,159 @@
+//! Taking the terminal and giving it back: raw mode, the alternate screen, bracketed paste and the mouse wheel.
+//!
+//! However the program ends (return, panic, an abort in C++, a suspend) [`restore_after_crash`] or the guard's drop
+//! puts back the line settings found at the start and switches off every mode that was switched on.
+
+use std::io::{self, BufWriter, Stdout, Write};
+use std::os::fd::AsFd;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossterm::event::Event;
+use ratatui::Frame;
+use ratatui::backend::CrosstermBackend;
+use rustix::process::{Signal, kill_current_process_group};
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+/// First the modes that a killed program may have left on are reset. Then: alternate screen, bracketed paste, mouse
+/// buttons (the wheel is one) in the SGR form, and keys told apart (Shift+Enter) where the terminal can. The keyboard
+/// mode belongs to the screen, so it comes after the screen's change.
+const ENTER: &[u8] =
+    b"\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1049h\x1b[2J\x1b[?2004h\x1b[?1000h\x1b[?1006h\x1b[>1u";
+const LEAVE: &[u8] = b"\x1b[<1u\x1b[?1006l\x1b[?1000l\x1b[0m\x1b[?1049l\x1b[?25h\x1b[?2004l";
+
+/// The line settings before the program touched them.
+static SAVED: OnceLock<Termios> = OnceLock::new();
+static ENTERED: AtomicBool = AtomicBool::new(false);
+
+/// The terminal while it is ours. Dropping it gives it back.
+pub struct Terminal {
+    screen: Screen,
+}
+
+type Screen = ratatui::Terminal<CrosstermBackend<BufWriter<Stdout>>>;
+
+/// A screen that is taken to be empty. A frame leaves in one write.
+fn screen() -> io::Result<Screen> {
+    ratatui::Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(64 * 1024, io::stdout())))
+}
+
+/// Keys, pastes, the wheel and changes of size, as they come; closed when the terminal is gone.
+///
+/// They are read on a thread of their own: a terminal that hangs up, or stops in the middle of a key's bytes, holds
+/// the reader for ever, and must not hold the interface.
+pub fn events() -> io::Result<UnboundedReceiver<Event>> {
+    let (sender, events) = unbounded_channel();
+    std::thread::Builder::new().name("keys".into()).spawn(move || {
+        while let Ok(event) = crossterm::event::read() {
+            if sender.send(event).is_err() {
+                break;
+            }
+        }
+    })?;
+    Ok(events)
+}
+
+impl Terminal {
+    /// Takes the terminal and installs the panic hook that gives it back.
+    ///
+    /// # Errors
+    /// If standard output is not a terminal.
+    pub fn enter() -> io::Result<Self> {
+        let settings = tcgetattr(io::stdout().as_fd())?;
+        SAVED.get_or_init(|| settings);
+        restore_on_panic();
+        take()?;
+        Ok(Self { screen: screen()? })
+    }
+
+    pub fn draw(&mut self, view: impl FnOnce(&mut Frame)) -> io::Result<()> {
+        self.screen.draw(view).map(|_| ())
+    }
+
+    /// Gives the terminal back, stops the program as the shell's Ctrl-Z would, and takes the terminal again when it
+    /// is continued. The signal goes to the process group, so that a `make` that waits for us stops too.
+    pub fn suspend(&mut self) -> io::Result<()> {
+        restore();
+        kill_current_process_group(Signal::TSTP)?;
+        self.resume()
+    }
+
+    /// Gives the terminal back before the guard is dropped.
+    pub fn leave(&mut self) {
+        restore();
+    }
+
+    /// Takes the terminal again after something else had it; the next draw repaints everything.
+    pub fn resume(&mut self) -> io::Result<()> {
+        take()?;
+        // Not `clear`, which asks the terminal where the cursor is and waits for the reply.
+        self.screen = screen()?;
+        Ok(())
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        restore();
+    }
+}
+
+fn take() -> io::Result<()> {
+    // Only then crossterm tells Ctrl-J from Enter. It acts once; the settings are ours to change later.
+    crossterm::terminal::enable_raw_mode()?;
+    if let Some(saved) = SAVED.get() {
+        let mut raw = saved.clone();
+        raw.make_raw();
+        tcsetattr(io::stdout().as_fd(), OptionalActions::Now, &raw)?;
+    }
+    ENTERED.store(true, Ordering::SeqCst);
+    let mut output = io::stdout().lock();
+    output.write_all(ENTER)?;
+    output.flush()
+}
+
+fn restore() {
+    let _ = io::stdout().flush();
+    restore_after_crash();
+}
+
+/// Gives the terminal back if it is ours: writes fixed bytes and sets the saved line settings. Takes no lock and
+/// allocates nothing, so that it may be called from a panic hook or from C++ code that is about to abort.
+pub fn restore_after_crash() {
+    if !ENTERED.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    let stdout = io::stdout();
+    let mut rest = LEAVE;
+    while !rest.is_empty() {
+        match rustix::io::write(stdout.as_fd(), rest) {
+            Ok(written) if written > 0 => rest = &rest[written..],
+            Err(rustix::io::Errno::INTR) => {}
+            _ => break,
+        }
+    }
+    if let Some(saved) = SAVED.get() {
+        let _ = tcsetattr(stdout.as_fd(), OptionalActions::Now, saved);
+    }
+}
+
+/// A panic of the interface's thread gives the terminal back before it is reported. A panic of another thread goes
+/// to the log: the interface lives on and says what it lost, and a report would only garble its screen.
+fn restore_on_panic() {
+    static INSTALLED: OnceLock<()> = OnceLock::new();
+    INSTALLED.get_or_init(|| {
+        let interface = std::thread::current().id();
+        let report = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if std::thread::current().id() == interface {
+                restore_after_crash();
+            }
+            if ENTERED.load(Ordering::SeqCst) {
+                tracing::error!("{panic}");
+            } else {
+                report(panic);
+            }
+        }));
+    });
+}

@@ -1,0 +1,276 @@
+//! One entry of the transcript and its lines.
+
+use std::ops::Range;
+
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+
+use super::wrap::WrappedText;
+use crate::chat::Ended;
+use crate::store::MessageId;
+use crate::ui::markdown::Document;
+use crate::ui::msg::Slot;
+use crate::ui::theme::Theme;
+
+/// Columns left of the text: the mark of who speaks.
+const MARGIN: usize = 2;
+
+/// What the lines depend on beside the entry.
+#[derive(Clone, Copy, Debug)]
+pub struct Look<'a> {
+    /// Columns, the margin included.
+    pub width: u16,
+    pub theme: &'a Theme,
+    /// Show the thoughts of finished answers too.
+    pub thinking: bool,
+}
+
+impl Look<'_> {
+    fn text_width(&self) -> usize {
+        usize::from(self.width).saturating_sub(MARGIN).max(1)
+    }
+}
+
+/// Something in the transcript.
+#[derive(Debug)]
+pub enum Entry {
+    Question(Question),
+    Answer(Box<Answer>),
+    /// Something the program says, not part of the conversation.
+    Note(Note),
+}
+
+/// What the person said.
+#[derive(Debug, Default)]
+pub struct Question {
+    pub text: WrappedText,
+    pub saved: Slot<MessageId>,
+    /// It waits for the model to be loaded.
+    pub waiting: bool,
+}
+
+/// What the model said.
+#[derive(Default)]
+pub struct Answer {
+    pub document: Document,
+    pub thinking: WrappedText,
+    /// The thoughts are shown as one line.
+    pub folded: bool,
+    pub saved: Slot<MessageId>,
+    pub end: Option<End>,
+    mark: WrappedText,
+}
+
+/// How an answer ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    Ended(Ended),
+    /// The engine failed, with a sentence.
+    Failed(String),
+}
+
+/// Something the program says in the transcript.
+#[derive(Debug)]
+pub struct Note {
+    pub text: WrappedText,
+    pub is_error: bool,
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Answer").field("text", &self.document.text()).field("end", &self.end).finish()
+    }
+}
+
+impl Answer {
+    /// An answer that was saved.
+    pub fn saved(text: &str, thinking: String, ended: Ended, saved: Slot<MessageId>) -> Self {
+        let mut answer = Self {
+            document: Document::from_text(text),
+            thinking: WrappedText::new(thinking),
+            folded: true,
+            saved,
+            ..Self::default()
+        };
+        answer.finish(End::Ended(ended));
+        answer
+    }
+
+    /// Ends the answer; what is unusual about the end is shown below it.
+    pub fn finish(&mut self, end: End) {
+        self.mark = WrappedText::new(match &end {
+            End::Failed(sentence) => sentence.clone(),
+            End::Ended(ended) => ended_in_words(*ended, self.document.text().is_empty()).to_owned(),
+        });
+        self.end = Some(end);
+    }
+
+    /// Whether the model said something that the conversation can go on from.
+    pub fn has_text(&self) -> bool {
+        !self.document.text().trim().is_empty()
+    }
+}
+
+/// What is to be said about the end of an answer; nothing if it is as it should be.
+fn ended_in_words(ended: Ended, empty: bool) -> &'static str {
+    match ended {
+        Ended::Stop | Ended::StopString if empty => "the model answered nothing",
+        Ended::Stop | Ended::StopString => "",
+        Ended::Length => "ended at the limit: `--max-tokens` was reached or the context is full",
+        Ended::Cancelled => "stopped",
+        Ended::Error => "the engine failed here",
+        Ended::Interrupted => "interrupted: the program ended before the answer did",
+    }
+}
+
+impl Entry {
+    /// How many lines the entry has, the empty one below it included.
+    pub fn height(&mut self, look: Look) -> usize {
+        let width = look.text_width();
+        match self {
+            Entry::Question(question) => question.text.lines(width).len().max(1) + usize::from(question.waiting) + 1,
+            Entry::Note(note) => note.text.lines(width).len() + 1,
+            Entry::Answer(answer) => answer.parts(look).total() + 1,
+        }
+    }
+
+    /// Appends the lines of `range` to `lines`.
+    pub fn push_lines(&mut self, look: Look, range: Range<usize>, lines: &mut Vec<Line<'static>>) {
+        match self {
+            Entry::Question(question) => lines.extend(range.map(|index| question.line(look, index))),
+            Entry::Note(note) => lines.extend(range.map(|index| note.line(look, index))),
+            Entry::Answer(answer) => answer.push_lines(look, range, lines),
+        }
+    }
+}
+
+impl Question {
+    fn line(&mut self, look: Look, index: usize) -> Line<'static> {
+        let theme = look.theme;
+        let waiting = self.waiting;
+        let lines = self.text.lines(look.text_width());
+        if let Some(text) = lines.get(index) {
+            let mark = match (index, theme.ascii) {
+                (0, false) => "› ",
+                (0, true) => "> ",
+                _ => "  ",
+            };
+            return Line::from(vec![Span::styled(mark, theme.user), Span::styled(text.clone(), theme.user)]);
+        }
+        if waiting && index == lines.len() { marked("waiting for the model", theme.dim) } else { Line::default() }
+    }
+}
+
+impl Note {
+    fn line(&mut self, look: Look, index: usize) -> Line<'static> {
+        let style = if self.is_error { look.theme.error } else { look.theme.dim };
+        let mark = mark(self.is_error, look.theme);
+        match self.text.lines(look.text_width()).get(index) {
+            Some(text) if index == 0 => Line::from(vec![Span::styled(mark, style), Span::styled(text.clone(), style)]),
+            Some(text) => marked(text, style),
+            None => Line::default(),
+        }
+    }
+}
+
+/// The line counts of an answer's parts, from top to bottom.
+struct Parts {
+    thinking: usize,
+    text: usize,
+    mark: usize,
+}
+
+impl Parts {
+    fn total(&self) -> usize {
+        self.thinking + self.text + self.mark
+    }
+}
+
+impl Answer {
+    fn folds(&self, look: Look) -> bool {
+        self.folded && !look.thinking
+    }
+
+    fn parts(&mut self, look: Look) -> Parts {
+        let width = look.text_width();
+        let thinking = match (self.thinking.is_empty(), self.folds(look)) {
+            (true, _) => 0,
+            (false, true) => 1,
+            (false, false) => 1 + self.thinking.lines(width).len(),
+        };
+        let text = self.document.lines(width as u16, look.theme).len();
+        let mark = self.mark.lines(width).len();
+        // An answer of which nothing is there yet shows a placeholder.
+        let text = if thinking + text + mark == 0 { 1 } else { text };
+        Parts { thinking, text, mark }
+    }
+
+    fn push_lines(&mut self, look: Look, range: Range<usize>, lines: &mut Vec<Line<'static>>) {
+        let parts = self.parts(look);
+        let part = |from: usize, count: usize| {
+            range.start.saturating_sub(from).min(count)..range.end.saturating_sub(from).min(count)
+        };
+        for index in part(0, parts.thinking) {
+            lines.push(self.thinking_line(look, index));
+        }
+        let text = self.document.lines(look.text_width() as u16, look.theme);
+        for index in part(parts.thinking, parts.text) {
+            lines.push(match text.get(index) {
+                Some(line) => indented(line.clone()),
+                None => marked(if look.theme.ascii { "..." } else { "…" }, look.theme.dim),
+            });
+        }
+        for index in part(parts.thinking + parts.text, parts.mark) {
+            lines.push(self.mark_line(look, index));
+        }
+        // The empty line below.
+        if range.end > parts.total() && range.start <= parts.total() {
+            lines.push(Line::default());
+        }
+    }
+
+    fn mark_line(&mut self, look: Look, index: usize) -> Line<'static> {
+        let theme = look.theme;
+        let is_error = matches!(self.end, Some(End::Failed(_) | End::Ended(Ended::Error)));
+        let style = if is_error { theme.error } else { theme.dim };
+        let text = self.mark.lines(look.text_width()).get(index).cloned().unwrap_or_default();
+        let mark = if index == 0 { mark(is_error, theme) } else { "  " };
+        Line::from(vec![Span::styled(mark, style), Span::styled(text, style)])
+    }
+
+    fn thinking_line(&mut self, look: Look, index: usize) -> Line<'static> {
+        let theme = look.theme;
+        let folds = self.folds(look);
+        if index == 0 {
+            let words = self.thinking.text().split_whitespace().count();
+            let head = match (folds, theme.ascii) {
+                (true, false) => format!("▸ thought in {words} words (Ctrl-T shows them)"),
+                (true, true) => format!("+ thought in {words} words (Ctrl-T shows them)"),
+                (false, false) => "▾ thinking".to_owned(),
+                (false, true) => "- thinking".to_owned(),
+            };
+            return marked(&head, theme.dim);
+        }
+        let text = self.thinking.lines(look.text_width()).get(index - 1).cloned().unwrap_or_default();
+        marked(&text, theme.dim)
+    }
+}
+
+fn mark(is_error: bool, theme: &Theme) -> &'static str {
+    match (is_error, theme.ascii) {
+        (true, false) => "✗ ",
+        (true, true) => "! ",
+        (false, false) => "· ",
+        (false, true) => "- ",
+    }
+}
+
+/// Text behind an empty margin.
+fn marked(text: &str, style: Style) -> Line<'static> {
+    Line::from(vec![Span::raw("  "), Span::styled(text.to_owned(), style)])
+}
+
+fn indented(mut line: Line<'static>) -> Line<'static> {
+    line.spans.insert(0, Span::raw("  "));
+    line
+}

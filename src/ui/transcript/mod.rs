@@ -1,0 +1,250 @@
+//! The conversation on the screen: its entries and which of their lines are in view.
+//!
+//! The place is kept as an entry and a line in it, never as a distance from the end, so it holds while text arrives
+//! below. Only entries in view (and those a movement passes) are laid out: a frame costs the same whatever the
+//! conversation's length.
+
+mod entry;
+mod wrap;
+
+use ratatui::text::Line;
+
+use entry::Look;
+pub use entry::{Answer, End, Entry, Note, Question};
+pub use wrap::{WrappedText, wrap};
+
+use crate::ui::msg::Scroll;
+use crate::ui::theme::Theme;
+
+/// The first line in view.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    entry: usize,
+    line: usize,
+}
+
+/// What the view follows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Anchor {
+    /// The end: new text pushes older text up.
+    #[default]
+    End,
+    /// This line stays the first in view.
+    At(Place),
+}
+
+/// The conversation as it is shown.
+#[derive(Debug, Default)]
+pub struct Transcript {
+    entries: Vec<Entry>,
+    anchor: Anchor,
+    /// The thoughts of finished answers are shown.
+    pub show_thinking: bool,
+    /// The size and the first line of the last layout.
+    width: u16,
+    height: u16,
+    top: Place,
+    visible: Vec<Line<'static>>,
+    /// How many entries there were when the end was last in view, and how long the last of them was.
+    seen: (usize, usize),
+}
+
+impl Transcript {
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The answer in progress or the last one, if nothing came after it.
+    pub fn last_answer_mut(&mut self) -> Option<&mut Answer> {
+        match self.entries.iter_mut().rev().find(|entry| !matches!(entry, Entry::Note(_))) {
+            Some(Entry::Answer(answer)) => Some(answer),
+            _ => None,
+        }
+    }
+
+    pub fn last_question_mut(&mut self) -> Option<&mut Question> {
+        self.entries.iter_mut().rev().find_map(|entry| match entry {
+            Entry::Question(question) => Some(question),
+            _ => None,
+        })
+    }
+
+    pub fn push(&mut self, entry: Entry) {
+        self.entries.push(entry);
+    }
+
+    /// Says something in the transcript that is not part of the conversation.
+    pub fn note(&mut self, text: impl Into<String>, is_error: bool) {
+        self.push(Entry::Note(Note { text: WrappedText::new(text), is_error }));
+    }
+
+    /// Removes everything from this entry on.
+    pub fn truncate(&mut self, entries: usize) {
+        self.entries.truncate(entries);
+        if matches!(self.anchor, Anchor::At(place) if place.entry >= entries) {
+            self.anchor = Anchor::End;
+        }
+    }
+
+    /// The lines in view after [`Transcript::lay_out`], from the top.
+    pub fn visible(&self) -> &[Line<'static>] {
+        &self.visible
+    }
+
+    pub fn follows_end(&self) -> bool {
+        self.anchor == Anchor::End
+    }
+
+    /// Whether text arrived below that has not been in view.
+    pub fn has_unseen_text(&self) -> bool {
+        !self.follows_end() && self.seen != self.extent()
+    }
+
+    /// The number of entries and the length of the last one's text: grows whenever text arrives.
+    fn extent(&self) -> (usize, usize) {
+        let length = match self.entries.last() {
+            Some(Entry::Answer(answer)) => answer.document.text().len() + answer.thinking.text().len(),
+            Some(Entry::Question(question)) => question.text.text().len(),
+            Some(Entry::Note(note)) => note.text.text().len(),
+            None => 0,
+        };
+        (self.entries.len(), length)
+    }
+
+    fn look<'a>(&self, width: u16, theme: &'a Theme) -> Look<'a> {
+        Look { width, theme, thinking: self.show_thinking }
+    }
+
+    /// Chooses the visible lines for an area of this size.
+    pub fn lay_out(&mut self, width: u16, height: u16, theme: &Theme) {
+        self.keep_place_at_width(width, theme);
+        (self.width, self.height) = (width, height);
+        if self.follows_end() {
+            self.fold_thoughts();
+        }
+        let look = self.look(width, theme);
+        let end = self.end_place(look);
+        self.top = match self.anchor {
+            Anchor::End => {
+                self.seen = self.extent();
+                end
+            }
+            // A window that grew shows more above rather than nothing below.
+            Anchor::At(place) => self.clamped(look, place).min(end),
+        };
+        self.collect(look);
+    }
+
+    /// Once the answer itself has begun, its thoughts become one line; not while the person reads further up, whose
+    /// place must hold.
+    fn fold_thoughts(&mut self) {
+        if let Some(Entry::Answer(answer)) = self.entries.last_mut() {
+            answer.folded = answer.folded || answer.has_text() || answer.end.is_some();
+        }
+    }
+
+    fn collect(&mut self, look: Look) {
+        self.visible.clear();
+        let height = usize::from(self.height);
+        let mut skip = self.top.line;
+        for entry in self.entries.iter_mut().skip(self.top.entry) {
+            if self.visible.len() >= height {
+                break;
+            }
+            let end = entry.height(look).min(skip + height - self.visible.len());
+            entry.push_lines(look, skip..end, &mut self.visible);
+            skip = 0;
+        }
+        self.visible.truncate(height);
+    }
+
+    /// At another width an entry has other lines: the same part of it stays on top.
+    fn keep_place_at_width(&mut self, width: u16, theme: &Theme) {
+        let Anchor::At(place) = self.anchor else { return };
+        if width == self.width {
+            return;
+        }
+        let (before, after) = (self.look(self.width, theme), self.look(width, theme));
+        if let Some(entry) = self.entries.get_mut(place.entry) {
+            let old = entry.height(before).max(1);
+            let line = place.line * entry.height(after) / old;
+            self.anchor = Anchor::At(Place { line, ..place });
+        }
+    }
+
+    /// The first line in view when the last one is at the bottom.
+    fn end_place(&mut self, look: Look) -> Place {
+        let mut room = usize::from(self.height);
+        for (index, entry) in self.entries.iter_mut().enumerate().rev() {
+            let height = entry.height(look);
+            if height >= room {
+                return Place { entry: index, line: height - room };
+            }
+            room -= height;
+        }
+        Place::default()
+    }
+
+    /// `place`, or the nearest one that exists.
+    fn clamped(&mut self, look: Look, place: Place) -> Place {
+        match self.entries.get_mut(place.entry) {
+            Some(entry) => Place { line: place.line.min(entry.height(look).saturating_sub(1)), ..place },
+            None => self.end_place(look),
+        }
+    }
+
+    /// Moves the view. Reaching the end makes it follow the end again.
+    pub fn scroll(&mut self, scroll: Scroll, theme: &Theme) {
+        let page = self.height.saturating_sub(2).max(1).min(i16::MAX as u16) as i16;
+        match scroll {
+            Scroll::Bottom => self.anchor = Anchor::End,
+            Scroll::Top => self.go_to(Place::default(), theme),
+            Scroll::PageUp => self.move_by(-page, theme),
+            Scroll::PageDown => self.move_by(page, theme),
+            Scroll::Lines(lines) => self.move_by(lines, theme),
+        }
+    }
+
+    fn move_by(&mut self, lines: i16, theme: &Theme) {
+        if lines > 0 && self.follows_end() {
+            return;
+        }
+        let look = self.look(self.width, theme);
+        let distance = usize::from(lines.unsigned_abs());
+        let place = if lines < 0 { self.above(look, self.top, distance) } else { self.below(look, self.top, distance) };
+        self.go_to(place, theme);
+    }
+
+    fn go_to(&mut self, place: Place, theme: &Theme) {
+        let look = self.look(self.width, theme);
+        self.anchor = if place >= self.end_place(look) { Anchor::End } else { Anchor::At(place) };
+        self.top = place;
+    }
+
+    fn above(&mut self, look: Look, mut place: Place, mut lines: usize) -> Place {
+        while lines > place.line {
+            if place.entry == 0 {
+                return Place::default();
+            }
+            lines -= place.line + 1;
+            place.entry -= 1;
+            place.line = self.entries.get_mut(place.entry).map_or(1, |entry| entry.height(look)).saturating_sub(1);
+        }
+        Place { line: place.line - lines, ..place }
+    }
+
+    fn below(&mut self, look: Look, mut place: Place, mut lines: usize) -> Place {
+        while let Some(entry) = self.entries.get_mut(place.entry) {
+            let left = entry.height(look).saturating_sub(place.line);
+            if lines < left {
+                return Place { line: place.line + lines, ..place };
+            }
+            lines -= left;
+            place = Place { entry: place.entry + 1, line: 0 };
+        }
+        place
+    }
+}
+
+#[cfg(test)]
+mod tests;

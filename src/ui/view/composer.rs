@@ -1,0 +1,47 @@
+//! The rule above the composer, which names the keys that matter now, and its text.
+
+use ratatui::Frame;
+use ratatui::layout::{Position, Rect};
+use unicode_width::UnicodeWidthStr;
+
+use crate::ui::app::{Activity, App, Popup};
+
+use super::{line, rule};
+
+/// Columns before the text.
+const PROMPT_WIDTH: u16 = 2;
+
+pub fn text_width(width: u16) -> u16 {
+    // A column is left free for the cursor behind a full line.
+    width.saturating_sub(PROMPT_WIDTH + 1).max(1)
+}
+
+pub fn draw(app: &App, area: Rect, frame: &mut Frame) {
+    let theme = app.theme();
+    let hints = hints(app, area.width);
+    line(frame, Rect { height: area.height.min(1), ..area }, &rule(area.width, hints, theme.ascii), theme.border);
+    let rows = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+    let text = Rect { x: area.x + PROMPT_WIDTH, width: text_width(area.width), ..rows }.intersection(area);
+    if rows.is_empty() || text.is_empty() {
+        return;
+    }
+    line(frame, rows, if theme.ascii { "> " } else { "› " }, theme.accent);
+    frame.render_widget(app.composer(), text);
+    if matches!(app.popup(), Popup::Closed) {
+        let (column, row) = app.composer().cursor();
+        let x = text.x + column.min(text.width);
+        frame.set_cursor_position(Position::new(x, (text.y + row).min(text.bottom() - 1)));
+    }
+}
+
+/// The most helpful words that fit.
+fn hints(app: &App, width: u16) -> &'static str {
+    let choices: [&str; 3] = match app.activity() {
+        Activity::Prefilling { .. } | Activity::Answering(_) | Activity::Stopping => {
+            ["Esc stops the answer · PgUp/PgDn scroll · F1 keys", "Esc stops · F1 keys", "Esc stops"]
+        }
+        _ => ["Enter sends · Alt-Enter new line · Ctrl-O chats · F1 keys", "Enter sends · F1 keys", "F1 keys"],
+    };
+    let room = usize::from(width).saturating_sub(4);
+    choices.into_iter().find(|words| words.width() <= room).unwrap_or("")
+}

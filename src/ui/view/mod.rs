@@ -1,0 +1,132 @@
+//! Draws the state. [`lay_out`] fits the remembered layouts to the size, [`draw`] then only reads.
+//!
+//! The screen from the top: transcript, notices, composer, status line. Too small a window shows the composer's last
+//! rows rather than nothing, and says so when not even that is possible.
+
+mod composer;
+mod popups;
+mod status;
+mod transcript;
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::Style;
+use ratatui::widgets::Paragraph;
+
+use super::app::App;
+use super::transcript::wrap;
+
+/// A window below this cannot be used.
+const LEAST_WIDTH: u16 = 10;
+const LEAST_HEIGHT: u16 = 4;
+/// Longer lines of text are hard to read.
+const MOST_TEXT_WIDTH: u16 = 120;
+/// Rows of notices at once.
+const MOST_NOTICE_ROWS: usize = 6;
+
+/// Where everything is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    transcript: Rect,
+    notices: Rect,
+    notice_lines: Vec<String>,
+    composer: Rect,
+    status: Rect,
+}
+
+/// Fits the state to a screen of this size.
+pub fn lay_out(app: &mut App, area: Rect) -> Places {
+    if is_too_small(area) {
+        return Places::default();
+    }
+    app.limit_help_scroll(popups::most_help_scroll(app.theme(), area));
+    let notice_lines = notice_lines(app, area);
+    let (transcript, composer, theme) = app.layout_parts();
+    // A row for the rule above the text.
+    let most_rows = (area.height / 3).max(2) - 1;
+    let composer_rows = composer.fit(composer::text_width(area.width), most_rows) + 1;
+    let [above, notices, composer, status] = Layout::vertical([
+        Constraint::Fill(1),
+        Constraint::Length(notice_lines.len() as u16),
+        Constraint::Length(composer_rows),
+        Constraint::Length(1),
+    ])
+    .areas(area);
+    let text = Rect { width: above.width.min(MOST_TEXT_WIDTH), ..above };
+    transcript.lay_out(text.width, text.height, theme);
+    Places { transcript: text, notices, notice_lines, composer, status }
+}
+
+fn is_too_small(area: Rect) -> bool {
+    area.width < LEAST_WIDTH || area.height < LEAST_HEIGHT
+}
+
+/// The notices, folded; in a low window only as many as leave room for the rest.
+fn notice_lines(app: &App, area: Rect) -> Vec<String> {
+    let room = usize::from(area.height / 3).min(MOST_NOTICE_ROWS);
+    let asks = app.leaves_on_interrupt().then(|| "press Ctrl-C again to leave".to_owned());
+    let texts = app.notices().iter().cloned().chain(asks);
+    let mut lines: Vec<String> =
+        texts.flat_map(|text| wrap(&text, usize::from(area.width).saturating_sub(2))).collect();
+    lines.drain(..lines.len().saturating_sub(room));
+    lines
+}
+
+/// Draws the state into the frame.
+pub fn draw(app: &App, places: &Places, frame: &mut Frame) {
+    let area = frame.area();
+    if is_too_small(area) {
+        frame.render_widget(Paragraph::new("too small"), area);
+        return;
+    }
+    transcript::draw(app, places.transcript, frame);
+    draw_notices(app, places, frame);
+    composer::draw(app, places.composer, frame);
+    status::draw(app, places.status, frame);
+    popups::draw(app, area, frame);
+}
+
+fn draw_notices(app: &App, places: &Places, frame: &mut Frame) {
+    let mark = if app.theme().ascii { "! " } else { "▲ " };
+    let lines = places.notice_lines.iter().enumerate();
+    let text: Vec<String> =
+        lines.map(|(index, line)| format!("{}{line}", if index == 0 { mark } else { "  " })).collect();
+    frame.render_widget(Paragraph::new(text.join("\n")).style(app.theme().warning), places.notices);
+}
+
+/// A horizontal rule with words in it, so that parts of the screen are told apart without colour.
+fn rule(width: u16, words: &str, ascii: bool) -> String {
+    let dash = if ascii { "-" } else { "─" };
+    let words = fitted(words, usize::from(width).saturating_sub(3));
+    let head = if words.is_empty() { dash.to_owned() } else { format!("{dash} {words} ") };
+    let rest = usize::from(width).saturating_sub(unicode_width::UnicodeWidthStr::width(head.as_str()));
+    head + &dash.repeat(rest)
+}
+
+/// The first line of `text` cut to this many columns.
+fn fitted(text: &str, width: usize) -> String {
+    let line = crate::text::escape_line(text);
+    if unicode_width::UnicodeWidthStr::width(line.as_str()) <= width {
+        return line;
+    }
+    let mut cut = String::new();
+    let mut columns = 1;
+    for grapheme in unicode_segmentation::UnicodeSegmentation::graphemes(line.as_str(), true) {
+        columns += unicode_width::UnicodeWidthStr::width(grapheme);
+        if columns > width {
+            break;
+        }
+        cut.push_str(grapheme);
+    }
+    if width > 0 {
+        cut.push('…');
+    }
+    cut
+}
+
+fn line(frame: &mut Frame, area: Rect, text: &str, style: Style) {
+    frame.render_widget(Paragraph::new(text).style(style), area);
+}
+
+#[cfg(test)]
+mod tests;

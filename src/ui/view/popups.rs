@@ -1,0 +1,128 @@
+//! What lies over the chat: the keys and the list of chats.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::symbols::border;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, Clear, Padding, Paragraph};
+use unicode_width::UnicodeWidthStr;
+
+use crate::ui::app::{App, ChatList, Popup};
+use crate::ui::keys::{self, Mode};
+use crate::ui::theme::Theme;
+
+use super::fitted;
+
+const MOST_WIDTH: u16 = 90;
+/// Rows and columns that a box leaves free round itself, and those of its border.
+const MARGIN: u16 = 2;
+const BORDER: u16 = 2;
+
+pub fn draw(app: &App, screen: Rect, frame: &mut Frame) {
+    match app.popup() {
+        Popup::Closed => {}
+        Popup::Help { top } => draw_help(app.theme(), *top, screen, frame),
+        Popup::Chats(list) => draw_chats(app.theme(), list, screen, frame),
+    }
+}
+
+/// An empty box with a border in the middle of the screen; returns its inside.
+fn open_box(title: &str, bottom: &str, rows: usize, theme: &Theme, screen: Rect, frame: &mut Frame) -> Rect {
+    let width = screen.width.saturating_sub(MARGIN).min(MOST_WIDTH);
+    let height = screen.height.saturating_sub(MARGIN).min(rows.min(1000) as u16 + BORDER);
+    let place =
+        Rect { x: screen.x + (screen.width - width) / 2, y: screen.y + (screen.height - height) / 2, width, height };
+    let room = usize::from(width).saturating_sub(4);
+    let block = Block::bordered()
+        .padding(Padding::horizontal(1))
+        .border_set(if theme.ascii { ASCII_BORDER } else { border::ROUNDED })
+        .border_style(theme.border)
+        .title(Span::styled(format!(" {} ", fitted(title, room)), theme.heading))
+        .title_bottom(Span::styled(format!(" {} ", fitted(bottom, room)), theme.dim));
+    let inside = block.inner(place);
+    frame.render_widget(Clear, place);
+    frame.render_widget(block, place);
+    inside
+}
+
+const ASCII_BORDER: border::Set = border::Set {
+    top_left: "+",
+    top_right: "+",
+    bottom_left: "+",
+    bottom_right: "+",
+    vertical_left: "|",
+    vertical_right: "|",
+    horizontal_top: "-",
+    horizontal_bottom: "-",
+};
+
+fn draw_help(theme: &Theme, top: u16, screen: Rect, frame: &mut Frame) {
+    let lines = help_lines(theme);
+    let inside = open_box("Keys", "Esc closes, Up and Down scroll", lines.len(), theme, screen, frame);
+    frame.render_widget(Paragraph::new(lines).scroll((top, 0)), inside);
+}
+
+/// How far the help can be scrolled on this screen.
+pub fn most_help_scroll(theme: &Theme, screen: Rect) -> u16 {
+    let room = screen.height.saturating_sub(MARGIN + BORDER);
+    (help_lines(theme).len() as u16).saturating_sub(room)
+}
+
+fn help_lines(theme: &Theme) -> Vec<Line<'static>> {
+    let mut lines = Vec::new();
+    for (mode, heading) in [(Mode::Chat, "In the chat"), (Mode::Chats, "In the list of chats")] {
+        if !lines.is_empty() {
+            lines.push(Line::default());
+        }
+        lines.push(Line::styled(heading, theme.strong));
+        lines.extend(keys::help(mode).map(|binding| {
+            Line::from(vec![Span::styled(format!("  {:<22}", binding.shown), theme.accent), Span::raw(binding.about)])
+        }));
+    }
+    lines
+}
+
+fn draw_chats(theme: &Theme, list: &ChatList, screen: Rect, frame: &mut Frame) {
+    let rows = list.matching();
+    let keys = if list.deletes_next {
+        "Del again deletes this chat for good, any other key keeps it"
+    } else {
+        "Enter opens, Del deletes, typing filters, Esc closes"
+    };
+    let inside = open_box("Chats", keys, rows.len().max(1) + 1, theme, screen, frame);
+    if inside.is_empty() {
+        return;
+    }
+    let filter = format!("filter: {}", list.filter);
+    frame.render_widget(Paragraph::new(fitted(&filter, inside.width.into())).style(theme.accent), inside);
+    let below = Rect { y: inside.y + 1, height: inside.height - 1, ..inside };
+    let height = usize::from(below.height);
+    if rows.is_empty() {
+        let words = match (list.is_read(), list.filter.is_empty()) {
+            (false, _) => "reading the chats",
+            (true, true) => "there are no saved chats yet",
+            (true, false) => "no title matches",
+        };
+        frame.render_widget(Paragraph::new(words).style(theme.dim), below);
+        return;
+    }
+    let first = (list.chosen + 1).saturating_sub(height);
+    let lines: Vec<Line> = rows
+        .iter()
+        .enumerate()
+        .skip(first)
+        .take(height)
+        .map(|(index, row)| {
+            let is_chosen = index == list.chosen;
+            let mark = if is_chosen { "> " } else { "  " };
+            let count = if row.messages == 1 { "1 message".into() } else { format!("{} messages", row.messages) };
+            let about = format!("  {}, {count}", row.age);
+            let room = usize::from(below.width).saturating_sub(mark.len() + about.width());
+            let title = fitted(&row.title, room);
+            let gap = " ".repeat(room.saturating_sub(title.width()));
+            let line = Line::raw(format!("{mark}{title}{gap}{about}"));
+            if is_chosen { line.style(theme.selection) } else { line }
+        })
+        .collect();
+    frame.render_widget(Paragraph::new(lines), below);
+}

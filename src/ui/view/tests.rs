@@ -1,0 +1,237 @@
+use crossterm::event::{KeyCode, KeyModifiers};
+use proptest::prelude::*;
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+
+use crate::chat::{Ended, Role};
+use crate::engine::protocol::{EngineError, Step};
+use crate::store::ChatId;
+use crate::ui::app::tests::{Tester, model, stored};
+use crate::ui::msg::{ChatRow, Command, Msg, OpenedChat, Scroll};
+
+const RICH: &str = "Sorting takes **one call**:\n\n```rust\nlet mut numbers = vec![3, 1, 2];\nnumbers.sort();\n```\n\n\
+    | method | stable | cost |\n|---|---|---:|\n| `sort` | yes | n log n |\n| `sort_unstable` | no | n log n |\n\n\
+    - stable keeps equal items in order\n- unstable needs no memory\n";
+
+fn screen(tester: &mut Tester, width: u16, height: u16) -> Terminal<TestBackend> {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    terminal
+        .draw(|frame| {
+            let places = super::lay_out(&mut tester.app, frame.area());
+            super::draw(&tester.app, &places, frame);
+        })
+        .unwrap();
+    terminal
+}
+
+fn text(tester: &mut Tester, width: u16, height: u16) -> String {
+    screen(tester, width, height).backend().to_string()
+}
+
+fn streaming() -> Tester {
+    let mut tester = Tester::ready();
+    tester.send("How do I sort a list in Rust?");
+    tester.answer(Step::Prefilling { done: 30, total: 40, cached: 0 });
+    tester.token("", 1);
+    tester.wait(2000);
+    tester.token(RICH, 101);
+    tester
+}
+
+#[test]
+fn an_empty_chat_says_what_to_do() {
+    insta::assert_snapshot!(text(&mut Tester::saving(), 80, 24));
+}
+
+#[test]
+fn while_the_model_loads_its_progress_is_shown_and_a_message_waits() {
+    let mut tester = Tester::loading();
+    tester.model(Step::Loading(0.42));
+    tester.send("What is a monad?");
+    tester.type_text("and why");
+    insta::assert_snapshot!(text(&mut tester, 80, 16));
+}
+
+#[test]
+fn a_streaming_answer_with_code_and_a_table() {
+    insta::assert_snapshot!(text(&mut streaming(), 80, 24));
+}
+
+#[test]
+fn a_large_screen_keeps_the_text_readable() {
+    insta::assert_snapshot!(text(&mut streaming(), 200, 50));
+}
+
+#[test]
+fn further_up_a_hint_tells_of_new_text() {
+    let mut tester = streaming();
+    text(&mut tester, 60, 14);
+    tester.command(Command::Scroll(Scroll::PageUp));
+    tester.token("More to come.", 105);
+    insta::assert_snapshot!(text(&mut tester, 60, 14));
+}
+
+#[test]
+fn a_narrow_screen_gives_up_what_matters_least() {
+    insta::assert_snapshot!(text(&mut streaming(), 34, 20));
+}
+
+#[test]
+fn an_error_is_shown_in_place_and_the_question_comes_back() {
+    let mut tester = Tester::ready();
+    tester.send("A question that is far too long");
+    tester.answer(Step::Failed(EngineError::ContextFull { needed: 9000, cells: 4096 }));
+    insta::assert_snapshot!(text(&mut tester, 80, 16));
+}
+
+#[test]
+fn without_a_model_the_reason_and_the_way_out_are_shown() {
+    let mut tester = Tester::without_model(
+        "there is no model yet; get one with `tuichat models pull`, or give a file with `-m PATH`",
+    );
+    insta::assert_snapshot!(text(&mut tester, 80, 18));
+}
+
+#[test]
+fn a_stopped_an_interrupted_and_a_cut_answer_are_marked() {
+    let mut tester = Tester::saving();
+    let messages = vec![
+        stored(1, Role::User, "one", None),
+        stored(2, Role::Assistant, "half an", Some(Ended::Interrupted)),
+        stored(3, Role::User, "two", None),
+        stored(4, Role::Assistant, "too", Some(Ended::Length)),
+        stored(5, Role::User, "three", None),
+        stored(6, Role::Assistant, "stop", Some(Ended::Cancelled)),
+    ];
+    tester.app.update(Msg::ChatOpened(OpenedChat { id: ChatId(1), messages: Vec::new() }), std::time::Instant::now());
+    tester.command(Command::Chats);
+    tester.update(Msg::Chats(vec![row(1, "one", 6)]));
+    tester.command(Command::OpenChosen);
+    tester.update(Msg::ChatOpened(OpenedChat { id: ChatId(1), messages }));
+    insta::assert_snapshot!(text(&mut tester, 70, 24));
+}
+
+#[test]
+fn thinking_is_shown_while_it_lasts() {
+    let mut tester = Tester::ready();
+    tester.send("Is 91 prime?");
+    tester.think("91 = 7 × 13, so no.\nLet me check: 7 × 13 = 91.", 20);
+    insta::assert_snapshot!(text(&mut tester, 60, 14));
+}
+
+#[test]
+fn the_help_is_written_from_the_table_of_keys() {
+    let mut tester = Tester::ready();
+    tester.key(KeyCode::F(1), KeyModifiers::NONE);
+    insta::assert_snapshot!(text(&mut tester, 90, 34));
+}
+
+fn row(id: i64, title: &str, messages: u32) -> ChatRow {
+    ChatRow { id: ChatId(id), title: title.into(), age: format!("{id} h ago"), messages }
+}
+
+#[test]
+fn the_list_of_chats() {
+    let mut tester = Tester::saving();
+    tester.command(Command::Chats);
+    let long = "A title that goes on and on until it is far too long for the width of the box and is cut";
+    tester.update(Msg::Chats(vec![row(1, "Baking bread", 12), row(2, "evil\x1b]0;x\x07", 1), row(3, long, 4)]));
+    tester.key(KeyCode::Down, KeyModifiers::NONE);
+    insta::assert_snapshot!(text(&mut tester, 80, 14));
+}
+
+#[test]
+fn a_chat_is_deleted_only_after_a_confirmation_that_says_how() {
+    let mut tester = Tester::saving();
+    tester.command(Command::Chats);
+    tester.update(Msg::Chats(vec![row(1, "Baking bread", 12)]));
+    tester.command(Command::DeleteChosen);
+    assert!(text(&mut tester, 80, 14).contains("Del again deletes this chat for good"));
+}
+
+#[test]
+fn a_base_model_says_in_place_that_it_continues_text() {
+    let mut tester = Tester::loading();
+    tester.model(Step::Ready(Box::new(model(false))));
+    assert!(text(&mut tester, 80, 24).contains("this model has no chat template: it continues your text"));
+}
+
+#[test]
+fn the_second_ctrl_c_is_asked_for() {
+    let mut tester = Tester::ready();
+    tester.command(Command::Interrupt);
+    assert!(text(&mut tester, 80, 24).contains("press Ctrl-C again to leave"));
+}
+
+#[test]
+fn the_composer_grows_to_a_third_of_the_screen_and_no_further() {
+    let mut tester = Tester::ready();
+    tester.update(Msg::Paste((1..=30).map(|line| format!("line {line}\n")).collect()));
+    let screen = text(&mut tester, 40, 24);
+    let rows = screen.lines().filter(|row| row.contains("line ")).count();
+    assert_eq!(rows, 6, "{screen}");
+    assert!(screen.contains("line 30") && !screen.contains("line 24"), "{screen}");
+}
+
+#[test]
+fn the_cursor_is_where_the_next_character_goes() {
+    let mut tester = Tester::ready();
+    tester.type_text("hello");
+    let mut terminal = screen(&mut tester, 40, 10);
+    terminal.backend_mut().assert_cursor_position((7, 8));
+}
+
+#[test]
+fn what_the_model_says_is_text_and_never_control() {
+    let mut tester = Tester::ready();
+    tester.send("go");
+    tester.token("a\x1b]52;c;aGk=\x07b\u{202e}c", 3);
+    tester.answer(Step::Failed(EngineError::Failed("bad \x1b[2J thing".into())));
+    let screen = text(&mut tester, 80, 24);
+    assert!(!screen.chars().any(|character| character.is_control() && character != '\n'), "{screen:?}");
+    assert!(screen.contains("<U+001B>]52;c;aGk=<U+0007>b<U+202E>c"), "{screen}");
+    assert!(screen.contains("bad <U+001B>[2J thing"), "{screen}");
+}
+
+#[test]
+fn a_window_that_is_too_small_says_so() {
+    assert!(text(&mut streaming(), 9, 3).contains("too small"));
+}
+
+#[test]
+fn no_size_from_nothing_to_twenty_panics() {
+    let mut testers = [streaming(), Tester::loading(), Tester::without_model("no model; type `x`"), streaming()];
+    testers[1].command(Command::Help);
+    testers[2].type_text("some text that is longer than the window is wide 中文");
+    testers[2].command(Command::Send);
+    testers[3].command(Command::Interrupt);
+    let mut list = Tester::saving();
+    list.command(Command::Chats);
+    list.update(Msg::Chats(vec![row(1, "中文 title", 12), row(2, "b", 1)]));
+    for tester in testers.iter_mut().chain([&mut list]) {
+        for width in 0..=20 {
+            for height in 0..=20 {
+                screen(tester, width, height);
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn no_text_at_any_size_panics(
+        answer in "[a-z中👍🏽#*`|\\-> \n]{0,80}",
+        draft in "[a-z中👍🏽 \n\t]{0,60}",
+        sizes in proptest::collection::vec((0u16..60, 0u16..30), 1..6),
+    ) {
+        let mut tester = Tester::ready();
+        tester.send("go");
+        tester.token(&answer, 1);
+        tester.update(Msg::Paste(draft));
+        for (width, height) in sizes {
+            screen(&mut tester, width, height);
+            tester.command(Command::Scroll(Scroll::Lines(-2)));
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! The chat in a real pseudo-terminal, with a scripted engine: what a person sees and what is left of the terminal.
+#![cfg(unix)]
+
+#[path = "common/pty.rs"]
+mod pty;
+
+use std::path::Path;
+
+use portable_pty::CommandBuilder;
+use pty::Pty;
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+const CTRL_C: &str = "\x03";
+const CTRL_Z: &str = "\x1a";
+const ESCAPE: &str = "\x1b";
+
+/// An answer of a thousand numbered words, one every 20 ms.
+fn slow_script() -> String {
+    let words: Vec<String> = (1..=1000).map(|number| format!("word{number}")).collect();
+    format!("token_ms = 20\n[[answer]]\ntext = \"{}\"\n", words.join(" "))
+}
+
+/// A folder that is the program's home, with a script for its engine.
+fn home(script: &str) -> TempDir {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("script.toml"), script).unwrap();
+    home
+}
+
+fn arguments(home: &Path) -> Vec<String> {
+    let script = home.join("script.toml");
+    vec!["--engine".into(), format!("scripted:{}", script.display()), "-m".into(), "x.gguf".into()]
+}
+
+fn chat_with(home: &Path, more: &[&str]) -> Pty {
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_tuichat"));
+    command.args(arguments(home));
+    command.args(more);
+    command.env("TUICHAT_HOME", home);
+    command.cwd(home);
+    Pty::run(command, 80, 24)
+}
+
+fn chat(home: &Path) -> Pty {
+    chat_with(home, &[])
+}
+
+fn leave(chat: &mut Pty) {
+    chat.send(CTRL_C);
+    chat.wait_for("press Ctrl-C again to leave");
+    chat.send(CTRL_C);
+    assert!(chat.wait_for_end().success());
+}
+
+#[test]
+fn words_stream_escape_stops_and_the_terminal_is_given_back() {
+    let home = home(&slow_script());
+    let mut chat = chat(home.path());
+    chat.wait_for("idle");
+    chat.send("Count\r");
+    chat.wait_until("the first words of an answer in progress", |screen| {
+        screen.contains("word3") && screen.contains("answering") && !screen.contains("word900")
+    });
+    chat.send(ESCAPE);
+    let screen = chat.wait_for("· stopped");
+    assert!(screen.contains("› Count") && screen.contains("word3"), "{screen}");
+    leave(&mut chat);
+    chat.assert_given_back();
+}
+
+#[test]
+fn one_can_write_and_send_while_the_model_loads() {
+    let home = home("load_ms = 900\n[[answer]]\ntext = \"the reply\"\n");
+    let mut chat = chat(home.path());
+    chat.wait_for("loading");
+    chat.send("Early\r");
+    chat.wait_for("waiting for the model");
+    chat.wait_for("the reply");
+    leave(&mut chat);
+}
+
+#[test]
+fn ctrl_j_begins_a_line_and_enter_sends() {
+    let home = home("[[answer]]\ntext = \"the reply\"\n");
+    let mut chat = chat(home.path());
+    chat.wait_for("idle");
+    chat.send("first\nsecond");
+    chat.wait_for("› first\n  second\n idle");
+    chat.send("\r");
+    chat.wait_for("› first\n  second\n\n  the reply");
+    leave(&mut chat);
+}
+
+#[test]
+fn a_paste_is_text_and_never_keys() {
+    let home = home(&slow_script());
+    let mut chat = chat(home.path());
+    chat.wait_for("idle");
+    chat.send("\x1b[200~first line\rsecond line\x03\x03\x1b[201~");
+    let screen = chat.wait_for("second line");
+    assert!(screen.contains("first line") && screen.contains("idle"), "{screen}");
+    chat.send(CTRL_C);
+    chat.wait_until("an empty composer", |screen| !screen.contains("second line"));
+    chat.send(CTRL_C);
+    assert!(chat.wait_for_end().success());
+}
+
+#[test]
+fn suspending_gives_the_terminal_back_and_coming_back_shows_the_same_screen() {
+    let home = home("[[answer]]\ntext = \"the reply\"\n");
+    let mut command = CommandBuilder::new("sh");
+    let quoted: Vec<String> = arguments(home.path()).iter().map(|argument| format!("'{argument}'")).collect();
+    let program = env!("CARGO_BIN_EXE_tuichat");
+    command.args(["-mc", &format!("'{program}' {}; echo in-the-shell; read line; fg; echo left", quoted.join(" "))]);
+    command.env("TUICHAT_HOME", home.path());
+    command.cwd(home.path());
+    let mut chat = Pty::run(command, 80, 24);
+    chat.wait_for("idle");
+    chat.send("Hi\r");
+    chat.wait_for("the reply");
+    let before = chat.wait_for("idle");
+    chat.send(CTRL_Z);
+    chat.wait_for("in-the-shell");
+    assert_eq!(chat.line_settings(), chat.settings_before());
+    chat.send("\n");
+    chat.wait_until("the screen before", |screen| screen == before);
+    chat.send("still here");
+    chat.wait_for("› still here");
+    chat.send(CTRL_C);
+    chat.wait_for("press Ctrl-C again to leave");
+    chat.send(CTRL_C);
+    chat.wait_for("left");
+    chat.assert_given_back();
+}
+
+#[test]
+fn a_stop_from_outside_ends_in_a_usable_screen() {
+    let home = home("[[answer]]\ntext = \"the reply\"\n");
+    let mut chat = chat(home.path());
+    chat.wait_for("idle");
+    chat.signal(Signal::STOP);
+    chat.signal(Signal::CONT);
+    chat.send("Hi\r");
+    chat.wait_for("the reply");
+    leave(&mut chat);
+    chat.assert_given_back();
+}
+
+#[test]
+fn a_storm_of_resizes_while_streaming_ends_in_the_right_screen() {
+    let home = home(&slow_script());
+    let mut chat = chat(home.path());
+    chat.wait_for("idle");
+    chat.send("Count\r");
+    chat.wait_for("word2");
+    for step in 0u16..300 {
+        chat.resize(1 + step * 37 % 200, 1 + step * 17 % 60);
+    }
+    chat.resize(100, 30);
+    chat.wait_until("a whole screen of the last size", |screen| {
+        let lines: Vec<&str> = screen.lines().collect();
+        lines.len() == 30 && lines[29].contains("answering") && lines[27].starts_with("─ Esc stops the answer")
+    });
+    chat.send(ESCAPE);
+    chat.wait_for("stopped");
+    leave(&mut chat);
+    chat.assert_given_back();
+}
+
+#[test]
+fn a_killed_program_loses_at_most_the_last_second_of_an_answer() {
+    let home = home(&slow_script());
+    let mut chat = chat(home.path());
+    chat.wait_for("idle");
+    chat.send("Count\r");
+    // Some 2 seconds of words: those of the first second are on disk.
+    chat.wait_for("word100");
+    chat.signal(Signal::KILL);
+    chat.wait_for_end();
+
+    let mut again = chat_with(home.path(), &["--resume", "last"]);
+    again.wait_for("interrupted");
+    let screen = again.wait_for("idle");
+    assert!(screen.contains("› Count") && screen.contains("word1 word2") && screen.contains("word30"), "{screen}");
+    leave(&mut again);
+    again.assert_given_back();
+}
+
+#[test]
+fn a_program_told_to_end_saves_the_part_and_gives_the_terminal_back() {
+    let home = home(&slow_script());
+    let mut chat = chat(home.path());
+    chat.wait_for("idle");
+    chat.send("Count\r");
+    chat.wait_for("word12");
+    chat.signal(Signal::TERM);
+    chat.wait_for_end();
+    chat.assert_given_back();
+
+    let mut again = chat_with(home.path(), &["--resume", "last"]);
+    let screen = again.wait_for("interrupted");
+    assert!(screen.contains("› Count") && screen.contains("word12"), "{screen}");
+    leave(&mut again);
+}
+
+#[test]
+fn a_program_whose_terminal_hangs_up_ends() {
+    let home = home(&slow_script());
+    let mut chat = chat(home.path());
+    chat.wait_for("idle");
+    chat.send("Count\r");
+    chat.wait_for("word5");
+    chat.hang_up();
+    chat.wait_for_end();
+
+    let mut again = chat_with(home.path(), &["--resume", "last"]);
+    let screen = again.wait_for("interrupted");
+    assert!(screen.contains("word5"), "{screen}");
+    leave(&mut again);
+}
+
+/// Runs one of the ignored tests of this file, which end badly with the terminal taken, in a terminal.
+fn end_badly(test: &str) -> Pty {
+    let mut command = CommandBuilder::new(std::env::current_exe().unwrap());
+    command.args(["--exact", test, "--ignored", "--nocapture"]);
+    command.env("RUST_BACKTRACE", "0");
+    let mut pty = Pty::run(command, 80, 24);
+    assert!(!pty.wait_for_end().success());
+    pty
+}
+
+#[test]
+fn a_panic_gives_the_terminal_back_before_it_is_reported() {
+    let pty = end_badly("panics_with_the_terminal_taken");
+    pty.wait_for("on purpose");
+    pty.assert_given_back();
+    let output = String::from_utf8_lossy(&pty.bytes()).into_owned();
+    assert!(output.find("\x1b[?1049l").unwrap() < output.find("on purpose").unwrap());
+}
+
+#[test]
+#[ignore = "run in a pseudo-terminal by the test above"]
+fn panics_with_the_terminal_taken() {
+    let _terminal = tuichat::ui::terminal::Terminal::enter().unwrap();
+    panic!("on purpose");
+}
+
+#[test]
+fn an_abort_gives_the_terminal_back() {
+    end_badly("aborts_with_the_terminal_taken").assert_given_back();
+}
+
+#[test]
+#[ignore = "run in a pseudo-terminal by the test above"]
+fn aborts_with_the_terminal_taken() {
+    let _terminal = tuichat::ui::terminal::Terminal::enter().unwrap();
+    // What the engine's abort callback does.
+    tuichat::ui::terminal::restore_after_crash();
+    std::process::abort();
+}
