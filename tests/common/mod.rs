@@ -2,4 +2,5 @@
 #![allow(dead_code)]
 
 pub mod hub_server;
+pub mod program;
 pub mod tiny_gguf;

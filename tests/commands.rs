@@ -1,0 +1,215 @@
+//! The settings, the files that are written, and the subcommands, as a script sees them.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use common::hub_server::{HubServer, REPOSITORY};
+use common::program::{HELLO, Home};
+use common::tiny_gguf::TinyModel;
+use tuichat::chat::Role;
+use tuichat::store::Store;
+
+#[test]
+fn a_broken_config_is_no_half_config() {
+    let home = Home::new();
+    home.write("home/config/config.toml", "temp = 0.5\ntop_p = 7\n");
+    let ran = home.ask(HELLO, &["-p", "hi"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""));
+    assert!(ran.stderr.contains("config.toml, line 2, column 9: 7 is not between 0 and 1"), "{}", ran.stderr);
+    assert_eq!(home.run(&["config", "path"]).code, Some(0));
+}
+
+#[test]
+fn an_unknown_setting_is_a_warning() {
+    let home = Home::new();
+    home.write("home/config/config.toml", "tempo = 0.5\n");
+    let ran = home.ask(HELLO, &["-p", "hi"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "Hello there, you\n"));
+    assert_eq!(ran.stderr, "warning: config.toml, line 1, column 1: there is no setting `tempo`\n");
+}
+
+#[test]
+fn the_environment_is_over_the_file_and_the_command_line_over_both() {
+    let home = Home::new();
+    home.write("home/config/config.toml", "temp = 0.1\ntop_k = 1\nseed = 1\n");
+    let mut command = home.command(&["--seed", "3", "config", "show"]);
+    let output = command.env("TUICHAT_SEED", "2").env("TUICHAT_TOP_K", "2").output().unwrap();
+    let shown: toml::Table = String::from_utf8(output.stdout).unwrap().parse().unwrap();
+    let number = |key: &str| shown[key].as_integer();
+    assert_eq!((shown["temp"].as_float(), number("top_k"), number("seed")), (Some(0.1), Some(2), Some(3)));
+    assert_eq!(shown["min_p"].as_float(), Some(0.05));
+}
+
+#[test]
+fn the_sample_config_that_is_printed_is_one_that_is_read() {
+    let home = Home::new();
+    let sample = home.run(&["config", "print-sample"]).stdout;
+    assert!(sample.contains("top_k = 40"), "{sample}");
+    home.write("home/config/config.toml", sample);
+    let ran = home.ask(HELLO, &["-p", "hi"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn help_shows_what_scripts_need() {
+    let help = Home::new().run(&["--help"]);
+    assert_eq!(help.code, Some(0));
+    for part in ["--prompt", "--model", "--resume", "--private", "models", "chats", "config", "Examples:"] {
+        assert!(help.stdout.contains(part), "{part}");
+    }
+    assert!(!help.stdout.contains("scripted"), "hidden options are shown");
+}
+
+#[test]
+fn a_model_that_is_not_there_is_told_with_what_to_type() {
+    let home = Home::new();
+    for (arguments, code) in [(&["-m", "nosuch", "-p", "x"][..], 1), (&["-p", "x"], 1), (&["models", "rm", "x"], 1)] {
+        let ran = home.run(arguments);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(code), ""), "{arguments:?}");
+        assert!(ran.stderr.starts_with("error: ") && ran.stderr.contains("`tuichat models pull`"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_file_that_is_no_model_is_code_4_before_anything_is_loaded() {
+    let home = Home::new();
+    home.write("bad.gguf", "GGUF, but not really");
+    for arguments in [&["-m", "./bad.gguf", "-p", "x"][..], &["models", "check", "./bad.gguf"]] {
+        let ran = home.run(arguments);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(4), ""), "{arguments:?} {}", ran.stderr);
+        assert!(ran.stderr.contains("bad.gguf"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_prompt_is_shown_as_a_template_makes_it() {
+    let home = Home::new();
+    home.write("messages.json", r#"[{"role": "user", "content": "Why?"}]"#);
+    home.write("template.jinja", "{% for message in messages %}<{{ message.role }}>{{ message.content }}{% endfor %}");
+    let ran = home.run(&["debug", "prompt", "--messages", "messages.json", "--template", "template.jinja"]);
+    assert_eq!(ran.json(), serde_json::json!({"text": "<user>Why?"}), "{}", ran.stderr);
+    home.write("messages.json", r#"[{"role": "robot", "content": "Why?"}]"#);
+    let ran = home.run(&["debug", "prompt", "--messages", "messages.json", "--template", "template.jinja"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stderr.contains("hint: "), "{}", ran.stderr);
+}
+
+#[test]
+fn offline_downloads_nothing() {
+    let ran = Home::new().run(&["models", "pull", "--offline"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stderr.contains("hint: "), "{}", ran.stderr);
+}
+
+#[test]
+fn a_model_is_imported_listed_shown_found_and_removed() {
+    let home = Home::new();
+    let file = home.path("tiny.gguf");
+    TinyModel::default().write(&file).unwrap();
+    let imported = home.run(&["models", "import", "tiny.gguf", "--name", "mine"]);
+    assert_eq!((imported.code, imported.stdout.as_str()), (Some(0), "mine\n"), "{}", imported.stderr);
+    let listed = home.run(&["models", "list", "--json"]).json();
+    assert_eq!((listed[0]["name"].as_str(), listed.as_array().map(Vec::len)), (Some("mine"), Some(1)));
+    assert!(home.run(&["models", "list"]).stdout.starts_with("mine "));
+    let shown = home.run(&["models", "show", "mine", "--json"]).json();
+    assert_eq!((shown["sha256"].clone(), shown["architecture"].as_str()), (listed[0]["sha256"].clone(), Some("llama")));
+    let path = home.run(&["models", "path", "mine"]).stdout;
+    assert!(path.starts_with(home.run(&["models", "path"]).stdout.trim_end()), "{path}");
+    let checked = home.run(&["models", "check", "mine"]);
+    assert!(checked.stdout.starts_with(listed[0]["sha256"].as_str().unwrap()), "{}", checked.stderr);
+    let wrong = home.run(&["models", "import", "tiny.gguf", "--name", "other", "--sha256", &"0".repeat(64)]);
+    assert_eq!(wrong.code, Some(4), "{}", wrong.stderr);
+    assert_eq!(home.run(&["models", "rm", "mine"]).code, Some(0));
+    assert_eq!(home.run(&["models", "list", "--json"]).stdout, "[]\n");
+}
+
+#[test]
+fn a_model_is_pulled_from_the_hub_and_one_that_is_not_there_is_code_6() {
+    let home = Home::new();
+    let server = HubServer::start(TinyModel::default().bytes());
+    let pull = |reference: &str| {
+        let mut command = home.command(&["models", "pull", reference]);
+        command.env("HF_ENDPOINT", server.endpoint()).env_remove("HF_TOKEN").env("HF_HOME", home.path("hub"));
+        command.output().unwrap()
+    };
+    let output = pull(&format!("hf:{REPOSITORY}"));
+    assert_eq!((output.status.code(), output.stdout), (Some(0), b"model-q4_k_m\n".to_vec()));
+    assert_eq!(home.run(&["models", "list", "--json"]).json()[0]["name"], "model-q4_k_m");
+    let gone = HubServer::start(Vec::new()).refusals([404]);
+    let mut command = home.command(&["models", "pull", "hf:no/such"]);
+    let output = command.env("HF_ENDPOINT", gone.endpoint()).env("HF_HOME", home.path("hub")).output().unwrap();
+    assert_eq!((output.status.code(), output.stdout), (Some(6), Vec::new()));
+}
+
+#[test]
+fn chats_are_listed_shown_and_removed() {
+    let home = Home::new();
+    assert_eq!(home.run(&["chats", "list", "--json"]).stdout, "[]\n");
+    let mut store = Store::open(&home.path("home/data/chats.db")).unwrap();
+    let chat = store.create_chat("A \u{1b}title", Some("Be brief")).unwrap();
+    let question = store.add_message(chat, None, Role::User, "Why?").unwrap();
+    store.add_message(chat, Some(question), Role::Assistant, "Because.").unwrap();
+    drop(store);
+    let id = chat.to_string();
+    assert_eq!(home.run(&["chats", "list", "--json"]).json()[0]["message_count"], 2);
+    let line = home.run(&["chats", "list"]).stdout;
+    assert!(line.contains("A <U+001B>title"), "{line}");
+    let shown = home.run(&["chats", "show", &id]).stdout;
+    assert!(shown.contains("## user\n\nWhy?") && shown.contains("## assistant\n\nBecause."), "{shown}");
+    let object = home.run(&["chats", "show", &id, "--json"]).json();
+    assert_eq!(object["messages"][1]["content"], "Why?");
+    assert_eq!(home.run(&["chats", "rm", &id]).code, Some(0));
+    let gone = home.run(&["chats", "show", &id]);
+    assert_eq!(gone.code, Some(1));
+    assert!(gone.stderr.contains("`tuichat chats list`"), "{}", gone.stderr);
+}
+
+/// All files and folders below.
+fn below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        found.push(entry.path());
+        found.extend(below(&entry.path()));
+    }
+    found
+}
+
+#[test]
+fn what_is_written_is_for_the_owner_alone_whatever_the_umask() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = Home::new();
+    home.write("script.toml", HELLO);
+    let line = "umask 000; \"$0\" --engine scripted:script.toml -p hi -o json && \"$0\" chats list";
+    let status = std::process::Command::new("sh")
+        .args(["-c", line, env!("CARGO_BIN_EXE_tuichat")])
+        .env("TUICHAT_HOME", home.path("home"))
+        .current_dir(home.folder.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let written = below(&home.path("home"));
+    assert!(written.iter().any(|path| path.ends_with("logs/tuichat.log")), "{written:?}");
+    for path in written {
+        let mode = path.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{} is {mode:o}", path.display());
+    }
+}
+
+#[test]
+fn private_leaves_nothing_on_disk() {
+    let home = Home::new();
+    assert_eq!(home.ask(HELLO, &["-p", "hi", "--private"]).stdout, "Hello there, you\n");
+    assert_eq!(below(&home.path("home")), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn the_log_holds_nothing_of_what_is_said() {
+    let home = Home::new();
+    home.ask("[[answer]]\ntext = \"canary-answer\"\n", &["-p", "canary-question", "--verbose"]);
+    let log = std::fs::read_to_string(home.path("home/logs/tuichat.log")).unwrap();
+    assert!(!log.contains("canary"), "{log}");
+}
