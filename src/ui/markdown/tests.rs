@@ -98,6 +98,27 @@ fn themes() -> impl Strategy<Value = Theme> {
     proptest::sample::select(vec![Theme::plain(), Theme { ascii: true, ..Theme::plain() }])
 }
 
+#[test]
+fn every_piece_streamed_by_characters_looks_as_if_it_had_come_whole() {
+    // What `a_streamed_answer_looks_as_if_it_had_come_whole` has found.
+    let found = [
+        "````md\n```\nnot closed\n    ",
+        "2. then\n> \n\n\nTwo lines\n",
+        "words\n- f\n  ~~~\n```\n~~~~\n",
+        "Setext\n===\n\n-     indented\n\n      code\n    end\n",
+        "lines\n```\\(a_1\ncode",
+    ];
+    for (text, width) in PIECES.iter().chain(&found).flat_map(|text| [(text, 4), (text, 40)]) {
+        let mut streamed = Document::new();
+        for character in text.chars() {
+            streamed.push_str(character.encode_utf8(&mut [0; 4]));
+            streamed.lines(width, &Theme::plain());
+        }
+        assert_eq!(shown(streamed.lines(width, &Theme::plain())), render(text, width), "{text:?}");
+        assert_eq!(shown(&all_at_once(text, width, &Theme::plain())), render(text, width), "{text:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(192))]
 

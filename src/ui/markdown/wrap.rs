@@ -185,9 +185,11 @@ pub fn wrap_columns(spans: &[Span<'_>], limit: usize) -> Vec<Row> {
     filler.rows
 }
 
-/// The widest row that prose would fill, and so the width at which it needs no wrapping.
+/// The width at which prose needs no wrapping.
 pub fn natural_width(spans: &[Span<'_>]) -> usize {
-    wrap_words(spans, usize::MAX).iter().map(|row| row_width(row)).max().unwrap_or(0)
+    let glyphs = glyphs(spans, usize::MAX);
+    let lines = glyphs.split(|glyph| glyph.text == "\n");
+    lines.map(|line| line.iter().map(|glyph| glyph.width).sum()).max().unwrap_or(0)
 }
 
 /// The widest piece of prose that wrapping would rather not break.
