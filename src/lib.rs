@@ -30,6 +30,8 @@ pub mod text;
 pub mod text_file;
 pub mod ui;
 
+use std::io::Write;
+
 use cli::{Arguments, Command};
 use commands::Surroundings;
 use exit::{Exit, Failure};
@@ -40,6 +42,7 @@ use mode::{Circumstances, Mode};
 /// # Errors
 /// What went wrong, with the exit code to leave with.
 pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
+    engine::set_abort_hook(give_terminal_back);
     let circumstances = Circumstances::of(&arguments);
     let surroundings = Surroundings::find(arguments.settings)?;
     match arguments.command {
@@ -49,7 +52,15 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Some(Command::Debug(command)) => commands::debug::run(command, &surroundings),
         None => match mode::decide(circumstances)? {
             Mode::OneShot => commands::answer::run(arguments.talk, surroundings),
-            Mode::Chat => Err(Failure::error("this build has no chat").hint("type `tuichat -p TEXT`")),
+            Mode::Chat => commands::chat::run(arguments.talk, surroundings),
         },
     }
+}
+
+/// What is left to do when C++ is about to abort: the terminal is given back, and the person told.
+fn give_terminal_back(message: &str) {
+    ui::terminal::restore_after_crash();
+    let failure = Failure::error(format!("llama.cpp stopped the program: {message}"))
+        .hint("what was said is saved: go on with `tuichat --resume`, or check the file with `tuichat models check`");
+    let _ = writeln!(std::io::stderr(), "{}", text::escape(&failure.to_string()));
 }

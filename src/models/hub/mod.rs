@@ -32,11 +32,6 @@ use http::Http;
 use locate::RemoteFile;
 use part::Part;
 
-/// Environment variables that tell hf-hub and what it brings along to send no statistics. The program sets them
-/// before it starts a thread.
-pub const TELEMETRY_OFF: [(&str, &str); 3] =
-    [("HF_HUB_DISABLE_TELEMETRY", "1"), ("DO_NOT_TRACK", "1"), ("HF_XET_TELEMETRY_ENABLED", "0")];
-
 const ENDPOINT_DEFAULT: &str = "https://huggingface.co";
 const CANCEL_PAUSE: Duration = Duration::from_millis(50);
 

@@ -1,0 +1,93 @@
+//! `tuichat`: the chat. Whatever is wrong around it is shown in it, and it opens all the same.
+
+use super::{Surroundings, source};
+use crate::cli::{ChatName, Talk};
+use crate::exit::{Exit, Failure};
+use crate::models::Found;
+use crate::store::{ChatId, Guard, Handle, Store};
+use crate::ui::{self, Setup};
+
+/// # Errors
+/// If the chat that was asked for is not there, or there can be no interface.
+pub fn run(talk: Talk, surroundings: Surroundings) -> Result<Exit, Failure> {
+    let (_log, warning) = surroundings.begin_log();
+    let mut notices: Vec<String> = surroundings.layers.warnings.iter().cloned().chain(warning).collect();
+    if let Some(sentence) = &surroundings.layers.broken {
+        notices.push(format!("{sentence}; the defaults are in force"));
+    }
+    let chats = open_chats(talk.resume, &surroundings, &mut notices)?;
+    let model = surroundings.model(&talk.engine);
+    if let Ok(found) = &model {
+        remember(found, &surroundings);
+    }
+    let config = surroundings.config;
+    let setup = Setup {
+        engine: source(&talk.engine)?,
+        model: model.map(|found| config.load_settings(found.path)).map_err(|failure| failure.message),
+        options: config.generate,
+        system: config.system,
+        store: chats.as_ref().map(|chats| chats.handle.clone()),
+        resume: chats.as_ref().and_then(|chats| chats.resume),
+        notices,
+    };
+    ui::run(setup).map_err(|error| Failure::error(format!("{error:#}")))?;
+    // What was asked of the store is on disk when this returns.
+    drop(chats);
+    Ok(Exit::Success)
+}
+
+/// The open store, kept until everything is written.
+struct Chats {
+    handle: Handle,
+    resume: Option<ChatId>,
+    _guard: Guard,
+}
+
+/// Opens the store and finds the chat to go on with. A store that fails is a notice, unless a chat was asked for.
+fn open_chats(
+    resume: Option<ChatName>,
+    surroundings: &Surroundings,
+    notices: &mut Vec<String>,
+) -> Result<Option<Chats>, Failure> {
+    if surroundings.config.private {
+        return match resume {
+            Some(_) => Err(Failure::usage("`--resume` needs the saved chats, and `private` is set")
+                .hint("take it back with `--private=no`")),
+            None => Ok(None),
+        };
+    }
+    match try_open(resume, surroundings) {
+        Ok(chats) => Ok(Some(chats)),
+        Err(failure) if resume.is_some() => Err(failure),
+        Err(failure) => {
+            notices.push(format!("this chat will not be saved: {}", failure.message));
+            Ok(None)
+        }
+    }
+}
+
+fn try_open(resume: Option<ChatName>, surroundings: &Surroundings) -> Result<Chats, Failure> {
+    let store = Store::open(&surroundings.directories.chats_file())?;
+    let resume = match resume {
+        None => None,
+        Some(ChatName::Last) => match store.last_chat()? {
+            Some(id) => Some(id),
+            None => return Err(Failure::error("there is no chat to go on with").hint("`tuichat` begins one")),
+        },
+        Some(ChatName::Id(id)) => store.branch(id).map(|_| Some(id))?,
+    };
+    let (handle, guard) =
+        Handle::spawn(store).map_err(|error| Failure::error(format!("cannot start a thread: {error}")))?;
+    Ok(Chats { handle, resume, _guard: guard })
+}
+
+/// An installed model that is chatted with is the one for the next start without `--model`.
+fn remember(found: &Found, surroundings: &Surroundings) {
+    let is_installed = found.sha256.is_some();
+    if !is_installed || surroundings.config.private {
+        return;
+    }
+    if let Err(error) = surroundings.library().remember_used(&found.name) {
+        tracing::warn!(%error, "the model is not remembered as the last one used");
+    }
+}
