@@ -18,7 +18,15 @@ pub(in crate::ui) struct Tester {
 
 pub(in crate::ui) fn settings() -> LoadSettings {
     let path = PathBuf::from("/models/tiny.gguf");
-    LoadSettings { path, context: None, threads: None, device: Default::default(), gpu_layers: None }
+    LoadSettings {
+        path,
+        name: None,
+        context: None,
+        threads: None,
+        device: Default::default(),
+        gpu_layers: None,
+        probe: None,
+    }
 }
 
 pub(in crate::ui) fn model(has_template: bool) -> ModelInfo {
