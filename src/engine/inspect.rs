@@ -29,23 +29,22 @@ pub struct InspectedToken {
     pub special: bool,
 }
 
+/// A token that stands for something else than the text it is written as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpecialToken {
+    pub id: Token,
+    /// As the vocabulary writes it.
+    pub text: String,
+    /// Ends a turn, names a role and so on; not one that the model's makers added as a word of its own.
+    pub control: bool,
+}
+
 /// Renders and tokenises a conversation as the model in this file would see it. Only the vocabulary is loaded.
 ///
 /// # Errors
 /// If the file is no model, or its template fails.
 pub fn with_model(path: &Path, messages: &[Message]) -> Result<Inspection, EngineError> {
-    let vocabulary = Vocabulary::load(path)?;
-    let rendered = match vocabulary.model.chat_template() {
-        Some(source) => {
-            let text_of =
-                |token: Option<Token>| token.map(|token| vocabulary.model.token_text(token)).unwrap_or_default();
-            let (begin, end) = (text_of(vocabulary.model.begin_token()), text_of(vocabulary.model.end_token()));
-            render(&source, &begin, &end, messages)?
-        }
-        None => render_plain(messages),
-    };
-    let tokens = vocabulary.tokens(&rendered);
-    Ok(Inspection { text: rendered.text, tokens: Some(tokens) })
+    Inspector::load(path)?.inspect(messages)
 }
 
 /// Renders a conversation with a Jinja template.
@@ -53,49 +52,70 @@ pub fn with_model(path: &Path, messages: &[Message]) -> Result<Inspection, Engin
 /// # Errors
 /// If the template is not valid, or fails.
 pub fn with_template(source: &str, messages: &[Message]) -> Result<Inspection, EngineError> {
-    Ok(Inspection { text: render(source, "", "", messages)?.text, tokens: None })
+    let rendered = Template::new(source, "", "").and_then(|mut template| template.render(messages));
+    Ok(Inspection { text: rendered.map_err(EngineError::Template)?.text, tokens: None })
 }
 
-/// The texts of the special tokens in the vocabulary of the model in this file.
-///
-/// # Errors
-/// If the file is no model.
-pub fn special_texts(path: &Path) -> Result<Vec<String>, EngineError> {
-    let model = Vocabulary::load(path)?.model;
-    let all = 0..model.vocabulary_size() as Token;
-    Ok(all.filter(|token| is_special(&model, *token)).map(|token| model.token_text(token)).collect())
-}
-
-fn render(source: &str, begin: &str, end: &str, messages: &[Message]) -> Result<Rendered, EngineError> {
-    Template::new(source, begin, end).and_then(|mut template| template.render(messages)).map_err(EngineError::Template)
-}
-
-fn is_special(model: &Model, token: Token) -> bool {
-    model.token_kind(token) != TokenKind::Text
-}
-
-struct Vocabulary {
+/// A model's vocabulary and template, for any number of conversations.
+#[derive(Debug)]
+pub struct Inspector {
     model: Model,
     special: SpecialTexts,
+    /// `None` for a base model.
+    template: Option<Template>,
 }
 
-impl Vocabulary {
-    fn load(path: &Path) -> Result<Self, EngineError> {
+impl Inspector {
+    /// Loads the vocabulary and the template of the model in this file.
+    ///
+    /// # Errors
+    /// If the file is no model, or its template is not valid.
+    pub fn load(path: &Path) -> Result<Self, EngineError> {
         let bad = |words: &str| EngineError::bad_model(path, words);
         gguf::read_header(path).map_err(|error| bad(&error.to_string()))?;
         let model = Model::load_vocabulary(path).map_err(|error| match error {
             LoadError::Cancelled => bad("loading was cancelled"),
             LoadError::Refused(words) => bad(&words),
         })?;
-        let special = SpecialTexts::of(&model);
-        Ok(Self { model, special })
+        let text_of = |token: Option<Token>| token.map(|token| model.token_text(token)).unwrap_or_default();
+        let (begin, end) = (text_of(model.begin_token()), text_of(model.end_token()));
+        let template = model.chat_template().map(|source| Template::new(&source, &begin, &end)).transpose();
+        let template = template.map_err(EngineError::Template)?;
+        Ok(Self { special: SpecialTexts::of(&model), model, template })
+    }
+
+    /// Renders and tokenises a conversation as the model would see it.
+    ///
+    /// # Errors
+    /// If the template fails.
+    pub fn inspect(&mut self, messages: &[Message]) -> Result<Inspection, EngineError> {
+        let rendered = match &mut self.template {
+            Some(template) => template.render(messages).map_err(EngineError::Template)?,
+            None => render_plain(messages),
+        };
+        let tokens = self.tokens(&rendered);
+        Ok(Inspection { text: rendered.text, tokens: Some(tokens) })
+    }
+
+    /// All special tokens of the vocabulary.
+    pub fn special_tokens(&self) -> Vec<SpecialToken> {
+        let all = 0..self.model.vocabulary_size() as Token;
+        all.filter_map(|id| {
+            let control = match self.model.token_kind(id) {
+                TokenKind::Text => return None,
+                TokenKind::Control => true,
+                TokenKind::UserDefined => false,
+            };
+            Some(SpecialToken { id, text: self.model.token_text(id), control })
+        })
+        .collect()
     }
 
     fn tokens(&self, rendered: &Rendered) -> Vec<InspectedToken> {
         prompt::tokenize(&self.model, &self.special, &KnownAnswers::new(), rendered)
             .into_iter()
             .map(|id| {
-                let special = is_special(&self.model, id);
+                let special = self.model.token_kind(id) != TokenKind::Text;
                 let text = if special {
                     self.model.token_text(id)
                 } else {
