@@ -3,4 +3,5 @@
 
 pub mod hub_server;
 pub mod program;
+pub mod real_models;
 pub mod tiny_gguf;
