@@ -1,0 +1,345 @@
+//! The program and its engine with a small real model: the same answers as llama.cpp itself, true numbers, and a stop
+//! at any time that leaves nothing behind.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use common::hub_server::sha256;
+use common::program::Home;
+use common::real_models::{say_skipped, test_model};
+use rustix::process::{Pid, Signal, kill_process};
+use serde::Deserialize;
+use serde_json::Value;
+use tuichat::chat::{Ended, Message, Role, Sampling};
+use tuichat::engine::protocol::{
+    CancelFlag, DeviceChoice, Event, Finish, GenerateOptions, LoadSettings, Prompt, Step, Work,
+};
+use tuichat::engine::{Engine, Source, spawn};
+
+/// Far beyond what a loaded machine takes for any step of these tests.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// What llama.cpp's own server answered, greedily; made by `scripts/reference-answers.py`.
+#[derive(Deserialize)]
+struct Reference {
+    model_sha256: String,
+    max_tokens: u32,
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    messages: Vec<Line>,
+    prompt_tokens: u64,
+    answer: String,
+    answer_tokens: u64,
+    /// Tokens before the first whose logit is nearly that of another token: there, rounding decides.
+    certain_tokens: u64,
+    /// Bytes of `answer` that are made of those.
+    certain_bytes: usize,
+}
+
+#[derive(Deserialize)]
+struct Line {
+    role: Role,
+    content: String,
+}
+
+impl Case {
+    fn says(&self, role: Role) -> Option<&str> {
+        self.messages.iter().find(|line| line.role == role).map(|line| line.content.as_str())
+    }
+
+    /// All of the answer is certain, its end too.
+    fn is_certain(&self) -> bool {
+        self.certain_tokens == self.answer_tokens
+    }
+}
+
+static REFERENCE: LazyLock<Reference> =
+    LazyLock::new(|| serde_json::from_str(include_str!("fixtures/reference-answers.json")).unwrap());
+
+/// The model that the reference answers are of, and the right to run it: two runs at once on the same cores would
+/// slow each other down many times.
+fn reference_model() -> Option<(PathBuf, MutexGuard<'static, ()>)> {
+    static RUNS: Mutex<()> = Mutex::new(());
+    static IS_REFERENCE: LazyLock<bool> = LazyLock::new(|| {
+        test_model().is_some_and(|path| sha256(&std::fs::read(path).unwrap()) == REFERENCE.model_sha256)
+    });
+    let path = test_model()?;
+    let turn = RUNS.lock().unwrap_or_else(PoisonError::into_inner);
+    if *IS_REFERENCE {
+        return Some((path, turn));
+    }
+    say_skipped("TUICHAT_TEST_MODEL is not the model of tests/fixtures/reference-answers.json");
+    None
+}
+
+/// stdout of a run that succeeds.
+fn run(home: &Home, arguments: &[&str], stdin: &str) -> String {
+    let mut command = assert_cmd::Command::from_std(home.command(arguments));
+    let output = command.write_stdin(stdin).timeout(PATIENCE).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn greedy_answers_are_those_of_llama_cpp() {
+    let Some((model, _turn)) = reference_model() else { return };
+    let home = Home::new();
+    let limit = REFERENCE.max_tokens.to_string();
+    for case in &REFERENCE.cases {
+        let question = case.says(Role::User).unwrap();
+        let mut arguments = vec!["-m", model.to_str().unwrap(), "-p", question, "--temp", "0", "-o", "json"];
+        arguments.extend(["--max-tokens", &limit, "--device", "cpu"]);
+        if let Some(system) = case.says(Role::System) {
+            arguments.extend(["--system", system]);
+        }
+        let object: Value = serde_json::from_str(&run(&home, &arguments, "")).unwrap();
+        assert_eq!(object["usage"]["prompt_tokens"], case.prompt_tokens, "{question}");
+        let answer = object["text"].as_str().unwrap();
+        assert!(answer.starts_with(&case.answer[..case.certain_bytes]), "{answer:?} instead of {:?}", case.answer);
+        if case.is_certain() {
+            assert_eq!(answer, case.answer);
+            assert_eq!(object["usage"]["completion_tokens"], case.answer_tokens, "{answer}");
+        }
+    }
+}
+
+#[test]
+fn a_pipe_gets_the_answer_and_every_number_of_the_json_is_true() {
+    let Some((model, _turn)) = reference_model() else { return };
+    let case = REFERENCE.cases.iter().find(|case| case.says(Role::User).unwrap().starts_with("Complete:")).unwrap();
+    assert!(case.is_certain() && case.answer_tokens <= 16);
+    let home = Home::new();
+    let piped = "The capital of France is";
+    let mut arguments = vec!["-m", model.to_str().unwrap(), "-p", "Complete:", "--temp", "0", "--max-tokens", "16"];
+    assert_eq!(run(&home, &arguments, piped), format!("{}\n", case.answer));
+
+    arguments.extend(["-o", "json", "--seed", "7", "--device", "cpu", "--threads", "2"]);
+    let started = Instant::now();
+    let printed = run(&home, &arguments, piped);
+    let wall_ms = started.elapsed().as_secs_f64() * 1000.0;
+    let object: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(keys(&object), KEYS.split_whitespace().map(str::to_owned).collect::<BTreeSet<_>>());
+    check_facts(&object, case, &model);
+    check_timings(&object, case, wall_ms);
+}
+
+/// Every key of the contract, those of inner objects behind a dot.
+const KEYS: &str = "schema text thinking finish_reason error seed \
+    model.name model.path model.sha256 model.quantization model.parameters \
+    usage.prompt_tokens usage.cached_prompt_tokens usage.completion_tokens usage.evicted_tokens \
+    timings.load_ms timings.prefill_ms timings.time_to_first_token_ms timings.decode_ms \
+    timings.prefill_tokens_per_second timings.decode_tokens_per_second \
+    speculative.drafter speculative.drafted speculative.accepted speculative.decode_calls speculative.off_reason \
+    kv.type_k kv.type_v kv.cells kv.cells_used kv.bytes kv.policy \
+    device.backend device.name device.gpu_layers device.threads device.cores device.reason";
+
+fn keys(object: &Value) -> BTreeSet<String> {
+    let mut keys = BTreeSet::new();
+    for (key, value) in object.as_object().unwrap() {
+        match value.as_object() {
+            Some(inner) => keys.extend(inner.keys().map(|inner| format!("{key}.{inner}"))),
+            None => drop(keys.insert(key.clone())),
+        }
+    }
+    keys
+}
+
+/// What is in the answer's object beside the times.
+fn check_facts(object: &Value, case: &Case, model: &Path) {
+    let at = |path: &str| &object[path.split_once('.').unwrap().0][path.split_once('.').unwrap().1];
+    assert_eq!((&object["schema"], &object["seed"]), (&Value::from(1), &Value::from(7)));
+    assert_eq!((object["text"].as_str(), object["finish_reason"].as_str()), (Some(&*case.answer), Some("stop")));
+    assert_eq!((&object["thinking"], &object["error"]), (&Value::Null, &Value::Null));
+
+    let cells = at("kv.cells").as_u64().unwrap();
+    let (layers, kv_heads, head_length, f16_bytes) = (30, 3, 64, 2);
+    let prompt = case.prompt_tokens;
+    let completion = case.answer_tokens;
+    for (path, expected) in [
+        ("model.path", Value::from(model.to_str().unwrap())),
+        ("model.sha256", REFERENCE.model_sha256.as_str().into()),
+        ("model.quantization", "Q4_1".into()),
+        ("model.parameters", 134_515_008.into()),
+        ("usage.prompt_tokens", prompt.into()),
+        ("usage.cached_prompt_tokens", 0.into()),
+        ("usage.completion_tokens", completion.into()),
+        ("usage.evicted_tokens", 0.into()),
+        ("speculative.drafter", Value::Null),
+        ("speculative.drafted", 0.into()),
+        ("speculative.accepted", 0.into()),
+        ("speculative.decode_calls", (completion - 1).into()),
+        ("kv.type_k", "f16".into()),
+        ("kv.type_v", "f16".into()),
+        ("kv.cells_used", (prompt + completion - 1).into()),
+        ("kv.bytes", (cells * layers * kv_heads * (head_length + head_length) * f16_bytes).into()),
+        ("kv.policy", "off".into()),
+        ("device.backend", "CPU".into()),
+        ("device.gpu_layers", 0.into()),
+        ("device.threads", 2.into()),
+    ] {
+        assert_eq!(at(path), &expected, "{path}");
+    }
+    for path in ["model.name", "speculative.off_reason", "device.name", "device.cores", "device.reason"] {
+        assert!(at(path).as_str().is_some_and(|text| !text.is_empty()), "{path} in {object}");
+    }
+    assert!((512..=8192).contains(&cells), "no more than the model was trained with");
+}
+
+fn check_timings(object: &Value, case: &Case, wall_ms: f64) {
+    let timing = |name: &str| object["timings"][name].as_f64().filter(|value| *value > 0.0).unwrap();
+    let (prefill_ms, decode_ms) = (timing("prefill_ms"), timing("decode_ms"));
+    let first_token_ms = timing("time_to_first_token_ms");
+    assert!(first_token_ms >= prefill_ms, "{object}");
+    assert!(timing("load_ms") + first_token_ms + decode_ms <= wall_ms, "{object} took {wall_ms} ms");
+    let is_speed = |name: &str, tokens: u64, milliseconds: f64| {
+        let expected = tokens as f64 * 1000.0 / milliseconds;
+        assert!((timing(name) / expected - 1.0).abs() < 1e-6, "{name} in {object}");
+    };
+    is_speed("prefill_tokens_per_second", case.prompt_tokens, prefill_ms);
+    is_speed("decode_tokens_per_second", case.answer_tokens - 1, decode_ms);
+}
+
+/// A numbered list, some 21 tokens a line. What the model is asked about it has to be beyond doubt, so that rounding
+/// has no say in the answer.
+fn question_about_towns(lines: u32) -> String {
+    let town = |number: u32| {
+        let (inhabitants, streets) = (number * 137 % 900 + 100, number * 7 % 30 + 3);
+        format!("{number}. Town {number} has {inhabitants} inhabitants and {streets} streets.\n")
+    };
+    (1..=lines).map(town).collect::<String>() + "\nRepeat the first three lines of the list."
+}
+
+/// Makes a prompt of more than 6,000 tokens.
+const LONG: u32 = 290;
+
+#[test]
+fn an_interrupt_in_a_long_prefill_ends_in_an_object_that_says_so() {
+    let Some((model, _turn)) = reference_model() else { return };
+    let home = Home::new();
+    let mut command = home.command(&["-m", model.to_str().unwrap(), "-o", "ndjson", "--device", "cpu"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(question_about_towns(LONG).as_bytes()).unwrap();
+    let mut reader = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    let mut percent = 0;
+    while percent == 0 {
+        line.clear();
+        assert!(reader.read_line(&mut line).unwrap() > 0, "it ended too early");
+        let object: Value = serde_json::from_str(&line).unwrap();
+        if object["phase"] == "prefilling" {
+            percent = object["percent"].as_u64().unwrap();
+        }
+    }
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let mut rest = String::new();
+    reader.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let last: Value = serde_json::from_str(rest.lines().last().unwrap()).unwrap();
+    assert_eq!((last["type"].as_str(), last["finish_reason"].as_str()), (Some("end"), Some("cancelled")), "{last}");
+    assert_eq!((last["text"].as_str(), &last["usage"]["completion_tokens"]), (Some(""), &Value::from(0)));
+    assert!(last["usage"]["prompt_tokens"].as_u64().unwrap() > 6000);
+}
+
+/// An engine with the model in it.
+struct Loaded {
+    engine: Engine,
+    events: Receiver<Event>,
+}
+
+impl Loaded {
+    fn new(model: &Path) -> Self {
+        let (sender, events) = channel();
+        let engine = spawn(Source::Llama, move |event| sender.send(event).is_ok()).unwrap();
+        engine.submit(Work::Load(LoadSettings {
+            path: model.to_owned(),
+            context: Some(8192),
+            threads: Some(2),
+            device: DeviceChoice::Cpu,
+            gpu_layers: None,
+        }));
+        let loaded = Self { engine, events };
+        while !loaded.next().is_terminal() {}
+        loaded
+    }
+
+    fn next(&self) -> Step {
+        match self.events.recv_timeout(PATIENCE).expect("the engine says nothing").step {
+            Step::Failed(error) => panic!("{error}"),
+            step => step,
+        }
+    }
+
+    fn submit(&self, messages: &[Message]) -> CancelFlag {
+        let sampling = Sampling { temperature: 0.0, ..Sampling::default() };
+        let options = GenerateOptions { sampling, max_tokens: Some(24), stop: Vec::new() };
+        self.engine.submit(Work::Generate(Prompt { messages: messages.to_vec() }, options)).1
+    }
+
+    /// The rest of an answer under way.
+    fn answer(&self) -> (String, Finish) {
+        let mut text = String::new();
+        loop {
+            match self.next() {
+                Step::Token(piece) => text.push_str(&piece.text),
+                Step::Finished(finish) => return (text, finish),
+                _ => {}
+            }
+        }
+    }
+
+    fn ask(&self, messages: &[Message]) -> (String, Finish) {
+        self.submit(messages);
+        self.answer()
+    }
+}
+
+fn user(text: &str) -> Message {
+    Message::new(Role::User, text)
+}
+
+#[test]
+fn the_second_turn_computes_only_what_is_new() {
+    let Some((model, _turn)) = reference_model() else { return };
+    let engine = Loaded::new(&model);
+    for case in &REFERENCE.cases {
+        let question = user(case.says(Role::User).unwrap());
+        let (answer, first) = engine.ask(std::slice::from_ref(&question));
+        let turns = [question, Message::new(Role::Assistant, answer), user("Tell me more.")];
+        let (_, second) = engine.ask(&turns);
+        let (usage, cells_used) = (second.stats.usage, first.stats.cells_used);
+        assert!(usage.cached_prompt_tokens >= cells_used - 1, "{usage:?} after {cells_used} cells");
+    }
+}
+
+#[test]
+fn a_cancelled_long_prefill_leaves_the_next_answer_as_from_a_fresh_start() {
+    let Some((model, _turn)) = reference_model() else { return };
+    let engine = Loaded::new(&model);
+    let cancel = engine.submit(&[user(&question_about_towns(LONG))]);
+    while !matches!(engine.next(), Step::Prefilling { done: 1.., .. }) {}
+    // Into the middle of the next part.
+    std::thread::sleep(Duration::from_millis(300));
+    cancel.cancel();
+    let (text, stopped) = engine.answer();
+    assert_eq!((stopped.ended, text.as_str()), (Ended::Cancelled, ""));
+    assert!(stopped.stats.usage.prompt_tokens > 6000 && stopped.stats.cells_used < 6000, "{:?}", stopped.stats);
+
+    // Begins as the cancelled prompt does.
+    let next = [user(&question_about_towns(30))];
+    let (answer, finish) = engine.ask(&next);
+    assert!(finish.stats.usage.cached_prompt_tokens >= 500, "what was computed is used: {:?}", finish.stats);
+    drop(engine);
+    let (fresh, _) = Loaded::new(&model).ask(&next);
+    assert_eq!(answer, fresh);
+    assert!(fresh.starts_with("1. Town 1 has"), "{fresh}");
+}
