@@ -5,10 +5,10 @@
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build chat test lint ci clean
+.PHONY: help setup build chat test test-eval lint ci clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Install what the build needs
 	@scripts/setup
@@ -22,6 +22,10 @@ chat: build ## Build tuichat, get a first model, and chat (ARGS="--resume")
 
 test: setup ## Run all tests, with a small real model
 	@TUICHAT_TEST_MODEL="$$(scripts/test-model)" && export TUICHAT_TEST_MODEL && cargo test --release --no-fail-fast
+
+test-eval: setup ## Run the tests that need the vocabularies of larger models (1.9 GB, fetched the first time)
+	@models="$$(scripts/eval-models)" && TUICHAT_EVAL_MODELS="$$(dirname "$${models%%.gguf*}")" \
+		cargo test --release --test vocabularies
 
 lint: setup ## Check format, code, documentation and dependencies
 	cargo fmt --check
