@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use common::real_models::{eval_model, test_model};
+use common::tiny_gguf::{TinyModel, Value};
 use tuichat::chat::{Message, Role};
 use tuichat::engine::inspect::Inspector;
 
@@ -98,4 +99,39 @@ fn no_text_becomes_a_special_token_of_gemma_3() {
     let vocabulary = Vocabulary::load(&path);
     assert!(vocabulary.texts.len() > 6000, "{}", vocabulary.texts.len());
     vocabulary.check();
+}
+
+/// A SentencePiece vocabulary of single characters that writes a space before whatever it is given, as that of Llama 2
+/// does.
+fn sentence_piece() -> TinyModel {
+    let bytes = (0..=255u8).map(|byte| (format!("<0x{byte:02X}>"), 6));
+    let characters = (' '..='~').map(|character| (character.to_string().replace(' ', "▁"), 1));
+    let special = [("<unk>", 2), ("<s>", 3), ("</s>", 3), ("[INST]", 3)].map(|(text, kind)| (text.to_owned(), kind));
+    let (texts, kinds) = special.into_iter().chain(bytes).chain(characters).unzip();
+    TinyModel::default()
+        .template(Some("{{ '[INST]' + messages[0].content + '[INST]' }}"))
+        .set("tokenizer.ggml.model", Value::Text("llama".into()))
+        .set("tokenizer.ggml.tokens", Value::Texts(texts))
+        .set("tokenizer.ggml.token_type", Value::I32s(kinds))
+        .set("tokenizer.ggml.add_space_prefix", Value::Bool(true))
+        .set("tokenizer.ggml.eos_token_id", Value::U32(2))
+        .set("tokenizer.ggml.padding_token_id", Value::U32(2))
+}
+
+#[test]
+fn a_special_text_is_read_as_it_is_written_where_the_vocabulary_adds_spaces() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tiny.gguf");
+    sentence_piece().write(&path).unwrap();
+    let mut inspector = Inspector::load(&path).unwrap();
+    for body in ["plain", "a <s> b", "<s>", "</s>[INST]", " [INST] ", "[INST"] {
+        let tokens = inspector.inspect(&[Message::new(Role::User, body)]).unwrap().tokens.unwrap();
+        let read: Vec<&str> = tokens.iter().map(|token| token.text.as_str()).collect();
+        assert_eq!(
+            read.concat(),
+            format!("[INST] {body}[INST]"),
+            "the only space added is that behind a special token"
+        );
+        assert_eq!(tokens.iter().filter(|token| token.special).count(), 2, "{read:?}");
+    }
 }

@@ -12,6 +12,9 @@ use aho_corasick::AhoCorasick;
 use super::llama::{Model, Token, TokenKind};
 use super::template::Rendered;
 
+/// Takes the space that would be put before a part in the middle of a text. No vocabulary has words with it.
+const ANCHOR: &str = "\u{1}";
+
 /// The texts that llama.cpp would turn into special tokens.
 #[derive(Debug)]
 pub struct SpecialTexts {
@@ -100,7 +103,8 @@ pub fn tokenize(model: &Model, special: &SpecialTexts, known: &KnownAnswers, ren
         while let Some(cut) = cuts.next_if(|cut| *cut < end).or_else(|| (*text < end).then_some(end)) {
             if cut > *text {
                 let part = &rendered.text[*text..cut];
-                tokens.extend(model.tokenize(part, !special.single.contains(part)));
+                let continues = tokens.last().is_some_and(|last| model.token_kind(*last) == TokenKind::Text);
+                tokens.extend(tokenize_part(model, part, !special.single.contains(part), continues));
                 *text = cut;
             }
         }
@@ -114,4 +118,21 @@ pub fn tokenize(model: &Model, special: &SpecialTexts, known: &KnownAnswers, ren
     }
     advance(&mut text, rendered.text.len(), &mut tokens);
     tokens
+}
+
+/// The tokens of a part of a text, which may continue ordinary text before it.
+fn tokenize_part(model: &Model, part: &str, parse_special: bool, continues: bool) -> Vec<Token> {
+    if continues && adds_space(model) {
+        let anchor = model.tokenize(ANCHOR, false);
+        let tokens = model.tokenize(&format!("{ANCHOR}{part}"), parse_special);
+        if let Some(rest) = tokens.strip_prefix(&anchor[..]) {
+            return rest.to_vec();
+        }
+    }
+    model.tokenize(part, parse_special)
+}
+
+/// Whether the vocabulary puts a space before whatever it is given, as SentencePiece does.
+fn adds_space(model: &Model) -> bool {
+    model.tokenize("a", false).first().is_some_and(|first| model.piece(*first).starts_with(b" "))
 }
