@@ -105,6 +105,9 @@ pub enum Command {
     /// See what happens inside
     #[command(subcommand)]
     Debug(DebugCommand),
+    /// Load a model file that was never loaded: what the program runs in a child before it does so itself
+    #[command(name = crate::engine::probe::COMMAND, hide = true)]
+    Probe { file: PathBuf },
 }
 
 #[derive(Subcommand, Clone, Debug, PartialEq)]

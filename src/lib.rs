@@ -44,13 +44,16 @@ use mode::{Circumstances, Mode};
 pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
     engine::set_abort_hook(give_terminal_back);
     let circumstances = Circumstances::of(&arguments);
+    if let Some(Command::Probe { file }) = &arguments.command {
+        return engine::probe::load_and_decode(file).map(|()| Exit::Success).map_err(|error| Failure::from(&error));
+    }
     let surroundings = Surroundings::find(arguments.settings)?;
     match arguments.command {
         Some(Command::Models(command)) => commands::models::run(command, &surroundings),
         Some(Command::Chats(command)) => commands::chats::run(command, &surroundings),
         Some(Command::Config(command)) => commands::config::run(command, &surroundings),
         Some(Command::Debug(command)) => commands::debug::run(command, &surroundings),
-        None => match mode::decide(circumstances)? {
+        Some(Command::Probe { .. }) | None => match mode::decide(circumstances)? {
             Mode::OneShot => commands::answer::run(arguments.talk, surroundings),
             Mode::Chat => commands::chat::run(arguments.talk, surroundings),
         },

@@ -50,10 +50,12 @@ impl Fixture {
     fn settings(&self, cells: u32) -> LoadSettings {
         LoadSettings {
             path: self.model.clone(),
+            name: None,
             context: Some(cells),
             threads: Some(1),
             device: DeviceChoice::Cpu,
             gpu_layers: None,
+            probe: None,
         }
     }
 

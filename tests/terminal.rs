@@ -5,6 +5,7 @@
 mod pty;
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use portable_pty::CommandBuilder;
 use pty::Pty;
@@ -189,19 +190,23 @@ fn a_killed_program_loses_at_most_the_last_second_of_an_answer() {
 
 #[test]
 fn a_program_told_to_end_saves_the_part_and_gives_the_terminal_back() {
-    let home = home(&slow_script());
-    let mut chat = chat(home.path());
-    chat.wait_for("idle");
-    chat.send("Count\r");
-    chat.wait_for("word12");
-    chat.signal(Signal::TERM);
-    chat.wait_for_end();
-    chat.assert_given_back();
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+        let home = home(&slow_script());
+        let mut chat = chat(home.path());
+        chat.wait_for("idle");
+        chat.send("Count\r");
+        chat.wait_for("word12");
+        let told = Instant::now();
+        chat.signal(signal);
+        chat.wait_for_end();
+        assert!(told.elapsed() < Duration::from_secs(1), "{:?}", told.elapsed());
+        chat.assert_given_back();
 
-    let mut again = chat_with(home.path(), &["--resume", "last"]);
-    let screen = again.wait_for("interrupted");
-    assert!(screen.contains("› Count") && screen.contains("word12"), "{screen}");
-    leave(&mut again);
+        let mut again = chat_with(home.path(), &["--resume", "last"]);
+        let screen = again.wait_for("interrupted");
+        assert!(screen.contains("› Count") && screen.contains("word12"), "{screen}");
+        leave(&mut again);
+    }
 }
 
 #[test]

@@ -29,12 +29,13 @@ fn prepare(talk: Talk, surroundings: Surroundings) -> Result<Job, Failure> {
     let question = Question { typed: talk.prompt, files: talk.files };
     let text = question.read(io::stdin().is_terminal(), || text_file::read_from(io::stdin().lock(), "stdin"))?;
     let hashes_file = surroundings.hashes_file();
+    let probe = surroundings.probe();
     let config = surroundings.config;
     let system = config.system.as_deref().map(|text| Message::new(Role::System, text));
     let messages = system.into_iter().chain([Message::new(Role::User, text)]).collect();
     Ok(Job {
         source,
-        load: config.load_settings(model.path.clone()),
+        load: config.load_settings(model.clone(), probe),
         prompt: Prompt { messages },
         options: config.generate,
         quiet: config.quiet,

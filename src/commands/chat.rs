@@ -20,10 +20,11 @@ pub fn run(talk: Talk, surroundings: Surroundings) -> Result<Exit, Failure> {
     if let Ok(found) = &model {
         remember(found, &surroundings);
     }
+    let probe = surroundings.probe();
     let config = surroundings.config;
     let setup = Setup {
         engine: source(&talk.engine)?,
-        model: model.map(|found| config.load_settings(found.path)).map_err(|failure| failure.message),
+        model: model.map(|found| config.load_settings(found, probe)).map_err(|failure| failure.message),
         options: config.generate,
         system: config.system,
         store: chats.as_ref().map(|chats| chats.handle.clone()),

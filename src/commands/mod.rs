@@ -16,6 +16,7 @@ use serde::Serialize;
 use crate::cli::EngineName;
 use crate::config::{Config, Directories, Layers, Settings, create_private};
 use crate::engine::Source;
+use crate::engine::probe::Probe;
 use crate::engine::scripted::Script;
 use crate::exit::Failure;
 use crate::logging::{self, Log};
@@ -75,6 +76,14 @@ impl Surroundings {
     fn hashes_file(&self) -> Option<PathBuf> {
         let cache = &self.directories.cache;
         if self.config.private || create_private(cache).is_err() { None } else { Some(cache.join("hashes.json")) }
+    }
+
+    /// How a model file that was never loaded is tried first; `None` where this program cannot tell where it is.
+    fn probe(&self) -> Option<Probe> {
+        let program = std::env::current_exe().ok()?;
+        let passed = self.directories.cache.join("passed.json");
+        let may_write = !self.config.private && create_private(&self.directories.cache).is_ok();
+        Some(Probe { program, passed, may_write })
     }
 
     /// The model that the settings mean. A script is its own model.

@@ -7,14 +7,16 @@ mod file;
 mod settings;
 mod value;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub use directories::{Directories, create_private};
 pub use settings::{Output, Settings};
 
 use crate::chat::Sampling;
+use crate::engine::probe::Probe;
 use crate::engine::protocol::{DeviceChoice, GenerateOptions, LoadSettings};
 use crate::exit::Failure;
+use crate::models::Found;
 use crate::text_file;
 
 /// The commented sample of `config.toml`.
@@ -136,14 +138,16 @@ impl From<Settings> for Config {
 }
 
 impl Config {
-    /// How to load the model at `path`.
-    pub fn load_settings(&self, path: PathBuf) -> LoadSettings {
+    /// How to load this model.
+    pub fn load_settings(&self, model: Found, probe: Option<Probe>) -> LoadSettings {
         LoadSettings {
-            path,
+            path: model.path,
+            name: Some(model.name),
             context: self.context,
             threads: self.threads,
             device: self.device,
             gpu_layers: self.gpu_layers,
+            probe,
         }
     }
 }

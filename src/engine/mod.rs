@@ -9,6 +9,7 @@ mod context;
 mod generate;
 pub mod inspect;
 mod llama;
+pub mod probe;
 mod prompt;
 pub mod protocol;
 mod sampler;

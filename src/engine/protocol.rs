@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
+use super::probe::Probe;
 use crate::chat::{Ended, Message, Sampling, Stats};
 use crate::text::escape_line;
 
@@ -58,6 +59,8 @@ pub enum Work {
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoadSettings {
     pub path: PathBuf,
+    /// What the person calls the model; `None` takes the name that its file gives.
+    pub name: Option<String>,
     /// KV cells; `None` lets the engine choose from the model and the memory.
     pub context: Option<u32>,
     /// Threads for decode and prefill; `None` lets the engine choose.
@@ -65,6 +68,8 @@ pub struct LoadSettings {
     pub device: DeviceChoice,
     /// Layers on the GPU; `None` lets the engine choose.
     pub gpu_layers: Option<u32>,
+    /// How a file that was never loaded is tried in a child process first; `None` does not.
+    pub probe: Option<Probe>,
 }
 
 /// Where the model should run.
@@ -161,7 +166,7 @@ pub struct Finish {
 /// What is known about a model once it is loaded.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ModelInfo {
-    /// `general.name` of the file, or the file's name.
+    /// What the person calls it, else `general.name` of the file, else the file's name.
     pub name: String,
     pub path: PathBuf,
     pub architecture: String,

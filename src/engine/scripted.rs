@@ -14,7 +14,7 @@
 //! ended = "stop"            # how it ends: stop (default), length, stop_string, error
 //! ```
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
@@ -121,13 +121,13 @@ impl<S: Sink> Player<S> {
         }
         self.loaded = true;
         self.cells_used = 0;
-        Step::Ready(Box::new(self.model_info(&settings.path, started.elapsed())))
+        Step::Ready(Box::new(self.model_info(settings, started.elapsed())))
     }
 
-    fn model_info(&self, path: &Path, took: Duration) -> ModelInfo {
+    fn model_info(&self, settings: &LoadSettings, took: Duration) -> ModelInfo {
         ModelInfo {
-            name: "scripted".into(),
-            path: PathBuf::from(path),
+            name: settings.name.clone().unwrap_or_else(|| "scripted".into()),
+            path: settings.path.clone(),
             architecture: "script".into(),
             quantization: "none".into(),
             parameters: 0,
@@ -280,10 +280,12 @@ mod tests {
     fn load() -> Work {
         Work::Load(LoadSettings {
             path: "x".into(),
+            name: None,
             context: None,
             threads: None,
             device: Default::default(),
             gpu_layers: None,
+            probe: None,
         })
     }
 

@@ -12,6 +12,7 @@ use super::backend::{self, Choice};
 use super::context::Ledger;
 use super::generate::Session;
 use super::llama::{self, Context, ContextSettings, LoadError, Model};
+use super::probe::Verdict;
 use super::prompt::SpecialTexts;
 use super::protocol::{
     CancelFlag, DeviceInfo, EngineError, Event, KvInfo, LoadSettings, ModelInfo, Request, RequestId, Step, Work,
@@ -135,6 +136,11 @@ impl Loaded {
         let header = gguf::read_header(&settings.path)
             .map_err(|error| failed(EngineError::bad_model(&settings.path, &error.to_string())))?;
         check_weights_fit(&settings.path, Memory::read()).map_err(failed)?;
+        match settings.probe.as_ref().map(|probe| probe.check(&settings.path, &[cancel, &desk.shutdown])) {
+            None | Some(Verdict::Good) => {}
+            Some(Verdict::Bad(error)) => return Err(failed(error)),
+            Some(Verdict::Cancelled) => return Err(Step::Cancelled),
+        }
         let choice = backend::choose(&llama::devices(), settings.device, settings.gpu_layers)
             .map_err(|sentence| failed(EngineError::Failed(sentence)))?;
         let sink = Rc::clone(&desk.sink);
@@ -181,7 +187,7 @@ impl Loaded {
         let file_name = || settings.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let cells = session.context.cells();
         ModelInfo {
-            name: self.header.name().map_or_else(file_name, str::to_owned),
+            name: settings.name.clone().or_else(|| self.header.name().map(str::to_owned)).unwrap_or_else(file_name),
             path: settings.path.clone(),
             architecture: self.header.architecture().to_owned(),
             quantization: self.header.quantization(),

@@ -1,4 +1,4 @@
-//! Which file a file is: its SHA-256, remembered as long as the file is untouched.
+//! Which file a file is: its SHA-256, and other facts about it, remembered as long as the file is untouched.
 
 use std::fs::{File, Metadata};
 use std::io::Read;
@@ -47,7 +47,7 @@ struct Remembered {
 struct RememberedFile {
     #[serde(flatten)]
     stamp: Stamp,
-    sha256: String,
+    fact: String,
 }
 
 /// The SHA-256 of the file at `path` in 64 lower-case hex digits: from `cache_file` if the file is the same as
@@ -59,20 +59,41 @@ pub fn sha256_of(path: &Path, cache_file: &Path, listener: Listener) -> Result<S
     let reading = || format!("read `{}`", path.display());
     let mut file = File::open(path).doing(reading)?;
     let stamp = Stamp::of(&file.metadata().doing(reading)?);
-    let mut remembered = load(cache_file);
-    if let Some(known) = remembered.files.iter().find(|known| known.stamp == stamp) {
-        return Ok(known.sha256.clone());
+    if let Some(known) = recall_stamp(&stamp, cache_file) {
+        return Ok(known);
     }
     let sha256 = hash(&mut file, stamp.size_bytes, listener).doing(reading)?;
     // A file that changed while it was read has no hash worth remembering.
     if Stamp::of(&file.metadata().doing(reading)?) == stamp {
-        remembered.files.retain(|known| (known.stamp.device, known.stamp.inode) != (stamp.device, stamp.inode));
-        remembered.files.push(RememberedFile { stamp, sha256: sha256.clone() });
-        let excess = remembered.files.len().saturating_sub(REMEMBERED_MAX);
-        remembered.files.drain(..excess);
-        save(cache_file, &remembered);
+        remember_stamp(stamp, cache_file, &sha256);
     }
     Ok(sha256)
+}
+
+/// What was remembered of the file at `path` in `cache_file`, if the file is untouched since.
+pub fn recall(path: &Path, cache_file: &Path) -> Option<String> {
+    recall_stamp(&Stamp::of(&std::fs::metadata(path).ok()?), cache_file)
+}
+
+/// Remembers a fact about the file at `path` as long as the file is untouched; a new fact replaces the old one.
+/// What cannot be remembered costs time only.
+pub fn remember(path: &Path, cache_file: &Path, fact: &str) {
+    if let Ok(metadata) = std::fs::metadata(path) {
+        remember_stamp(Stamp::of(&metadata), cache_file, fact);
+    }
+}
+
+fn recall_stamp(stamp: &Stamp, cache_file: &Path) -> Option<String> {
+    load(cache_file).files.into_iter().find(|known| known.stamp == *stamp).map(|known| known.fact)
+}
+
+fn remember_stamp(stamp: Stamp, cache_file: &Path, fact: &str) {
+    let mut remembered = load(cache_file);
+    remembered.files.retain(|known| (known.stamp.device, known.stamp.inode) != (stamp.device, stamp.inode));
+    remembered.files.push(RememberedFile { stamp, fact: fact.to_owned() });
+    let excess = remembered.files.len().saturating_sub(REMEMBERED_MAX);
+    remembered.files.drain(..excess);
+    save(cache_file, &remembered);
 }
 
 /// The SHA-256 of what is left of `file`.
@@ -121,7 +142,7 @@ fn save(cache_file: &Path, remembered: &Remembered) {
         .map_err(std::io::Error::from)
         .and_then(|json| write_atomically(cache_file, &json));
     if let Err(error) = written {
-        tracing::warn!(%error, file = %cache_file.display(), "cannot remember a model's hash");
+        tracing::warn!(%error, file = %cache_file.display(), "cannot remember what a model's file is");
     }
 }
 

@@ -54,6 +54,7 @@ pub struct EventLoop<'t> {
 
 struct Signals {
     terminate: Signal,
+    interrupt: Signal,
     hangup: Signal,
     continued: Signal,
 }
@@ -77,11 +78,13 @@ impl<'t> EventLoop<'t> {
         let engine = engine::spawn(setup.engine, move |event| events.send(event).is_ok())
             .context("the system cannot start a thread for the engine; close other programs and try again")?;
         let (messages, replies) = unbounded_channel();
-        let other = SignalKind::from_raw(rustix::process::Signal::CONT.as_raw());
+        let continued = SignalKind::from_raw(rustix::process::Signal::CONT.as_raw());
         let signals = Signals {
             terminate: signal(SignalKind::terminate())?,
+            // Ctrl-C is a key here; this is somebody's `kill`.
+            interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
-            continued: signal(other)?,
+            continued: signal(continued)?,
         };
         let mut event_loop = Self {
             app,
@@ -103,21 +106,16 @@ impl<'t> EventLoop<'t> {
         Ok(event_loop)
     }
 
-    /// Runs until the person leaves or the program is told to end.
-    pub async fn run(mut self) -> anyhow::Result<()> {
-        let result = self.handle_all().await;
-        // Before the engine is dropped, which waits for its thread.
-        self.terminal.leave();
-        result
-    }
-
-    async fn handle_all(&mut self) -> anyhow::Result<()> {
+    /// Runs until the person leaves, the program is told to end, or the terminal is gone.
+    pub async fn run(mut self) {
         loop {
             let wake = self.wake().await;
-            if self.handle(wake)?.is_break() || self.handle_queued()?.is_break() {
-                return Ok(());
+            if self.handle(wake).is_break() || self.handle_queued().is_break() {
+                break;
             }
         }
+        // Before the engine is dropped, which waits for its thread.
+        self.terminal.leave();
     }
 
     /// Waits for the next thing. Frames are not waited for while nothing changed, nor ticks while nothing moves.
@@ -129,6 +127,7 @@ impl<'t> EventLoop<'t> {
             event = self.engine_events.recv(), if self.engine_is_there => Wake::Engine(event),
             Some(message) = self.replies.recv() => Wake::Message(message),
             Some(()) = self.signals.terminate.recv() => Wake::Message(Msg::Terminate),
+            Some(()) = self.signals.interrupt.recv() => Wake::Message(Msg::Terminate),
             Some(()) = self.signals.hangup.recv() => Wake::Message(Msg::Terminate),
             Some(()) = self.signals.continued.recv() => Wake::Continued,
             () = sleep_until(tick_at.unwrap_or(far)), if tick_at.is_some() => Wake::Message(Msg::Tick),
@@ -137,29 +136,32 @@ impl<'t> EventLoop<'t> {
     }
 
     /// Takes what is queued already, so that one frame shows it all.
-    fn handle_queued(&mut self) -> anyhow::Result<ControlFlow<()>> {
+    fn handle_queued(&mut self) -> ControlFlow<()> {
         while let Ok(event) = self.engine_events.try_recv() {
-            if self.handle(Wake::Engine(Some(event)))?.is_break() {
-                return Ok(ControlFlow::Break(()));
+            if self.handle(Wake::Engine(Some(event))).is_break() {
+                return ControlFlow::Break(());
             }
         }
         while let Ok(event) = self.terminal_events.try_recv() {
-            if self.handle(Wake::Terminal(Some(event)))?.is_break() {
-                return Ok(ControlFlow::Break(()));
+            if self.handle(Wake::Terminal(Some(event))).is_break() {
+                return ControlFlow::Break(());
             }
         }
-        Ok(ControlFlow::Continue(()))
+        ControlFlow::Continue(())
     }
 
-    fn handle(&mut self, wake: Wake) -> anyhow::Result<ControlFlow<()>> {
+    fn handle(&mut self, wake: Wake) -> ControlFlow<()> {
         let message = match wake {
-            // What cannot be drawn on is gone, and the part of an answer is still to be saved.
+            // A terminal that cannot be drawn on is gone, and the part of an answer is still to be saved.
             Wake::Draw => self.draw().err().map(|_| Msg::Terminate),
-            Wake::Continued => {
-                self.terminal.resume()?;
-                self.changed = true;
-                None
-            }
+            // A hang-up continues the program too, when there is nothing to take again.
+            Wake::Continued => match self.terminal.resume() {
+                Ok(()) => {
+                    self.changed = true;
+                    None
+                }
+                Err(_) => Some(Msg::Terminate),
+            },
             Wake::Message(message) => Some(message),
             Wake::Engine(Some(event)) => self.performer.message(event),
             Wake::Engine(None) => {
@@ -172,7 +174,7 @@ impl<'t> EventLoop<'t> {
         };
         match message {
             Some(message) => self.update(message),
-            None => Ok(ControlFlow::Continue(())),
+            None => ControlFlow::Continue(()),
         }
     }
 
@@ -194,16 +196,20 @@ impl<'t> EventLoop<'t> {
         }
     }
 
-    fn update(&mut self, message: Msg) -> anyhow::Result<ControlFlow<()>> {
+    fn update(&mut self, message: Msg) -> ControlFlow<()> {
         self.changed = true;
         for effect in self.app.update(message, std::time::Instant::now()) {
             match effect {
-                Effect::Leave => return Ok(ControlFlow::Break(())),
-                Effect::Suspend => self.terminal.suspend()?,
+                Effect::Leave => return ControlFlow::Break(()),
+                Effect::Suspend => {
+                    if self.terminal.suspend().is_err() {
+                        return self.update(Msg::Terminate);
+                    }
+                }
                 effect => self.performer.perform(effect),
             }
         }
-        Ok(ControlFlow::Continue(()))
+        ControlFlow::Continue(())
     }
 
     fn draw(&mut self) -> std::io::Result<()> {

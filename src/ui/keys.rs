@@ -69,7 +69,7 @@ pub static BINDINGS: &[Binding] = &[
         CHAT,
         &[(Enter, ALT), (Enter, SHIFT), (Char('j'), CTRL)],
         "Alt-Enter, Ctrl-J",
-        "begin a new line (Shift-Enter too where the terminal tells)",
+        "begin a new line (in some terminals Shift-Enter)",
         Command::Newline,
     ),
     bind(CHAT, &[(Esc, NONE)], "Esc", "stop the answer; take back a waiting message", Command::Stop),

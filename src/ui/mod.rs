@@ -51,5 +51,6 @@ pub fn run(setup: Setup) -> anyhow::Result<()> {
     let mut terminal = terminal::Terminal::enter()
         .context("the chat needs a terminal; ask with `tuichat -p TEXT` where there is none")?;
     let event_loop = event_loop::EventLoop::start(&mut terminal, setup)?;
-    runtime.block_on(event_loop.run())
+    runtime.block_on(event_loop.run());
+    Ok(())
 }

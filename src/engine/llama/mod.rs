@@ -28,6 +28,12 @@ fn backend() -> Option<&'static LlamaBackend> {
         .as_ref()
 }
 
+/// The version of llama.cpp that is built in.
+pub fn version() -> String {
+    // SAFETY: the call takes nothing and gives a static string.
+    unsafe { CStr::from_ptr(llama_cpp_sys_2::llama_version()) }.to_string_lossy().into_owned()
+}
+
 /// Something llama.cpp can compute on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Device {

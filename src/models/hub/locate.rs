@@ -54,15 +54,24 @@ async fn list(hub: &Hub, reference: &Reference) -> Result<(String, Vec<String>),
         .endpoint(hub.endpoint.as_str())
         .client(metadata_client(&hub.endpoint, &hub.patience)?)
         .cache_enabled(false)
-        .retry_max_attempts(hub.patience.attempts as usize)
-        .retry_base_delay(hub.patience.back_off / 2);
+        .retry_max_attempts(0);
     if let Some(token) = &hub.token {
         builder = builder.token(token);
     }
-    let client = builder.build().map_err(|error| explain(hub, &reference.repository, error))?;
+    let client = builder.build().map_err(|_| unusable(hub, "has an address that cannot be used"))?;
     let (owner, name) = hf_hub::split_id(&reference.repository);
-    let info =
-        client.model(owner, name).info().send().await.map_err(|error| explain(hub, &reference.repository, error))?;
+    let mut failures = 0;
+    let info = loop {
+        match client.model(owner, name).info().send().await.map_err(|error| classify(hub, &reference.repository, error))
+        {
+            Ok(info) => break info,
+            Err(HttpError::Final(error)) => return Err(error),
+            Err(HttpError::Passing(reason)) => {
+                failures += 1;
+                hub.wait_before_retry(failures, &reason).await?;
+            }
+        }
+    };
     let commit = info.sha.filter(|commit| commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit()));
     let commit = commit.ok_or_else(|| unusable(hub, "does not say which commit is the newest"))?;
     let files = info.siblings.unwrap_or_default().into_iter().map(|sibling| sibling.rfilename).collect();
@@ -101,7 +110,9 @@ async fn head(hub: &Hub, http: &Http, url: &Url, repository: &str) -> Result<Res
     }
 }
 
-fn explain(hub: &Hub, repository: &str, error: HFError) -> ModelError {
+/// Whether asking again may help. Where there is no connection at all it does not: whoever is offline is told at once,
+/// and not after all the attempts that a hub with hiccups deserves.
+fn classify(hub: &Hub, repository: &str, error: HFError) -> HttpError {
     let status = match &error {
         HFError::AuthRequired { .. } => Some(StatusCode::UNAUTHORIZED),
         HFError::Forbidden { .. } => Some(StatusCode::FORBIDDEN),
@@ -110,13 +121,14 @@ fn explain(hub: &Hub, repository: &str, error: HFError) -> ModelError {
         HFError::Http { context } => Some(context.status),
         _ => None,
     };
-    let reason = match (status.map(|status| refusal(status, repository)), error) {
-        (Some(HttpError::Final(refused)), _) => return refused,
-        (Some(HttpError::Passing(reason)), _) => reason,
-        (None, HFError::Request { source, .. }) => super::http::reason(&source),
-        (None, _) => return unusable(hub, "answers what cannot be understood"),
-    };
-    hub.unreachable(&reason)
+    match (status, error) {
+        (Some(status), _) => refusal(status, repository),
+        (None, HFError::Request { source, .. }) if source.is_connect() => {
+            HttpError::Final(hub.unreachable(&super::http::reason(&source)))
+        }
+        (None, HFError::Request { source, .. }) => HttpError::Passing(super::http::reason(&source)),
+        (None, _) => HttpError::Final(unusable(hub, "answers what cannot be understood")),
+    }
 }
 
 fn unusable(hub: &Hub, what: &str) -> ModelError {

@@ -83,7 +83,7 @@ impl App {
             return Vec::new();
         }
         self.popup = Popup::Closed;
-        self.opening = true;
+        self.opening = Some(chat);
         vec![Effect::OpenChat(chat)]
     }
 
@@ -127,7 +127,7 @@ impl App {
         self.chat = Slot::default();
         self.system.clone_from(&self.new_system);
         self.saves = self.has_store;
-        self.opening = false;
+        self.opening = None;
         self.context_used = 0;
         self.tokens_per_second = None;
         self.notices.clear();
@@ -139,7 +139,7 @@ impl App {
     }
 
     pub(super) fn chat_opened(&mut self, opened: OpenedChat) -> Vec<Effect> {
-        if !self.opening {
+        if self.opening != Some(opened.id) {
             return Vec::new();
         }
         let mut transcript = Transcript::default();

@@ -100,8 +100,8 @@ pub struct App {
     /// This chat is written to the store.
     saves: bool,
     chat: Slot<ChatId>,
-    /// A chat is being read from the store.
-    opening: bool,
+    /// This chat is being read from the store.
+    opening: Option<ChatId>,
     unsaved: Unsaved,
     /// When Ctrl-C was pressed once.
     leave_asked: Option<Instant>,
@@ -144,7 +144,7 @@ impl App {
             has_store: start.has_store,
             saves: start.has_store,
             chat: Slot::default(),
-            opening: start.resume.is_some(),
+            opening: start.resume,
             unsaved: Unsaved::default(),
             leave_asked: None,
             tokens_per_second: None,
@@ -175,7 +175,7 @@ impl App {
             Msg::ChatDeleted(chat) => self.chat_deleted(chat),
             Msg::SaveFailed(sentence) => self.save_failed(&sentence),
             Msg::StoreFailed(sentence) => {
-                self.opening = false;
+                self.opening = None;
                 self.notice(sentence);
                 Vec::new()
             }

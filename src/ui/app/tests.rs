@@ -18,7 +18,15 @@ pub(in crate::ui) struct Tester {
 
 pub(in crate::ui) fn settings() -> LoadSettings {
     let path = PathBuf::from("/models/tiny.gguf");
-    LoadSettings { path, context: None, threads: None, device: Default::default(), gpu_layers: None }
+    LoadSettings {
+        path,
+        name: None,
+        context: None,
+        threads: None,
+        device: Default::default(),
+        gpu_layers: None,
+        probe: None,
+    }
 }
 
 pub(in crate::ui) fn model(has_template: bool) -> ModelInfo {
@@ -214,6 +222,33 @@ fn a_question_is_on_disk_before_the_engine_is_asked() {
     let effects = tester.question_is_saved(1);
     assert_eq!(prompt(&effects).unwrap().messages, [user("Hi")]);
     assert!(matches!(effects[..], [Effect::Generate(..), Effect::Save(Save::AnswerBegins { .. })]));
+}
+
+#[test]
+fn the_engine_is_not_asked_because_an_earlier_question_was_saved() {
+    let mut tester = Tester::saving();
+    tester.send("one");
+    tester.command(Command::Stop);
+    assert_eq!(tester.app.composer.text(), "one");
+    tester.key(KeyCode::Enter, KeyModifiers::NONE);
+    assert!(prompt(&tester.update(Msg::QuestionSaved)).is_none());
+    assert!(prompt(&tester.question_is_saved(2)).is_some());
+}
+
+#[test]
+fn of_two_chats_opened_in_haste_the_second_is_shown() {
+    let mut tester = Tester::saving();
+    for chat in [1, 2] {
+        tester.command(Command::Chats);
+        tester.update(Msg::Chats(vec![row(chat, "a chat")]));
+        tester.command(Command::OpenChosen);
+    }
+    for chat in [1, 2] {
+        let messages = vec![stored(chat * 10, Role::User, &format!("question {chat}"), None)];
+        tester.update(Msg::ChatOpened(OpenedChat { id: ChatId(chat), messages }));
+    }
+    assert_eq!(tester.app.chat.get(), Some(&ChatId(2)));
+    assert_eq!(tester.app.composer.text(), "question 2");
 }
 
 #[test]

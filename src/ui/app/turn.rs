@@ -89,7 +89,7 @@ impl App {
             _ if self.outbox.is_some() => {
                 Some("a message waits for its answer already: Esc takes it back, then send with Enter".into())
             }
-            _ if self.opening => Some("the chat is still being read; send again in a moment".into()),
+            _ if self.opening.is_some() => Some("the chat is still being read; send again in a moment".into()),
             Activity::Loading(_) | Activity::Idle => None,
         }
     }
@@ -130,7 +130,9 @@ impl App {
     }
 
     pub(super) fn question_saved(&mut self) -> Vec<Effect> {
-        if self.outbox == Some(Outbox::Saving) {
+        // The word may be about an earlier question that was taken back meanwhile.
+        let is_saved = self.transcript.last_question_mut().is_some_and(|question| question.saved.get().is_some());
+        if is_saved && self.outbox == Some(Outbox::Saving) {
             self.outbox = Some(Outbox::Ready);
         }
         self.answer_if_possible()
@@ -140,7 +142,10 @@ impl App {
         self.saves = false;
         self.unsaved = Unsaved::default();
         self.notice(format!("{sentence}; this chat goes on without being saved"));
-        self.question_saved()
+        if self.outbox.is_some() {
+            self.outbox = Some(Outbox::Ready);
+        }
+        self.answer_if_possible()
     }
 
     /// Asks the engine once the question is safe and the model is there.

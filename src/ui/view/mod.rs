@@ -97,14 +97,15 @@ fn draw_notices(app: &App, places: &Places, frame: &mut Frame) {
 /// A horizontal rule with words in it, so that parts of the screen are told apart without colour.
 fn rule(width: u16, words: &str, ascii: bool) -> String {
     let dash = if ascii { "-" } else { "─" };
-    let words = fitted(words, usize::from(width).saturating_sub(3));
+    let words = if ascii { words.replace('·', "|") } else { words.to_owned() };
+    let words = fitted(&words, usize::from(width).saturating_sub(3), ascii);
     let head = if words.is_empty() { dash.to_owned() } else { format!("{dash} {words} ") };
     let rest = usize::from(width).saturating_sub(unicode_width::UnicodeWidthStr::width(head.as_str()));
     head + &dash.repeat(rest)
 }
 
-/// The first line of `text` cut to this many columns.
-fn fitted(text: &str, width: usize) -> String {
+/// `text` on one line, cut to this many columns.
+fn fitted(text: &str, width: usize, ascii: bool) -> String {
     let line = crate::text::escape_line(text);
     if unicode_width::UnicodeWidthStr::width(line.as_str()) <= width {
         return line;
@@ -119,7 +120,7 @@ fn fitted(text: &str, width: usize) -> String {
         cut.push_str(grapheme);
     }
     if width > 0 {
-        cut.push('…');
+        cut.push(if ascii { '~' } else { '…' });
     }
     cut
 }

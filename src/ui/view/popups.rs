@@ -37,8 +37,8 @@ fn open_box(title: &str, bottom: &str, rows: usize, theme: &Theme, screen: Rect,
         .padding(Padding::horizontal(1))
         .border_set(if theme.ascii { ASCII_BORDER } else { border::ROUNDED })
         .border_style(theme.border)
-        .title(Span::styled(format!(" {} ", fitted(title, room)), theme.heading))
-        .title_bottom(Span::styled(format!(" {} ", fitted(bottom, room)), theme.dim));
+        .title(Span::styled(format!(" {} ", fitted(title, room, theme.ascii)), theme.heading))
+        .title_bottom(Span::styled(format!(" {} ", fitted(bottom, room, theme.ascii)), theme.dim));
     let inside = block.inner(place);
     frame.render_widget(Clear, place);
     frame.render_widget(block, place);
@@ -94,7 +94,7 @@ fn draw_chats(theme: &Theme, list: &ChatList, screen: Rect, frame: &mut Frame) {
         return;
     }
     let filter = format!("filter: {}", list.filter);
-    frame.render_widget(Paragraph::new(fitted(&filter, inside.width.into())).style(theme.accent), inside);
+    frame.render_widget(Paragraph::new(fitted(&filter, inside.width.into(), theme.ascii)).style(theme.accent), inside);
     let below = Rect { y: inside.y + 1, height: inside.height - 1, ..inside };
     let height = usize::from(below.height);
     if rows.is_empty() {
@@ -118,7 +118,7 @@ fn draw_chats(theme: &Theme, list: &ChatList, screen: Rect, frame: &mut Frame) {
             let count = if row.messages == 1 { "1 message".into() } else { format!("{} messages", row.messages) };
             let about = format!("  {}, {count}", row.age);
             let room = usize::from(below.width).saturating_sub(mark.len() + about.width());
-            let title = fitted(&row.title, room);
+            let title = fitted(&row.title, room, theme.ascii);
             let gap = " ".repeat(room.saturating_sub(title.width()));
             let line = Line::raw(format!("{mark}{title}{gap}{about}"));
             if is_chosen { line.style(theme.selection) } else { line }

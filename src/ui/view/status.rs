@@ -15,25 +15,31 @@ pub fn draw(app: &App, area: Rect, frame: &mut Frame) {
     line(frame, area, &words(app, usize::from(area.width)), app.theme().status);
 }
 
+const NAME_WIDTH: usize = 40;
+const SHORT_NAME_WIDTH: usize = 20;
+
 fn words(app: &App, width: usize) -> String {
-    let separator = if app.theme().ascii { " | " } else { " · " };
+    let ascii = app.theme().ascii;
+    let separator = if ascii { " | " } else { " · " };
     let state = format!(" {}", state(app));
-    // In the order in which they are given up.
-    let name = Some(fitted(app.model_name(), 40)).filter(|name| !name.is_empty());
-    let mut parts = [name, device(app), speed(app), context(app)];
-    let mut give_up = [1, 2, 0, 3].into_iter();
-    loop {
-        let right = parts.iter().flatten().cloned().collect::<Vec<_>>().join(separator) + " ";
-        let room = width.saturating_sub(right.width() + 1);
-        if state.width() <= room {
+    let name = |width| Some(fitted(app.model_name(), width, ascii)).filter(|name| !name.is_empty());
+    let (device, speed, context) = (device(app), speed(app), context(app));
+    // From everything to the least.
+    let choices = [
+        [name(NAME_WIDTH), device.clone(), speed.clone(), context.clone()],
+        [name(SHORT_NAME_WIDTH), device, speed.clone(), context.clone()],
+        [name(SHORT_NAME_WIDTH), None, speed.clone(), context.clone()],
+        [None, None, speed, context.clone()],
+        [None, None, None, context],
+    ];
+    for parts in choices {
+        let right = parts.into_iter().flatten().collect::<Vec<_>>().join(separator) + " ";
+        if state.width() + 1 + right.width() <= width {
             let gap = width - state.width() - right.width();
             return format!("{state}{}{right}", " ".repeat(gap));
         }
-        match give_up.next() {
-            Some(part) => parts[part] = None,
-            None => return fitted(&state, width),
-        }
     }
+    fitted(&state, width, ascii)
 }
 
 fn state(app: &App) -> String {
@@ -61,7 +67,7 @@ fn was_stopped(app: &App) -> bool {
 fn device(app: &App) -> Option<String> {
     let device = &app.model()?.device;
     let threads = if device.threads == 1 { "1 thread".into() } else { format!("{} threads", device.threads) };
-    Some(fitted(&format!("{} {threads}", device.backend), 30))
+    Some(fitted(&format!("{} {threads}", device.backend), 30, app.theme().ascii))
 }
 
 fn speed(app: &App) -> Option<String> {

@@ -1,0 +1,116 @@
+//! The first load of a model file, in a child process: llama.cpp aborts on some damaged files, and what aborts there
+//! is an error message here. Files that passed are remembered as long as they are untouched and llama.cpp is the same.
+
+use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use super::llama::{Context, ContextSettings, Decoded, LoadError, Model, Placement, version};
+use super::protocol::{CancelFlag, EngineError};
+use crate::models::{gguf, identity};
+
+/// The hidden command that a probing parent runs: `tuichat __probe FILE`.
+pub const COMMAND: &str = "__probe";
+
+const POLL: Duration = Duration::from_millis(5);
+/// Of the child's last words.
+const MOST_WORDS: u64 = 4096;
+
+/// How files are probed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// This program.
+    pub program: PathBuf,
+    /// Where it is remembered which files passed, with which version of llama.cpp.
+    pub passed: PathBuf,
+    /// Whether that may be written.
+    pub may_write: bool,
+}
+
+/// What a probe found.
+pub(super) enum Verdict {
+    Good,
+    Bad(EngineError),
+    Cancelled,
+}
+
+impl Probe {
+    /// Probes a file unless it passed before.
+    pub(super) fn check(&self, path: &Path, cancel: &[&CancelFlag]) -> Verdict {
+        let version = version();
+        if identity::recall(path, &self.passed).is_some_and(|passed| passed == version) {
+            return Verdict::Good;
+        }
+        let verdict = self.run(path, cancel);
+        if matches!(verdict, Verdict::Good) && self.may_write {
+            identity::remember(path, &self.passed, &version);
+        }
+        verdict
+    }
+
+    fn run(&self, path: &Path, cancel: &[&CancelFlag]) -> Verdict {
+        let child = Command::new(&self.program)
+            .arg(COMMAND)
+            .arg(path)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn();
+        // Where no child can be started, loading it here is all that is left.
+        let Ok(mut child) = child else { return Verdict::Good };
+        loop {
+            if cancel.iter().any(|flag| flag.is_cancelled()) {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Verdict::Cancelled;
+            }
+            match child.try_wait() {
+                Ok(None) => std::thread::sleep(POLL),
+                Ok(Some(status)) if status.success() => return Verdict::Good,
+                Ok(Some(status)) => return Verdict::Bad(refusal(path, status.signal(), &last_words(&mut child))),
+                Err(_) => return Verdict::Good,
+            }
+        }
+    }
+}
+
+fn refusal(path: &Path, signal: Option<i32>, words: &str) -> EngineError {
+    match signal {
+        Some(signal) => EngineError::bad_model(path, &format!("llama.cpp crashes on it (signal {signal})")),
+        None => EngineError::BadModel(words.to_owned()),
+    }
+}
+
+/// The sentence on the child's standard error.
+fn last_words(child: &mut Child) -> String {
+    let mut words = String::new();
+    if let Some(stderr) = child.stderr.take() {
+        let _ = stderr.take(MOST_WORDS).read_to_string(&mut words);
+    }
+    let sentence = words.lines().next().unwrap_or_default();
+    sentence.strip_prefix("error: ").unwrap_or(sentence).to_owned()
+}
+
+/// What the child does: everything that a first answer would do with the file, in small.
+///
+/// # Errors
+/// If the file is no model that can be used.
+pub fn load_and_decode(path: &Path) -> Result<(), EngineError> {
+    let bad = |words: &str| EngineError::bad_model(path, words);
+    gguf::read_header(path).map_err(|error| bad(&error.to_string()))?;
+    let cpu = Placement { devices: Vec::new(), gpu_layers: Some(0) };
+    let model = Model::load(path, &cpu, |_| true).map_err(|error| match error {
+        LoadError::Cancelled => bad("loading was cancelled"),
+        LoadError::Refused(words) => bad(&words),
+    })?;
+    let settings = ContextSettings { cells: 256, threads: 1, batch: 64 };
+    let mut context = Context::new(&model, settings).map_err(|words| bad(&words))?;
+    let tokens = model.tokenize("Hello, world", true);
+    match tokens.first().map(|first| context.decode(&[*first], 0, &[])) {
+        Some(Decoded::Done) => Ok(()),
+        None => Err(bad("its vocabulary has no token for a greeting")),
+        Some(other) => Err(bad(&format!("it does not compute ({other:?})"))),
+    }
+}
