@@ -5,10 +5,10 @@
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build chat test test-eval lint ci clean
+.PHONY: help setup build chat test test-eval lint ci screenshots clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Install what the build needs
 	@scripts/setup
@@ -38,6 +38,9 @@ lint: setup ## Check format, code, documentation and dependencies
 	fi
 
 ci: lint test ## What has to pass before a change is taken
+
+screenshots: build ## Make the pictures in assets/screenshots again; needs tmux
+	@scripts/screenshots
 
 clean: ## Remove everything that was built or set up in this folder
 	cargo clean

@@ -12,7 +12,7 @@ use crossterm::event::Event;
 use ratatui::Frame;
 use ratatui::backend::CrosstermBackend;
 use rustix::process::{Signal, kill_current_process_group};
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// First the modes that a killed program may have left on are reset. Then: alternate screen, bracketed paste, mouse
@@ -62,6 +62,7 @@ impl Terminal {
     pub fn enter() -> io::Result<Self> {
         let settings = tcgetattr(io::stdout().as_fd())?;
         SAVED.get_or_init(|| settings);
+        give_size_if_none()?;
         restore_on_panic();
         take()?;
         Ok(Self { screen: screen()? })
@@ -97,6 +98,19 @@ impl Drop for Terminal {
     fn drop(&mut self) {
         restore();
     }
+}
+
+/// A serial line says that it has no rows and no columns. Then it is told what terminals have had since 1978, unless
+/// the environment knows better.
+fn give_size_if_none() -> io::Result<()> {
+    let mut size = tcgetwinsize(io::stdout().as_fd())?;
+    if size.ws_row == 0 || size.ws_col == 0 {
+        let number = |name| std::env::var(name).ok()?.parse().ok().filter(|number| *number > 0);
+        size.ws_row = number("LINES").unwrap_or(24);
+        size.ws_col = number("COLUMNS").unwrap_or(80);
+        tcsetwinsize(io::stdout().as_fd(), size)?;
+    }
+    Ok(())
 }
 
 fn take() -> io::Result<()> {
