@@ -34,12 +34,17 @@ fn arguments(home: &Path) -> Vec<String> {
     vec!["--engine".into(), format!("scripted:{}", script.display()), "-m".into(), "x.gguf".into()]
 }
 
-fn chat_with(home: &Path, more: &[&str]) -> Pty {
+fn program(home: &Path) -> CommandBuilder {
     let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_tuichat"));
-    command.args(arguments(home));
-    command.args(more);
     command.env("TUICHAT_HOME", home);
     command.cwd(home);
+    command
+}
+
+fn chat_with(home: &Path, more: &[&str]) -> Pty {
+    let mut command = program(home);
+    command.args(arguments(home));
+    command.args(more);
     Pty::run(command, 80, 24)
 }
 
@@ -68,6 +73,41 @@ fn words_stream_escape_stops_and_the_terminal_is_given_back() {
     assert!(screen.contains("› Count") && screen.contains("word3"), "{screen}");
     leave(&mut chat);
     chat.assert_given_back();
+}
+
+#[test]
+fn a_real_model_is_asked_stopped_and_left() {
+    let Some(model) = std::env::var_os("TUICHAT_TEST_MODEL") else {
+        println!("skipped: `make test` sets TUICHAT_TEST_MODEL to a real model");
+        return;
+    };
+    let home = tempfile::tempdir().unwrap();
+    let mut command = program(home.path());
+    command.args(["--temp", "0", "-m"]);
+    command.arg(model);
+    let mut chat = Pty::run(command, 80, 24);
+    chat.wait_for("idle");
+    chat.send("Write a very long story about a lighthouse and its keeper.\r");
+    let early = chat.wait_until("words of an answer in progress", |screen| {
+        screen.contains("tok/s") && screen.contains("answering") && screen.contains("lighthouse and its keeper.\n\n")
+    });
+    chat.wait_until("more words", |screen| screen.contains("answering") && screen.len() > early.len() + 40);
+    chat.send(ESCAPE);
+    chat.wait_for("· stopped");
+    leave(&mut chat);
+    chat.assert_given_back();
+}
+
+#[test]
+fn a_serial_line_that_has_no_size_gets_the_usual_one() {
+    let home = home("[[answer]]\ntext = \"the reply\"\n");
+    let mut command = program(home.path());
+    command.args(arguments(home.path()));
+    let mut chat = Pty::run_claiming(pty::size(0, 0), command, 80, 24);
+    chat.wait_for("idle");
+    chat.send("Hello\r");
+    chat.wait_for("the reply");
+    leave(&mut chat);
 }
 
 #[test]

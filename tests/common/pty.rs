@@ -41,8 +41,13 @@ pub struct Pty {
 
 impl Pty {
     /// Runs the command in a terminal of this size.
-    pub fn run(mut command: CommandBuilder, columns: u16, rows: u16) -> Self {
-        let pair = native_pty_system().openpty(size(columns, rows)).unwrap();
+    pub fn run(command: CommandBuilder, columns: u16, rows: u16) -> Self {
+        Self::run_claiming(size(columns, rows), command, columns, rows)
+    }
+
+    /// Runs the command in a terminal of this size that says it has another.
+    pub fn run_claiming(claimed: PtySize, mut command: CommandBuilder, columns: u16, rows: u16) -> Self {
+        let pair = native_pty_system().openpty(claimed).unwrap();
         for (name, value) in [("TERM", "xterm-256color"), ("LANG", "C.UTF-8"), ("LC_ALL", "C.UTF-8")] {
             command.env(name, value);
         }
@@ -181,7 +186,7 @@ fn ends_given_back(bytes: &[u8]) -> bool {
     off(b"\x1b[?1049l", b"\x1b[?1049h") && off(b"\x1b[?25h", b"\x1b[?25l") && off(b"\x1b[?2004l", b"\x1b[?2004h")
 }
 
-fn size(columns: u16, rows: u16) -> PtySize {
+pub fn size(columns: u16, rows: u16) -> PtySize {
     PtySize { cols: columns, rows, pixel_width: 0, pixel_height: 0 }
 }
 
