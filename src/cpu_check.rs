@@ -34,8 +34,7 @@ fn complain_about(features: &[Feature], is_present: fn(&Place) -> bool, out: &mu
         }
     }
     if lacks_any {
-        let _ =
-            out.write_all(b", which this one lacks\nhint: build it here with `make chat`, or use a portable build\n");
+        let _ = out.write_all(b", which this one lacks\nhint: build it here with `make chat`\n");
     }
     lacks_any
 }

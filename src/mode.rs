@@ -19,6 +19,8 @@ pub struct Circumstances {
     pub has_prompt: bool,
     /// Whether options were typed that only one answer can obey: `-o`, `--file`.
     pub has_answer_options: bool,
+    /// Whether a chat was asked for that is to go on: `--resume`.
+    pub has_resume: bool,
     pub stdin_is_terminal: bool,
     pub stdout_is_terminal: bool,
     /// `TERM=dumb`: a terminal that cannot move its cursor.
@@ -31,6 +33,7 @@ impl Circumstances {
         Self {
             has_prompt: arguments.talk.prompt.is_some(),
             has_answer_options: arguments.settings.output.is_some() || !arguments.talk.files.is_empty(),
+            has_resume: arguments.talk.resume.is_some(),
             stdin_is_terminal: io::stdin().is_terminal(),
             stdout_is_terminal: io::stdout().is_terminal(),
             terminal_is_dumb: std::env::var_os("TERM").is_some_and(|term| term == "dumb"),
@@ -42,7 +45,9 @@ impl Circumstances {
 /// If it can be neither.
 pub fn decide(circumstances: Circumstances) -> Result<Mode, Failure> {
     const HINT: &str = "type `tuichat -p TEXT` for one answer on stdout";
-    if circumstances.has_prompt || !circumstances.stdin_is_terminal {
+    if circumstances.has_resume && !circumstances.stdin_is_terminal {
+        Err(Failure::usage("`--resume` goes on with a chat, and stdin is no terminal to chat at").hint(HINT))
+    } else if circumstances.has_prompt || !circumstances.stdin_is_terminal {
         Ok(Mode::OneShot)
     } else if circumstances.has_answer_options {
         Err(Failure::usage("`-o` and `--file` go with a prompt, and there is none").hint(HINT))
@@ -59,9 +64,17 @@ pub fn decide(circumstances: Circumstances) -> Result<Mode, Failure> {
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_chat_cannot_go_on_in_a_pipe() {
+        let piped = Circumstances { has_resume: true, stdin_is_terminal: false, ..AT_A_TERMINAL };
+        assert!(decide(piped).is_err());
+        assert_eq!(decide(Circumstances { has_resume: true, ..AT_A_TERMINAL }).ok(), Some(Mode::Chat));
+    }
+
     const AT_A_TERMINAL: Circumstances = Circumstances {
         has_prompt: false,
         has_answer_options: false,
+        has_resume: false,
         stdin_is_terminal: true,
         stdout_is_terminal: true,
         terminal_is_dumb: false,

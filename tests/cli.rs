@@ -25,6 +25,17 @@ fn stdout_is_the_answer_and_nothing_else() {
 }
 
 #[test]
+fn an_answer_that_the_context_ended_says_so_beside_the_answer() {
+    let home = Home::new();
+    let model = home.write("tiny.gguf", TinyModel::default().bytes());
+    let ran = home.run(&["-m", model.to_str().unwrap(), "-p", "hi", "--ctx", "256"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stderr.contains("the context of 256 tokens is full"), "{}", ran.stderr);
+    let ran = home.run(&["-m", model.to_str().unwrap(), "-p", "hi", "--ctx", "256", "--max-tokens", "5"]);
+    assert_eq!(ran.stderr, "");
+}
+
+#[test]
 fn json_is_one_object_with_every_key_of_the_contract() {
     let ran = Home::new().ask(HELLO, &["-p", "one two", "-o", "json", "--seed", "7"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);

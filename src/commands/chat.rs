@@ -13,7 +13,7 @@ pub fn run(talk: Talk, surroundings: Surroundings) -> Result<Exit, Failure> {
     let (_log, warning) = surroundings.begin_log();
     let mut notices: Vec<String> = surroundings.layers.warnings.iter().cloned().chain(warning).collect();
     if let Some(sentence) = &surroundings.layers.broken {
-        notices.push(format!("{sentence}; the defaults are in force"));
+        notices.push(format!("{sentence}; nothing of that file is in force"));
     }
     let chats = open_chats(talk.resume, &surroundings, &mut notices)?;
     let model = surroundings.model(&talk.engine);

@@ -40,23 +40,23 @@ pub struct Settings {
     #[arg(short, long, value_enum, value_name = "FORM")]
     pub output: Option<Output>,
 
-    /// Randomness, 0 to 5; 0 always takes the most probable token
+    /// Randomness, 0 to 5; 0 always takes the most probable token [default: 0.8]
     #[arg(long, value_name = "T", allow_negative_numbers = true, help_heading = "Sampling")]
     pub temp: Option<Temperature>,
 
-    /// Choose among the K most probable tokens; 0 for all
+    /// Choose among the K most probable tokens; 0 for all [default: 40]
     #[arg(long, value_name = "K", allow_negative_numbers = true, help_heading = "Sampling")]
     pub top_k: Option<u32>,
 
-    /// Choose among the most probable tokens that reach P together, 0 to 1; 1 for all
+    /// Choose among the most probable tokens that reach P together, 0 to 1; 1 for all [default: 0.95]
     #[arg(long, value_name = "P", allow_negative_numbers = true, help_heading = "Sampling")]
     pub top_p: Option<Probability>,
 
-    /// Choose among tokens at least P times as probable as the best, 0 to 1; 0 for all
+    /// Choose among tokens at least P times as probable as the best, 0 to 1; 0 for all [default: 0.05]
     #[arg(long, value_name = "P", allow_negative_numbers = true, help_heading = "Sampling")]
     pub min_p: Option<Probability>,
 
-    /// Make tokens of the last 64 less probable, 1 to 5; 1 is off
+    /// Make tokens of the last 64 less probable, 1 to 5; 1 is off [default: 1]
     #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Sampling")]
     pub repeat_penalty: Option<Penalty>,
 

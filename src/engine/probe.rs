@@ -1,5 +1,5 @@
 //! The first load of a model file, in a child process: llama.cpp aborts on some damaged files, and what aborts there
-//! is an error message here. Files that passed are remembered as long as they are untouched and llama.cpp is the same.
+//! is an error message here. Files that passed are remembered as long as they are untouched and the program is the same.
 
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
@@ -23,7 +23,7 @@ const MOST_WORDS: u64 = 4096;
 pub struct Probe {
     /// This program.
     pub program: PathBuf,
-    /// Where it is remembered which files passed, with which version of llama.cpp.
+    /// Where it is remembered which files passed, with which version of tuichat and of llama.cpp.
     pub passed: PathBuf,
     /// Whether that may be written.
     pub may_write: bool,
@@ -39,7 +39,7 @@ pub(super) enum Verdict {
 impl Probe {
     /// Probes a file unless it passed before.
     pub(super) fn check(&self, path: &Path, cancel: &[&CancelFlag]) -> Verdict {
-        let version = version();
+        let version = format!("{} {}", env!("CARGO_PKG_VERSION"), version());
         if identity::recall(path, &self.passed).is_some_and(|passed| passed == version) {
             return Verdict::Good;
         }

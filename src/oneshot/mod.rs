@@ -57,6 +57,7 @@ pub fn run(form: Output, prepare: impl FnOnce() -> Result<Job, Failure>) -> Resu
                 report: Report::default(),
                 last_progress: None,
                 stopped_by: None,
+                full_context: None,
                 hash: Hash::NotAsked,
             };
             let outcome = run.answer(job, sender);
@@ -106,6 +107,8 @@ struct Run<Out, Err> {
     last_progress: Option<Progress>,
     /// The exit code of the signal that came.
     stopped_by: Option<Exit>,
+    /// The cells of the context, if they were what ended the answer.
+    full_context: Option<u32>,
     hash: Hash,
 }
 
@@ -123,7 +126,7 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
         }
         let sha256 = self.wait_for_hash()?;
         self.report.set_model(&model, sha256);
-        self.generate(job.prompt, job.options, model.load_ms)
+        self.generate(job.prompt, job.options, &model)
     }
 
     /// `None` if a signal came first.
@@ -154,7 +157,7 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
         }
     }
 
-    fn generate(&mut self, prompt: Prompt, options: GenerateOptions, load_ms: f64) -> Result<(), Failure> {
+    fn generate(&mut self, prompt: Prompt, options: GenerateOptions, model: &ModelInfo) -> Result<(), Failure> {
         let (id, cancel) = self.engine.submit(Work::Generate(prompt, options));
         if self.stopped_by.is_some() {
             cancel.cancel();
@@ -174,7 +177,9 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                     self.printer.piece(&piece).map_err(|error| Failure::output(&error))?;
                 }
                 Step::Finished(finish) => {
-                    self.report.set_finish(&finish, load_ms);
+                    self.report.set_finish(&finish, model.load_ms);
+                    let is_full = finish.ended == Ended::Length && finish.stats.cells_used >= model.kv.cells;
+                    self.full_context = is_full.then_some(model.kv.cells);
                     return Ok(());
                 }
                 Step::Failed(error) => return Err(Failure::from(&error)),
@@ -237,6 +242,11 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
             Ok(()) => {}
         }
         self.printer.end(&self.report).map_err(|error| Failure::output(&error))?;
+        if let Some(cells) = self.full_context {
+            self.remarks.note(&format!(
+                "note: the answer ended because the context of {cells} tokens is full; `--ctx` sets another"
+            ));
+        }
         outcome?;
         // A signal that came as the answer ended by itself stopped nothing.
         let stopped = self.stopped_by.filter(|_| self.report.finish_reason == Ended::Cancelled.as_str());

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::library::{Installed, Library, Origin};
-use crate::models::ModelError;
 use crate::models::hub::{Reference, Wanted};
+use crate::models::{ModelError, catalog};
 use crate::text::escape_line;
 
 /// A file to load.
@@ -63,11 +63,13 @@ impl Library {
         match candidates.as_slice() {
             [model] => Ok((*model).clone()),
             [] if models.is_empty() => Err(ModelError::NotFound(format!(
-                "no model named `{shown}`: none is installed; get one with `tuichat models pull`"
+                "no model named `{shown}`: none is installed; get one with `tuichat models pull{}`",
+                catalogue_name(name)
             ))),
             [] => Err(ModelError::NotFound(format!(
-                "no model named `{shown}`; installed: {}; get another with `tuichat models pull {shown}`",
-                names(models.iter())
+                "no model named `{shown}`; installed: {}; get another with `tuichat models pull{}`",
+                names(models.iter()),
+                catalogue_name(name)
             ))),
             several => Err(ModelError::NotFound(format!(
                 "`{shown}` could be {}; type more of the name",
@@ -102,6 +104,11 @@ impl Library {
             ))
         })
     }
+}
+
+/// What to type behind `pull` for a model of this name: nothing for one that the catalogue does not have.
+fn catalogue_name(name: &str) -> String {
+    catalog::by_name(name).map(|entry| format!(" {}", entry.name)).unwrap_or_default()
 }
 
 fn looks_like_path(argument: &str) -> bool {
