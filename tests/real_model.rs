@@ -262,10 +262,12 @@ impl Loaded {
         let engine = spawn(Source::Llama, move |event| sender.send(event).is_ok()).unwrap();
         engine.submit(Work::Load(LoadSettings {
             path: model.to_owned(),
+            name: None,
             context: Some(8192),
             threads: Some(2),
             device: DeviceChoice::Cpu,
             gpu_layers: None,
+            probe: None,
         }));
         let loaded = Self { engine, events };
         while !loaded.next().is_terminal() {}
