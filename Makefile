@@ -23,7 +23,7 @@ chat: build ## Build tuichat, get a first model, and chat (ARGS="--resume")
 test: setup ## Run all tests, with a small real model
 	@TUICHAT_TEST_MODEL="$$(scripts/test-model)" && export TUICHAT_TEST_MODEL && cargo test --release --no-fail-fast
 
-test-eval: setup ## Run the tests that need the vocabularies of larger models (1.9 GB, fetched the first time)
+test-eval: setup ## Run the tests that need the vocabularies of larger models (745 MB, fetched the first time)
 	@models="$$(scripts/eval-models)" && TUICHAT_EVAL_MODELS="$$(dirname "$${models%%.gguf*}")" \
 		cargo test --release --test vocabularies
 
@@ -37,7 +37,7 @@ lint: setup ## Check format, code, documentation and dependencies
 		echo 'cargo deny: skipped, it is not installed (type `cargo install cargo-deny --locked`, which takes minutes)'; \
 	fi
 
-ci: lint test ## What has to pass before a change is taken
+ci: lint test-eval test ## What has to pass before a change is taken
 
 screenshots: build ## Make the pictures in assets/screenshots again; needs tmux
 	@scripts/screenshots
