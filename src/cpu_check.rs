@@ -111,7 +111,7 @@ static FEATURES: [Feature; 8] = [
     feature!("sme", Place("sme")),
 ];
 
-/// Where the kernel does not tell (macOS), there is nothing to ask without `unsafe` code, and the processor is taken
+/// Where the kernel does not tell (macOS), there is nothing to ask without foreign calls, and the processor is taken
 /// to have what the build needs.
 #[cfg(target_arch = "aarch64")]
 fn is_present(place: &Place) -> bool {

@@ -10,6 +10,7 @@
 //! - From the shell inwards: [`cli`] (what was typed), [`config`] (what it means with the file and the environment),
 //!   [`mode`] (chat or one answer), [`commands`] (bring the rooms together, one file per command).
 //! - Around all of it: [`exit`] (codes and failures), [`remarks`] (stderr), [`logging`], [`signals`], [`cpu_check`].
+#![deny(unsafe_code)]
 
 pub mod chat;
 pub mod cli;

@@ -8,6 +8,7 @@ mod backend;
 mod context;
 mod generate;
 pub mod inspect;
+#[allow(unsafe_code)]
 mod llama;
 pub mod probe;
 mod prompt;
