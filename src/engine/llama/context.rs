@@ -96,6 +96,7 @@ impl<'model> Context<'model> {
             sys::llama_set_abort_callback(self.context.as_ptr(), None, std::ptr::null_mut());
             status
         };
+        log::set_cancelling(false);
         match status {
             0 => Decoded::Done,
             1 => Decoded::Full,
@@ -148,7 +149,11 @@ impl Drop for Context<'_> {
 unsafe extern "C" fn is_cancelled(data: *mut c_void) -> bool {
     // SAFETY: see `Context::decode`.
     let flags = unsafe { &*data.cast::<&[&CancelFlag]>() };
-    flags.iter().any(|flag| flag.is_cancelled())
+    let cancelled = flags.iter().any(|flag| flag.is_cancelled());
+    if cancelled {
+        log::set_cancelling(true);
+    }
+    cancelled
 }
 
 /// llama.cpp's batch, kept and filled again for every decode.

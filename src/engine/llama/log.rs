@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, c_char, c_void};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use llama_cpp_sys_2 as sys;
 
@@ -14,6 +15,14 @@ struct State {
 
 static STATE: Mutex<State> =
     Mutex::new(State { line: String::new(), level: sys::GGML_LOG_LEVEL_NONE, last_error: None });
+
+/// llama.cpp logs a cancelled computation as an error. While one is being cancelled, errors are no more than details.
+static CANCELLING: AtomicBool = AtomicBool::new(false);
+
+/// Says whether a computation is being cancelled on purpose.
+pub(super) fn set_cancelling(cancelling: bool) {
+    CANCELLING.store(cancelling, Ordering::Relaxed);
+}
 
 /// Sends everything that llama.cpp and ggml log from now on to `tracing`.
 pub(super) fn redirect() {
@@ -45,6 +54,9 @@ unsafe extern "C" fn receive(level: sys::ggml_log_level, text: *const c_char, _u
 
 fn emit(state: &mut State, line: &str) {
     match state.level {
+        sys::GGML_LOG_LEVEL_ERROR if CANCELLING.load(Ordering::Relaxed) => {
+            tracing::debug!(target: "llama.cpp", "{line}");
+        }
         sys::GGML_LOG_LEVEL_ERROR => {
             tracing::error!(target: "llama.cpp", "{line}");
             state.last_error = Some(line.to_owned());
