@@ -25,6 +25,8 @@ const DIGIT_ZERO: u32 = 0xfde0;
 /// Steps a template may take, and more for each message. The longest common templates take some hundreds a message.
 const FUEL: u64 = 100_000;
 const FUEL_PER_MESSAGE: u64 = 10_000;
+/// A step also pays for copying 64 bytes. A template copies a text for every `+` it stands in, so a few dozen times.
+const FUEL_PER_BYTE: u64 = 1;
 const RECURSION_LIMIT: usize = 50;
 /// Bytes a template may add to the messages' own, and more for each message.
 const OUTPUT_BASE: usize = 1 << 20;
@@ -92,8 +94,8 @@ impl Template {
     fn render_as_given(&mut self, messages: &[Message]) -> Result<Rendered, String> {
         let count = messages.len();
         let marked: Vec<_> = messages.iter().enumerate().map(|(index, message)| mark(index, message)).collect();
-        self.environment.set_fuel(Some(FUEL + FUEL_PER_MESSAGE * count as u64));
         let bytes: usize = marked.iter().map(|message| message.text.len()).sum();
+        self.environment.set_fuel(Some(FUEL + FUEL_PER_MESSAGE * count as u64 + FUEL_PER_BYTE * bytes as u64));
         let marked: Value = marked
             .into_iter()
             .map(|message| Value::from_pairs([("role", message.role.as_str().to_owned()), ("content", message.text)]))
@@ -375,6 +377,21 @@ mod tests {
     #[test]
     fn a_template_that_never_ends_is_stopped() {
         let source = "{% for a in range(9999) %}{% for b in range(9999) %}{% set x = 1 %}{% endfor %}{% endfor %}";
+        let error = template(source).render(&[user("a")]).unwrap_err();
+        assert!(error.contains("too many steps"), "{error}");
+    }
+
+    #[test]
+    fn a_long_text_is_no_reason_to_stop_a_template() {
+        let text = "many words ".repeat(1_500_000);
+        let rendered = template(CHATML).render(&[user("a"), Message::new(Role::Assistant, "b"), user(&text)]).unwrap();
+        assert!(rendered.text.len() > text.len());
+    }
+
+    #[test]
+    fn a_template_that_doubles_a_text_for_ever_is_stopped() {
+        let source =
+            "{% set ns = namespace(x='xxxxxxxx') %}{% for a in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}";
         let error = template(source).render(&[user("a")]).unwrap_err();
         assert!(error.contains("too many steps"), "{error}");
     }
