@@ -19,6 +19,8 @@ pub enum Exit {
     BadModel = 4,
     Disk = 5,
     Network = 6,
+    /// SIGHUP.
+    HungUp = 129,
     /// SIGINT.
     Interrupted = 130,
     /// Nobody reads the output any more (SIGPIPE).

@@ -5,7 +5,7 @@ use std::thread;
 
 use crate::exit::Exit;
 
-/// Watches for SIGINT and SIGTERM on a thread of its own; the first calls `first` with the exit code to leave
+/// Watches for SIGINT, SIGTERM and SIGHUP (the terminal is gone) on a thread of its own; the first calls `first` with the exit code to leave
 /// with. The process must not go on to use the terminal as an interface: there a key press is no signal.
 ///
 /// # Errors
@@ -29,19 +29,25 @@ pub fn watch(first: impl FnOnce(Exit) + Send + 'static) -> io::Result<()> {
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
 impl Signals {
     fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
     }
 
     async fn next(&mut self) -> Exit {
         tokio::select! {
             _ = self.interrupt.recv() => Exit::Interrupted,
             _ = self.terminate.recv() => Exit::Terminated,
+            _ = self.hangup.recv() => Exit::HungUp,
         }
     }
 }
