@@ -61,9 +61,11 @@ impl App {
         if let Popup::Chats(list) = &mut self.popup
             && !character.is_control()
         {
-            list.filter.push(character);
-            list.chosen = 0;
-            list.deletes_next = false;
+            // Whatever key answers the question whether to delete does nothing else.
+            if !std::mem::take(&mut list.deletes_next) {
+                list.filter.push(character);
+                list.chosen = 0;
+            }
         }
         Vec::new()
     }
@@ -77,8 +79,11 @@ impl App {
     }
 
     pub(super) fn open_chosen(&mut self) -> Vec<Effect> {
-        let Popup::Chats(list) = &self.popup else { return Vec::new() };
+        let Popup::Chats(list) = &mut self.popup else { return Vec::new() };
         let Some(chat) = list.chosen_chat() else { return Vec::new() };
+        if std::mem::take(&mut list.deletes_next) {
+            return Vec::new();
+        }
         if !self.can_change_chat() {
             return Vec::new();
         }

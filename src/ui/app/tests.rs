@@ -640,6 +640,18 @@ fn a_chat_is_deleted_only_when_asked_twice_in_a_row() {
 }
 
 #[test]
+fn a_key_that_answers_whether_to_delete_does_nothing_else() {
+    let mut tester = Tester::saving();
+    tester.command(Command::Chats);
+    tester.update(Msg::Chats(vec![row(1, "Bread"), row(2, "Rust")]));
+    tester.command(Command::DeleteChosen);
+    assert!(tester.command(Command::OpenChosen).is_empty());
+    tester.command(Command::DeleteChosen);
+    tester.key(KeyCode::Char('n'), KeyModifiers::NONE);
+    assert!(matches!(tester.app.popup(), Popup::Chats(list) if list.filter.is_empty() && !list.deletes_next));
+}
+
+#[test]
 fn deleting_the_chat_on_the_screen_begins_a_new_one() {
     let mut tester = Tester::saving();
     tester.send("one");
