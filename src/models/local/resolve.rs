@@ -116,6 +116,12 @@ fn looks_like_path(argument: &str) -> bool {
 }
 
 fn at_path(path: &Path) -> Result<Found, ModelError> {
+    if path.exists() && !path.is_file() {
+        return Err(ModelError::BadArgument(format!(
+            "`{}` is no file but a folder or a device; name a GGUF file",
+            escape_line(&path.display().to_string())
+        )));
+    }
     if !path.is_file() {
         return Err(ModelError::NotFound(format!(
             "there is no file `{}`; `tuichat models list` shows the installed models",
