@@ -10,7 +10,8 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::config::{Directories, create_private};
+use crate::config::Directories;
+use crate::models::create_private;
 
 /// Beyond this the log is put aside, and the one put aside before is dropped.
 const MOST_BYTES: u64 = 4 * 1024 * 1024;

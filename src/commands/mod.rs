@@ -14,13 +14,13 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::cli::EngineName;
-use crate::config::{Config, Directories, Layers, Settings, create_private};
+use crate::config::{Config, Directories, Layers, Settings};
 use crate::engine::Source;
 use crate::engine::probe::Probe;
 use crate::engine::scripted::Script;
 use crate::exit::Failure;
 use crate::logging::{self, Log};
-use crate::models::{Found, Library};
+use crate::models::{Found, Library, create_private};
 use crate::remarks::Remarks;
 use crate::text;
 

@@ -10,12 +10,11 @@ use serde_json::{Value, json};
 
 use super::{Surroundings, print, print_json};
 use crate::cli::ModelsCommand;
-use crate::config::create_private;
 use crate::exit::{Exit, Failure};
 use crate::hardware::memory::Memory;
 use crate::models::gguf::{self, Header};
 use crate::models::hub::{Hub, Pull};
-use crate::models::{Found, Import, Installed, Library, ModelError, Progress, Step, catalog};
+use crate::models::{Found, Import, Installed, Library, ModelError, Progress, Step, catalog, create_private};
 use crate::remarks::Remarks;
 use crate::{signals, text};
 

@@ -1,9 +1,7 @@
 //! Where tuichat's files are: where the system keeps such files, or all below `TUICHAT_HOME` (for tests, for a
 //! memory stick).
 
-use std::fs::DirBuilder;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use directories::ProjectDirs;
 
@@ -61,17 +59,6 @@ impl Directories {
     pub fn log_file(&self) -> PathBuf {
         self.logs.join("tuichat.log")
     }
-}
-
-/// Makes a folder, and those above it that are missing, for the owner alone, whatever the umask.
-///
-/// # Errors
-/// If the system refuses.
-pub fn create_private(folder: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(folder)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ mod value;
 
 use std::path::Path;
 
-pub use directories::{Directories, create_private};
+pub use directories::Directories;
 pub use settings::{Output, Settings};
 
 use crate::chat::Sampling;

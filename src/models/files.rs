@@ -9,10 +9,17 @@ use super::error::{DiskContext, ModelError};
 /// What is left free for everything else on the disk.
 const RESERVE_BYTES: u64 = 64 << 20;
 
+/// Makes a folder, and those above it, for its owner alone whatever the umask; a folder that is there stays as it is.
+pub fn create_private(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(folder)
+}
+
 /// Writes a whole small file, or leaves what was there before. Makes its folder if it is missing.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
+    create_private(folder)?;
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;

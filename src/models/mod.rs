@@ -32,5 +32,6 @@ mod local;
 mod progress;
 
 pub use error::{FailureClass, ModelError};
+pub use files::create_private;
 pub use local::{Checked, Found, Import, Installed, Library, Origin, Removed};
 pub use progress::{Listener, Progress, Step};

@@ -10,13 +10,14 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::name;
 use crate::models::error::{DiskContext, ModelError};
-use crate::models::files::{sync_folder, write_atomically};
+use crate::models::files::{create_private, sync_folder, write_atomically};
 use crate::models::gguf::{Header, read_header};
 use crate::models::identity::{hash, is_sha256};
 use crate::models::progress::Listener;
@@ -200,7 +201,7 @@ impl Library {
     /// The folder of the contents, made if it is missing.
     pub(in crate::models) fn make_blobs_folder(&self) -> Result<PathBuf, ModelError> {
         let blobs = self.folder.join("blobs");
-        fs::create_dir_all(&blobs).doing(|| format!("make the folder `{}`", blobs.display()))?;
+        create_private(&blobs).doing(|| format!("make the folder `{}`", blobs.display()))?;
         Ok(blobs)
     }
 
@@ -277,8 +278,8 @@ impl Library {
     pub(super) fn lock(&self) -> Result<File, ModelError> {
         let path = self.folder.join(".lock");
         let locking = || format!("lock `{}`", path.display());
-        fs::create_dir_all(&self.folder).doing(locking)?;
-        let file = File::options().create(true).append(true).open(&path).doing(locking)?;
+        create_private(&self.folder).doing(locking)?;
+        let file = File::options().create(true).append(true).mode(0o600).open(&path).doing(locking)?;
         file.lock().doing(locking)?;
         Ok(file)
     }
