@@ -25,6 +25,14 @@ fn stdout_is_the_answer_and_nothing_else() {
 }
 
 #[test]
+fn a_device_or_a_folder_is_not_said_to_be_missing() {
+    for model in ["/dev/null", "/tmp"] {
+        let ran = Home::new().run(&["-p", "hi", "-m", model]);
+        assert!(ran.code == Some(2) && ran.stderr.contains("is no file"), "{:?} {}", ran.code, ran.stderr);
+    }
+}
+
+#[test]
 fn an_answer_that_the_context_ended_says_so_beside_the_answer() {
     let home = Home::new();
     let model = home.write("tiny.gguf", TinyModel::default().bytes());
@@ -244,12 +252,14 @@ fn an_interrupt_keeps_what_was_answered() {
 }
 
 #[test]
-fn a_request_to_terminate_does_too_and_json_says_cancelled() {
-    let ran = stopped_by(Signal::TERM, &["-p", "count", "-o", "ndjson"]);
-    assert_eq!(ran.code, Some(143), "{}", ran.stderr);
-    let last: Value = serde_json::from_str(ran.stdout.lines().last().unwrap()).unwrap();
-    assert_eq!((last["type"].as_str(), last["finish_reason"].as_str()), (Some("end"), Some("cancelled")));
-    assert!(last["text"].as_str().unwrap().starts_with("one"));
+fn a_request_to_terminate_or_a_hang_up_does_too_and_json_says_cancelled() {
+    for (signal, code) in [(Signal::TERM, 143), (Signal::HUP, 129)] {
+        let ran = stopped_by(signal, &["-p", "count", "-o", "ndjson"]);
+        assert_eq!(ran.code, Some(code), "{}", ran.stderr);
+        let last: Value = serde_json::from_str(ran.stdout.lines().last().unwrap()).unwrap();
+        assert_eq!((last["type"].as_str(), last["finish_reason"].as_str()), (Some("end"), Some("cancelled")));
+        assert!(last["text"].as_str().unwrap().starts_with("one"));
+    }
 }
 
 #[test]

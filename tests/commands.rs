@@ -181,7 +181,9 @@ fn what_is_written_is_for_the_owner_alone_whatever_the_umask() {
     use std::os::unix::fs::PermissionsExt;
     let home = Home::new();
     home.write("script.toml", HELLO);
-    let line = "umask 000; \"$0\" --engine scripted:script.toml -p hi -o json && \"$0\" chats list";
+    home.write("tiny.gguf", TinyModel::default().bytes());
+    let line = "umask 000; \"$0\" --engine scripted:script.toml -p hi -o json && \"$0\" chats list && \
+                \"$0\" models import tiny.gguf";
     let status = std::process::Command::new("sh")
         .args(["-c", line, env!("CARGO_BIN_EXE_tuichat")])
         .env("TUICHAT_HOME", home.path("home"))
