@@ -265,10 +265,14 @@ fn a_request_cancelled_before_its_turn_is_not_begun() {
 
 #[test]
 fn a_load_can_be_cancelled() {
-    let fixture = Fixture::new(TinyModel::default());
-    let (_, cancel) = fixture.engine.submit(Work::Load(fixture.settings(512)));
-    cancel.cancel();
-    assert!(matches!(fixture.last(), Step::Cancelled | Step::Ready(_)), "a tiny model may be quicker than the cancel");
+    let fixture = Fixture::loaded(TinyModel::default().context(65_536), 65_536);
+    // The load waits behind an answer, so that it is certain to be cancelled before it is done.
+    let answer = fixture.submit(&[user(&long_text(900))], &greedy(60_000));
+    let (_, load) = fixture.engine.submit(Work::Load(fixture.settings(512)));
+    load.cancel();
+    answer.cancel();
+    assert_eq!(fixture.answer().finish.ended, Ended::Cancelled);
+    assert!(matches!(fixture.last(), Step::Cancelled));
     assert!(fixture.load(512).is_ok());
 }
 
