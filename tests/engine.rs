@@ -86,7 +86,7 @@ impl Fixture {
     }
 
     fn submit(&self, messages: &[Message], options: &GenerateOptions) -> CancelFlag {
-        self.engine.submit(Work::Generate(Prompt { messages: messages.to_vec() }, options.clone())).1
+        self.engine.submit(Work::Generate(Prompt { chat: None, messages: messages.to_vec() }, options.clone())).1
     }
 
     fn ask(&self, messages: &[Message], options: &GenerateOptions) -> Answer {
@@ -121,7 +121,7 @@ fn greedy(max_tokens: u32) -> GenerateOptions {
     GenerateOptions {
         sampling: Sampling { temperature: 0.0, ..Sampling::default() },
         max_tokens: Some(max_tokens),
-        stop: Vec::new(),
+        ..GenerateOptions::default()
     }
 }
 

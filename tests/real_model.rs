@@ -283,8 +283,8 @@ impl Loaded {
 
     fn submit(&self, messages: &[Message]) -> CancelFlag {
         let sampling = Sampling { temperature: 0.0, ..Sampling::default() };
-        let options = GenerateOptions { sampling, max_tokens: Some(24), stop: Vec::new() };
-        self.engine.submit(Work::Generate(Prompt { messages: messages.to_vec() }, options)).1
+        let options = GenerateOptions { sampling, max_tokens: Some(24), ..GenerateOptions::default() };
+        self.engine.submit(Work::Generate(Prompt { chat: None, messages: messages.to_vec() }, options)).1
     }
 
     /// The rest of an answer under way.

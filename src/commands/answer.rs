@@ -36,7 +36,7 @@ fn prepare(talk: Talk, surroundings: Surroundings) -> Result<Job, Failure> {
     Ok(Job {
         source,
         load: config.load_settings(model.clone(), probe),
-        prompt: Prompt { messages },
+        prompt: Prompt { chat: None, messages },
         options: config.generate,
         quiet: config.quiet,
         hash: Box::new(move || sha256(model, hashes_file.as_deref())),

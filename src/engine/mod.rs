@@ -15,10 +15,12 @@ mod prompt;
 pub mod protocol;
 mod sampler;
 pub mod scripted;
+mod session;
 mod stop;
 mod template;
 mod thinking;
 mod worker;
+mod writer;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;

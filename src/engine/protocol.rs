@@ -84,9 +84,15 @@ pub enum DeviceChoice {
     Vulkan,
 }
 
+/// Names a conversation that goes on, for as long as anything of it is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ChatKey(pub i64);
+
 /// A conversation to be answered. With a model that has no chat template the texts are joined and continued.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Prompt {
+    /// Where the KV cache belongs to; `None` for a conversation that is not kept.
+    pub chat: Option<ChatKey>,
     pub messages: Vec<Message>,
 }
 

@@ -290,7 +290,8 @@ mod tests {
     }
 
     fn ask(text: &str) -> Work {
-        Work::Generate(Prompt { messages: vec![Message::new(Role::User, text)] }, GenerateOptions::default())
+        let prompt = Prompt { chat: None, messages: vec![Message::new(Role::User, text)] };
+        Work::Generate(prompt, GenerateOptions::default())
     }
 
     /// The events of one request, up to its terminal one.

@@ -10,13 +10,13 @@ use std::time::Instant;
 use super::Sink;
 use super::backend::{self, Choice};
 use super::context::Ledger;
-use super::generate::Session;
 use super::llama::{self, Context, ContextSettings, LoadError, Model};
 use super::probe::Verdict;
 use super::prompt::SpecialTexts;
 use super::protocol::{
     CancelFlag, DeviceInfo, EngineError, Event, KvInfo, LoadSettings, ModelInfo, Request, RequestId, Step, Work,
 };
+use super::session::Session;
 use super::template::Template;
 use crate::hardware::cores;
 use crate::hardware::memory::Memory;

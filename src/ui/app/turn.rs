@@ -185,7 +185,7 @@ impl App {
             Entry::Answer(answer) => answer.has_text().then(|| Message::new(Role::Assistant, answer.document.text())),
             Entry::Note(_) => None,
         });
-        Prompt { messages: system.chain(said).collect() }
+        Prompt { chat: None, messages: system.chain(said).collect() }
     }
 
     /// The place on disk of the last message of the conversation.

@@ -1,0 +1,114 @@
+//! A model with its context: conversations become tokens, and tokens what is in the KV cache.
+
+use super::context::Ledger;
+use super::llama::{Context, Decoded, Model, Token};
+use super::prompt::SpecialTexts;
+use super::protocol::{CancelFlag, EngineError, Prompt, Step};
+use super::template::{Rendered, Template, render_plain};
+use crate::chat::Stats;
+
+/// A model with its context and what is in the cache.
+pub struct Session<'model> {
+    pub model: &'model Model,
+    pub context: Context<'model>,
+    /// `None` for a base model; the error of a template that does not compile.
+    pub template: Option<Result<Template, String>>,
+    pub special: SpecialTexts,
+    pub ledger: Ledger,
+}
+
+/// Whether to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Go {
+    On,
+    Cancelled,
+    /// No cell is left.
+    Full,
+}
+
+impl Session<'_> {
+    /// The conversation as the model is to see it.
+    pub fn render(&mut self, prompt: &Prompt) -> Result<Rendered, EngineError> {
+        match &mut self.template {
+            None => Ok(render_plain(&prompt.messages)),
+            Some(Ok(template)) => template.render(&prompt.messages).map_err(EngineError::Template),
+            Some(Err(error)) => Err(EngineError::Template(error.clone())),
+        }
+    }
+
+    /// At least one cell must be left for an answer.
+    pub(super) fn check_length(&self, tokens: &[Token]) -> Result<(), EngineError> {
+        let cells = self.context.cells();
+        let needed = u32::try_from(tokens.len()).unwrap_or(u32::MAX);
+        if tokens.is_empty() {
+            return Err(EngineError::Failed("there is nothing to answer; type a message or use `--prompt`".into()));
+        }
+        if needed >= cells {
+            return Err(EngineError::ContextFull { needed: needed.saturating_add(1), cells });
+        }
+        Ok(())
+    }
+
+    /// Computes what is new in the prompt, and the logits of its last token.
+    pub(super) fn prefill(
+        &mut self,
+        tokens: &[Token],
+        cancel: &[&CancelFlag],
+        emit: &dyn Fn(Step) -> bool,
+        stats: &mut Stats,
+    ) -> Result<Go, EngineError> {
+        let cached = self.keep(self.ledger.reusable(tokens));
+        stats.usage.cached_prompt_tokens = cached as u32;
+        let progress =
+            |done: usize| Step::Prefilling { done: done as u32, total: tokens.len() as u32, cached: cached as u32 };
+        let mut done = cached;
+        for chunk in tokens[cached..].chunks(self.context.batch_size()) {
+            if !emit(progress(done)) || cancel.iter().any(|flag| flag.is_cancelled()) {
+                return Ok(Go::Cancelled);
+            }
+            match self.decode(chunk, cancel)? {
+                Go::On => done += chunk.len(),
+                other => return Ok(other),
+            }
+        }
+        Ok(Go::On)
+    }
+
+    /// Cuts the cache to its first `length` tokens, or to nothing where it cannot be cut; returns what is left.
+    fn keep(&mut self, length: usize) -> usize {
+        if length < self.ledger.tokens().len() {
+            let kept = if self.context.truncate(length as u32) { length } else { 0 };
+            if kept == 0 {
+                self.context.clear();
+            }
+            self.ledger.truncate(kept);
+        }
+        self.ledger.tokens().len()
+    }
+
+    /// Computes tokens behind what is in the cache. After a cancel, the ledger holds what was computed before it.
+    pub(super) fn decode(&mut self, tokens: &[Token], cancel: &[&CancelFlag]) -> Result<Go, EngineError> {
+        let before = self.ledger.next_position();
+        if before as usize + tokens.len() > self.context.cells() as usize {
+            return Ok(Go::Full);
+        }
+        let decoded = self.context.decode(tokens, before, cancel);
+        if decoded == Decoded::Done {
+            self.ledger.push(tokens);
+            return Ok(Go::On);
+        }
+        let computed = self.context.last_position().map_or(0, |last| last + 1).saturating_sub(before) as usize;
+        self.ledger.push(&tokens[..computed.min(tokens.len())]);
+        match decoded {
+            Decoded::Done => Ok(Go::On),
+            Decoded::Cancelled => Ok(Go::Cancelled),
+            Decoded::Full => Ok(Go::Full),
+            Decoded::Failed(status) => {
+                self.keep(0);
+                Err(EngineError::Failed(format!(
+                    "the model failed while computing (llama.cpp's status {status}); send the message again, or restart tuichat if it fails again"
+                )))
+            }
+        }
+    }
+}
