@@ -268,6 +268,7 @@ impl Loaded {
             device: DeviceChoice::Cpu,
             gpu_layers: None,
             probe: None,
+            snapshots: None,
         }));
         let loaded = Self { engine, events };
         while !loaded.next().is_terminal() {}

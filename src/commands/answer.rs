@@ -35,7 +35,7 @@ fn prepare(talk: Talk, surroundings: Surroundings) -> Result<Job, Failure> {
     let messages = system.into_iter().chain([Message::new(Role::User, text)]).collect();
     Ok(Job {
         source,
-        load: config.load_settings(model.clone(), probe),
+        load: config.load_settings(model.clone(), probe, None),
         prompt: Prompt { chat: None, messages },
         options: config.generate,
         quiet: config.quiet,

@@ -21,12 +21,14 @@ pub fn run(talk: Talk, surroundings: Surroundings) -> Result<Exit, Failure> {
         remember(found, &surroundings);
     }
     let probe = surroundings.probe();
+    let snapshots = model.as_ref().ok().and_then(|found| surroundings.snapshots(found));
     let config = surroundings.config;
     let setup = Setup {
         engine: source(&talk.engine)?,
-        model: model.map(|found| config.load_settings(found, probe)).map_err(|failure| failure.message),
+        model: model.map(|found| config.load_settings(found, probe, snapshots)).map_err(|failure| failure.message),
         options: config.generate,
         system: config.system,
+        prefill_while_typing: config.prefill_while_typing,
         store: chats.as_ref().map(|chats| chats.handle.clone()),
         resume: chats.as_ref().and_then(|chats| chats.resume),
         notices,

@@ -41,6 +41,7 @@ mod tests {
                 "device" => "cpu",
                 "private" | "offline" | "quiet" | "verbose" => "0",
                 "ctx" => "4096",
+                "prefill_while_typing" => "off",
                 _ => "1",
             };
             let variable = format!("TUICHAT_{}", key.to_uppercase());

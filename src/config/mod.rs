@@ -10,9 +10,11 @@ mod value;
 use std::path::Path;
 
 pub use directories::Directories;
-pub use settings::{Output, Settings};
+pub use settings::{Output, Settings, Switch};
+pub use value::Room;
 
 use crate::chat::Sampling;
+use crate::engine::SnapshotSettings;
 use crate::engine::probe::Probe;
 use crate::engine::protocol::{DeviceChoice, GenerateOptions, LoadSettings};
 use crate::exit::Failure;
@@ -33,6 +35,9 @@ pub struct Config {
     pub threads: Option<u32>,
     pub device: DeviceChoice,
     pub gpu_layers: Option<u32>,
+    /// When to compute ahead what is being written.
+    pub prefill_while_typing: Switch,
+    pub snapshots: Room,
     pub private: bool,
     pub offline: bool,
     pub quiet: bool,
@@ -129,6 +134,8 @@ impl From<Settings> for Config {
             threads: settings.threads.and_then(value::Auto::number),
             device: settings.device.unwrap_or_default(),
             gpu_layers: settings.gpu_layers.and_then(value::Auto::number),
+            prefill_while_typing: settings.prefill_while_typing.unwrap_or_default(),
+            snapshots: settings.snapshots.unwrap_or_default(),
             private: settings.private.unwrap_or_default(),
             offline: settings.offline.unwrap_or_default(),
             quiet: settings.quiet.unwrap_or_default(),
@@ -139,7 +146,12 @@ impl From<Settings> for Config {
 
 impl Config {
     /// How to load this model.
-    pub fn load_settings(&self, model: Found, probe: Option<Probe>) -> LoadSettings {
+    pub fn load_settings(
+        &self,
+        model: Found,
+        probe: Option<Probe>,
+        snapshots: Option<SnapshotSettings>,
+    ) -> LoadSettings {
         LoadSettings {
             path: model.path,
             name: Some(model.name),
@@ -148,6 +160,7 @@ impl Config {
             device: self.device,
             gpu_layers: self.gpu_layers,
             probe,
+            snapshots,
         }
     }
 }

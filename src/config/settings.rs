@@ -8,7 +8,7 @@ use clap::builder::{BoolishValueParser, PossibleValuesParser, TypedValueParser};
 use serde::de::IntoDeserializer;
 use serde::{Deserialize, Serialize};
 
-use super::value::{Auto, Penalty, Probability, Temperature};
+use super::value::{Auto, Penalty, Probability, Room, Temperature};
 use crate::engine::protocol::DeviceChoice;
 
 /// The form of a one-shot answer on stdout.
@@ -22,6 +22,19 @@ pub enum Output {
     Json,
     /// One object per line, as things happen; the last is that of json
     Ndjson,
+}
+
+/// Whether to do something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Switch {
+    /// Where it is worth it
+    #[default]
+    Auto,
+    /// Always
+    On,
+    /// Never
+    Off,
 }
 
 /// What is set; `None` leaves it to the layer below.
@@ -88,6 +101,14 @@ pub struct Settings {
     #[arg(long, value_name = "N|auto", allow_negative_numbers = true, help_heading = "Machine")]
     pub gpu_layers: Option<Auto<0, 10_000>>,
 
+    /// Compute a message while it is being written; `auto`: not on a battery that is nearly empty
+    #[arg(long, value_enum, value_name = "auto|on|off", hide_possible_values = true, help_heading = "Machine")]
+    pub prefill_while_typing: Option<Switch>,
+
+    /// Disk for what was computed of chats, so that a chat goes on at once; `auto`: 4G, or a tenth of the free space
+    #[arg(long, value_name = "SIZE|auto|off", help_heading = "Machine")]
+    pub snapshots: Option<Room>,
+
     /// Write nothing to disk: no chat, no log
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "yes|no",
           value_parser = BoolishValueParser::new(), hide_possible_values = true)]
@@ -134,6 +155,8 @@ impl Settings {
             threads: self.threads.or(lower.threads),
             device: self.device.or(lower.device),
             gpu_layers: self.gpu_layers.or(lower.gpu_layers),
+            prefill_while_typing: self.prefill_while_typing.or(lower.prefill_while_typing),
+            snapshots: self.snapshots.or(lower.snapshots),
             private: self.private.or(lower.private),
             offline: self.offline.or(lower.offline),
             quiet: self.quiet.or(lower.quiet),

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use super::llama::{Token, TokenKind};
-use super::prompt;
 use super::protocol::{CancelFlag, EngineError, Finish, GenerateOptions, Prompt, Step};
 use super::sampler::Sampler;
 use super::session::{Go, Session};
@@ -20,13 +19,15 @@ impl Session<'_> {
         emit: &dyn Fn(Step) -> bool,
     ) -> Result<Finish, EngineError> {
         let started = Instant::now();
-        let rendered = self.render(prompt)?;
-        let tokens = prompt::tokenize(self.model, &self.special, self.ledger.answers(), &rendered);
+        let (rendered, tokens) = self.take_up(prompt)?;
         self.check_length(&tokens)?;
         let mut sampler = Sampler::new(&options.sampling);
         let mut stats = Stats::default();
         stats.usage.prompt_tokens = tokens.len() as u32;
-        let mut go = self.prefill(&tokens, cancel, emit, &mut stats)?;
+        // The logits of the last token are needed, so it is always computed.
+        let cached = self.reuse(&tokens[..tokens.len() - 1]);
+        stats.usage.cached_prompt_tokens = cached as u32;
+        let mut go = self.prefill(&tokens, cached, cancel, emit)?;
         stats.timings.prefill_ms = milliseconds(started.elapsed());
         let mut writer = Writer::new(options, rendered.text.trim_end().ends_with("<think>"));
         let mut first_token_at = None;
@@ -60,8 +61,8 @@ impl Session<'_> {
         };
         writer.finish();
         writer.send(stats.usage.completion_tokens, emit);
-        if let Some((text, tokens)) = writer.exact_answer() {
-            self.ledger.remember(text, tokens);
+        if let Some(answer) = writer.exact_answer() {
+            self.ledger.answered(tokens.len(), answer.thoughts, answer.text, answer.tokens);
         }
         stats.cells_used = self.ledger.next_position();
         Ok(Finish { ended, stats, seed: sampler.seed() })

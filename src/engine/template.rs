@@ -50,8 +50,8 @@ pub struct Rendered {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Body {
     pub range: Range<usize>,
-    /// The message, counted as they were rendered.
-    pub message: usize,
+    /// Whose message it is.
+    pub role: Role,
 }
 
 impl Template {
@@ -112,7 +112,8 @@ impl Template {
             )
             .map_err(|error| describe(&error))?;
         let text = String::from_utf8(output.bytes).map_err(|_| "it wrote something that is not UTF-8".to_owned())?;
-        Ok(unmark(&text, count))
+        let roles: Vec<Role> = messages.iter().map(|message| message.role).collect();
+        Ok(unmark(&text, &roles))
     }
 }
 
@@ -120,14 +121,14 @@ impl Template {
 /// continues, everything else on a new line.
 pub fn render_plain(messages: &[Message]) -> Rendered {
     let mut rendered = Rendered::default();
-    for (index, message) in messages.iter().enumerate() {
+    for message in messages {
         let text = &mut rendered.text;
         if message.role != Role::Assistant && !text.is_empty() && !text.ends_with('\n') {
             text.push('\n');
         }
         let start = text.len();
         text.push_str(&message.text);
-        rendered.bodies.push(Body { range: start..rendered.text.len(), message: index });
+        rendered.bodies.push(Body { range: start..rendered.text.len(), role: message.role });
     }
     rendered
 }
@@ -182,8 +183,9 @@ fn is_mark(character: char) -> bool {
 
 /// Takes the marks out again. Where a template lost one of a pair (it cut a message), everything that could have come
 /// from the message counts as the message's.
-fn unmark(marked: &str, messages: usize) -> Rendered {
+fn unmark(marked: &str, roles: &[Role]) -> Rendered {
     let mut rendered = Rendered::default();
+    let body = |range, message: usize| Body { range, role: roles.get(message).copied().unwrap_or(Role::User) };
     let mut open: Option<(usize, usize)> = None;
     let mut characters = marked.chars();
     let mut after_last_body = 0;
@@ -193,11 +195,11 @@ fn unmark(marked: &str, messages: usize) -> Rendered {
                 let digits = characters.by_ref().map_while(|digit| u32::from(digit).checked_sub(DIGIT_ZERO));
                 let number =
                     digits.take_while(|digit| *digit < 10).fold(0, |number, digit| number * 10 + digit as usize);
-                open.get_or_insert((rendered.text.len(), number.min(messages.saturating_sub(1))));
+                open.get_or_insert((rendered.text.len(), number.min(roles.len().saturating_sub(1))));
             }
             BODY_ENDS => {
                 let (start, message) = open.take().unwrap_or((after_last_body, 0));
-                rendered.bodies.push(Body { range: start..rendered.text.len(), message });
+                rendered.bodies.push(body(start..rendered.text.len(), message));
                 after_last_body = rendered.text.len();
             }
             other if is_mark(other) => {}
@@ -205,7 +207,7 @@ fn unmark(marked: &str, messages: usize) -> Rendered {
         }
     }
     if let Some((start, message)) = open {
-        rendered.bodies.push(Body { range: start..rendered.text.len(), message });
+        rendered.bodies.push(body(start..rendered.text.len(), message));
     }
     rendered
 }
@@ -330,7 +332,7 @@ mod tests {
             "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n Hello\n<|im_end|>\n<|im_start|>user\n2+2?<|im_end|>\n<|im_start|>assistant\n"
         );
         assert_eq!(bodies(&rendered), ["Be brief.", "Hi", " Hello\n", "2+2?"]);
-        assert_eq!(rendered.bodies[2].message, 2);
+        assert_eq!(rendered.bodies[2].role, Role::Assistant);
     }
 
     #[test]

@@ -15,11 +15,19 @@ pub struct Writer {
     /// Whether a stop string came.
     pub stopped: bool,
     ready: Vec<(Channel, String)>,
-    /// All tokens so far and the bytes they stand for; `plain` while every byte of them was shown as the answer.
+    /// All tokens so far, the bytes they stand for, and where among these each token begins.
     tokens: Vec<Token>,
-    bytes: usize,
+    bytes: Vec<u8>,
+    starts: Vec<usize>,
     answer: String,
-    plain: bool,
+}
+
+/// An answer and what it is made of.
+pub struct ExactAnswer {
+    /// Tokens before the answer: thoughts and what is around them.
+    pub thoughts: usize,
+    pub text: String,
+    pub tokens: Vec<Token>,
 }
 
 impl Writer {
@@ -31,17 +39,16 @@ impl Writer {
             stopped: false,
             ready: Vec::new(),
             tokens: Vec::new(),
-            bytes: 0,
+            bytes: Vec::new(),
+            starts: Vec::new(),
             answer: String::new(),
-            plain: true,
         }
     }
 
     pub fn push(&mut self, token: Token, bytes: &[u8]) {
         self.tokens.push(token);
-        self.bytes += bytes.len();
-        // A control token in mid-answer leaves no trace in the text, so the text does not tell the tokens any more.
-        self.plain &= !bytes.is_empty();
+        self.starts.push(self.bytes.len());
+        self.bytes.extend_from_slice(bytes);
         let text = self.utf8.push(bytes);
         self.pass(&text);
     }
@@ -86,9 +93,8 @@ impl Writer {
     /// Emits what is ready; `false` when nobody listens.
     pub fn send(&mut self, tokens: u32, emit: &dyn Fn(Step) -> bool) -> bool {
         for (channel, text) in self.ready.drain(..).filter(|(_, text)| !text.is_empty()) {
-            match channel {
-                Channel::Answer => self.answer.push_str(&text),
-                Channel::Thinking => self.plain = false,
+            if channel == Channel::Answer {
+                self.answer.push_str(&text);
             }
             if !emit(Step::Token(Piece { channel, text, tokens })) {
                 return false;
@@ -97,9 +103,14 @@ impl Writer {
         true
     }
 
-    /// The answer and its tokens, if the text is exactly what the tokens stand for.
-    pub fn exact_answer(self) -> Option<(String, Vec<Token>)> {
-        let exact = self.plain && self.answer.len() == self.bytes && !self.answer.is_empty();
-        exact.then_some((self.answer, self.tokens))
+    /// The answer with its tokens, if the last of all tokens stand for exactly its text.
+    pub fn exact_answer(mut self) -> Option<ExactAnswer> {
+        let start = self.bytes.len().checked_sub(self.answer.len())?;
+        let thoughts = self.starts.iter().rposition(|token| *token == start)?;
+        // A control token leaves no trace in the text, so the text would not tell the tokens.
+        let is_plain = self.starts[thoughts..].windows(2).all(|pair| pair[0] < pair[1])
+            && self.starts.last().is_some_and(|last| *last < self.bytes.len());
+        let is_exact = is_plain && self.bytes[start..] == *self.answer.as_bytes();
+        is_exact.then(|| ExactAnswer { thoughts, text: self.answer, tokens: self.tokens.split_off(thoughts) })
     }
 }

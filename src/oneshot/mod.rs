@@ -138,7 +138,8 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                 Step::Ready(model) => return Ok(Some(model)),
                 Step::Failed(error) => return Err(Failure::from(&error)),
                 Step::Cancelled => return Ok(None),
-                Step::Prefilling { .. } | Step::Token(_) | Step::Finished(_) | Step::Unloaded => {}
+                Step::Prefilling { .. } | Step::Planned(_) | Step::Token(_) | Step::Finished(_) => {}
+                Step::Done | Step::Unloaded => {}
             }
         }
     }
@@ -184,7 +185,7 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                 }
                 Step::Failed(error) => return Err(Failure::from(&error)),
                 Step::Cancelled => return Ok(()),
-                Step::Loading(_) | Step::Ready(_) | Step::Unloaded => {}
+                Step::Loading(_) | Step::Ready(_) | Step::Planned(_) | Step::Done | Step::Unloaded => {}
             }
         }
     }

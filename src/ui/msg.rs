@@ -26,6 +26,8 @@ pub enum Msg {
     Model(Step),
     /// The engine's word about the answer in progress.
     Answer(Step),
+    /// The engine's word about the next turn.
+    Ahead(Step),
     /// The engine's thread is gone.
     EngineLost,
     /// The question is on disk.
@@ -56,6 +58,7 @@ pub enum Command {
     Leave,
     Suspend,
     Help,
+    Context,
     Chats,
     NewChat,
     ShowThinking,
@@ -66,6 +69,13 @@ pub enum Command {
     DeleteChosen,
     DeleteFilterCharacter,
     ClosePopup,
+}
+
+impl Command {
+    /// Whether the composer's text may be another afterwards.
+    pub fn changes_text(self) -> bool {
+        matches!(self, Self::Newline | Self::Undo | Self::Redo | Self::DeleteToLineStart | Self::Interrupt | Self::Stop)
+    }
 }
 
 /// A movement through the transcript.
@@ -112,6 +122,19 @@ pub enum Effect {
     Load(LoadSettings),
     Generate(Prompt, GenerateOptions),
     CancelAnswer,
+    /// Say what this would cost.
+    Plan(Prompt),
+    /// Compute this ahead, and say what it would cost.
+    Prefill {
+        prompt: Prompt,
+        /// Not while the machine runs on a battery that is nearly empty.
+        spare_battery: bool,
+    },
+    CancelAhead,
+    /// Write what was computed for the chat to disk.
+    Snapshot,
+    /// Delete what was computed for a chat.
+    Forget(ChatId),
     Save(Save),
     ListChats,
     OpenChat(ChatId),

@@ -210,6 +210,12 @@ impl Model {
         self.model.n_head_kv()
     }
 
+    /// Positions that a layer with a sliding window attends to; 0 if the model has none.
+    pub(super) fn window(&self) -> i32 {
+        // SAFETY: the model lives.
+        unsafe { sys::llama_model_n_swa(self.raw()) }
+    }
+
     /// Numbers in one attention head of (K, V).
     pub fn head_lengths(&self) -> (u32, u32) {
         let architecture = self.metadata("general.architecture").unwrap_or_default();
