@@ -6,6 +6,8 @@
 
 mod backend;
 mod context;
+#[cfg(test)]
+mod equivalence;
 mod generate;
 pub mod inspect;
 mod kv;

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::context::Ledger;
+use super::kv::Snapshots;
 use super::llama::{Context, Decoded, Model, Token};
 use super::prompt::{self, SpecialTexts};
 use super::protocol::{CancelFlag, EngineError, Prompt, Step};
@@ -30,6 +31,23 @@ pub enum Go {
     Cancelled,
     /// No cell is left.
     Full,
+}
+
+impl<'model> Session<'model> {
+    /// A model with an empty context, and where the caches of chats are kept on disk.
+    pub fn new(model: &'model Model, context: Context<'model>, snapshots: Option<Snapshots>) -> Self {
+        let text_of = |token: Option<Token>| token.map(|token| model.token_text(token)).unwrap_or_default();
+        let (begin, end) = (text_of(model.begin_token()), text_of(model.end_token()));
+        Self {
+            model,
+            context,
+            template: model.chat_template().map(|source| Template::new(&source, &begin, &end)),
+            special: SpecialTexts::of(model),
+            ledger: Ledger::default(),
+            chats: Chats::new(snapshots),
+            speed: PrefillSpeed::default(),
+        }
+    }
 }
 
 impl Session<'_> {

@@ -9,18 +9,13 @@ use std::time::Instant;
 
 use super::Sink;
 use super::backend::{self, Choice};
-use super::context::Ledger;
 use super::kv::{Key, Snapshots};
 use super::llama::{self, Context, ContextSettings, LoadError, Model};
 use super::probe::Verdict;
-use super::prompt::SpecialTexts;
 use super::protocol::{
     CancelFlag, DeviceInfo, EngineError, Event, KvInfo, LoadSettings, ModelInfo, Request, RequestId, Step, Work,
 };
-use super::resume::Chats;
 use super::session::Session;
-use super::speed::PrefillSpeed;
-use super::template::Template;
 use crate::hardware::cores;
 use crate::hardware::memory::Memory;
 use crate::models::gguf;
@@ -199,19 +194,7 @@ impl Loaded {
                     "llama.cpp could not make a context of {cells} tokens ({words}); try a smaller one with `--ctx`"
                 ))
             })?;
-        let text_of = |token: Option<llama::Token>| token.map(|token| self.model.token_text(token)).unwrap_or_default();
-        let begin = text_of(self.model.begin_token());
-        let end = text_of(self.model.end_token());
-        let template = self.model.chat_template().map(|source| Template::new(&source, &begin, &end));
-        Ok(Session {
-            model: &self.model,
-            context,
-            template,
-            special: SpecialTexts::of(&self.model),
-            ledger: Ledger::default(),
-            chats: Chats::new(self.snapshots(settings, shutdown)),
-            speed: PrefillSpeed::default(),
-        })
+        Ok(Session::new(&self.model, context, self.snapshots(settings, shutdown)))
     }
 
     fn snapshots(&self, settings: &LoadSettings, shutdown: &CancelFlag) -> Option<Snapshots> {
