@@ -10,7 +10,7 @@ use std::process::Stdio;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use common::engine::{Running, greedy, prompt, settings};
+use common::engine::{PATIENCE, Running, greedy, prompt, settings};
 use common::hub_server::sha256;
 use common::program::Home;
 use common::real_models::{say_skipped, test_model};

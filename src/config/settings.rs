@@ -105,7 +105,8 @@ pub struct Settings {
     #[arg(long, value_enum, value_name = "auto|on|off", hide_possible_values = true, help_heading = "Machine")]
     pub prefill_while_typing: Option<Switch>,
 
-    /// Disk for what was computed of chats, so that a chat goes on at once; `auto`: 4G, or a tenth of the free space
+    /// Disk for what was computed of chats, so that a chat goes on at once; `auto`: up to 4G or a tenth of the free
+    /// space, where reading is faster than computing
     #[arg(long, value_name = "SIZE|auto|off", help_heading = "Machine")]
     pub snapshots: Option<Room>,
 

@@ -12,7 +12,7 @@ use tuichat::engine::protocol::{
 use tuichat::engine::{Engine, Source, spawn};
 
 /// However slow the machine, an engine says something within this time.
-const PATIENCE: Duration = Duration::from_secs(300);
+pub const PATIENCE: Duration = Duration::from_secs(300);
 
 /// How to load a model on the CPU, with nothing kept on disk.
 pub fn settings(model: &Path, cells: u32, threads: u32) -> LoadSettings {

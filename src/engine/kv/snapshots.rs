@@ -33,7 +33,7 @@ const LEFT_OVER_AFTER: Duration = Duration::from_secs(60 * 60);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnapshotSettings {
     pub folder: PathBuf,
-    /// Bytes of disk they may take; `None` lets the engine choose.
+    /// Bytes of disk they may take; `None` lets the engine choose, and write only what is faster read than computed.
     pub most_bytes: Option<u64>,
     /// The SHA-256 of the model's file, if it is known.
     pub model_sha256: Option<String>,
@@ -170,8 +170,11 @@ impl Snapshots {
     }
 
     /// Whether writing and reading so many bytes takes less time than computing so many tokens again, at so many a
-    /// second if that is known.
+    /// second if that is known. Whoever says how much room there is wants them anyway.
     pub fn pays(&self, bytes: u64, tokens: usize, prefill_speed: Option<f64>) -> bool {
+        if self.shared.settings.most_bytes.is_some() {
+            return true;
+        }
         let measured = self.shared.disk_speed.load(Ordering::Relaxed);
         let disk_speed = if measured == 0 { UNKNOWN_DISK_SPEED } else { measured };
         prefill_speed.is_none_or(|speed| 2.0 * bytes as f64 / disk_speed as f64 <= tokens as f64 / speed)
@@ -316,10 +319,10 @@ mod tests {
             self.home.path().join("kv")
         }
 
-        fn open_with(&self, most_bytes: u64, library: &str, stop: &CancelFlag) -> Snapshots {
+        fn open_with(&self, most_bytes: impl Into<Option<u64>>, library: &str, stop: &CancelFlag) -> Snapshots {
             let settings = SnapshotSettings {
                 folder: self.folder(),
-                most_bytes: Some(most_bytes),
+                most_bytes: most_bytes.into(),
                 model_sha256: None,
                 hashes: self.home.path().join("hashes.json"),
             };
@@ -446,10 +449,11 @@ mod tests {
     #[test]
     fn a_snapshot_pays_where_the_disk_is_faster_than_the_model() {
         let fixture = Fixture::new();
-        let snapshots = fixture.open(1 << 20);
+        let snapshots = fixture.open_with(None, "1.0", &CancelFlag::default());
         // 4,096 tokens of 28 KiB at 30 and at 30,000 tokens a second.
         let bytes = 4096 * 28 * 1024;
         assert!(snapshots.pays(bytes, 4096, Some(30.0)) && snapshots.pays(bytes, 4096, None));
         assert!(!snapshots.pays(bytes, 4096, Some(30_000.0)));
+        assert!(fixture.open(1 << 20).pays(bytes, 4096, Some(30_000.0)), "it was asked for");
     }
 }
