@@ -88,7 +88,6 @@ impl Session<'_> {
         if there < here + LEAST_TOKENS || !fits {
             return;
         }
-        let is_on_disk = matches!(waiting, Waiting::OnDisk(_));
         let kept = match waiting {
             Waiting::InMemory(kept) => Some(kept),
             Waiting::OnDisk(stored) => stored.read(),
@@ -103,9 +102,9 @@ impl Session<'_> {
             self.ledger.truncate(0);
             return;
         }
-        tracing::info!(length, is_on_disk, "put back what was kept of a chat");
+        tracing::info!(length, "put back what was kept of a chat");
         self.speed.assume(kept.about.prefill_speed);
-        self.chats.written = is_on_disk.then(|| kept.about.contents.clone());
+        self.chats.written = kept.is_written.then(|| kept.about.contents.clone());
         self.ledger.replace(kept.about.contents);
     }
 
@@ -116,8 +115,8 @@ impl Session<'_> {
             self.chats.shelf.put(kept, memory_for_shelf());
             return;
         }
-        if let Some(kept) = self.kept() {
-            self.write(&kept);
+        if let Some(mut kept) = self.kept() {
+            self.write(&mut kept);
             self.chats.shelf.put(kept, memory_for_shelf());
         }
     }
@@ -128,8 +127,8 @@ impl Session<'_> {
         if self.chats.snapshots.is_none() || is_written {
             return;
         }
-        if let Some(kept) = self.kept() {
-            self.write(&kept);
+        if let Some(mut kept) = self.kept() {
+            self.write(&mut kept);
         }
     }
 
@@ -146,14 +145,20 @@ impl Session<'_> {
         }
     }
 
-    fn write(&mut self, kept: &Kept) {
+    /// Writes the current chat to disk where that pays.
+    fn write(&mut self, kept: &mut Kept) {
         let Some(snapshots) = &self.chats.snapshots else { return };
-        let (bytes, tokens) = (kept.state.len() as u64, kept.about.contents.tokens.len());
-        if self.chats.written.as_ref() != Some(&kept.about.contents)
-            && snapshots.pays(bytes, tokens, kept.about.prefill_speed)
-        {
+        let (contents, bytes) = (&kept.about.contents, kept.state.len() as u64);
+        let written = self.chats.written.as_ref().map(|written| written.compare(&contents.tokens).length);
+        // Where a snapshot holds a part, only the rest would be computed again.
+        let pays = match written {
+            Some(part) => snapshots.pays(bytes, contents.tokens.len() - part, kept.about.prefill_speed),
+            None => snapshots.pays(2 * bytes, contents.tokens.len(), kept.about.prefill_speed),
+        };
+        if pays && self.chats.written.as_ref() != Some(contents) {
+            kept.is_written = true;
+            self.chats.written = Some(contents.clone());
             snapshots.write(kept.clone());
-            self.chats.written = Some(kept.about.contents.clone());
         }
     }
 
@@ -167,7 +172,8 @@ impl Session<'_> {
         let state = Arc::new(self.context.state(memory_for_shelf())?);
         let answers = known_tokens(self.ledger.known_answers());
         let prefill_speed = self.speed.tokens_per_second();
-        Some(Kept { chat, about: About { contents, answers, prefill_speed }, state })
+        let is_written = self.chats.written.as_ref() == Some(&contents);
+        Some(Kept { chat, about: About { contents, answers, prefill_speed }, state, is_written })
     }
 }
 

@@ -21,6 +21,8 @@ pub struct Kept {
     pub about: About,
     /// The cache's content, as [`super::llama::Context::state`] gives it.
     pub state: Arc<Vec<u8>>,
+    /// A snapshot on disk holds the same.
+    pub is_written: bool,
 }
 
 /// What is known of a cache's content.

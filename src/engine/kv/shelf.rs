@@ -42,7 +42,7 @@ mod tests {
     use crate::engine::kv::About;
 
     fn kept(chat: i64, bytes: usize) -> Kept {
-        Kept { chat: ChatKey(chat), about: About::default(), state: Arc::new(vec![0; bytes]) }
+        Kept { chat: ChatKey(chat), about: About::default(), state: Arc::new(vec![0; bytes]), is_written: false }
     }
 
     #[test]

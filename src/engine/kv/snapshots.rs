@@ -77,7 +77,7 @@ impl Stored {
     pub fn read(self) -> Option<Kept> {
         let about = self.opened.about.clone();
         match self.opened.state() {
-            Some(state) => Some(Kept { chat: self.chat, about, state: Arc::new(state) }),
+            Some(state) => Some(Kept { chat: self.chat, about, state: Arc::new(state), is_written: true }),
             None => {
                 tracing::warn!(path = %self.path.display(), "a damaged snapshot is not used");
                 let _ = fs::remove_file(&self.path);
@@ -169,7 +169,7 @@ impl Snapshots {
         }
     }
 
-    /// Whether writing and reading so many bytes takes less time than computing so many tokens again, at so many a
+    /// Whether writing or reading so many bytes takes less time than computing so many tokens again, at so many a
     /// second if that is known. Whoever says how much room there is wants them anyway.
     pub fn pays(&self, bytes: u64, tokens: usize, prefill_speed: Option<f64>) -> bool {
         if self.shared.settings.most_bytes.is_some() {
@@ -177,7 +177,7 @@ impl Snapshots {
         }
         let measured = self.shared.disk_speed.load(Ordering::Relaxed);
         let disk_speed = if measured == 0 { UNKNOWN_DISK_SPEED } else { measured };
-        prefill_speed.is_none_or(|speed| 2.0 * bytes as f64 / disk_speed as f64 <= tokens as f64 / speed)
+        prefill_speed.is_none_or(|speed| bytes as f64 / disk_speed as f64 <= tokens as f64 / speed)
     }
 }
 
@@ -352,7 +352,7 @@ mod tests {
     fn kept(chat: i64, bytes: usize) -> Kept {
         let contents = Contents { tokens: vec![1, 2, 3], thoughts: Vec::new() };
         let about = About { contents, answers: Vec::new(), prefill_speed: None };
-        Kept { chat: ChatKey(chat), about, state: Arc::new(vec![chat as u8; bytes]) }
+        Kept { chat: ChatKey(chat), about, state: Arc::new(vec![chat as u8; bytes]), is_written: false }
     }
 
     #[test]
@@ -451,7 +451,7 @@ mod tests {
         let fixture = Fixture::new();
         let snapshots = fixture.open_with(None, "1.0", &CancelFlag::default());
         // 4,096 tokens of 28 KiB at 30 and at 30,000 tokens a second.
-        let bytes = 4096 * 28 * 1024;
+        let bytes = 2 * 4096 * 28 * 1024;
         assert!(snapshots.pays(bytes, 4096, Some(30.0)) && snapshots.pays(bytes, 4096, None));
         assert!(!snapshots.pays(bytes, 4096, Some(30_000.0)));
         assert!(fixture.open(1 << 20).pays(bytes, 4096, Some(30_000.0)), "it was asked for");
