@@ -290,3 +290,56 @@ fn a_tiny_model_answers_and_every_number_is_its_own() {
     assert_eq!(object["kv"]["cells"], 256);
     assert_eq!(home.run(&arguments).json()["text"], object["text"], "greedy answers are the same");
 }
+
+const NAMED: &str = r#"{"type": "object", "properties": {"name": {"type": "string"}, "year": {"type": "number", "minimum": 1500}}, "required": ["name", "year"]}"#;
+
+#[test]
+fn an_answer_that_does_not_satisfy_the_schema_is_told_with_its_own_code() {
+    let home = Home::new();
+    for (answer, expected) in [
+        ("Hello there", "the answer is not JSON"),
+        (
+            r#"{"name": "x", "year": 3}"#,
+            "the answer does not satisfy the schema: at `/year`: 3 is less than the minimum",
+        ),
+        (r#"{"name": "x"}"#, "\"year\" is a required property"),
+    ] {
+        let script = format!("[[answer]]\ntext = '{answer}'\n");
+        let ran = home.ask(&script, &["-p", "hi", "--schema", NAMED]);
+        assert_eq!((ran.code, ran.stdout.trim_end()), (Some(7), answer), "{}", ran.stderr);
+        assert!(ran.stderr.contains(expected), "{}", ran.stderr);
+        let object = home.ask(&script, &["-p", "hi", "--schema", NAMED, "-o", "json"]).json();
+        assert_eq!((&object["text"], &object["finish_reason"]), (&answer.into(), &"stop".into()));
+        assert_eq!((&object["error"]["kind"], &object["error"]["exit_code"]), (&"schema".into(), &7.into()));
+    }
+    let script = "[[answer]]\ntext = '{\"name\": \"Shakespeare\", \"year\": 1600}'\n";
+    let schema = home.write("named.json", NAMED);
+    for schema in [NAMED, schema.to_str().unwrap(), "named.json", "@named.json"] {
+        let ran = home.ask(script, &["-p", "hi", "--schema", schema]);
+        assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    }
+    let ran = home.ask(script, &["-p", "hi", "--schema", NAMED, "--max-tokens", "3"]);
+    assert!(ran.code == Some(7) && ran.stderr.contains("it reached `--max-tokens`"), "{:?} {}", ran.code, ran.stderr);
+}
+
+#[test]
+fn a_schema_or_grammar_that_cannot_be_used_is_told_before_the_model_is_looked_at() {
+    let home = Home::new();
+    let model = home.write("broken.gguf", "no model");
+    home.write("list.gbnf", "root ::= item+");
+    home.write("text.json", "nothing of JSON");
+    for (arguments, expected) in [
+        (["--schema", "no/such.json"], "cannot read `no/such.json`"),
+        (["--schema", "text.json"], "the JSON schema cannot be used: it is not JSON"),
+        (["--schema", "{\"type\": \"sting\"}"], "the JSON schema cannot be used: at `/type`"),
+        (["--schema", "{\"$ref\": \"https://example.org\"}"], "refer to a place in the schema"),
+        (["--grammar", "list.gbnf"], "the grammar cannot be used: line 1: there is no rule `item`"),
+        (["--grammar", "no/such.gbnf"], "cannot read `no/such.gbnf`"),
+    ] {
+        let ran = home.run(&[&["-m", model.to_str().unwrap(), "-p", "hi"], arguments.as_slice()].concat());
+        assert!(ran.code == Some(2) && ran.stderr.contains(expected), "{:?} {}", ran.code, ran.stderr);
+    }
+    let ran = home.run(&["-p", "hi", "--schema", "{}", "--grammar", "list.gbnf"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stderr.contains("to a schema or to a grammar, and both are set"), "{}", ran.stderr);
+}

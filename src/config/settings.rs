@@ -85,6 +85,14 @@ pub struct Settings {
     #[arg(long, value_name = "TEXT", help_heading = "Sampling", allow_hyphen_values = true)]
     pub stop: Option<Vec<String>>,
 
+    /// Hold the answer to a JSON schema: a file, or the schema itself
+    #[arg(long, value_name = "FILE|JSON", help_heading = "Sampling")]
+    pub schema: Option<String>,
+
+    /// Hold the answer to a grammar, in llama.cpp's GBNF
+    #[arg(long, value_name = "FILE", help_heading = "Sampling")]
+    pub grammar: Option<String>,
+
     /// Tokens the conversation may have; `auto` decides from the model and the memory
     #[arg(long, value_name = "N|auto", allow_negative_numbers = true, help_heading = "Machine")]
     pub ctx: Option<Auto<64, 16_777_216>>,
@@ -152,6 +160,8 @@ impl Settings {
             seed: self.seed.or(lower.seed),
             max_tokens: self.max_tokens.or(lower.max_tokens),
             stop: self.stop.or(lower.stop),
+            schema: self.schema.or(lower.schema),
+            grammar: self.grammar.or(lower.grammar),
             ctx: self.ctx.or(lower.ctx),
             threads: self.threads.or(lower.threads),
             device: self.device.or(lower.device),

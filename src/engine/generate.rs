@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::constraint::Guide;
 use super::llama::{Token, TokenKind};
 use super::protocol::{CancelFlag, EngineError, Finish, GenerateOptions, Prompt, Step};
 use super::sampler::Sampler;
@@ -21,6 +22,7 @@ impl Session<'_> {
         let started = Instant::now();
         let (rendered, tokens) = self.take_up(prompt)?;
         self.check_length(&tokens)?;
+        let mut guide = options.constraint.as_ref().map(|held| Guide::new(self.model, held)).transpose()?;
         let mut sampler = Sampler::new(&options.sampling);
         let mut stats = Stats::default();
         stats.usage.prompt_tokens = tokens.len() as u32;
@@ -37,7 +39,7 @@ impl Session<'_> {
                 Go::Cancelled => break Ended::Cancelled,
                 Go::Full => break Ended::Length,
             }
-            let token = self.sample(&mut sampler)?;
+            let Some(token) = self.next_token(&mut sampler, &mut writer, guide.as_mut())? else { break Ended::Stop };
             let now = Instant::now();
             let first = *first_token_at.get_or_insert(now);
             stats.usage.completion_tokens += 1;
@@ -59,6 +61,9 @@ impl Session<'_> {
             go = self.decode(&[token], cancel)?;
             stats.decode_calls += 1;
         };
+        if let Some(guide) = &guide {
+            tracing::debug!(tokens = guide.tokens, masks = guide.masks, "the answer was held to its constraint");
+        }
         writer.finish();
         writer.send(stats.usage.completion_tokens, emit);
         if let Some(answer) = writer.exact_answer() {
@@ -66,6 +71,23 @@ impl Session<'_> {
         }
         stats.cells_used = self.ledger.next_position();
         Ok(Finish { ended, stats, seed: sampler.seed() })
+    }
+
+    /// The next token, held to the constraint where it is part of the answer; `None` if the answer can only end.
+    fn next_token(
+        &mut self,
+        sampler: &mut Sampler,
+        writer: &mut Writer,
+        guide: Option<&mut Guide<'_>>,
+    ) -> Result<Option<Token>, EngineError> {
+        let token = self.sample(sampler)?;
+        let Some(guide) = guide else { return Ok(Some(token)) };
+        // A model that would end its turn among its thoughts begins its answer instead.
+        if !self.model.is_end_of_generation(token) && writer.is_outside_answer(&self.readable(token)) {
+            return Ok(Some(token));
+        }
+        writer.begin_answer();
+        guide.next(token, sampler, self.context.logits(), self.ledger.tokens())
     }
 
     fn sample(&mut self, sampler: &mut Sampler) -> Result<Token, EngineError> {

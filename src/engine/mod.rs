@@ -5,6 +5,7 @@
 //! listens any more) does the same.
 
 mod backend;
+pub mod constraint;
 mod context;
 #[cfg(test)]
 mod equivalence;

@@ -118,6 +118,17 @@ pub struct GenerateOptions {
     pub max_tokens: Option<u32>,
     /// The answer ends before the first of these.
     pub stop: Vec<String>,
+    /// What the answer is held to; thoughts before it are free.
+    pub constraint: Option<Constraint>,
+}
+
+/// What an answer is held to. [`super::constraint::check`] says whether it can be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Constraint {
+    /// JSON that satisfies this JSON schema, as far as the schema can be followed while the answer is written.
+    Schema(String),
+    /// A text of this grammar, in llama.cpp's GBNF.
+    Grammar(String),
 }
 
 /// Something the engine says.

@@ -12,6 +12,8 @@ pub struct Writer {
     utf8: Utf8Stream,
     thinking: ThinkingFilter,
     stop: StopFilter,
+    /// Whether all that comes is the answer, whatever tags are in it.
+    answering: bool,
     /// Whether a stop string came.
     pub stopped: bool,
     ready: Vec<(Channel, String)>,
@@ -36,12 +38,27 @@ impl Writer {
             utf8: Utf8Stream::default(),
             thinking: ThinkingFilter::new(starts_thinking),
             stop: StopFilter::new(&options.stop),
+            answering: false,
             stopped: false,
             ready: Vec::new(),
             tokens: Vec::new(),
             bytes: Vec::new(),
             starts: Vec::new(),
             answer: String::new(),
+        }
+    }
+
+    /// Whether a token of these bytes, coming next, would be no part of the answer.
+    pub fn is_outside_answer(&self, bytes: &[u8]) -> bool {
+        !self.answering && self.thinking.is_outside_answer(&String::from_utf8_lossy(bytes))
+    }
+
+    /// From now on everything is the answer.
+    pub fn begin_answer(&mut self) {
+        if !std::mem::replace(&mut self.answering, true)
+            && let Some((channel, text)) = self.thinking.finish()
+        {
+            self.show(channel, text);
         }
     }
 
@@ -68,6 +85,9 @@ impl Writer {
     }
 
     fn pass(&mut self, text: &str) {
+        if self.answering {
+            return self.show(Channel::Answer, text.to_owned());
+        }
         for (channel, text) in self.thinking.push(text) {
             self.show(channel, text);
         }

@@ -142,8 +142,14 @@ impl Report {
         }
     }
 
+    /// A run that failed.
     pub fn set_failure(&mut self, failure: &Failure) {
         self.finish_reason = "error";
+        self.set_error(failure);
+    }
+
+    /// An answer that ended as it ended, and will not do.
+    pub fn set_error(&mut self, failure: &Failure) {
         self.error = Some(Error {
             kind: failure.kind,
             message: failure.message.clone(),

@@ -163,6 +163,11 @@ impl Model {
         self.vocabulary().is_eog(LlamaToken(token))
     }
 
+    /// Whether there is a token with which the model ends its turn.
+    pub fn has_end_of_generation(&self) -> bool {
+        (0..self.vocabulary().n_tokens()).any(|token| self.is_end_of_generation(token))
+    }
+
     /// The token that begins a text, where the model has one.
     pub fn begin_token(&self) -> Option<Token> {
         some_token(self.vocabulary().bos())
