@@ -3,24 +3,18 @@
 //!
 //! A template comes with the model file, so it is not trusted: it sees the messages and nothing else, and it is
 //! stopped after a number of steps, a depth of recursion and a length of output. A message's text is not trusted
-//! either. It goes through the template between two marks (Unicode noncharacters, which no text may hold), so that
-//! [`super::prompt`] can tell it from what the template itself wrote, however the template moved it about.
+//! either: [`marks`] tells it from what the template itself wrote, for [`super::prompt`].
+
+mod marks;
+mod python;
 
 use std::ops::Range;
 
-use jiff::Zoned;
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Kwargs, Value};
+use minijinja::value::Value;
 use minijinja::{Environment, Error, ErrorKind, context};
-use serde::Serialize;
 
 use crate::chat::{Message, Role};
-
-const BODY_BEGINS: char = '\u{fdd0}';
-const BODY_ENDS: char = '\u{fdd1}';
-const NUMBER_ENDS: char = '\u{fdd2}';
-/// The number of a message is written with these instead of 0 to 9.
-const DIGIT_ZERO: u32 = 0xfde0;
 
 /// Steps a template may take, and more for each message. The longest common templates take some hundreds a message.
 const FUEL: u64 = 100_000;
@@ -64,12 +58,8 @@ impl Template {
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
         environment.set_syntax(syntax.map_err(|error| describe(&error))?);
         environment.set_recursion_limit(RECURSION_LIMIT);
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.add_function("raise_exception", raise_exception);
-        environment.add_function("strftime_now", strftime_now);
-        environment.add_filter("tojson", to_json);
-        // `generation` blocks mark what is trained on; they mean nothing here.
-        let source = without_generation_tags(source);
+        python::add_to(&mut environment);
+        let source = python::without_generation_tags(source);
         environment.add_template_owned("chat", source).map_err(|error| describe(&error))?;
         environment.add_global("bos_token", begin_text);
         environment.add_global("eos_token", end_text);
@@ -92,27 +82,28 @@ impl Template {
     }
 
     fn render_as_given(&mut self, messages: &[Message]) -> Result<Rendered, String> {
+        let messages: Vec<_> = messages.iter().map(marks::cleaned).collect();
+        let plain = self.write(&messages)?;
+        let marked: Vec<_> = messages.iter().enumerate().map(|(index, message)| marks::mark(index, message)).collect();
+        let marked = self.write(&marked)?;
+        Ok(marks::carry_over(marks::unmark(&marked, &messages), plain))
+    }
+
+    /// What the template writes of these messages, to the letter.
+    fn write(&mut self, messages: &[Message]) -> Result<String, String> {
         let count = messages.len();
-        let marked: Vec<_> = messages.iter().enumerate().map(|(index, message)| mark(index, message)).collect();
-        let bytes: usize = marked.iter().map(|message| message.text.len()).sum();
+        let bytes: usize = messages.iter().map(|message| message.text.len()).sum();
         self.environment.set_fuel(Some(FUEL + FUEL_PER_MESSAGE * count as u64 + FUEL_PER_BYTE * bytes as u64));
-        let marked: Value = marked
-            .into_iter()
-            .map(|message| Value::from_pairs([("role", message.role.as_str().to_owned()), ("content", message.text)]))
+        let messages: Value = messages
+            .iter()
+            .map(|message| Value::from_pairs([("role", message.role.as_str()), ("content", message.text.as_str())]))
             .collect();
         let mut output = Limited { bytes: Vec::new(), left: bytes + OUTPUT_BASE + OUTPUT_PER_MESSAGE * count };
         let template = self.environment.get_template("chat").map_err(|error| describe(&error))?;
-        template
-            .render_captured_to(
-                context! {
-                    messages => marked,
-                    add_generation_prompt => true,
-                },
-                &mut output,
-            )
-            .map_err(|error| describe(&error))?;
-        let text = String::from_utf8(output.bytes).map_err(|_| "it wrote something that is not UTF-8".to_owned())?;
-        Ok(unmark(&text, count))
+        // As in transformers, what there is none of is none and not undefined: templates ask `tools is not none`.
+        let variables = context! { messages, add_generation_prompt => true, tools => (), documents => () };
+        template.render_captured_to(variables, &mut output).map_err(|error| describe(&error))?;
+        String::from_utf8(output.bytes).map_err(|_| "it wrote something that is not UTF-8".to_owned())
     }
 }
 
@@ -156,60 +147,6 @@ fn without_system(messages: &[Message]) -> Option<Vec<Message>> {
     Some(rest)
 }
 
-/// Puts the marks around a message's text. White space at the ends stays outside of them for everyone but the
-/// assistant, so that a template which trims finds it; an answer is kept to the letter, because its very tokens may
-/// still be in the cache.
-fn mark(index: usize, message: &Message) -> Message {
-    let text: String = message
-        .text
-        .chars()
-        .map(|character| if is_mark(character) { char::REPLACEMENT_CHARACTER } else { character })
-        .collect();
-    let core = if message.role == Role::Assistant { text.as_str() } else { text.trim() };
-    if core.is_empty() {
-        return Message::new(message.role, text);
-    }
-    let start = core.as_ptr() as usize - text.as_ptr() as usize;
-    let (before, after) = (&text[..start], &text[start + core.len()..]);
-    let number: String =
-        index.to_string().bytes().filter_map(|digit| char::from_u32(DIGIT_ZERO + u32::from(digit - b'0'))).collect();
-    Message::new(message.role, format!("{before}{BODY_BEGINS}{number}{NUMBER_ENDS}{core}{BODY_ENDS}{after}"))
-}
-
-fn is_mark(character: char) -> bool {
-    matches!(character, '\u{fdd0}'..='\u{fdef}')
-}
-
-/// Takes the marks out again. Where a template lost one of a pair (it cut a message), everything that could have come
-/// from the message counts as the message's.
-fn unmark(marked: &str, messages: usize) -> Rendered {
-    let mut rendered = Rendered::default();
-    let mut open: Option<(usize, usize)> = None;
-    let mut characters = marked.chars();
-    let mut after_last_body = 0;
-    while let Some(character) = characters.next() {
-        match character {
-            BODY_BEGINS => {
-                let digits = characters.by_ref().map_while(|digit| u32::from(digit).checked_sub(DIGIT_ZERO));
-                let number =
-                    digits.take_while(|digit| *digit < 10).fold(0, |number, digit| number * 10 + digit as usize);
-                open.get_or_insert((rendered.text.len(), number.min(messages.saturating_sub(1))));
-            }
-            BODY_ENDS => {
-                let (start, message) = open.take().unwrap_or((after_last_body, 0));
-                rendered.bodies.push(Body { range: start..rendered.text.len(), message });
-                after_last_body = rendered.text.len();
-            }
-            other if is_mark(other) => {}
-            other => rendered.text.push(other),
-        }
-    }
-    if let Some((start, message)) = open {
-        rendered.bodies.push(Body { range: start..rendered.text.len(), message });
-    }
-    rendered
-}
-
 /// Collects output up to a limit.
 struct Limited {
     bytes: Vec<u8>,
@@ -237,65 +174,6 @@ fn describe(error: &Error) -> String {
         text.push_str(&format!(": {source}"));
     }
     crate::text::escape_line(&text)
-}
-
-fn without_generation_tags(source: &str) -> String {
-    let mut cleaned = String::with_capacity(source.len());
-    let mut rest = source;
-    while let Some(start) = rest.find("{%") {
-        let Some(length) = rest[start..].find("%}") else { break };
-        let end = start + length + 2;
-        let word = rest[start + 2..end - 2].trim_matches(['-', '+']).trim();
-        cleaned.push_str(&rest[..start]);
-        if word != "generation" && word != "endgeneration" {
-            cleaned.push_str(&rest[start..end]);
-        }
-        rest = &rest[end..];
-    }
-    cleaned + rest
-}
-
-fn raise_exception(message: String) -> Result<Value, Error> {
-    Err(Error::new(ErrorKind::InvalidOperation, message))
-}
-
-fn strftime_now(format: &str) -> Result<String, Error> {
-    jiff::fmt::strtime::format(format, &Zoned::now())
-        .map_err(|error| Error::new(ErrorKind::InvalidOperation, error.to_string()))
-}
-
-/// `tojson` as the templates' authors know it: Python's `json.dumps(…, ensure_ascii=False)`, a space after `:` and `,`,
-/// and nothing escaped for HTML.
-fn to_json(value: Value, options: Kwargs) -> Result<String, Error> {
-    let wrong = |error: serde_json::Error| Error::new(ErrorKind::BadSerialization, error.to_string());
-    let indent: Option<usize> = options.get("indent")?;
-    let mut bytes = Vec::new();
-    match indent {
-        Some(width) => {
-            let spaces = " ".repeat(width.min(16));
-            let formatter = serde_json::ser::PrettyFormatter::with_indent(spaces.as_bytes());
-            value.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, formatter)).map_err(wrong)?;
-        }
-        None => value.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, Spaced)).map_err(wrong)?,
-    }
-    String::from_utf8(bytes).map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))
-}
-
-/// JSON on one line with a space after each comma and colon.
-struct Spaced;
-
-impl serde_json::ser::Formatter for Spaced {
-    fn begin_array_value<W: ?Sized + std::io::Write>(&mut self, writer: &mut W, first: bool) -> std::io::Result<()> {
-        if first { Ok(()) } else { writer.write_all(b", ") }
-    }
-
-    fn begin_object_key<W: ?Sized + std::io::Write>(&mut self, writer: &mut W, first: bool) -> std::io::Result<()> {
-        if first { Ok(()) } else { writer.write_all(b", ") }
-    }
-
-    fn begin_object_value<W: ?Sized + std::io::Write>(&mut self, writer: &mut W) -> std::io::Result<()> {
-        writer.write_all(b": ")
-    }
 }
 
 #[cfg(test)]
@@ -338,6 +216,28 @@ mod tests {
         let rendered = template("{{ messages[0].content | trim }}!").render(&[user("  hi \n")]).unwrap();
         assert_eq!(rendered.text, "hi!");
         assert_eq!(bodies(&rendered), ["hi"]);
+    }
+
+    #[test]
+    fn a_template_that_trims_answers_trims_them_and_white_space_that_is_left_is_the_answers() {
+        let messages = [user("a"), Message::new(Role::Assistant, "\n b "), user("c")];
+        let source = "{% for m in messages %}[{{ m.content | trim }}]{% endfor %}";
+        assert_eq!(bodies(&template(source).render(&messages).unwrap()), ["a", "b", "c"]);
+        let source = "{% for m in messages %}[{{ m.content }}]{% endfor %}";
+        assert_eq!(bodies(&template(source).render(&messages).unwrap()), ["a", "\n b ", "c"]);
+    }
+
+    #[test]
+    fn a_template_that_looks_at_the_ends_of_a_text_sees_the_text() {
+        let source = "{% for m in messages %}<{{ m.content.replace('/no_think', '').rstrip() }}>{% if not m.content.endswith('/no_think') %}/no_think{% endif %}{% endfor %}";
+        let rendered = template(source).render(&[user("Be brief. /no_think")]).unwrap();
+        assert_eq!((rendered.text.as_str(), bodies(&rendered)), ("<Be brief.>", vec!["Be brief."]));
+    }
+
+    #[test]
+    fn there_are_no_tools_and_no_documents() {
+        let source = "{{ tools is not none }} {{ tools is defined }} {{ tools is iterable }} {{ documents is none }}";
+        assert_eq!(template(source).render(&[user("a")]).unwrap().text, "False True False True");
     }
 
     #[test]
