@@ -9,7 +9,7 @@ use serde::de::IntoDeserializer;
 use serde::{Deserialize, Serialize};
 
 use super::value::{Auto, Penalty, Probability, Temperature};
-use crate::engine::protocol::DeviceChoice;
+use crate::engine::protocol::{DeviceChoice, Think};
 
 /// The form of a one-shot answer on stdout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -72,6 +72,10 @@ pub struct Settings {
     #[arg(long, value_name = "TEXT", help_heading = "Sampling", allow_hyphen_values = true)]
     pub stop: Option<Vec<String>>,
 
+    /// Whether a reasoning model thinks before it answers, or how many tokens long; `auto` leaves it to the model
+    #[arg(long, value_name = "on|off|N|auto", allow_negative_numbers = true, help_heading = "Sampling")]
+    pub think: Option<Think>,
+
     /// Tokens the conversation may have; `auto` decides from the model and the memory
     #[arg(long, value_name = "N|auto", allow_negative_numbers = true, help_heading = "Machine")]
     pub ctx: Option<Auto<64, 16_777_216>>,
@@ -130,6 +134,7 @@ impl Settings {
             seed: self.seed.or(lower.seed),
             max_tokens: self.max_tokens.or(lower.max_tokens),
             stop: self.stop.or(lower.stop),
+            think: self.think.or(lower.think),
             ctx: self.ctx.or(lower.ctx),
             threads: self.threads.or(lower.threads),
             device: self.device.or(lower.device),

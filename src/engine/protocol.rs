@@ -103,6 +103,40 @@ pub struct GenerateOptions {
     pub max_tokens: Option<u32>,
     /// The answer ends before the first of these.
     pub stop: Vec<String>,
+    pub think: Think,
+}
+
+/// Whether a reasoning model is to think before it answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Think {
+    /// As its chat template has it.
+    #[default]
+    Auto,
+    On,
+    Off,
+    /// With at most so many tokens; none is off.
+    Budget(u32),
+}
+
+impl Think {
+    /// What the chat template is told; `None` is nothing.
+    pub fn is_wanted(self) -> Option<bool> {
+        match self {
+            Think::Auto => None,
+            Think::On => Some(true),
+            Think::Off | Think::Budget(0) => Some(false),
+            Think::Budget(_) => Some(true),
+        }
+    }
+
+    /// The most tokens of thoughts; `None` for any number.
+    pub fn most_tokens(self) -> Option<u32> {
+        match self {
+            Think::Auto | Think::On => None,
+            Think::Off => Some(0),
+            Think::Budget(tokens) => Some(tokens),
+        }
+    }
 }
 
 /// Something the engine says.
@@ -156,7 +190,7 @@ pub struct Piece {
 #[serde(rename_all = "snake_case")]
 pub enum Channel {
     Answer,
-    /// What a reasoning model writes between `<think>` and `</think>`.
+    /// What a reasoning model writes between `<think>` and `</think>`, or other tags of its own.
     Thinking,
 }
 

@@ -3,8 +3,9 @@
 use super::context::Ledger;
 use super::llama::{Context, Decoded, Model, Token};
 use super::prompt::SpecialTexts;
-use super::protocol::{CancelFlag, EngineError, Prompt, Step};
+use super::protocol::{CancelFlag, EngineError, Prompt, Step, Think};
 use super::template::{Rendered, Template, render_plain};
+use super::thinking::Tags;
 use crate::chat::Stats;
 
 /// A model with its context and what is in the cache.
@@ -28,11 +29,19 @@ pub enum Go {
 
 impl Session<'_> {
     /// The conversation as the model is to see it.
-    pub fn render(&mut self, prompt: &Prompt) -> Result<Rendered, EngineError> {
+    pub fn render(&mut self, prompt: &Prompt, think: Think) -> Result<Rendered, EngineError> {
         match &mut self.template {
             None => Ok(render_plain(&prompt.messages)),
-            Some(Ok(template)) => template.render(&prompt.messages).map_err(EngineError::Template),
+            Some(Ok(template)) => template.render(&prompt.messages, think).map_err(EngineError::Template),
             Some(Err(error)) => Err(EngineError::Template(error.clone())),
+        }
+    }
+
+    /// How the model marks its thoughts.
+    pub fn tags(&self) -> Tags {
+        match &self.template {
+            Some(Ok(template)) => template.tags(),
+            _ => Tags::default(),
         }
     }
 
