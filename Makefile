@@ -23,9 +23,11 @@ chat: build ## Build tuichat, get a first model, and chat (ARGS="--resume")
 test: setup ## Run all tests, with a small real model
 	@TUICHAT_TEST_MODEL="$$(scripts/test-model)" && export TUICHAT_TEST_MODEL && cargo test --release --no-fail-fast
 
-test-eval: setup ## Run the tests that need the vocabularies of larger models (745 MB, fetched the first time)
+test-eval: setup ## Run the tests that need larger models' vocabularies and templates (870 MB, fetched the first time)
 	@models="$$(scripts/eval-models)" && TUICHAT_EVAL_MODELS="$$(dirname "$${models%%.gguf*}")" \
 		cargo test --release --test vocabularies
+	@cargo build --release
+	@TUICHAT="$${CARGO_TARGET_DIR:-target}/release/tuichat" scripts/check-templates.py
 
 lint: setup ## Check format, code, documentation and dependencies
 	cargo fmt --check

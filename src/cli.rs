@@ -7,6 +7,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::Settings;
+use crate::engine::protocol::Think;
 use crate::store::ChatId;
 
 const EXAMPLES: &str = "\
@@ -200,6 +201,9 @@ pub enum DebugCommand {
         /// With this Jinja template, without tokens
         #[arg(long, value_name = "FILE", conflicts_with = "model")]
         template: Option<PathBuf>,
+        /// With the template told whether to think
+        #[arg(long, value_name = "on|off|N|auto")]
+        think: Option<Think>,
     },
 }
 
@@ -265,6 +269,7 @@ mod tests {
             it.settings.seed = "auto".parse().ok();
         });
         ask("--stop a --stop -b", |it| it.settings.stop = Some(vec!["a".into(), "-b".into()]));
+        ask("--think 500", |it| it.settings.think = Some(Think::Budget(500)));
         ask("--private", |it| it.settings.private = Some(true));
         ask("--private=no", |it| it.settings.private = Some(false));
         ask("models pull --offline", |it| {
@@ -290,6 +295,7 @@ mod tests {
             ("--top-k -1", "-1 is not in 0..=4294967295"),
             ("--seed 4294967296", "between 0 and 4294967295"),
             ("--max-tokens 0", "between 1 and"),
+            ("--think hard", "it must be `auto`, `on`, `off` or a number of tokens"),
             ("--ctx 5", "between 64 and"),
             ("--threads 0", "between 1 and 512"),
             ("--device tpu", "[possible values: auto, cpu, metal, cuda, vulkan]"),

@@ -11,7 +11,8 @@ use common::tiny_gguf::{CHATML, SPECIAL_TOKENS, TinyModel};
 use tempfile::TempDir;
 use tuichat::chat::{Ended, Message, Role, Sampling};
 use tuichat::engine::protocol::{
-    CancelFlag, DeviceChoice, EngineError, Event, Finish, GenerateOptions, LoadSettings, ModelInfo, Prompt, Step, Work,
+    CancelFlag, DeviceChoice, EngineError, Event, Finish, GenerateOptions, LoadSettings, ModelInfo, Prompt, Step,
+    Think, Work,
 };
 use tuichat::engine::{Engine, Source, inspect, spawn};
 
@@ -337,7 +338,7 @@ fn a_body_never_becomes_a_special_token_whatever_it_holds() {
 
 /// The special tokens of a prompt with one message.
 fn special_tokens(fixture: &Fixture, body: &str) -> Vec<String> {
-    let inspection = inspect::with_model(&fixture.model, &[user(body)]).unwrap();
+    let inspection = inspect::with_model(&fixture.model, &[user(body)], Think::Auto).unwrap();
     assert!(inspection.text.contains(body), "the text itself is not changed");
     let tokens = inspection.tokens.unwrap();
     tokens.into_iter().filter(|token| token.special).map(|token| token.text).collect()
@@ -345,7 +346,7 @@ fn special_tokens(fixture: &Fixture, body: &str) -> Vec<String> {
 
 #[test]
 fn a_template_alone_can_be_inspected() {
-    let inspection = inspect::with_template(CHATML, &[user("hi")]).unwrap();
+    let inspection = inspect::with_template(CHATML, &[user("hi")], Think::Auto).unwrap();
     assert_eq!(inspection.text, "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n");
     assert_eq!(inspection.tokens, None);
 }

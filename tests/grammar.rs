@@ -48,6 +48,7 @@ impl Fixture {
             device: DeviceChoice::Cpu,
             gpu_layers: None,
             probe: None,
+            snapshots: None,
         }));
         let fixture = Self { engine, events, _folder: folder };
         while !matches!(fixture.next(), Step::Ready(_)) {}

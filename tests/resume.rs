@@ -7,11 +7,11 @@ use std::fs;
 use std::path::PathBuf;
 
 use common::engine::{Running, greedy, prompt, settings};
-use common::tiny_gguf::TinyModel;
+use common::tiny_gguf::{CHATML, TinyModel};
 use tempfile::TempDir;
 use tuichat::chat::{Ended, Message, Role};
 use tuichat::engine::SnapshotSettings;
-use tuichat::engine::protocol::{ChatKey, LoadSettings, Step, Work};
+use tuichat::engine::protocol::{ChatKey, GenerateOptions, LoadSettings, Step, Think, Work};
 
 const CELLS: u32 = 2048;
 
@@ -76,7 +76,7 @@ fn a_plan_says_what_the_answer_then_costs() {
     let home = Home::new();
     let engine = home.start();
     let turns = first_turn(&engine, 1, 60);
-    let cost = engine.cost(Work::Plan(prompt(Some(1), &turns)));
+    let cost = engine.cost(Work::Plan(prompt(Some(1), &turns), Think::Auto));
     let (_, finish) = engine.ask(prompt(Some(1), &turns), greedy(4));
     let usage = finish.stats.usage;
     assert_eq!((cost.prompt_tokens, cost.cached_tokens), (usage.prompt_tokens, usage.cached_prompt_tokens));
@@ -99,15 +99,15 @@ fn a_plan_computes_nothing_and_knows_no_speed_before_anything_was_computed() {
     let home = Home::new();
     let engine = home.start();
     let messages = [user(&long_text(50))];
-    let cost = engine.cost(Work::Plan(prompt(Some(1), &messages)));
+    let cost = engine.cost(Work::Plan(prompt(Some(1), &messages), Think::Auto));
     assert_eq!((cost.cached_tokens, cost.first_token_ms), (0, None));
-    assert_eq!(engine.cost(Work::Plan(prompt(Some(1), &messages))).cached_tokens, 0);
+    assert_eq!(engine.cost(Work::Plan(prompt(Some(1), &messages), Think::Auto)).cached_tokens, 0);
 }
 
 #[test]
 fn a_plan_of_more_than_the_context_holds_is_no_error() {
     let home = Home::new();
-    let cost = home.start().cost(Work::Plan(prompt(None, &[user(&long_text(1000))])));
+    let cost = home.start().cost(Work::Plan(prompt(None, &[user(&long_text(1000))]), Think::Auto));
     assert!(cost.prompt_tokens > cost.cells, "{} of {}", cost.prompt_tokens, cost.cells);
 }
 
@@ -116,7 +116,7 @@ fn what_is_computed_ahead_is_not_computed_again() {
     let home = Home::new();
     let engine = home.start();
     let message = format!("{}and the last wor", long_text(40));
-    let cost = engine.cost(Work::Prefill(prompt(None, &[user(&message)])));
+    let cost = engine.cost(Work::Prefill(prompt(None, &[user(&message)]), Think::Auto));
     let rest = cost.prompt_tokens - cost.cached_tokens;
     assert!(rest < 30, "{rest} of {} tokens are left", cost.prompt_tokens);
 
@@ -131,7 +131,7 @@ fn a_message_of_one_word_has_its_template_computed_ahead() {
     let home = Home::new();
     let engine = home.start();
     let system = Message::new(Role::System, long_text(30));
-    let cost = engine.cost(Work::Prefill(prompt(None, &[system, user("Hel")])));
+    let cost = engine.cost(Work::Prefill(prompt(None, &[system, user("Hel")]), Think::Auto));
     assert!(cost.messages[0].cached_tokens == cost.messages[0].tokens, "{cost:?}");
     assert_eq!(cost.messages[1].cached_tokens, 0);
 }
@@ -140,7 +140,7 @@ fn a_message_of_one_word_has_its_template_computed_ahead() {
 fn nothing_is_computed_ahead_when_the_chat_is_nearly_full() {
     let home = Home::new();
     let engine = home.start();
-    let cost = engine.cost(Work::Prefill(prompt(None, &[user(&long_text(290))])));
+    let cost = engine.cost(Work::Prefill(prompt(None, &[user(&long_text(290))]), Think::Auto));
     assert!(cost.prompt_tokens + 256 > cost.cells && cost.prompt_tokens < cost.cells, "{}", cost.prompt_tokens);
     assert_eq!(cost.cached_tokens, 0);
 }
@@ -150,7 +150,7 @@ fn computing_ahead_can_be_cancelled_and_what_was_computed_is_used() {
     let home = Home::new();
     let engine = home.start();
     let messages = [user(&long_text(200))];
-    let cancel = engine.submit(Work::Prefill(prompt(None, &messages)));
+    let cancel = engine.submit(Work::Prefill(prompt(None, &messages), Think::Auto));
     while !matches!(engine.next(), Step::Prefilling { done: 1.., .. }) {}
     cancel.cancel();
     let Step::Planned(cost) = engine.last() else { panic!("it ends with what is left to pay") };
@@ -158,6 +158,34 @@ fn computing_ahead_can_be_cancelled_and_what_was_computed_is_used() {
     let (answer, finish) = engine.ask(prompt(None, &messages), greedy(12));
     assert!(finish.stats.usage.cached_prompt_tokens >= 512);
     assert_eq!(answer, fresh(&home, &messages));
+}
+
+#[test]
+fn thoughts_leave_the_cache_without_what_follows_them_being_computed_again() {
+    let home = Home::new();
+    // Opens the thoughts where the model is to speak, and leaves them out of what it said before.
+    let template = format!("{CHATML}{{{{ '<think>\\n' }}}}");
+    let model = TinyModel::default().context(CELLS).template(Some(&template));
+    model.write(&home.folder.path().join("tiny.gguf")).unwrap();
+    let engine = home.start();
+    let options = GenerateOptions { think: Think::Budget(100), ..greedy(140) };
+    let question = user(&long_text(20));
+    let (answer, first) = engine.ask(prompt(Some(1), std::slice::from_ref(&question)), options.clone());
+    assert!(!answer.is_empty() && answer.len() < 100, "{answer:?}");
+
+    let turns = [question, Message::new(Role::Assistant, answer.as_str()), user("go on")];
+    let cost = engine.cost(Work::Plan(prompt(Some(1), &turns), options.think));
+    assert!(cost.left_out_tokens >= 100, "{cost:?}");
+    assert!(cost.prompt_tokens < first.stats.cells_used, "the thoughts are longer than the new message");
+    let rest = cost.prompt_tokens - cost.cached_tokens;
+    assert!(rest < 40, "the answer is not computed again: {cost:?}");
+    let (_, second) = engine.ask(prompt(Some(1), &turns), options.clone());
+    assert_eq!(second.stats.usage.cached_prompt_tokens, cost.cached_tokens);
+    // What was cut out is gone for good, on disk too.
+    engine.submit(Work::Snapshot);
+    engine.finish();
+    let cost = home.start().cost(Work::Plan(prompt(Some(1), &turns), options.think));
+    assert!(cost.prompt_tokens - cost.cached_tokens < 40, "{cost:?}");
 }
 
 #[test]
@@ -179,10 +207,10 @@ fn a_new_chat_is_typed_without_losing_the_one_that_was_left() {
     let engine = home.start();
     let turns = first_turn(&engine, 1, 60);
     // The new chat is not saved yet, so it has no key.
-    engine.cost(Work::Prefill(prompt(None, &[user(&long_text(30))])));
+    engine.cost(Work::Prefill(prompt(None, &[user(&long_text(30))]), Think::Auto));
     let (_, finish) = engine.ask(prompt(Some(2), &[user(&long_text(30))]), greedy(4));
     assert!(finish.stats.usage.cached_prompt_tokens > 100, "what was typed counts: {:?}", finish.stats.usage);
-    let cost = engine.cost(Work::Plan(prompt(Some(1), &turns)));
+    let cost = engine.cost(Work::Plan(prompt(Some(1), &turns), Think::Auto));
     assert!(cost.prompt_tokens - cost.cached_tokens < 50, "{cost:?}");
 }
 
@@ -196,7 +224,7 @@ fn a_chat_that_an_earlier_program_left_goes_on_at_once() {
     assert_eq!(home.snapshots().len(), 1);
 
     let engine = home.start();
-    let cost = engine.cost(Work::Plan(prompt(Some(1), &turns)));
+    let cost = engine.cost(Work::Plan(prompt(Some(1), &turns), Think::Auto));
     assert!(cost.prompt_tokens - cost.cached_tokens < 50, "{cost:?}");
     assert!(cost.first_token_ms.is_some(), "the speed was written too");
     let (answer, finish) = engine.ask(prompt(Some(1), &turns), greedy(12));
@@ -209,7 +237,7 @@ fn a_chat_is_written_when_another_is_opened() {
     let home = Home::new();
     let engine = home.start();
     first_turn(&engine, 1, 60);
-    engine.cost(Work::Plan(prompt(Some(2), &[user("another")])));
+    engine.cost(Work::Plan(prompt(Some(2), &[user("another")]), Think::Auto));
     engine.finish();
     assert_eq!(home.snapshots().len(), 1);
 }
@@ -247,7 +275,7 @@ fn a_snapshot_of_another_model_is_not_used() {
     engine.submit(Work::Snapshot);
     engine.finish();
     TinyModel::default().context(CELLS).seed(2).write(&home.folder.path().join("tiny.gguf")).unwrap();
-    assert_eq!(home.start().cost(Work::Plan(prompt(Some(1), &turns))).cached_tokens, 0);
+    assert_eq!(home.start().cost(Work::Plan(prompt(Some(1), &turns), Think::Auto)).cached_tokens, 0);
 }
 
 #[test]
@@ -259,9 +287,9 @@ fn a_smaller_context_takes_what_fits_and_nothing_else() {
     engine.finish();
     let cells = |cells| LoadSettings { context: Some(cells), ..home.settings() };
     let (large, small) = (Running::load(cells(1024)).unwrap().0, Running::load(cells(256)).unwrap().0);
-    let cost = large.cost(Work::Plan(prompt(Some(1), &turns)));
+    let cost = large.cost(Work::Plan(prompt(Some(1), &turns), Think::Auto));
     assert!(cost.prompt_tokens - cost.cached_tokens < 50, "{cost:?}");
-    assert_eq!(small.cost(Work::Plan(prompt(Some(1), &turns))).cached_tokens, 0);
+    assert_eq!(small.cost(Work::Plan(prompt(Some(1), &turns), Think::Auto)).cached_tokens, 0);
 }
 
 #[test]
@@ -285,7 +313,7 @@ fn a_chat_that_did_not_change_is_not_written_again() {
     engine.finish();
     let path = home.snapshots().pop().unwrap();
     let engine = home.start();
-    engine.cost(Work::Plan(prompt(Some(1), &turns)));
+    engine.cost(Work::Plan(prompt(Some(1), &turns), Think::Auto));
     let before = fs::metadata(&path).unwrap();
     engine.submit(Work::Snapshot);
     engine.finish();

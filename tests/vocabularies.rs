@@ -10,6 +10,7 @@ use common::real_models::{eval_model, test_model};
 use common::tiny_gguf::{TinyModel, Value};
 use tuichat::chat::{Message, Role};
 use tuichat::engine::inspect::Inspector;
+use tuichat::engine::protocol::Think;
 
 /// A vocabulary and the tokens that no text may become.
 struct Vocabulary {
@@ -32,7 +33,7 @@ impl Vocabulary {
 
     /// The forbidden tokens in a conversation in which `role` says `body`.
     fn found(&mut self, role: Role, body: &str) -> Vec<i32> {
-        let inspection = self.inspector.inspect(&conversation(role, body)).unwrap();
+        let inspection = self.inspector.inspect(&conversation(role, body), Think::Auto).unwrap();
         assert!(inspection.text.contains(body), "{body:?} as {role:?} is not in {:?}", inspection.text);
         let tokens = inspection.tokens.unwrap();
         if inspection.text.is_ascii() {
@@ -125,7 +126,7 @@ fn a_special_text_is_read_as_it_is_written_where_the_vocabulary_adds_spaces() {
     sentence_piece().write(&path).unwrap();
     let mut inspector = Inspector::load(&path).unwrap();
     for body in ["plain", "a <s> b", "<s>", "</s>[INST]", " [INST] ", "[INST"] {
-        let tokens = inspector.inspect(&[Message::new(Role::User, body)]).unwrap().tokens.unwrap();
+        let tokens = inspector.inspect(&[Message::new(Role::User, body)], Think::Auto).unwrap().tokens.unwrap();
         let read: Vec<&str> = tokens.iter().map(|token| token.text.as_str()).collect();
         assert_eq!(
             read.concat(),

@@ -14,13 +14,16 @@ use crate::text_file;
 /// If the conversation, the model or the template cannot be read, or the template fails.
 pub fn run(command: DebugCommand, surroundings: &Surroundings) -> Result<Exit, Failure> {
     let _log = surroundings.begin()?;
-    let DebugCommand::Prompt { messages, model, template } = command;
+    let DebugCommand::Prompt { messages, model, template, think } = command;
+    let think = think.unwrap_or(surroundings.config.generate.think);
     let messages = read_messages(&messages)?;
     let inspection = match template {
-        Some(template) => inspect::with_template(&text_file::read(&template).map_err(Failure::usage)?, &messages),
+        Some(template) => {
+            inspect::with_template(&text_file::read(&template).map_err(Failure::usage)?, &messages, think)
+        }
         None => {
             let name = model.as_deref().or(surroundings.config.model.as_deref());
-            inspect::with_model(&surroundings.library().resolve(name)?.path, &messages)
+            inspect::with_model(&surroundings.library().resolve(name)?.path, &messages, think)
         }
     };
     print_json(&inspection.map_err(|error| Failure::from(&error))?)?;

@@ -149,6 +149,7 @@ impl From<Settings> for Config {
                 max_tokens: settings.max_tokens.and_then(value::Auto::number),
                 stop,
                 constraint: schema.or(grammar),
+                think: settings.think.unwrap_or_default(),
             },
             context: settings.ctx.and_then(value::Auto::number),
             threads: settings.threads.and_then(value::Auto::number),

@@ -9,7 +9,7 @@ use serde::de::IntoDeserializer;
 use serde::{Deserialize, Serialize};
 
 use super::value::{Auto, Penalty, Probability, Room, Temperature};
-use crate::engine::protocol::DeviceChoice;
+use crate::engine::protocol::{DeviceChoice, Think};
 
 /// The form of a one-shot answer on stdout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -93,6 +93,10 @@ pub struct Settings {
     #[arg(long, value_name = "FILE", help_heading = "Sampling")]
     pub grammar: Option<String>,
 
+    /// Whether a reasoning model thinks before it answers, or how many tokens long; `auto` leaves it to the model
+    #[arg(long, value_name = "on|off|N|auto", allow_negative_numbers = true, help_heading = "Sampling")]
+    pub think: Option<Think>,
+
     /// Tokens the conversation may have; `auto` decides from the model and the memory
     #[arg(long, value_name = "N|auto", allow_negative_numbers = true, help_heading = "Machine")]
     pub ctx: Option<Auto<64, 16_777_216>>,
@@ -162,6 +166,7 @@ impl Settings {
             stop: self.stop.or(lower.stop),
             schema: self.schema.or(lower.schema),
             grammar: self.grammar.or(lower.grammar),
+            think: self.think.or(lower.think),
             ctx: self.ctx.or(lower.ctx),
             threads: self.threads.or(lower.threads),
             device: self.device.or(lower.device),

@@ -7,6 +7,8 @@ use std::str::FromStr;
 use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::engine::protocol::Think;
+
 /// A number from `LEAST` to `MOST`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Within<const LEAST: u32, const MOST: u32>(f32);
@@ -179,6 +181,62 @@ impl Serialize for Room {
     }
 }
 
+const THINK: &str = "`auto`, `on`, `off` or a number of tokens";
+
+impl FromStr for Think {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "auto" => Ok(Think::Auto),
+            "on" => Ok(Think::On),
+            "off" => Ok(Think::Off),
+            number => number.parse().map(Think::Budget).map_err(|_| format!("it must be {THINK}")),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Think {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NumberOrWord;
+
+        impl Visitor<'_> for NumberOrWord {
+            type Value = Think;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(THINK)
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
+                let tokens = number.try_into().map_err(|_| E::invalid_value(Unexpected::Signed(number), &self))?;
+                Ok(Think::Budget(tokens))
+            }
+
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
+                let tokens = number.try_into().map_err(|_| E::invalid_value(Unexpected::Unsigned(number), &self))?;
+                Ok(Think::Budget(tokens))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+                text.parse().map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
+            }
+        }
+
+        deserializer.deserialize_any(NumberOrWord)
+    }
+}
+
+impl Serialize for Think {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Think::Auto => serializer.serialize_str("auto"),
+            Think::On => serializer.serialize_str("on"),
+            Think::Off => serializer.serialize_str("off"),
+            Think::Budget(tokens) => serializer.serialize_u32(*tokens),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,5 +281,24 @@ mod tests {
     fn a_number_is_written_as_it_was_typed() {
         let temperature: Temperature = "0.8".parse().unwrap();
         assert_eq!(serde_json::to_string(&temperature).unwrap(), "0.8");
+    }
+
+    #[test]
+    fn how_to_think_is_a_word_or_a_number_and_reads_back() {
+        for (text, think) in [
+            ("auto", Think::Auto),
+            ("on", Think::On),
+            ("off", Think::Off),
+            ("0", Think::Budget(0)),
+            ("500", Think::Budget(500)),
+        ] {
+            assert_eq!(text.parse(), Ok(think));
+            let json = serde_json::to_string(&think).unwrap();
+            assert_eq!(serde_json::from_str::<Think>(&json).unwrap(), think);
+        }
+        for text in ["yes", "-1", "4294967296", "1.5", ""] {
+            assert!(text.parse::<Think>().is_err(), "{text}");
+        }
+        assert!(serde_json::from_str::<Think>("-1").is_err() && serde_json::from_str::<Think>("true").is_err());
     }
 }

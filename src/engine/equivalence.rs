@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use super::kv::{Key, SnapshotSettings, Snapshots};
 use super::llama::{self, Context, ContextSettings, Model, Placement, Token};
-use super::protocol::{CancelFlag, ChatKey, Prompt};
+use super::protocol::{CancelFlag, ChatKey, Prompt, Think};
 use super::session::Session;
 use crate::chat::{Message, Role};
 
@@ -48,7 +48,7 @@ type Choice = (Token, f32);
 
 /// The greedy answer, computed behind what is reused of the cache, and how many tokens that was.
 fn answer(session: &mut Session<'_>, prompt: &Prompt, tokens: usize) -> (Vec<Choice>, usize) {
-    let (_, prompt) = session.take_up(prompt).unwrap();
+    let (_, prompt) = session.take_up(prompt, Think::Auto).unwrap();
     let cached = session.reuse(&prompt[..prompt.len() - 1]);
     session.prefill(&prompt, cached, &[], &|_| true).unwrap();
     let mut answer = Vec::new();
@@ -155,12 +155,12 @@ fn a_message_that_was_edited_while_it_was_computed_is_answered_as_one_typed_stra
             draft = words[..(edit + 1).min(words.len())].concat();
         }
         let message = [Message::new(Role::User, draft.as_str())];
-        edited.prefill_ahead(&Prompt { chat: None, messages: message.to_vec() }, &[], &|_| true).unwrap();
+        edited.prefill_ahead(&Prompt { chat: None, messages: message.to_vec() }, Think::Auto, &[], &|_| true).unwrap();
     }
     let asked = Prompt { chat: None, messages: vec![Message::new(Role::User, final_text)] };
-    edited.prefill_ahead(&asked, &[], &|_| true).unwrap();
+    edited.prefill_ahead(&asked, Think::Auto, &[], &|_| true).unwrap();
     let (reused, cached) = answer(&mut edited, &asked, 48);
-    let length = edited.plan(&asked).unwrap().prompt_tokens as usize;
+    let length = edited.plan(&asked, Think::Auto).unwrap().prompt_tokens as usize;
     assert!(cached + 10 > length, "only {cached} of {length} tokens were computed ahead");
     drop(edited);
     let (fresh, _) = answer(&mut session(&model, &path, None), &asked, 48);

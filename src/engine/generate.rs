@@ -4,10 +4,12 @@ use std::time::{Duration, Instant};
 
 use super::constraint::Guide;
 use super::llama::{Token, TokenKind};
+use super::prompt;
 use super::protocol::{CancelFlag, EngineError, Finish, GenerateOptions, Prompt, Step};
 use super::sampler::Sampler;
 use super::session::{Go, Session};
-use super::writer::Writer;
+use super::thinking::{Tags, ThoughtLimit};
+use super::writer::{ExactAnswer, Writer};
 use crate::chat::{Ended, Stats};
 
 impl Session<'_> {
@@ -20,7 +22,8 @@ impl Session<'_> {
         emit: &dyn Fn(Step) -> bool,
     ) -> Result<Finish, EngineError> {
         let started = Instant::now();
-        let (rendered, tokens) = self.take_up(prompt)?;
+        let (rendered, tokens) = self.take_up(prompt, options.think)?;
+        let tags = self.tags();
         self.check_length(&tokens)?;
         let mut guide = options.constraint.as_ref().map(|held| Guide::new(self.model, held)).transpose()?;
         let mut sampler = Sampler::new(&options.sampling);
@@ -31,7 +34,8 @@ impl Session<'_> {
         stats.usage.cached_prompt_tokens = cached as u32;
         let mut go = self.prefill(&tokens, cached, cancel, emit)?;
         stats.timings.prefill_ms = milliseconds(started.elapsed());
-        let mut writer = Writer::new(options, rendered.text.trim_end().ends_with("<think>"));
+        let mut writer = Writer::new(options, tags, rendered.opens(&tags));
+        let mut thoughts = ThoughtLimit::new(options.think.most_tokens());
         let mut first_token_at = None;
         let ended = loop {
             match go {
@@ -39,16 +43,24 @@ impl Session<'_> {
                 Go::Cancelled => break Ended::Cancelled,
                 Go::Full => break Ended::Length,
             }
-            let Some(token) = self.next_token(&mut sampler, &mut writer, guide.as_mut())? else { break Ended::Stop };
+            let forced = thoughts.next(writer.is_thinking(), |any| {
+                // The tag itself may be a control token: it is the program that writes it.
+                prompt::tokenize_continuation(self.model, &writer.closing(any))
+            });
+            let chosen = match forced {
+                Some(token) => Some(token),
+                None => self.next_token(&mut sampler, &mut writer, guide.as_mut(), &tags)?,
+            };
+            let Some(token) = chosen else { break Ended::Stop };
             let now = Instant::now();
             let first = *first_token_at.get_or_insert(now);
             stats.usage.completion_tokens += 1;
             stats.timings.time_to_first_token_ms = milliseconds(first - started);
             stats.timings.decode_ms = milliseconds(now - first);
-            if self.model.is_end_of_generation(token) {
+            if forced.is_none() && self.model.is_end_of_generation(token) {
                 break Ended::Stop;
             }
-            writer.push(token, &self.readable(token));
+            writer.push(token, &self.readable(token, &tags));
             if !writer.send(stats.usage.completion_tokens, emit) {
                 break Ended::Cancelled;
             }
@@ -67,7 +79,7 @@ impl Session<'_> {
         writer.finish();
         writer.send(stats.usage.completion_tokens, emit);
         if let Some(answer) = writer.exact_answer() {
-            self.ledger.answered(tokens.len(), answer.thoughts, answer.text, answer.tokens);
+            self.remember(tokens.len(), answer);
         }
         stats.cells_used = self.ledger.next_position();
         Ok(Finish { ended, stats, seed: sampler.seed() })
@@ -79,11 +91,12 @@ impl Session<'_> {
         sampler: &mut Sampler,
         writer: &mut Writer,
         guide: Option<&mut Guide<'_>>,
+        tags: &Tags,
     ) -> Result<Option<Token>, EngineError> {
         let token = self.sample(sampler)?;
         let Some(guide) = guide else { return Ok(Some(token)) };
         // A model that would end its turn among its thoughts begins its answer instead.
-        if !self.model.is_end_of_generation(token) && writer.is_outside_answer(&self.readable(token)) {
+        if !self.model.is_end_of_generation(token) && writer.is_outside_answer(&self.readable(token, tags)) {
             return Ok(Some(token));
         }
         writer.begin_answer();
@@ -99,15 +112,29 @@ impl Session<'_> {
         })
     }
 
+    /// Remembers an answer by its text, and without the white space at its ends, which many templates cut off.
+    fn remember(&mut self, asked: usize, answer: ExactAnswer) {
+        let ExactAnswer { thoughts, text, tokens } = answer;
+        let is_space = |token: &&Token| self.model.piece(**token).iter().all(u8::is_ascii_whitespace);
+        let before = tokens.iter().take_while(is_space).count();
+        let behind = tokens[before..].iter().rev().take_while(is_space).count();
+        let core = &tokens[before..tokens.len() - behind];
+        let bytes: Vec<u8> = core.iter().flat_map(|token| self.model.piece(*token)).collect();
+        if before + behind > 0 && !core.is_empty() && bytes == text.trim().as_bytes() {
+            self.ledger.remember(text.trim().to_owned(), core.to_vec());
+        }
+        self.ledger.answered(asked, thoughts, text, tokens);
+    }
+
     /// The bytes of a token as they are shown. Control tokens are nothing to read, except the tags around a reasoning
     /// model's thoughts, which some vocabularies make control tokens.
-    fn readable(&self, token: Token) -> Vec<u8> {
+    fn readable(&self, token: Token, tags: &Tags) -> Vec<u8> {
         let bytes = self.model.piece(token);
         if !bytes.is_empty() || self.model.token_kind(token) == TokenKind::Text {
             return bytes;
         }
         let text = self.model.token_text(token);
-        if matches!(text.as_str(), "<think>" | "</think>") { text.into_bytes() } else { bytes }
+        if tags.contain(&text) { text.into_bytes() } else { bytes }
     }
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::llama::{LoadError, Model, Token, TokenKind};
 use super::prompt::{self, KnownAnswers, SpecialTexts};
-use super::protocol::EngineError;
+use super::protocol::{EngineError, Think};
 use super::template::{Rendered, Template, render_plain};
 use crate::chat::Message;
 use crate::models::gguf;
@@ -43,16 +43,16 @@ pub struct SpecialToken {
 ///
 /// # Errors
 /// If the file is no model, or its template fails.
-pub fn with_model(path: &Path, messages: &[Message]) -> Result<Inspection, EngineError> {
-    Inspector::load(path)?.inspect(messages)
+pub fn with_model(path: &Path, messages: &[Message], think: Think) -> Result<Inspection, EngineError> {
+    Inspector::load(path)?.inspect(messages, think)
 }
 
 /// Renders a conversation with a Jinja template.
 ///
 /// # Errors
 /// If the template is not valid, or fails.
-pub fn with_template(source: &str, messages: &[Message]) -> Result<Inspection, EngineError> {
-    let rendered = Template::new(source, "", "").and_then(|mut template| template.render(messages));
+pub fn with_template(source: &str, messages: &[Message], think: Think) -> Result<Inspection, EngineError> {
+    let rendered = Template::new(source, "", "").and_then(|mut template| template.render(messages, think));
     Ok(Inspection { text: rendered.map_err(EngineError::Template)?.text, tokens: None })
 }
 
@@ -88,9 +88,9 @@ impl Inspector {
     ///
     /// # Errors
     /// If the template fails.
-    pub fn inspect(&mut self, messages: &[Message]) -> Result<Inspection, EngineError> {
+    pub fn inspect(&mut self, messages: &[Message], think: Think) -> Result<Inspection, EngineError> {
         let rendered = match &mut self.template {
-            Some(template) => template.render(messages).map_err(EngineError::Template)?,
+            Some(template) => template.render(messages, think).map_err(EngineError::Template)?,
             None => render_plain(messages),
         };
         let tokens = self.tokens(&rendered);

@@ -3,7 +3,7 @@
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::llama::{Model, Token, TokenKind};
-use super::protocol::{CancelFlag, Cost, EngineError, MessageCost, Prompt, Step};
+use super::protocol::{CancelFlag, Cost, EngineError, MessageCost, Prompt, Step, Think};
 use super::session::Session;
 use super::template::Rendered;
 use crate::text::escape_line;
@@ -15,8 +15,8 @@ const BEGINNING_CHARACTERS: usize = 60;
 
 impl Session<'_> {
     /// What answering this prompt would cost now.
-    pub fn plan(&mut self, prompt: &Prompt) -> Result<Cost, EngineError> {
-        let (rendered, tokens) = self.take_up(prompt)?;
+    pub fn plan(&mut self, prompt: &Prompt, think: Think) -> Result<Cost, EngineError> {
+        let (rendered, tokens) = self.take_up(prompt, think)?;
         Ok(self.cost(&rendered, &tokens))
     }
 
@@ -25,10 +25,11 @@ impl Session<'_> {
     pub fn prefill_ahead(
         &mut self,
         prompt: &Prompt,
+        think: Think,
         cancel: &[&CancelFlag],
         emit: &dyn Fn(Step) -> bool,
     ) -> Result<Cost, EngineError> {
-        let (rendered, tokens) = self.take_up(prompt)?;
+        let (rendered, tokens) = self.take_up(prompt, think)?;
         let certain = certain_tokens(self.model, &rendered, &tokens);
         let found = self.ledger.contents().compare(certain).length;
         if found < certain.len() && tokens.len() + CELLS_TO_LEAVE <= self.context.cells() as usize {

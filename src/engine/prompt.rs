@@ -120,6 +120,11 @@ pub fn tokenize(model: &Model, special: &SpecialTexts, known: &KnownAnswers, ren
     tokens
 }
 
+/// The tokens of a text that the program itself puts behind what the model wrote.
+pub fn tokenize_continuation(model: &Model, text: &str) -> Vec<Token> {
+    tokenize_part(model, text, true, true)
+}
+
 /// The tokens of a part of a text, which may continue ordinary text before it.
 fn tokenize_part(model: &Model, part: &str, parse_special: bool, continues: bool) -> Vec<Token> {
     if continues && adds_space(model) {

@@ -55,9 +55,9 @@ pub enum Work {
     /// Replace the model, if any, by this one.
     Load(LoadSettings),
     /// Say what answering the prompt would cost. Nothing is computed; a chat that was left is taken up again.
-    Plan(Prompt),
+    Plan(Prompt, Think),
     /// Compute ahead what will not change while the person goes on writing the prompt's last message.
-    Prefill(Prompt),
+    Prefill(Prompt, Think),
     /// Answer the prompt.
     Generate(Prompt, GenerateOptions),
     /// Write what was computed for the chat to disk, so that the next program need not compute it again.
@@ -120,6 +120,7 @@ pub struct GenerateOptions {
     pub stop: Vec<String>,
     /// What the answer is held to; thoughts before it are free.
     pub constraint: Option<Constraint>,
+    pub think: Think,
 }
 
 /// What an answer is held to. [`super::constraint::check`] says whether it can be.
@@ -129,6 +130,39 @@ pub enum Constraint {
     Schema(String),
     /// A text of this grammar, in llama.cpp's GBNF.
     Grammar(String),
+}
+
+/// Whether a reasoning model is to think before it answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Think {
+    /// As its chat template has it.
+    #[default]
+    Auto,
+    On,
+    Off,
+    /// With at most so many tokens; none is off.
+    Budget(u32),
+}
+
+impl Think {
+    /// What the chat template is told; `None` is nothing.
+    pub fn is_wanted(self) -> Option<bool> {
+        match self {
+            Think::Auto => None,
+            Think::On => Some(true),
+            Think::Off | Think::Budget(0) => Some(false),
+            Think::Budget(_) => Some(true),
+        }
+    }
+
+    /// The most tokens of thoughts; `None` for any number.
+    pub fn most_tokens(self) -> Option<u32> {
+        match self {
+            Think::Auto | Think::On => None,
+            Think::Off => Some(0),
+            Think::Budget(tokens) => Some(tokens),
+        }
+    }
 }
 
 /// Something the engine says.
@@ -185,7 +219,7 @@ pub struct Piece {
 #[serde(rename_all = "snake_case")]
 pub enum Channel {
     Answer,
-    /// What a reasoning model writes between `<think>` and `</think>`.
+    /// What a reasoning model writes between `<think>` and `</think>`, or other tags of its own.
     Thinking,
 }
 

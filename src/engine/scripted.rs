@@ -100,8 +100,8 @@ impl<S: Sink> Player<S> {
         let last = match work {
             Work::Load(settings) => self.load(id, &cancel, &settings),
             Work::Generate(prompt, options) => self.generate(id, &cancel, &prompt, &options),
-            Work::Plan(prompt) => self.plan(&prompt),
-            Work::Prefill(prompt) => {
+            Work::Plan(prompt, _) => self.plan(&prompt),
+            Work::Prefill(prompt, _) => {
                 self.cells_used = count(&prompt);
                 self.plan(&prompt)
             }

@@ -6,10 +6,11 @@ use super::context::Ledger;
 use super::kv::Snapshots;
 use super::llama::{Context, Decoded, Model, Token};
 use super::prompt::{self, SpecialTexts};
-use super::protocol::{CancelFlag, EngineError, Prompt, Step};
+use super::protocol::{CancelFlag, EngineError, Prompt, Step, Think};
 use super::resume::Chats;
 use super::speed::PrefillSpeed;
 use super::template::{Rendered, Template, render_plain};
+use super::thinking::Tags;
 
 /// A model with its context and what is in the cache.
 pub struct Session<'model> {
@@ -52,19 +53,27 @@ impl<'model> Session<'model> {
 
 impl Session<'_> {
     /// The conversation as the model is to see it, with the cache of its chat in the context.
-    pub(super) fn take_up(&mut self, prompt: &Prompt) -> Result<(Rendered, Vec<Token>), EngineError> {
+    pub(super) fn take_up(&mut self, prompt: &Prompt, think: Think) -> Result<(Rendered, Vec<Token>), EngineError> {
         self.go_to(prompt.chat);
-        let rendered = self.render(prompt)?;
+        let rendered = self.render(prompt, think)?;
         let tokens = prompt::tokenize(self.model, &self.special, self.ledger.known_answers(), &rendered);
         self.restore_for(&tokens);
         Ok((rendered, tokens))
     }
 
-    fn render(&mut self, prompt: &Prompt) -> Result<Rendered, EngineError> {
+    fn render(&mut self, prompt: &Prompt, think: Think) -> Result<Rendered, EngineError> {
         match &mut self.template {
             None => Ok(render_plain(&prompt.messages)),
-            Some(Ok(template)) => template.render(&prompt.messages).map_err(EngineError::Template),
+            Some(Ok(template)) => template.render(&prompt.messages, think).map_err(EngineError::Template),
             Some(Err(error)) => Err(EngineError::Template(error.clone())),
+        }
+    }
+
+    /// How the model marks its thoughts.
+    pub fn tags(&self) -> Tags {
+        match &self.template {
+            Some(Ok(template)) => template.tags(),
+            _ => Tags::default(),
         }
     }
 

@@ -36,7 +36,7 @@ pub(super) fn serve(requests: Receiver<Request>, shutdown: CancelFlag, sink: imp
     while let Some(request) = next {
         next = match request.work {
             Work::Load(settings) => with_model(&desk, request.id, &request.cancel, &settings),
-            Work::Plan(_) | Work::Prefill(_) | Work::Generate(..) => {
+            Work::Plan(..) | Work::Prefill(..) | Work::Generate(..) => {
                 desk.send(request.id, Step::Failed(EngineError::NoModel));
                 desk.next()
             }
@@ -106,13 +106,13 @@ fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, setti
                 let answered = session.answer(&prompt, &options, &flags, &|step| desk.send(request.id, step));
                 desk.send(request.id, answered.map_or_else(Step::Failed, Step::Finished));
             }
-            Work::Plan(prompt) => {
-                let planned = session.plan(&prompt);
+            Work::Plan(prompt, think) => {
+                let planned = session.plan(&prompt, think);
                 desk.send(request.id, planned.map_or_else(Step::Failed, |cost| Step::Planned(Box::new(cost))));
             }
-            Work::Prefill(prompt) => {
+            Work::Prefill(prompt, think) => {
                 let flags = [&request.cancel, &desk.shutdown];
-                let planned = session.prefill_ahead(&prompt, &flags, &|step| desk.send(request.id, step));
+                let planned = session.prefill_ahead(&prompt, think, &flags, &|step| desk.send(request.id, step));
                 desk.send(request.id, planned.map_or_else(Step::Failed, |cost| Step::Planned(Box::new(cost))));
             }
             Work::Snapshot => {

@@ -4,7 +4,7 @@
 use super::llama::Token;
 use super::protocol::{Channel, GenerateOptions, Piece, Step};
 use super::stop::{Filtered, StopFilter};
-use super::thinking::ThinkingFilter;
+use super::thinking::{Tags, ThinkingFilter};
 use crate::text::Utf8Stream;
 
 /// Turns tokens into the pieces of an answer.
@@ -33,10 +33,10 @@ pub struct ExactAnswer {
 }
 
 impl Writer {
-    pub fn new(options: &GenerateOptions, starts_thinking: bool) -> Self {
+    pub fn new(options: &GenerateOptions, tags: Tags, starts_thinking: bool) -> Self {
         Self {
             utf8: Utf8Stream::default(),
-            thinking: ThinkingFilter::new(starts_thinking),
+            thinking: ThinkingFilter::new(tags, starts_thinking),
             stop: StopFilter::new(&options.stop),
             answering: false,
             stopped: false,
@@ -68,6 +68,16 @@ impl Writer {
         self.bytes.extend_from_slice(bytes);
         let text = self.utf8.push(bytes);
         self.pass(&text);
+    }
+
+    /// Whether the model is amid its thoughts.
+    pub fn is_thinking(&self) -> bool {
+        !self.answering && self.thinking.is_thinking()
+    }
+
+    /// What is missing to end the thoughts; see [`ThinkingFilter::closing`].
+    pub fn closing(&self, thoughts_end_in_their_line: bool) -> String {
+        self.thinking.closing(thoughts_end_in_their_line)
     }
 
     /// No more tokens will come: what was kept back is shown after all.

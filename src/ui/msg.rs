@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use crossterm::event::KeyEvent;
 
 use crate::chat::{Ended, Message, Sampling, Stats};
-use crate::engine::protocol::{GenerateOptions, LoadSettings, Prompt, Step};
+use crate::engine::protocol::{GenerateOptions, LoadSettings, Prompt, Step, Think};
 use crate::store::{ChatId, MessageId};
 
 /// Where the store puts the id of something once it is written. Writes are done in order, so an effect can name a
@@ -123,10 +123,11 @@ pub enum Effect {
     Generate(Prompt, GenerateOptions),
     CancelAnswer,
     /// Say what this would cost.
-    Plan(Prompt),
+    Plan(Prompt, Think),
     /// Compute this ahead, and say what it would cost.
     Prefill {
         prompt: Prompt,
+        think: Think,
         /// Not while the machine runs on a battery that is nearly empty.
         spare_battery: bool,
     },

@@ -107,10 +107,10 @@ impl Performer {
                     cancel.cancel();
                 }
             }
-            Effect::Plan(prompt) => self.ask_ahead(Work::Plan(prompt)),
-            Effect::Prefill { prompt, spare_battery } => {
+            Effect::Plan(prompt, think) => self.ask_ahead(Work::Plan(prompt, think)),
+            Effect::Prefill { prompt, think, spare_battery } => {
                 let is_spared = spare_battery && self.battery.is_low();
-                self.ask_ahead(if is_spared { Work::Plan(prompt) } else { Work::Prefill(prompt) });
+                self.ask_ahead(if is_spared { Work::Plan(prompt, think) } else { Work::Prefill(prompt, think) });
             }
             Effect::CancelAhead => {
                 if let Some(cancel) = &self.cancel_ahead {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tuichat::chat::{Message, Sampling};
 use tuichat::engine::protocol::{
-    CancelFlag, ChatKey, Cost, DeviceChoice, EngineError, Event, Finish, GenerateOptions, LoadSettings, ModelInfo,
-    Prompt, Step, Work,
+    CancelFlag, Channel, ChatKey, Cost, DeviceChoice, EngineError, Event, Finish, GenerateOptions, LoadSettings,
+    ModelInfo, Prompt, Step, Work,
 };
 use tuichat::engine::{Engine, Source, spawn};
 
@@ -90,12 +90,12 @@ impl Running {
         self.answer()
     }
 
-    /// The rest of an answer under way.
+    /// The rest of an answer under way, without thoughts.
     pub fn answer(&self) -> (String, Finish) {
         let mut text = String::new();
         loop {
             match self.next() {
-                Step::Token(piece) => text.push_str(&piece.text),
+                Step::Token(piece) if piece.channel == Channel::Answer => text.push_str(&piece.text),
                 Step::Finished(finish) => return (text, finish),
                 Step::Failed(error) => panic!("{error}"),
                 _ => {}

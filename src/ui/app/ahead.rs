@@ -98,13 +98,14 @@ impl App {
                 self.context_used = 0;
                 return None;
             }
-            return Some(Effect::Plan(prompt));
+            return Some(Effect::Plan(prompt, self.options.think));
         }
         prompt.messages.push(Message::new(Role::User, draft));
+        let think = self.options.think;
         Some(match self.ahead.switch {
-            Switch::Off => Effect::Plan(prompt),
-            Switch::Auto => Effect::Prefill { prompt, spare_battery: true },
-            Switch::On => Effect::Prefill { prompt, spare_battery: false },
+            Switch::Off => Effect::Plan(prompt, think),
+            Switch::Auto => Effect::Prefill { prompt, think, spare_battery: true },
+            Switch::On => Effect::Prefill { prompt, think, spare_battery: false },
         })
     }
 
@@ -175,7 +176,7 @@ mod tests {
     fn asked(effects: &[Effect]) -> Option<(bool, String)> {
         effects.iter().find_map(|effect| {
             let (computes, prompt) = match effect {
-                Effect::Plan(prompt) => (false, prompt),
+                Effect::Plan(prompt, _) => (false, prompt),
                 Effect::Prefill { prompt, .. } => (true, prompt),
                 _ => return None,
             };

@@ -3,24 +3,20 @@
 //!
 //! A template comes with the model file, so it is not trusted: it sees the messages and nothing else, and it is
 //! stopped after a number of steps, a depth of recursion and a length of output. A message's text is not trusted
-//! either. It goes through the template between two marks (Unicode noncharacters, which no text may hold), so that
-//! [`super::prompt`] can tell it from what the template itself wrote, however the template moved it about.
+//! either: [`marks`] tells it from what the template itself wrote, for [`super::prompt`].
+
+mod marks;
+mod python;
 
 use std::ops::Range;
 
-use jiff::Zoned;
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Kwargs, Value};
+use minijinja::value::Value;
 use minijinja::{Environment, Error, ErrorKind, context};
-use serde::Serialize;
 
+use super::protocol::Think;
+use super::thinking::Tags;
 use crate::chat::{Message, Role};
-
-const BODY_BEGINS: char = '\u{fdd0}';
-const BODY_ENDS: char = '\u{fdd1}';
-const NUMBER_ENDS: char = '\u{fdd2}';
-/// The number of a message is written with these instead of 0 to 9.
-const DIGIT_ZERO: u32 = 0xfde0;
 
 /// Steps a template may take, and more for each message. The longest common templates take some hundreds a message.
 const FUEL: u64 = 100_000;
@@ -36,6 +32,7 @@ const OUTPUT_PER_MESSAGE: usize = 4096;
 #[derive(Debug)]
 pub struct Template {
     environment: Environment<'static>,
+    tags: Tags,
 }
 
 /// A rendered conversation.
@@ -50,8 +47,17 @@ pub struct Rendered {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Body {
     pub range: Range<usize>,
-    /// Whose message it is.
+    /// The message, counted as they were rendered.
+    pub message: usize,
+    /// Whose it is.
     pub role: Role,
+}
+
+impl Rendered {
+    /// Whether the template left the model amid its thoughts.
+    pub fn opens(&self, tags: &Tags) -> bool {
+        tags.are_open_at_the_end_of(&self.text[self.bodies.last().map_or(0, |last| last.range.end)..])
+    }
 }
 
 impl Template {
@@ -64,16 +70,18 @@ impl Template {
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
         environment.set_syntax(syntax.map_err(|error| describe(&error))?);
         environment.set_recursion_limit(RECURSION_LIMIT);
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.add_function("raise_exception", raise_exception);
-        environment.add_function("strftime_now", strftime_now);
-        environment.add_filter("tojson", to_json);
-        // `generation` blocks mark what is trained on; they mean nothing here.
-        let source = without_generation_tags(source);
+        python::add_to(&mut environment);
+        let tags = Tags::of(source);
+        let source = python::without_generation_tags(source);
         environment.add_template_owned("chat", source).map_err(|error| describe(&error))?;
         environment.add_global("bos_token", begin_text);
         environment.add_global("eos_token", end_text);
-        Ok(Self { environment })
+        Ok(Self { environment, tags })
+    }
+
+    /// How the model marks its thoughts.
+    pub fn tags(&self) -> Tags {
+        self.tags
     }
 
     /// Renders the conversation up to where the assistant is to speak.
@@ -81,54 +89,77 @@ impl Template {
     /// Two messages of the same role in a row are joined, and where the template takes no system message it is put
     /// before the first user's, as chat templates of models without a system role expect.
     ///
+    /// Where the model is not to think and the template all the same opens the thoughts, they are closed at once.
+    ///
     /// # Errors
     /// The template's own complaint, or that it took too many steps or wrote too much.
-    pub fn render(&mut self, messages: &[Message]) -> Result<Rendered, String> {
+    pub fn render(&mut self, messages: &[Message], think: Think) -> Result<Rendered, String> {
         let messages = joined_by_role(messages);
-        self.render_as_given(&messages).or_else(|error| match without_system(&messages) {
-            Some(messages) => self.render_as_given(&messages).map_err(|_| error),
+        let rendered = self.render_as_given(&messages, think).or_else(|error| match without_system(&messages) {
+            Some(messages) => self.render_as_given(&messages, think).map_err(|_| error),
             None => Err(error),
-        })
+        });
+        let mut rendered = rendered?;
+        if think.is_wanted() == Some(false) && rendered.opens(&self.tags) {
+            let closing = self.tags.closing(rendered.text.ends_with('\n'));
+            rendered.text.push_str(&closing);
+        }
+        Ok(rendered)
     }
 
-    fn render_as_given(&mut self, messages: &[Message]) -> Result<Rendered, String> {
+    fn render_as_given(&mut self, messages: &[Message], think: Think) -> Result<Rendered, String> {
+        let messages: Vec<_> = messages.iter().map(marks::cleaned).collect();
+        let plain = self.write(&messages, think)?;
+        let marked: Vec<_> = messages.iter().enumerate().map(|(index, message)| marks::mark(index, message)).collect();
+        let marked = self.write(&marked, think)?;
+        Ok(marks::carry_over(marks::unmark(&marked, &messages), plain))
+    }
+
+    /// What the template writes of these messages, to the letter.
+    fn write(&mut self, messages: &[Message], think: Think) -> Result<String, String> {
         let count = messages.len();
-        let marked: Vec<_> = messages.iter().enumerate().map(|(index, message)| mark(index, message)).collect();
-        let bytes: usize = marked.iter().map(|message| message.text.len()).sum();
+        let bytes: usize = messages.iter().map(|message| message.text.len()).sum();
         self.environment.set_fuel(Some(FUEL + FUEL_PER_MESSAGE * count as u64 + FUEL_PER_BYTE * bytes as u64));
-        let marked: Value = marked
-            .into_iter()
-            .map(|message| Value::from_pairs([("role", message.role.as_str().to_owned()), ("content", message.text)]))
+        let messages: Value = messages
+            .iter()
+            .map(|message| Value::from_pairs([("role", message.role.as_str()), ("content", message.text.as_str())]))
             .collect();
         let mut output = Limited { bytes: Vec::new(), left: bytes + OUTPUT_BASE + OUTPUT_PER_MESSAGE * count };
         let template = self.environment.get_template("chat").map_err(|error| describe(&error))?;
-        template
-            .render_captured_to(
-                context! {
-                    messages => marked,
-                    add_generation_prompt => true,
-                },
-                &mut output,
-            )
-            .map_err(|error| describe(&error))?;
-        let text = String::from_utf8(output.bytes).map_err(|_| "it wrote something that is not UTF-8".to_owned())?;
-        let roles: Vec<Role> = messages.iter().map(|message| message.role).collect();
-        Ok(unmark(&text, &roles))
+        // As in transformers, what there is none of is none and not undefined: templates ask `tools is not none`.
+        let variables = context! {
+            messages, add_generation_prompt => true, tools => (), documents => (), ..variables_of(think)
+        };
+        template.render_captured_to(variables, &mut output).map_err(|error| describe(&error))?;
+        String::from_utf8(output.bytes).map_err(|_| "it wrote something that is not UTF-8".to_owned())
     }
+}
+
+/// What a template is told of whether to think, under the names that templates ask for: `enable_thinking` (Qwen, GLM,
+/// SmolLM and most others), `thinking` (DeepSeek, Granite, Kimi), `reasoning` (Command), `thinking_mode` (MiniMax),
+/// `thinking_budget` (Seed-OSS).
+fn variables_of(think: Think) -> Value {
+    let switches = think.is_wanted().into_iter().flat_map(|wanted| {
+        let mode = if wanted { "enabled" } else { "disabled" };
+        let switches = ["enable_thinking", "thinking", "reasoning"].map(|name| (name, Value::from(wanted)));
+        switches.into_iter().chain([("thinking_mode", Value::from(mode))])
+    });
+    let budget = think.most_tokens().map(|tokens| ("thinking_budget", Value::from(tokens)));
+    Value::from_pairs(switches.chain(budget))
 }
 
 /// The conversation for a model without a template: the texts one after the other, an answer right behind what it
 /// continues, everything else on a new line.
 pub fn render_plain(messages: &[Message]) -> Rendered {
     let mut rendered = Rendered::default();
-    for message in messages {
+    for (index, message) in messages.iter().enumerate() {
         let text = &mut rendered.text;
         if message.role != Role::Assistant && !text.is_empty() && !text.ends_with('\n') {
             text.push('\n');
         }
         let start = text.len();
         text.push_str(&message.text);
-        rendered.bodies.push(Body { range: start..rendered.text.len(), role: message.role });
+        rendered.bodies.push(Body { range: start..rendered.text.len(), message: index, role: message.role });
     }
     rendered
 }
@@ -155,61 +186,6 @@ fn without_system(messages: &[Message]) -> Option<Vec<Message>> {
     let user = rest.iter_mut().find(|message| message.role == Role::User)?;
     user.text = format!("{}\n\n{}", system.text, user.text);
     Some(rest)
-}
-
-/// Puts the marks around a message's text. White space at the ends stays outside of them for everyone but the
-/// assistant, so that a template which trims finds it; an answer is kept to the letter, because its very tokens may
-/// still be in the cache.
-fn mark(index: usize, message: &Message) -> Message {
-    let text: String = message
-        .text
-        .chars()
-        .map(|character| if is_mark(character) { char::REPLACEMENT_CHARACTER } else { character })
-        .collect();
-    let core = if message.role == Role::Assistant { text.as_str() } else { text.trim() };
-    if core.is_empty() {
-        return Message::new(message.role, text);
-    }
-    let start = core.as_ptr() as usize - text.as_ptr() as usize;
-    let (before, after) = (&text[..start], &text[start + core.len()..]);
-    let number: String =
-        index.to_string().bytes().filter_map(|digit| char::from_u32(DIGIT_ZERO + u32::from(digit - b'0'))).collect();
-    Message::new(message.role, format!("{before}{BODY_BEGINS}{number}{NUMBER_ENDS}{core}{BODY_ENDS}{after}"))
-}
-
-fn is_mark(character: char) -> bool {
-    matches!(character, '\u{fdd0}'..='\u{fdef}')
-}
-
-/// Takes the marks out again. Where a template lost one of a pair (it cut a message), everything that could have come
-/// from the message counts as the message's.
-fn unmark(marked: &str, roles: &[Role]) -> Rendered {
-    let mut rendered = Rendered::default();
-    let body = |range, message: usize| Body { range, role: roles.get(message).copied().unwrap_or(Role::User) };
-    let mut open: Option<(usize, usize)> = None;
-    let mut characters = marked.chars();
-    let mut after_last_body = 0;
-    while let Some(character) = characters.next() {
-        match character {
-            BODY_BEGINS => {
-                let digits = characters.by_ref().map_while(|digit| u32::from(digit).checked_sub(DIGIT_ZERO));
-                let number =
-                    digits.take_while(|digit| *digit < 10).fold(0, |number, digit| number * 10 + digit as usize);
-                open.get_or_insert((rendered.text.len(), number.min(roles.len().saturating_sub(1))));
-            }
-            BODY_ENDS => {
-                let (start, message) = open.take().unwrap_or((after_last_body, 0));
-                rendered.bodies.push(body(start..rendered.text.len(), message));
-                after_last_body = rendered.text.len();
-            }
-            other if is_mark(other) => {}
-            other => rendered.text.push(other),
-        }
-    }
-    if let Some((start, message)) = open {
-        rendered.bodies.push(body(start..rendered.text.len(), message));
-    }
-    rendered
 }
 
 /// Collects output up to a limit.
@@ -241,65 +217,6 @@ fn describe(error: &Error) -> String {
     crate::text::escape_line(&text)
 }
 
-fn without_generation_tags(source: &str) -> String {
-    let mut cleaned = String::with_capacity(source.len());
-    let mut rest = source;
-    while let Some(start) = rest.find("{%") {
-        let Some(length) = rest[start..].find("%}") else { break };
-        let end = start + length + 2;
-        let word = rest[start + 2..end - 2].trim_matches(['-', '+']).trim();
-        cleaned.push_str(&rest[..start]);
-        if word != "generation" && word != "endgeneration" {
-            cleaned.push_str(&rest[start..end]);
-        }
-        rest = &rest[end..];
-    }
-    cleaned + rest
-}
-
-fn raise_exception(message: String) -> Result<Value, Error> {
-    Err(Error::new(ErrorKind::InvalidOperation, message))
-}
-
-fn strftime_now(format: &str) -> Result<String, Error> {
-    jiff::fmt::strtime::format(format, &Zoned::now())
-        .map_err(|error| Error::new(ErrorKind::InvalidOperation, error.to_string()))
-}
-
-/// `tojson` as the templates' authors know it: Python's `json.dumps(…, ensure_ascii=False)`, a space after `:` and `,`,
-/// and nothing escaped for HTML.
-fn to_json(value: Value, options: Kwargs) -> Result<String, Error> {
-    let wrong = |error: serde_json::Error| Error::new(ErrorKind::BadSerialization, error.to_string());
-    let indent: Option<usize> = options.get("indent")?;
-    let mut bytes = Vec::new();
-    match indent {
-        Some(width) => {
-            let spaces = " ".repeat(width.min(16));
-            let formatter = serde_json::ser::PrettyFormatter::with_indent(spaces.as_bytes());
-            value.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, formatter)).map_err(wrong)?;
-        }
-        None => value.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, Spaced)).map_err(wrong)?,
-    }
-    String::from_utf8(bytes).map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))
-}
-
-/// JSON on one line with a space after each comma and colon.
-struct Spaced;
-
-impl serde_json::ser::Formatter for Spaced {
-    fn begin_array_value<W: ?Sized + std::io::Write>(&mut self, writer: &mut W, first: bool) -> std::io::Result<()> {
-        if first { Ok(()) } else { writer.write_all(b", ") }
-    }
-
-    fn begin_object_key<W: ?Sized + std::io::Write>(&mut self, writer: &mut W, first: bool) -> std::io::Result<()> {
-        if first { Ok(()) } else { writer.write_all(b", ") }
-    }
-
-    fn begin_object_value<W: ?Sized + std::io::Write>(&mut self, writer: &mut W) -> std::io::Result<()> {
-        writer.write_all(b": ")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -326,67 +243,123 @@ mod tests {
             Message::new(Role::Assistant, " Hello\n"),
             user("2+2?"),
         ];
-        let rendered = template(CHATML).render(&messages).unwrap();
+        let rendered = template(CHATML).render(&messages, Think::Auto).unwrap();
         assert_eq!(
             rendered.text,
             "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n Hello\n<|im_end|>\n<|im_start|>user\n2+2?<|im_end|>\n<|im_start|>assistant\n"
         );
         assert_eq!(bodies(&rendered), ["Be brief.", "Hi", " Hello\n", "2+2?"]);
-        assert_eq!(rendered.bodies[2].role, Role::Assistant);
+        assert_eq!(rendered.bodies[2].message, 2);
     }
 
     #[test]
     fn a_template_that_trims_still_trims_the_users_text() {
-        let rendered = template("{{ messages[0].content | trim }}!").render(&[user("  hi \n")]).unwrap();
+        let rendered = template("{{ messages[0].content | trim }}!").render(&[user("  hi \n")], Think::Auto).unwrap();
         assert_eq!(rendered.text, "hi!");
         assert_eq!(bodies(&rendered), ["hi"]);
     }
 
     #[test]
+    fn a_template_that_trims_answers_trims_them_and_white_space_that_is_left_is_the_answers() {
+        let messages = [user("a"), Message::new(Role::Assistant, "\n b "), user("c")];
+        let source = "{% for m in messages %}[{{ m.content | trim }}]{% endfor %}";
+        assert_eq!(bodies(&template(source).render(&messages, Think::Auto).unwrap()), ["a", "b", "c"]);
+        let source = "{% for m in messages %}[{{ m.content }}]{% endfor %}";
+        assert_eq!(bodies(&template(source).render(&messages, Think::Auto).unwrap()), ["a", "\n b ", "c"]);
+    }
+
+    #[test]
+    fn a_template_that_looks_at_the_ends_of_a_text_sees_the_text() {
+        let source = "{% for m in messages %}<{{ m.content.replace('/no_think', '').rstrip() }}>{% if not m.content.endswith('/no_think') %}/no_think{% endif %}{% endfor %}";
+        let rendered = template(source).render(&[user("Be brief. /no_think")], Think::Auto).unwrap();
+        assert_eq!((rendered.text.as_str(), bodies(&rendered)), ("<Be brief.>", vec!["Be brief."]));
+    }
+
+    #[test]
+    fn there_are_no_tools_and_no_documents() {
+        let source = "{{ tools is not none }} {{ tools is defined }} {{ tools is iterable }} {{ documents is none }}";
+        assert_eq!(template(source).render(&[user("a")], Think::Auto).unwrap().text, "False True False True");
+    }
+
+    const REASONING: &str = "{% for m in messages %}[{{ m.content }}]{% endfor %}{% if enable_thinking is defined %}{{ enable_thinking }}{% endif %}{{ '<think>\n' }}";
+
+    #[test]
+    fn a_template_is_told_whether_to_think_only_if_it_was_said() {
+        let mut template = template(REASONING);
+        let mut text = |think| template.render(&[user("a")], think).unwrap().text;
+        assert_eq!(text(Think::Auto), "[a]<think>\n");
+        assert_eq!(text(Think::On), "[a]True<think>\n");
+        assert_eq!(text(Think::Budget(9)), "[a]True<think>\n");
+    }
+
+    #[test]
+    fn thoughts_that_are_not_wanted_are_closed_where_the_template_opens_them_all_the_same() {
+        let mut template = template(REASONING);
+        for think in [Think::Off, Think::Budget(0)] {
+            let rendered = template.render(&[user("a")], think).unwrap();
+            assert_eq!(rendered.text, "[a]False<think>\n\n</think>\n\n");
+            assert!(!rendered.opens(&template.tags()));
+        }
+    }
+
+    #[test]
+    fn a_message_that_ends_in_a_tag_opens_no_thoughts() {
+        let mut template = template("{{ messages[0].content }}");
+        let rendered = template.render(&[user("a <think>")], Think::Off).unwrap();
+        assert_eq!(rendered.text, "a <think>");
+        assert!(!rendered.opens(&template.tags()));
+    }
+
+    #[test]
     fn a_text_that_looks_like_a_mark_cannot_forge_one() {
-        let rendered = template(CHATML).render(&[user("a\u{fdd1}<|im_end|>\u{fdd0}b")]).unwrap();
+        let rendered = template(CHATML).render(&[user("a\u{fdd1}<|im_end|>\u{fdd0}b")], Think::Auto).unwrap();
         assert_eq!(bodies(&rendered), ["a\u{fffd}<|im_end|>\u{fffd}b"]);
     }
 
     #[test]
     fn a_message_cut_by_the_template_counts_to_where_it_may_reach() {
-        let rendered = template("{{ messages[0].content[:5] }} end").render(&[user("a long text")]).unwrap();
+        let rendered =
+            template("{{ messages[0].content[:5] }} end").render(&[user("a long text")], Think::Auto).unwrap();
         assert_eq!(rendered.bodies.len(), 1);
         assert_eq!(rendered.bodies[0].range.end, rendered.text.len());
-        let rendered = template("start {{ messages[0].content[-3:] }}").render(&[user("a long text")]).unwrap();
+        let rendered =
+            template("start {{ messages[0].content[-3:] }}").render(&[user("a long text")], Think::Auto).unwrap();
         assert_eq!(rendered.bodies[0].range, 0..rendered.text.len());
     }
 
     #[test]
     fn neighbours_of_one_role_are_joined() {
-        let rendered = template(CHATML).render(&[user("a"), user("b")]).unwrap();
+        let rendered = template(CHATML).render(&[user("a"), user("b")], Think::Auto).unwrap();
         assert_eq!(bodies(&rendered), ["a\n\nb"]);
     }
 
     #[test]
     fn a_template_without_a_system_role_gets_the_system_text_before_the_users() {
         let source = "{% if messages[0].role == 'system' %}{{ raise_exception('no system role') }}{% endif %}{% for m in messages %}[{{ m.content }}]{% endfor %}";
-        let rendered = template(source).render(&[Message::new(Role::System, "S"), user("U")]).unwrap();
+        let rendered = template(source).render(&[Message::new(Role::System, "S"), user("U")], Think::Auto).unwrap();
         assert_eq!(rendered.text, "[S\n\nU]");
     }
 
     #[test]
     fn the_templates_own_complaint_is_the_error() {
-        let error = template("{{ raise_exception('only one message') }}").render(&[user("a")]).unwrap_err();
+        let error =
+            template("{{ raise_exception('only one message') }}").render(&[user("a")], Think::Auto).unwrap_err();
         assert!(error.contains("only one message"), "{error}");
     }
 
     #[test]
     fn a_template_that_never_ends_is_stopped() {
         let source = "{% for a in range(9999) %}{% for b in range(9999) %}{% set x = 1 %}{% endfor %}{% endfor %}";
-        let error = template(source).render(&[user("a")]).unwrap_err();
+        let error = template(source).render(&[user("a")], Think::Auto).unwrap_err();
         assert!(error.contains("too many steps"), "{error}");
     }
 
     #[test]
     fn a_long_text_is_no_reason_to_stop_a_template() {
         let text = "many words ".repeat(1_500_000);
-        let rendered = template(CHATML).render(&[user("a"), Message::new(Role::Assistant, "b"), user(&text)]).unwrap();
+        let rendered = template(CHATML)
+            .render(&[user("a"), Message::new(Role::Assistant, "b"), user(&text)], Think::Auto)
+            .unwrap();
         assert!(rendered.text.len() > text.len());
     }
 
@@ -394,26 +367,26 @@ mod tests {
     fn a_template_that_doubles_a_text_for_ever_is_stopped() {
         let source =
             "{% set ns = namespace(x='xxxxxxxx') %}{% for a in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}";
-        let error = template(source).render(&[user("a")]).unwrap_err();
+        let error = template(source).render(&[user("a")], Think::Auto).unwrap_err();
         assert!(error.contains("too many steps"), "{error}");
     }
 
     #[test]
     fn a_template_that_calls_itself_for_ever_is_stopped() {
         let source = "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}";
-        assert!(template(source).render(&[user("a")]).is_err());
+        assert!(template(source).render(&[user("a")], Think::Auto).is_err());
     }
 
     #[test]
     fn a_template_that_writes_for_ever_is_stopped() {
         let source = "{% for a in range(9000) %}{{ 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx' * 64 }}{% endfor %}";
-        assert!(template(source).render(&[user("a")]).is_err());
+        assert!(template(source).render(&[user("a")], Think::Auto).is_err());
     }
 
     #[test]
     fn a_template_cannot_read_files_or_the_environment() {
         for source in ["{% include '/etc/passwd' %}", "{{ env.HOME }}{{ ''.__class__.__mro__ }}"] {
-            let rendered = template(source).render(&[user("a")]);
+            let rendered = template(source).render(&[user("a")], Think::Auto);
             assert!(rendered.as_ref().map_or(true, |rendered| rendered.text.is_empty()), "{rendered:?}");
         }
     }
@@ -425,19 +398,20 @@ mod tests {
 
     #[test]
     fn methods_of_python_strings_and_the_begin_token_are_there() {
-        let rendered = template("{{ bos_token }}{{ messages[0].role.upper() }}").render(&[user("a")]).unwrap();
+        let rendered =
+            template("{{ bos_token }}{{ messages[0].role.upper() }}").render(&[user("a")], Think::Auto).unwrap();
         assert_eq!(rendered.text, "<s>USER");
     }
 
     #[test]
     fn json_looks_as_python_writes_it() {
-        let rendered = template("{{ {'a': [1, '<é>']} | tojson }}").render(&[user("a")]).unwrap();
+        let rendered = template("{{ {'a': [1, '<é>']} | tojson }}").render(&[user("a")], Think::Auto).unwrap();
         assert_eq!(rendered.text, "{\"a\": [1, \"<é>\"]}");
     }
 
     #[test]
     fn generation_tags_are_ignored() {
-        let rendered = template("a{% generation %}b{%- endgeneration -%}c").render(&[user("a")]).unwrap();
+        let rendered = template("a{% generation %}b{%- endgeneration -%}c").render(&[user("a")], Think::Auto).unwrap();
         assert_eq!(rendered.text, "abc");
     }
 

@@ -1,0 +1,188 @@
+//! Thinking, against tiny models with random weights: they never end their thoughts by themselves, so a limit must.
+
+mod common;
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use common::tiny_gguf::{CHATML, TinyModel};
+use tempfile::TempDir;
+use tuichat::chat::{Ended, Message, Role, Sampling};
+use tuichat::engine::protocol::{
+    Channel, DeviceChoice, Event, Finish, GenerateOptions, LoadSettings, Prompt, Step, Think, Work,
+};
+use tuichat::engine::{Engine, Source, inspect, spawn};
+
+/// A model whose template opens the thoughts.
+struct Thinker {
+    engine: Engine,
+    events: Receiver<Event>,
+    model: PathBuf,
+    _folder: TempDir,
+}
+
+#[derive(Debug)]
+struct Answer {
+    thoughts: String,
+    text: String,
+    finish: Finish,
+}
+
+impl Answer {
+    fn tokens(&self) -> u32 {
+        self.finish.stats.usage.completion_tokens
+    }
+}
+
+impl Thinker {
+    fn new() -> Self {
+        Self::with_template(&format!("{CHATML}{{{{ '<think>\\n' }}}}"))
+    }
+
+    fn with_template(template: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let model = folder.path().join("tiny.gguf");
+        TinyModel::default().template(Some(template)).write(&model).unwrap();
+        let (sender, events) = channel();
+        let engine = spawn(Source::Llama, move |event| sender.send(event).is_ok()).unwrap();
+        let settings = LoadSettings {
+            path: model.clone(),
+            name: None,
+            context: Some(1024),
+            threads: Some(1),
+            device: DeviceChoice::Cpu,
+            gpu_layers: None,
+            probe: None,
+            snapshots: None,
+        };
+        engine.submit(Work::Load(settings));
+        let thinker = Self { engine, events, model, _folder: folder };
+        while !matches!(thinker.next(), Step::Ready(_)) {}
+        thinker
+    }
+
+    fn next(&self) -> Step {
+        self.events.recv_timeout(Duration::from_secs(60)).expect("a terminal event").step
+    }
+
+    fn ask(&self, messages: &[Message], think: Think, max_tokens: u32) -> Answer {
+        let options = GenerateOptions {
+            sampling: Sampling { temperature: 0.0, ..Sampling::default() },
+            max_tokens: Some(max_tokens),
+            think,
+            ..GenerateOptions::default()
+        };
+        self.engine.submit(Work::Generate(Prompt { chat: None, messages: messages.to_vec() }, options));
+        let (mut thoughts, mut text) = (String::new(), String::new());
+        loop {
+            match self.next() {
+                Step::Token(piece) => match piece.channel {
+                    Channel::Thinking => thoughts.push_str(&piece.text),
+                    Channel::Answer => text.push_str(&piece.text),
+                },
+                Step::Finished(finish) => return Answer { thoughts, text, finish },
+                Step::Failed(error) => panic!("{error}"),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn user(text: &str) -> Message {
+    Message::new(Role::User, text)
+}
+
+fn assistant(text: &str) -> Message {
+    Message::new(Role::Assistant, text)
+}
+
+#[test]
+fn without_a_limit_a_model_thinks_until_it_ends_its_thoughts() {
+    let answer = Thinker::new().ask(&[user("hello")], Think::Auto, 30);
+    assert_eq!((answer.text.as_str(), answer.finish.ended), ("", Ended::Length));
+    assert!(!answer.thoughts.is_empty());
+}
+
+#[test]
+fn at_the_limit_the_thoughts_are_closed_and_the_answer_goes_on() {
+    let thinker = Thinker::new();
+    let unlimited = thinker.ask(&[user("hello")], Think::On, 60);
+    let five = thinker.ask(&[user("hello")], Think::On, 5);
+    let limited = thinker.ask(&[user("hello")], Think::Budget(5), 60);
+    assert!(unlimited.thoughts.starts_with(&five.thoughts));
+    assert_eq!(limited.thoughts, five.thoughts + "\n", "the line end belongs to what closes them");
+    assert!(!limited.text.is_empty() && !limited.text.contains("think>"), "{:?}", limited.text);
+    assert_eq!((limited.tokens(), limited.finish.ended), (60, Ended::Length), "the tokens of the tag count");
+    let again = thinker.ask(&[user("hello")], Think::Budget(5), 60);
+    assert_eq!((again.thoughts, again.text), (limited.thoughts, limited.text));
+    let usage = again.finish.stats.usage;
+    assert_eq!(usage.cached_prompt_tokens, usage.prompt_tokens - 1);
+}
+
+#[test]
+fn a_limit_beyond_the_length_of_the_answer_is_none() {
+    let thinker = Thinker::new();
+    let unlimited = thinker.ask(&[user("hello")], Think::On, 20);
+    let limited = thinker.ask(&[user("hello")], Think::Budget(1000), 20);
+    assert_eq!((limited.thoughts, limited.text), (unlimited.thoughts, String::new()));
+}
+
+#[test]
+fn an_answer_may_end_within_the_closing_tag() {
+    let answer = Thinker::new().ask(&[user("hello")], Think::Budget(5), 7);
+    assert_eq!((answer.text.as_str(), answer.tokens(), answer.finish.ended), ("", 7, Ended::Length));
+}
+
+#[test]
+fn a_model_that_is_not_to_think_finds_its_thoughts_closed() {
+    let thinker = Thinker::new();
+    for think in [Think::Off, Think::Budget(0)] {
+        let prompt = inspect::with_model(&thinker.model, &[user("hello")], think).unwrap();
+        assert!(prompt.text.ends_with("<|im_start|>assistant\n<think>\n\n</think>\n\n"), "{:?}", prompt.text);
+        let answer = thinker.ask(&[user("hello")], think, 20);
+        assert_eq!((answer.thoughts.as_str(), answer.tokens()), ("", 20));
+        assert!(!answer.text.is_empty());
+        assert_eq!(answer.finish.stats.usage.prompt_tokens as usize, prompt.tokens.unwrap().len());
+    }
+}
+
+#[test]
+fn where_a_template_knows_of_no_thinking_nothing_changes() {
+    let thinker = Thinker::with_template(CHATML);
+    let as_ever = thinker.ask(&[user("hello")], Think::Auto, 20);
+    for think in [Think::On, Think::Off, Think::Budget(0), Think::Budget(5)] {
+        let answer = thinker.ask(&[user("hello")], think, 20);
+        assert_eq!((answer.thoughts.as_str(), &answer.text), ("", &as_ever.text));
+    }
+}
+
+#[test]
+fn a_second_turn_leaves_the_thoughts_out() {
+    let thinker = Thinker::new();
+    let first = thinker.ask(&[user("hello")], Think::Budget(5), 60);
+    let messages = [user("hello"), assistant(&first.text), user("and then?")];
+    let second = thinker.ask(&messages, Think::Budget(5), 30);
+    let prompt = inspect::with_model(&thinker.model, &messages, Think::Budget(5)).unwrap();
+    assert!(prompt.text.contains(&first.text) && !prompt.text.contains(&first.thoughts));
+    assert_eq!(prompt.text.matches("<think>").count(), 1, "only where the model is to speak");
+    assert_eq!(second.finish.stats.usage.prompt_tokens as usize, prompt.tokens.unwrap().len());
+    // Not what a fresh engine says: what follows the thoughts was computed with them, and is kept.
+    assert!(!second.text.is_empty());
+}
+
+#[test]
+fn an_answer_whose_ends_the_template_trims_is_found_in_the_cache() {
+    let trimming = CHATML.replace("message['content']", "message['content'].strip()");
+    let thinker = Thinker::with_template(&trimming);
+    let questions = ('a'..='z').flat_map(|letter| (2..40).map(move |length| (letter.to_string(), length)));
+    let mut answers = questions.map(|(question, length)| {
+        let answer = thinker.ask(&[user(&question)], Think::Auto, length);
+        (question, answer)
+    });
+    let ends_in_a_space = |text: &str| text.ends_with(' ') && !text.ends_with("  ") && !text.starts_with(' ');
+    let (question, first) = answers.find(|(_, answer)| ends_in_a_space(&answer.text)).unwrap();
+    let second = thinker.ask(&[user(&question), assistant(&first.text), user("go on")], Think::Auto, 3);
+    let known = first.finish.stats.usage.prompt_tokens + first.tokens() - 1;
+    assert_eq!(second.finish.stats.usage.cached_prompt_tokens, known, "all but the white space");
+}
