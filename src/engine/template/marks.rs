@@ -178,7 +178,7 @@ fn image(runs: &[Run], range: &Range<usize>) -> Range<usize> {
 mod tests {
     use super::*;
 
-    fn body<'text>(rendered: &'text Rendered, index: usize) -> &'text str {
+    fn body(rendered: &Rendered, index: usize) -> &str {
         &rendered.text[rendered.bodies[index].range.clone()]
     }
 
