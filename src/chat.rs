@@ -85,6 +85,8 @@ pub enum Ended {
     Length,
     /// One of the stop strings was produced.
     StopString,
+    /// The answer repeated itself; see [`Repetition`].
+    Loop,
     /// The person stopped it.
     Cancelled,
     /// The engine failed in mid-answer.
@@ -94,12 +96,23 @@ pub enum Ended {
 }
 
 impl Ended {
+    const ALL: [Self; 7] = [
+        Ended::Stop,
+        Ended::Length,
+        Ended::StopString,
+        Ended::Loop,
+        Ended::Cancelled,
+        Ended::Error,
+        Ended::Interrupted,
+    ];
+
     /// The word in the JSON output and in the store.
     pub fn as_str(self) -> &'static str {
         match self {
             Ended::Stop => "stop",
             Ended::Length => "length",
             Ended::StopString => "stop_string",
+            Ended::Loop => "loop",
             Ended::Cancelled => "cancelled",
             Ended::Error => "error",
             Ended::Interrupted => "interrupted",
@@ -111,10 +124,28 @@ impl std::str::FromStr for Ended {
     type Err = String;
 
     fn from_str(word: &str) -> Result<Self, Self::Err> {
-        [Ended::Stop, Ended::Length, Ended::StopString, Ended::Cancelled, Ended::Error, Ended::Interrupted]
+        Self::ALL
             .into_iter()
             .find(|ended| ended.as_str() == word)
             .ok_or_else(|| format!("`{word}` is no way for an answer to end"))
+    }
+}
+
+/// What an answer that goes round in circles repeats at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repetition {
+    /// So many tokens come again and again.
+    pub period: u32,
+    /// How often they came in full.
+    pub times: u32,
+}
+
+impl std::fmt::Display for Repetition {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.period {
+            1 => write!(formatter, "the same token {} times", self.times),
+            period => write!(formatter, "the same {period} tokens {} times", self.times),
+        }
     }
 }
 
@@ -195,8 +226,7 @@ mod tests {
 
     #[test]
     fn every_way_to_end_reads_back_from_its_word() {
-        for ended in [Ended::Stop, Ended::Length, Ended::StopString, Ended::Cancelled, Ended::Error, Ended::Interrupted]
-        {
+        for ended in Ended::ALL {
             assert_eq!(ended.as_str().parse(), Ok(ended));
         }
     }

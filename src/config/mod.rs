@@ -129,7 +129,12 @@ impl From<Settings> for Config {
             model: settings.model.filter(|model| !model.is_empty()),
             system: settings.system.filter(|system| !system.is_empty()),
             output: settings.output.unwrap_or_default(),
-            generate: GenerateOptions { sampling, max_tokens: settings.max_tokens.and_then(value::Auto::number), stop },
+            generate: GenerateOptions {
+                sampling,
+                max_tokens: settings.max_tokens.and_then(value::Auto::number),
+                stop,
+                loop_breaker: settings.loop_breaker.unwrap_or(true),
+            },
             context: settings.ctx.and_then(value::Auto::number),
             threads: settings.threads.and_then(value::Auto::number),
             device: settings.device.unwrap_or_default(),

@@ -85,6 +85,11 @@ pub struct Settings {
     #[arg(long, value_name = "TEXT", help_heading = "Sampling", allow_hyphen_values = true)]
     pub stop: Option<Vec<String>>,
 
+    /// End an answer that repeats itself [default: on]
+    #[arg(long, value_name = "on|off", value_parser = BoolishValueParser::new(), hide_possible_values = true,
+          help_heading = "Sampling")]
+    pub loop_breaker: Option<bool>,
+
     /// Tokens the conversation may have; `auto` decides from the model and the memory
     #[arg(long, value_name = "N|auto", allow_negative_numbers = true, help_heading = "Machine")]
     pub ctx: Option<Auto<64, 16_777_216>>,
@@ -152,6 +157,7 @@ impl Settings {
             seed: self.seed.or(lower.seed),
             max_tokens: self.max_tokens.or(lower.max_tokens),
             stop: self.stop.or(lower.stop),
+            loop_breaker: self.loop_breaker.or(lower.loop_breaker),
             ctx: self.ctx.or(lower.ctx),
             threads: self.threads.or(lower.threads),
             device: self.device.or(lower.device),

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::llama::{Token, TokenKind};
 use super::protocol::{CancelFlag, EngineError, Finish, GenerateOptions, Prompt, Step};
+use super::repetition::RepetitionDetector;
 use super::sampler::Sampler;
 use super::session::{Go, Session};
 use super::writer::Writer;
@@ -30,6 +31,8 @@ impl Session<'_> {
         let mut go = self.prefill(&tokens, cached, cancel, emit)?;
         stats.timings.prefill_ms = milliseconds(started.elapsed());
         let mut writer = Writer::new(options, rendered.text.trim_end().ends_with("<think>"));
+        let mut detector = options.loop_breaker.then(RepetitionDetector::default);
+        let mut repetition = None;
         let mut first_token_at = None;
         let ended = loop {
             match go {
@@ -53,6 +56,10 @@ impl Session<'_> {
             if writer.stopped {
                 break Ended::StopString;
             }
+            repetition = detector.as_mut().and_then(|detector| detector.push(token));
+            if repetition.is_some() {
+                break Ended::Loop;
+            }
             if options.max_tokens.is_some_and(|most| stats.usage.completion_tokens >= most) {
                 break Ended::Length;
             }
@@ -65,7 +72,7 @@ impl Session<'_> {
             self.ledger.answered(tokens.len(), answer.thoughts, answer.text, answer.tokens);
         }
         stats.cells_used = self.ledger.next_position();
-        Ok(Finish { ended, stats, seed: sampler.seed() })
+        Ok(Finish { ended, repetition, stats, seed: sampler.seed() })
     }
 
     fn sample(&mut self, sampler: &mut Sampler) -> Result<Token, EngineError> {

@@ -17,6 +17,7 @@ mod plan;
 pub mod probe;
 mod prompt;
 pub mod protocol;
+mod repetition;
 mod resume;
 mod sampler;
 pub mod scripted;

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kv::SnapshotSettings;
 use super::probe::Probe;
-use crate::chat::{Ended, Message, Role, Sampling, Stats};
+use crate::chat::{Ended, Message, Repetition, Role, Sampling, Stats};
 use crate::text::escape_line;
 
 /// Names a request among those of one engine.
@@ -111,13 +111,21 @@ pub struct Prompt {
     pub messages: Vec<Message>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct GenerateOptions {
     pub sampling: Sampling,
     /// At most so many tokens; `None` means until the model stops or the context is full.
     pub max_tokens: Option<u32>,
     /// The answer ends before the first of these.
     pub stop: Vec<String>,
+    /// Whether an answer that repeats itself is ended.
+    pub loop_breaker: bool,
+}
+
+impl Default for GenerateOptions {
+    fn default() -> Self {
+        Self { sampling: Sampling::default(), max_tokens: None, stop: Vec::new(), loop_breaker: true }
+    }
 }
 
 /// Something the engine says.
@@ -209,6 +217,8 @@ pub struct MessageCost {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finish {
     pub ended: Ended,
+    /// What an answer repeated that ended for that.
+    pub repetition: Option<Repetition>,
     pub stats: Stats,
     /// The seed that was used, given or drawn.
     pub seed: u32,

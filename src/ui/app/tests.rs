@@ -136,7 +136,7 @@ impl Tester {
     pub fn finish(&mut self, ended: Ended) -> Vec<Effect> {
         let usage = Usage { prompt_tokens: 10, completion_tokens: 5, ..Usage::default() };
         let stats = Stats { usage, cells_used: 15, ..Stats::default() };
-        self.answer(Step::Finished(Finish { ended, stats, seed: 7 }))
+        self.answer(Step::Finished(Finish { ended, repetition: None, stats, seed: 7 }))
     }
 
     pub fn wait(&mut self, milliseconds: u64) {
