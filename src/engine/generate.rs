@@ -7,7 +7,6 @@ use super::protocol::{CancelFlag, EngineError, Finish, GenerateOptions, Prompt, 
 use super::repetition::RepetitionDetector;
 use super::sampler::Sampler;
 use super::session::{Go, Session};
-use super::writer::Writer;
 use crate::chat::{Ended, Stats};
 
 impl Session<'_> {
@@ -30,7 +29,7 @@ impl Session<'_> {
         stats.usage.cached_prompt_tokens = cached as u32;
         let mut go = self.prefill(&tokens, cached, cancel, emit)?;
         stats.timings.prefill_ms = milliseconds(started.elapsed());
-        let mut writer = Writer::new(options, rendered.text.trim_end().ends_with("<think>"));
+        let mut writer = self.writer(prompt, &rendered, options);
         let mut detector = options.loop_breaker.then(RepetitionDetector::default);
         let mut repetition = None;
         let mut first_token_at = None;
@@ -66,7 +65,7 @@ impl Session<'_> {
             go = self.decode(&[token], cancel)?;
             stats.decode_calls += 1;
         };
-        writer.finish();
+        writer.finish(ended != Ended::Stop);
         writer.send(stats.usage.completion_tokens, emit);
         if let Some(answer) = writer.exact_answer() {
             self.ledger.answered(tokens.len(), answer.thoughts, answer.text, answer.tokens);
@@ -86,7 +85,7 @@ impl Session<'_> {
 
     /// The bytes of a token as they are shown. Control tokens are nothing to read, except the tags around a reasoning
     /// model's thoughts, which some vocabularies make control tokens.
-    fn readable(&self, token: Token) -> Vec<u8> {
+    pub(super) fn readable(&self, token: Token) -> Vec<u8> {
         let bytes = self.model.piece(token);
         if !bytes.is_empty() || self.model.token_kind(token) == TokenKind::Text {
             return bytes;

@@ -6,6 +6,7 @@
 
 mod backend;
 mod context;
+mod continuing;
 #[cfg(test)]
 mod equivalence;
 mod generate;

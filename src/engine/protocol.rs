@@ -103,7 +103,8 @@ pub enum DeviceChoice {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChatKey(pub i64);
 
-/// A conversation to be answered. With a model that has no chat template the texts are joined and continued.
+/// A conversation to be answered, or gone on with if its last message is an answer. With a model that has no chat
+/// template the texts are joined and continued.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Prompt {
     /// Where the KV cache belongs to; `None` for a conversation that is not kept.

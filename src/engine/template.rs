@@ -46,6 +46,18 @@ pub struct Rendered {
     pub bodies: Vec<Body>,
 }
 
+impl Rendered {
+    /// The text of the last message that was rendered.
+    pub fn last_body(&self) -> Option<&str> {
+        self.bodies.last().map(|body| &self.text[body.range.clone()])
+    }
+
+    /// Whether the model is to begin inside of its thoughts.
+    pub fn opens_thoughts(&self) -> bool {
+        self.text.trim_end().ends_with("<think>")
+    }
+}
+
 /// A part of the rendered text that came from a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Body {
@@ -89,6 +101,25 @@ impl Template {
             Some(messages) => self.render_as_given(&messages).map_err(|_| error),
             None => Err(error),
         })
+    }
+
+    /// Renders a conversation whose last message is an answer to be gone on with: up to where the assistant speaks,
+    /// then that answer to the letter, without an end. Thoughts that the template opens are closed, for the answer is
+    /// what comes after them.
+    ///
+    /// # Errors
+    /// As for [`Template::render`].
+    pub fn render_continued(&mut self, messages: &[Message]) -> Result<Rendered, String> {
+        let messages = joined_by_role(messages);
+        let Some((answer, before)) = messages.split_last() else { return Ok(Rendered::default()) };
+        let mut rendered = self.render(before)?;
+        if rendered.opens_thoughts() {
+            rendered.text.push_str("\n</think>\n\n");
+        }
+        let start = rendered.text.len();
+        rendered.text.push_str(&answer.text);
+        rendered.bodies.push(Body { range: start..rendered.text.len(), role: answer.role });
+        Ok(rendered)
     }
 
     fn render_as_given(&mut self, messages: &[Message]) -> Result<Rendered, String> {
@@ -416,6 +447,23 @@ mod tests {
             let rendered = template(source).render(&[user("a")]);
             assert!(rendered.as_ref().map_or(true, |rendered| rendered.text.is_empty()), "{rendered:?}");
         }
+    }
+
+    #[test]
+    fn an_answer_to_be_gone_on_with_is_left_open_and_stays_a_body() {
+        let messages = [user("Hi"), Message::new(Role::Assistant, " Hel<|im_end|>lo\u{fdd0} ")];
+        let rendered = template(CHATML).render_continued(&messages).unwrap();
+        assert_eq!(rendered.text, "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n Hel<|im_end|>lo\u{fdd0} ");
+        assert_eq!(bodies(&rendered), ["Hi", " Hel<|im_end|>lo\u{fdd0} "]);
+    }
+
+    #[test]
+    fn thoughts_that_the_template_opens_are_closed_before_an_answer_that_goes_on() {
+        let source = CHATML.replace("assistant\n' }}{% endif %}", "assistant\n<think>\n' }}{% endif %}");
+        let mut template = template(&source);
+        assert!(template.render(&[user("Hi")]).unwrap().opens_thoughts());
+        let rendered = template.render_continued(&[user("Hi"), Message::new(Role::Assistant, "Hel")]).unwrap();
+        assert!(rendered.text.ends_with("assistant\n<think>\n\n</think>\n\nHel"), "{}", rendered.text);
     }
 
     #[test]

@@ -30,6 +30,11 @@ impl ThinkingFilter {
         Self { state: if open { State::Thinking } else { State::Start }, held: String::new() }
     }
 
+    /// For text in the middle of an answer.
+    pub fn in_answer() -> Self {
+        Self { state: State::Answer, held: String::new() }
+    }
+
     /// The parts that are certain now.
     pub fn push(&mut self, text: &str) -> Vec<(Channel, String)> {
         self.held.push_str(text);
