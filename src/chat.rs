@@ -188,6 +188,27 @@ pub struct Stats {
 }
 
 impl Stats {
+    /// What an answer cost in both its parts, of which `next` went on with the first: everything is added up but for
+    /// the time to the first token, which is the first part's, and the cells, which are the last's.
+    pub fn followed_by(self, next: Self) -> Self {
+        let (first, second) = (self.usage, next.usage);
+        Self {
+            usage: Usage {
+                prompt_tokens: first.prompt_tokens.saturating_add(second.prompt_tokens),
+                cached_prompt_tokens: first.cached_prompt_tokens.saturating_add(second.cached_prompt_tokens),
+                completion_tokens: first.completion_tokens.saturating_add(second.completion_tokens),
+                evicted_tokens: first.evicted_tokens.saturating_add(second.evicted_tokens),
+            },
+            timings: Timings {
+                prefill_ms: self.timings.prefill_ms + next.timings.prefill_ms,
+                time_to_first_token_ms: self.timings.time_to_first_token_ms,
+                decode_ms: self.timings.decode_ms + next.timings.decode_ms,
+            },
+            decode_calls: self.decode_calls.saturating_add(next.decode_calls),
+            cells_used: if next.cells_used > 0 { next.cells_used } else { self.cells_used },
+        }
+    }
+
     /// Prefill speed in tokens per second over the tokens that were computed; `None` if nothing was.
     pub fn prefill_tokens_per_second(&self) -> Option<f64> {
         let computed = self.usage.prompt_tokens.saturating_sub(self.usage.cached_prompt_tokens);
@@ -216,6 +237,21 @@ mod tests {
             ..Stats::default()
         };
         assert_eq!(stats.decode_tokens_per_second(), Some(10.0));
+    }
+
+    #[test]
+    fn an_answer_in_two_parts_cost_both_and_began_with_the_first() {
+        let part = |prompt_tokens, completion_tokens, time_to_first_token_ms, cells_used| Stats {
+            usage: Usage { prompt_tokens, completion_tokens, ..Usage::default() },
+            timings: Timings { time_to_first_token_ms, decode_ms: 500.0, ..Timings::default() },
+            decode_calls: completion_tokens - 1,
+            cells_used,
+        };
+        let both = part(10, 20, 30.0, 29).followed_by(part(30, 5, 2.0, 34));
+        assert_eq!((both.usage.prompt_tokens, both.usage.completion_tokens, both.decode_calls), (40, 25, 23));
+        assert_eq!((both.timings.time_to_first_token_ms, both.timings.decode_ms), (30.0, 1000.0));
+        assert_eq!(both.cells_used, 34);
+        assert_eq!(both.followed_by(Stats::default()), both);
     }
 
     #[test]
