@@ -31,7 +31,7 @@ pub(super) struct Unsaved {
 }
 
 impl Unsaved {
-    fn begin(message: Slot<MessageId>) -> Self {
+    pub(super) fn begin(message: Slot<MessageId>) -> Self {
         Self { message: Some(message), ..Self::default() }
     }
 
@@ -251,8 +251,9 @@ impl App {
     pub(super) fn leave(&mut self, ended: Ended) -> Vec<Effect> {
         let mut effects = Vec::new();
         if self.is_answering() {
+            let (end, _) = self.settle_end(End::Ended(ended), None);
             effects.push(Effect::CancelAnswer);
-            effects.extend(self.unsaved.finish(ended, Stats::default(), None));
+            effects.extend(self.unsaved.finish(end.ended(), Stats::default(), None));
         }
         effects.extend([Effect::Snapshot, Effect::Leave]);
         effects
@@ -355,6 +356,7 @@ impl App {
     }
 
     fn end_answer(&mut self, end: End, stats: Stats, seed: Option<u32>, now: Instant) -> Vec<Effect> {
+        let (end, seed) = self.settle_end(end, seed);
         let effects = self.unsaved.finish(end.ended(), stats, seed);
         if stats.cells_used > 0 {
             self.context_used = stats.cells_used;

@@ -126,6 +126,12 @@ impl Answer {
         self.end = Some(end);
     }
 
+    /// Takes the end back, since the answer goes on; tells how it had ended.
+    pub fn reopen(&mut self) -> Option<End> {
+        self.mark = WrappedText::default();
+        self.end.take()
+    }
+
     /// Whether the model said something that the conversation can go on from.
     pub fn has_text(&self) -> bool {
         !self.document.text().trim().is_empty()
