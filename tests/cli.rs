@@ -44,6 +44,26 @@ fn an_answer_that_the_context_ended_says_so_beside_the_answer() {
 }
 
 #[test]
+fn an_answer_that_repeats_itself_says_so_beside_the_answer_and_in_json() {
+    let home = Home::new();
+    let model = home.write("tiny.gguf", TinyModel::default().forgetful().bytes());
+    let ask = |arguments: &[&str]| {
+        home.run(&[&["-m", model.to_str().unwrap(), "-p", "hi", "--temp", "0", "--threads", "1"], arguments].concat())
+    };
+    let ran = ask(&["-o", "json"]);
+    assert_eq!((ran.code, &ran.json()["finish_reason"]), (Some(0), &Value::from("loop")), "{}", ran.stderr);
+    let repetition = &ran.json()["repetition"];
+    let (period, times) = (repetition["period"].as_u64().unwrap(), repetition["times"].as_u64().unwrap());
+    let expected = format!("because it repeats itself: the same {period} tokens {times} times; ");
+    assert!(ran.stderr.contains(&expected) && ran.stderr.contains("`--loop-breaker off`"), "{}", ran.stderr);
+
+    let ran = ask(&["-o", "json", "--loop-breaker", "off"]);
+    assert_eq!((&ran.json()["finish_reason"], &ran.json()["repetition"]), (&"length".into(), &Value::Null));
+    let ran = home.ask("[[answer]]\ntext = \"ha ha\"\nended = \"loop\"\n", &["-p", "hi", "--quiet"]);
+    assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (Some(0), "ha ha\n", ""));
+}
+
+#[test]
 fn json_is_one_object_with_every_key_of_the_contract() {
     let ran = Home::new().ask(HELLO, &["-p", "one two", "-o", "json", "--seed", "7"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
@@ -53,6 +73,7 @@ fn json_is_one_object_with_every_key_of_the_contract() {
         "/text",
         "/thinking",
         "/finish_reason",
+        "/repetition",
         "/error",
         "/seed",
         "/model/name",

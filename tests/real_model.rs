@@ -272,6 +272,25 @@ fn the_second_turn_computes_only_what_is_new() {
 }
 
 #[test]
+fn an_answer_in_parts_is_the_same_as_one_at_once() {
+    let Some((model, _turn)) = reference_model() else { return };
+    let engine = load(&model);
+    for case in &REFERENCE.cases {
+        let question = user(case.says(Role::User).unwrap());
+        let (whole, _) = engine.ask(prompt(None, std::slice::from_ref(&question)), greedy(40));
+        let (mut text, _) = engine.ask(prompt(None, std::slice::from_ref(&question)), greedy(13));
+        for _ in 0..3 {
+            let so_far = [question.clone(), Message::new(Role::Assistant, text.as_str())];
+            let (more, finish) = engine.ask(prompt(None, &so_far), greedy(9));
+            let usage = finish.stats.usage;
+            assert_eq!(usage.prompt_tokens - usage.cached_prompt_tokens, 1, "{text:?}");
+            text.push_str(&more);
+        }
+        assert_eq!(text, whole);
+    }
+}
+
+#[test]
 fn a_cancelled_long_prefill_leaves_the_next_answer_as_from_a_fresh_start() {
     let Some((model, _turn)) = reference_model() else { return };
     let engine = load(&model);

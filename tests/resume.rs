@@ -233,6 +233,23 @@ fn a_chat_that_an_earlier_program_left_goes_on_at_once() {
 }
 
 #[test]
+fn an_answer_that_an_earlier_program_left_unfinished_goes_on_at_once_as_if_it_had_not() {
+    let home = Home::new();
+    let question = user(&long_text(60));
+    let engine = home.start();
+    let (whole, _) = engine.ask(prompt(None, std::slice::from_ref(&question)), greedy(30));
+    let (part, _) = engine.ask(prompt(Some(1), std::slice::from_ref(&question)), greedy(12));
+    engine.submit(Work::Snapshot);
+    engine.finish();
+
+    let so_far = [question, Message::new(Role::Assistant, part.as_str())];
+    let (rest, finish) = home.start().ask(prompt(Some(1), &so_far), greedy(18));
+    let usage = finish.stats.usage;
+    assert_eq!(usage.prompt_tokens - usage.cached_prompt_tokens, 1, "{usage:?}");
+    assert_eq!(part + &rest, whole);
+}
+
+#[test]
 fn a_chat_is_written_when_another_is_opened() {
     let home = Home::new();
     let engine = home.start();

@@ -150,6 +150,7 @@ impl From<Settings> for Config {
                 stop,
                 constraint: schema.or(grammar),
                 think: settings.think.unwrap_or_default(),
+                loop_breaker: settings.loop_breaker.unwrap_or(true),
             },
             context: settings.ctx.and_then(value::Auto::number),
             threads: settings.threads.and_then(value::Auto::number),

@@ -97,6 +97,11 @@ pub struct Settings {
     #[arg(long, value_name = "on|off|N|auto", allow_negative_numbers = true, help_heading = "Sampling")]
     pub think: Option<Think>,
 
+    /// End an answer that repeats itself [default: on]
+    #[arg(long, value_name = "on|off", value_parser = BoolishValueParser::new(), hide_possible_values = true,
+          help_heading = "Sampling")]
+    pub loop_breaker: Option<bool>,
+
     /// Tokens the conversation may have; `auto` decides from the model and the memory
     #[arg(long, value_name = "N|auto", allow_negative_numbers = true, help_heading = "Machine")]
     pub ctx: Option<Auto<64, 16_777_216>>,
@@ -167,6 +172,7 @@ impl Settings {
             schema: self.schema.or(lower.schema),
             grammar: self.grammar.or(lower.grammar),
             think: self.think.or(lower.think),
+            loop_breaker: self.loop_breaker.or(lower.loop_breaker),
             ctx: self.ctx.or(lower.ctx),
             threads: self.threads.or(lower.threads),
             device: self.device.or(lower.device),

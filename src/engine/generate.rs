@@ -6,6 +6,7 @@ use super::constraint::Guide;
 use super::llama::{Token, TokenKind};
 use super::prompt;
 use super::protocol::{CancelFlag, EngineError, Finish, GenerateOptions, Prompt, Step};
+use super::repetition::RepetitionDetector;
 use super::sampler::Sampler;
 use super::session::{Go, Session};
 use super::thinking::{Tags, ThoughtLimit};
@@ -25,7 +26,7 @@ impl Session<'_> {
         let (rendered, tokens) = self.take_up(prompt, options.think)?;
         let tags = self.tags();
         self.check_length(&tokens)?;
-        let mut guide = options.constraint.as_ref().map(|held| Guide::new(self.model, held)).transpose()?;
+        let mut guide = self.guide(prompt, &rendered, options)?;
         let mut sampler = Sampler::new(&options.sampling);
         let mut stats = Stats::default();
         stats.usage.prompt_tokens = tokens.len() as u32;
@@ -34,7 +35,9 @@ impl Session<'_> {
         stats.usage.cached_prompt_tokens = cached as u32;
         let mut go = self.prefill(&tokens, cached, cancel, emit)?;
         stats.timings.prefill_ms = milliseconds(started.elapsed());
-        let mut writer = Writer::new(options, tags, rendered.opens(&tags));
+        let mut writer = self.writer(prompt, &rendered, options, &tags);
+        let mut detector = options.loop_breaker.then(RepetitionDetector::default);
+        let mut repetition = None;
         let mut thoughts = ThoughtLimit::new(options.think.most_tokens());
         let mut first_token_at = None;
         let ended = loop {
@@ -67,6 +70,10 @@ impl Session<'_> {
             if writer.stopped {
                 break Ended::StopString;
             }
+            repetition = detector.as_mut().and_then(|detector| detector.push(token));
+            if repetition.is_some() {
+                break Ended::Loop;
+            }
             if options.max_tokens.is_some_and(|most| stats.usage.completion_tokens >= most) {
                 break Ended::Length;
             }
@@ -76,13 +83,13 @@ impl Session<'_> {
         if let Some(guide) = &guide {
             tracing::debug!(tokens = guide.tokens, masks = guide.masks, "the answer was held to its constraint");
         }
-        writer.finish();
+        writer.finish(ended != Ended::Stop);
         writer.send(stats.usage.completion_tokens, emit);
         if let Some(answer) = writer.exact_answer() {
             self.remember(tokens.len(), answer);
         }
         stats.cells_used = self.ledger.next_position();
-        Ok(Finish { ended, stats, seed: sampler.seed() })
+        Ok(Finish { ended, repetition, stats, seed: sampler.seed() })
     }
 
     /// The next token, held to the constraint where it is part of the answer; `None` if the answer can only end.
@@ -128,7 +135,7 @@ impl Session<'_> {
 
     /// The bytes of a token as they are shown. Control tokens are nothing to read, except the tags around a reasoning
     /// model's thoughts, which some vocabularies make control tokens.
-    fn readable(&self, token: Token, tags: &Tags) -> Vec<u8> {
+    pub(super) fn readable(&self, token: Token, tags: &Tags) -> Vec<u8> {
         let bytes = self.model.piece(token);
         if !bytes.is_empty() || self.model.token_kind(token) == TokenKind::Text {
             return bytes;

@@ -7,6 +7,7 @@
 mod backend;
 pub mod constraint;
 mod context;
+mod continuing;
 #[cfg(test)]
 mod equivalence;
 mod generate;
@@ -18,6 +19,7 @@ mod plan;
 pub mod probe;
 mod prompt;
 pub mod protocol;
+mod repetition;
 mod resume;
 mod sampler;
 pub mod scripted;

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kv::SnapshotSettings;
 use super::probe::Probe;
-use crate::chat::{Ended, Message, Role, Sampling, Stats};
+use crate::chat::{Ended, Message, Repetition, Role, Sampling, Stats};
 use crate::text::escape_line;
 
 /// Names a request among those of one engine.
@@ -103,7 +103,8 @@ pub enum DeviceChoice {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChatKey(pub i64);
 
-/// A conversation to be answered. With a model that has no chat template the texts are joined and continued.
+/// A conversation to be answered, or gone on with if its last message is an answer. With a model that has no chat
+/// template the texts are joined and continued.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Prompt {
     /// Where the KV cache belongs to; `None` for a conversation that is not kept.
@@ -111,7 +112,7 @@ pub struct Prompt {
     pub messages: Vec<Message>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct GenerateOptions {
     pub sampling: Sampling,
     /// At most so many tokens; `None` means until the model stops or the context is full.
@@ -121,6 +122,21 @@ pub struct GenerateOptions {
     /// What the answer is held to; thoughts before it are free.
     pub constraint: Option<Constraint>,
     pub think: Think,
+    /// Whether an answer that repeats itself is ended.
+    pub loop_breaker: bool,
+}
+
+impl Default for GenerateOptions {
+    fn default() -> Self {
+        Self {
+            sampling: Sampling::default(),
+            max_tokens: None,
+            stop: Vec::new(),
+            constraint: None,
+            think: Think::default(),
+            loop_breaker: true,
+        }
+    }
 }
 
 /// What an answer is held to. [`super::constraint::check`] says whether it can be.
@@ -254,6 +270,8 @@ pub struct MessageCost {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finish {
     pub ended: Ended,
+    /// What an answer repeated that ended for that.
+    pub repetition: Option<Repetition>,
     pub stats: Stats,
     /// The seed that was used, given or drawn.
     pub seed: u32,

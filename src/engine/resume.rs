@@ -10,6 +10,7 @@ use super::prompt::KnownAnswers;
 use super::protocol::ChatKey;
 use super::session::Session;
 use crate::hardware::memory::Memory;
+use crate::text::Utf8Stream;
 
 /// Fewer tokens than this are computed again sooner than they are worth keeping.
 const LEAST_TOKENS: usize = 64;
@@ -67,8 +68,10 @@ impl Session<'_> {
         self.chats.waiting = chat.and_then(|chat| self.find(chat));
         let answers = self.chats.waiting.as_ref().map(|waiting| waiting.about().answers.clone());
         for tokens in answers.into_iter().flatten() {
-            let bytes = tokens.iter().flat_map(|token| self.model.piece(*token)).collect();
-            if let Ok(text) = String::from_utf8(bytes) {
+            let bytes: Vec<u8> = tokens.iter().flat_map(|token| self.model.piece(*token)).collect();
+            // A cut answer may end with a part of a character, which is not shown.
+            let text = Utf8Stream::default().push(&bytes);
+            if bytes.starts_with(text.as_bytes()) {
                 self.ledger.remember(text, tokens);
             }
         }

@@ -11,7 +11,7 @@
 //!
 //! [[answer]]                # used in order, from the first again after the last
 //! text = "Hello there"      # a token is a word with the space before it
-//! ended = "stop"            # how it ends: stop (default), length, stop_string, error
+//! ended = "stop"            # how it ends: stop (default), length, stop_string, loop, error
 //! ```
 
 use std::path::Path;
@@ -188,7 +188,7 @@ impl<S: Sink> Player<S> {
         for quarter in 0..4 {
             self.send(id, Step::Prefilling { done: cached + (total - cached) * quarter / 4, total, cached });
             if !self.wait(Duration::from_millis(self.script.prefill_ms / 4), cancel) {
-                return Step::Finished(Finish { ended: Ended::Cancelled, stats, seed });
+                return Step::Finished(Finish { ended: Ended::Cancelled, repetition: None, stats, seed });
             }
         }
         stats.timings.prefill_ms = milliseconds(started.elapsed());
@@ -201,7 +201,7 @@ impl<S: Sink> Player<S> {
         self.cells_used = stats.cells_used;
         match ended {
             Ended::Error => Step::Failed(EngineError::Failed("the script says that the engine fails here".into())),
-            ended => Step::Finished(Finish { ended, stats, seed }),
+            ended => Step::Finished(Finish { ended, repetition: None, stats, seed }),
         }
     }
 

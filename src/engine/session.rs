@@ -62,11 +62,18 @@ impl Session<'_> {
     }
 
     fn render(&mut self, prompt: &Prompt, think: Think) -> Result<Rendered, EngineError> {
-        match &mut self.template {
-            None => Ok(render_plain(&prompt.messages)),
-            Some(Ok(template)) => template.render(&prompt.messages, think).map_err(EngineError::Template),
-            Some(Err(error)) => Err(EngineError::Template(error.clone())),
+        let rendered = match &mut self.template {
+            None => render_plain(&prompt.messages),
+            Some(Ok(template)) if prompt.continues_answer() => {
+                template.render_continued(&prompt.messages, think).map_err(EngineError::Template)?
+            }
+            Some(Ok(template)) => template.render(&prompt.messages, think).map_err(EngineError::Template)?,
+            Some(Err(error)) => return Err(EngineError::Template(error.clone())),
+        };
+        if prompt.continues_answer() {
+            self.know_last_answer(&rendered);
         }
+        Ok(rendered)
     }
 
     /// How the model marks its thoughts.

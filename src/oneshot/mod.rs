@@ -271,6 +271,12 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                 "note: the answer ended because the context of {cells} tokens is full; `--ctx` sets another"
             ));
         }
+        if self.report.finish_reason == Ended::Loop.as_str() {
+            let what = self.report.repetition.map(|repetition| format!(": {repetition}")).unwrap_or_default();
+            self.remarks.note(&format!(
+                "note: the answer was stopped because it repeats itself{what}; a higher `--temp` or `--repeat-penalty 1.1` makes that rarer, `--loop-breaker off` allows it"
+            ));
+        }
         outcome?;
         // A signal that came as the answer ended by itself stopped nothing.
         let stopped = self.stopped_by.filter(|_| self.report.finish_reason == Ended::Cancelled.as_str());

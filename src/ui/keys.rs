@@ -84,6 +84,7 @@ pub static BINDINGS: &[Binding] = &[
     ),
     bind_when_empty(CHAT, &[(Char('d'), CTRL)], "Ctrl-D", "leave, while nothing is written", Command::Leave),
     bind(EVERYWHERE, &[(Char('z'), CTRL)], "Ctrl-Z", "go to the shell; `fg` comes back", Command::Suspend),
+    bind(CHAT, &[(Char('g'), CTRL)], "Ctrl-G", "go on with the last answer", Command::Continue),
     bind(CHAT, &[(Char('n'), CTRL)], "Ctrl-N", "begin a new chat", Command::NewChat),
     bind(CHAT, &[(Char('o'), CTRL), (F(2), NONE)], "Ctrl-O, F2", "list the chats", Command::Chats),
     bind(CHAT, &[(F(3), NONE)], "F3", "show what the context holds", Command::Context),

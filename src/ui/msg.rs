@@ -61,6 +61,8 @@ pub enum Command {
     Context,
     Chats,
     NewChat,
+    /// Go on with the last answer.
+    Continue,
     ShowThinking,
     Scroll(Scroll),
     /// Moves the choice in the chat list, or the help's text.
@@ -162,6 +164,10 @@ pub enum Save {
         message: Slot<MessageId>,
         model: String,
         sampling: Sampling,
+    },
+    /// An answer that had ended is gone on with: what comes is added to it.
+    AnswerContinues {
+        message: Slot<MessageId>,
     },
     AnswerGrows {
         message: Slot<MessageId>,

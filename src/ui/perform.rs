@@ -207,6 +207,11 @@ fn write(store: &mut Store, save: Save) -> store::Result<()> {
                 message.get_or_init(|| id);
             }
         }
+        Save::AnswerContinues { message } => {
+            if let Some(id) = message.get() {
+                store.continue_answer(*id)?;
+            }
+        }
         Save::AnswerGrows { message, text, thinking } => {
             if let Some(id) = message.get() {
                 store.append_answer(*id, &text, &thinking)?;

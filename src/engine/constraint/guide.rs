@@ -39,6 +39,11 @@ impl<'model> Guide<'model> {
         Ok(Self { grammar, model, left: Vec::new(), masks: 0, tokens: 0 })
     }
 
+    /// Takes tokens that the answer has already; `false` if the grammar does not.
+    pub fn follow(&mut self, tokens: &[Token]) -> bool {
+        tokens.iter().all(|token| self.grammar.allows(*token) && self.grammar.accept(*token))
+    }
+
     /// The next token of the answer, given the one that was drawn from all; `None` if the answer is complete and the
     /// model has no token to say so. A token that ends the answer comes only where the grammar can end.
     pub fn next(

@@ -43,6 +43,13 @@ pub struct Rendered {
     pub bodies: Vec<Body>,
 }
 
+impl Rendered {
+    /// The text of the last message that was rendered.
+    pub fn last_body(&self) -> Option<&str> {
+        self.bodies.last().map(|body| &self.text[body.range.clone()])
+    }
+}
+
 /// A part of the rendered text that came from a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Body {
@@ -104,6 +111,30 @@ impl Template {
             let closing = self.tags.closing(rendered.text.ends_with('\n'));
             rendered.text.push_str(&closing);
         }
+        Ok(rendered)
+    }
+
+    /// Renders a conversation whose last message is an answer to be gone on with: up to where the assistant speaks,
+    /// then that answer to the letter, without an end. Thoughts that the template opens are closed, for the answer is
+    /// what comes after them.
+    ///
+    /// # Errors
+    /// As for [`Template::render`].
+    pub fn render_continued(&mut self, messages: &[Message], think: Think) -> Result<Rendered, String> {
+        let messages = joined_by_role(messages);
+        let Some((answer, before)) = messages.split_last() else { return Ok(Rendered::default()) };
+        let mut rendered = self.render(before, think)?;
+        if rendered.opens(&self.tags) {
+            let closing = self.tags.closing(rendered.text.ends_with('\n'));
+            rendered.text.push_str(&closing);
+        }
+        let start = rendered.text.len();
+        rendered.text.push_str(&answer.text);
+        rendered.bodies.push(Body {
+            range: start..rendered.text.len(),
+            message: messages.len() - 1,
+            role: answer.role,
+        });
         Ok(rendered)
     }
 
@@ -389,6 +420,23 @@ mod tests {
             let rendered = template(source).render(&[user("a")], Think::Auto);
             assert!(rendered.as_ref().map_or(true, |rendered| rendered.text.is_empty()), "{rendered:?}");
         }
+    }
+
+    #[test]
+    fn an_answer_to_be_gone_on_with_is_left_open_and_stays_a_body() {
+        let messages = [user("Hi"), Message::new(Role::Assistant, " Hel<|im_end|>lo\u{fdd0} ")];
+        let rendered = template(CHATML).render_continued(&messages, Think::Auto).unwrap();
+        assert_eq!(rendered.text, "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n Hel<|im_end|>lo\u{fdd0} ");
+        assert_eq!(bodies(&rendered), ["Hi", " Hel<|im_end|>lo\u{fdd0} "]);
+    }
+
+    #[test]
+    fn thoughts_that_the_template_opens_are_closed_before_an_answer_that_goes_on() {
+        let source = CHATML.replace("assistant\n' }}{% endif %}", "assistant\n<think>\n' }}{% endif %}");
+        let mut template = template(&source);
+        let said = [user("Hi"), Message::new(Role::Assistant, "Hel")];
+        let rendered = template.render_continued(&said, Think::Auto).unwrap();
+        assert!(rendered.text.ends_with("assistant\n<think>\n\n</think>\n\nHel"), "{}", rendered.text);
     }
 
     #[test]

@@ -98,6 +98,8 @@ impl App {
                 self.context_used = 0;
                 return None;
             }
+            // A conversation that ends with an answer would be planned as one that goes on with it.
+            prompt.messages.push(Message::new(Role::User, ""));
             return Some(Effect::Plan(prompt, self.options.think));
         }
         prompt.messages.push(Message::new(Role::User, draft));
@@ -238,7 +240,9 @@ mod tests {
         tester.send("Hello");
         tester.token("Hi", 1);
         tester.finish(Ended::Stop);
-        assert_eq!(asked(&tester.tick_when_due()), Some((false, "Hi".into())));
+        let effects = tester.tick_when_due();
+        assert_eq!(asked(&effects), Some((false, String::new())));
+        assert!(matches!(&effects[..], [Effect::Plan(prompt, _)] if prompt.messages.len() == 3));
         tester.update(Msg::Ahead(planned(20, 15)));
         assert_eq!(tester.app.context_used(), 20);
     }

@@ -3,6 +3,7 @@
 
 mod ahead;
 mod chats;
+mod continuing;
 mod turn;
 
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ use crate::store::ChatId;
 
 use ahead::Ahead;
 pub use chats::ChatList;
+use continuing::Continued;
 use turn::Unsaved;
 
 /// A second Ctrl-C within this time leaves.
@@ -112,6 +114,8 @@ pub struct App {
     /// This chat is being read from the store.
     opening: Option<ChatId>,
     unsaved: Unsaved,
+    /// The answer in progress goes on with one that had ended.
+    continued: Option<Continued>,
     /// When Ctrl-C was pressed once.
     leave_asked: Option<Instant>,
     tokens_per_second: Option<f64>,
@@ -156,6 +160,7 @@ impl App {
             chat: Slot::default(),
             opening: start.resume,
             unsaved: Unsaved::default(),
+            continued: None,
             leave_asked: None,
             tokens_per_second: None,
             context_used: 0,
@@ -218,6 +223,7 @@ impl App {
             Command::Send => return self.send(),
             Command::Stop => return self.stop(),
             Command::Interrupt => return self.interrupt(now),
+            Command::Continue => return self.continue_answer(),
             Command::Leave => return self.leave(crate::chat::Ended::Cancelled),
             Command::Suspend => return vec![Effect::Suspend],
             Command::NewChat => {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::{Activity, App, Outbox, Pace, Popup};
 use crate::chat::{Ended, Message, Role, Stats};
-use crate::engine::protocol::{Channel, ChatKey, Finish, Piece, Prompt, Step};
+use crate::engine::protocol::{Channel, ChatKey, Piece, Prompt, Step};
 use crate::store::MessageId;
 use crate::text::escape_line;
 use crate::ui::msg::{Effect, Save, Scroll, Slot};
@@ -31,7 +31,7 @@ pub(super) struct Unsaved {
 }
 
 impl Unsaved {
-    fn begin(message: Slot<MessageId>) -> Self {
+    pub(super) fn begin(message: Slot<MessageId>) -> Self {
         Self { message: Some(message), ..Self::default() }
     }
 
@@ -251,8 +251,9 @@ impl App {
     pub(super) fn leave(&mut self, ended: Ended) -> Vec<Effect> {
         let mut effects = Vec::new();
         if self.is_answering() {
+            let (end, _) = self.settle_end(End::Ended(ended), None);
             effects.push(Effect::CancelAnswer);
-            effects.extend(self.unsaved.finish(ended, Stats::default(), None));
+            effects.extend(self.unsaved.finish(end.ended(), Stats::default(), None));
         }
         effects.extend([Effect::Snapshot, Effect::Leave]);
         effects
@@ -319,7 +320,7 @@ impl App {
                 Vec::new()
             }
             Step::Token(piece) => self.token(&piece, now),
-            Step::Finished(Finish { ended, stats, seed }) => self.end_answer(End::Ended(ended), stats, Some(seed), now),
+            Step::Finished(finish) => self.end_answer(End::from(&finish), finish.stats, Some(finish.seed), now),
             Step::Failed(error) => self.end_answer(End::Failed(error.to_string()), Stats::default(), None, now),
             Step::Loading(_) | Step::Ready(_) | Step::Planned(_) => Vec::new(),
             Step::Cancelled | Step::Done | Step::Unloaded => Vec::new(),
@@ -355,11 +356,8 @@ impl App {
     }
 
     fn end_answer(&mut self, end: End, stats: Stats, seed: Option<u32>, now: Instant) -> Vec<Effect> {
-        let ended = match &end {
-            End::Ended(ended) => *ended,
-            End::Failed(_) => Ended::Error,
-        };
-        let effects = self.unsaved.finish(ended, stats, seed);
+        let (end, seed) = self.settle_end(end, seed);
+        let effects = self.unsaved.finish(end.ended(), stats, seed);
         if stats.cells_used > 0 {
             self.context_used = stats.cells_used;
         }
