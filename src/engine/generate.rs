@@ -81,7 +81,7 @@ impl Session<'_> {
             stats.decode_calls += 1;
         };
         if let Some(guide) = &guide {
-            tracing::debug!(tokens = guide.tokens, masks = guide.masks, "the answer was held to its constraint");
+            tracing::debug!(cost = ?guide.cost, "the answer was held to its constraint");
         }
         writer.finish(ended != Ended::Stop);
         writer.send(stats.usage.completion_tokens, emit);

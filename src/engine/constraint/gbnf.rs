@@ -7,12 +7,11 @@
 
 use std::collections::HashMap;
 
+use super::scanner::{MOST_REPETITIONS, Scanner};
 use super::soundness;
 
 /// Longer grammars are refused.
 const MOST_BYTES: usize = 2 << 20;
-/// llama.cpp's own limits on repetitions.
-const MOST_REPETITIONS: u64 = 2000;
 /// Rules and their symbols after repetitions were written out.
 const MOST_RULES: usize = 250_000;
 const MOST_SYMBOLS: usize = 1_000_000;
@@ -31,6 +30,9 @@ impl Gbnf {
     pub fn check(text: String) -> Result<Self, String> {
         if text.len() > MOST_BYTES {
             return Err(format!("it is longer than {} MiB", MOST_BYTES >> 20));
+        }
+        if text.contains('\0') {
+            return Err("it holds a NUL character".into());
         }
         let rules = Reader::new(&text).read()?;
         soundness::check(&rules)?;
@@ -72,8 +74,7 @@ struct Last {
 }
 
 struct Reader<'text> {
-    text: &'text str,
-    at: usize,
+    scanner: Scanner<'text>,
     depth: u32,
     symbols: usize,
     rules: Rules,
@@ -91,53 +92,54 @@ struct Named {
 
 impl<'text> Reader<'text> {
     fn new(text: &'text str) -> Self {
-        Self { text, at: 0, depth: 0, symbols: 0, rules: Rules::default(), named: HashMap::new() }
+        Self { scanner: Scanner::new(text), depth: 0, symbols: 0, rules: Rules::default(), named: HashMap::new() }
     }
 
     fn read(mut self) -> Result<Rules, String> {
-        if self.text.contains('\0') {
-            return Err("it holds a NUL character".into());
-        }
-        self.space(true);
-        while self.peek().is_some() {
-            self.definition().map_err(|problem| format!("line {}: {problem}", self.line_of(self.at)))?;
+        self.scanner.space(true);
+        while self.scanner.peek().is_some() {
+            self.definition()
+                .map_err(|problem| format!("line {}: {problem}", self.scanner.line_of(self.scanner.at)))?;
         }
         if !self.named.get("root").is_some_and(|root| root.defined) {
             return Err("it has no rule `root`, with which it would begin".into());
         }
         let undefined = self.named.iter().filter(|(_, named)| !named.defined).min_by_key(|(_, named)| named.at);
         match undefined {
-            Some((name, named)) => Err(format!("line {}: there is no rule `{name}`", self.line_of(named.at))),
+            Some((name, named)) => Err(format!("line {}: there is no rule `{name}`", self.scanner.line_of(named.at))),
             None => Ok(self.rules),
         }
     }
 
     /// `name ::= alternatives`, and the end of the line.
     fn definition(&mut self) -> Result<(), String> {
-        let name = self.name().ok_or_else(|| format!("a rule begins with its name, and not with {}", self.found()))?;
+        let name = self
+            .scanner
+            .name()
+            .ok_or_else(|| format!("a rule begins with its name, and not with {}", self.scanner.found()))?;
         let rule = self.rule_named(name)?;
         if let Some(named) = self.named.get_mut(name)
             && std::mem::replace(&mut named.defined, true)
         {
             return Err(format!("the rule `{name}` is defined twice"));
         }
-        self.space(false);
-        self.expect("::=")?;
-        self.space(true);
+        self.scanner.space(false);
+        self.scanner.expect("::=")?;
+        self.scanner.space(true);
         self.rules.rules[rule].alternatives = self.alternatives(rule, false)?;
-        match self.peek() {
+        match self.scanner.peek() {
             None | Some(b'\n' | b'\r') => {}
-            Some(_) => return Err(format!("{} does not belong here", self.found())),
+            Some(_) => return Err(format!("{} does not belong here", self.scanner.found())),
         }
-        self.space(true);
+        self.scanner.space(true);
         Ok(())
     }
 
     fn alternatives(&mut self, owner: usize, nested: bool) -> Result<Vec<Vec<Symbol>>, String> {
         let mut alternatives = vec![self.sequence(owner, nested)?];
-        while self.peek() == Some(b'|') {
-            self.at += 1;
-            self.space(true);
+        while self.scanner.peek() == Some(b'|') {
+            self.scanner.at += 1;
+            self.scanner.space(true);
             alternatives.push(self.sequence(owner, nested)?);
         }
         Ok(alternatives)
@@ -146,25 +148,25 @@ impl<'text> Reader<'text> {
     fn sequence(&mut self, owner: usize, nested: bool) -> Result<Vec<Symbol>, String> {
         let mut sequence = Vec::new();
         let mut last = Last { start: 0, weight: 1 };
-        while let Some(byte) = self.peek() {
-            if let Some((least, most)) = self.repetition()? {
+        while let Some(byte) = self.scanner.peek() {
+            if let Some((least, most)) = self.scanner.repetition()? {
                 self.repeat(owner, &mut sequence, &mut last, least, most)?;
-                self.space(nested);
+                self.scanner.space(nested);
                 continue;
             }
             last = Last { start: sequence.len(), weight: 1 };
             match byte {
                 b'"' => {
-                    let length = self.literal()?;
+                    let length = self.scanner.literal()?;
                     self.grow(length)?;
                     sequence.resize(sequence.len() + length, Symbol::Character);
                 }
                 b'[' => {
-                    self.set()?;
+                    self.scanner.set()?;
                     sequence.push(Symbol::Character);
                 }
                 b'.' => {
-                    self.at += 1;
+                    self.scanner.at += 1;
                     sequence.push(Symbol::Character);
                 }
                 b'(' => {
@@ -173,153 +175,33 @@ impl<'text> Reader<'text> {
                     last.weight = (self.rules.rules.len() - before) as u64;
                 }
                 b'<' | b'!' => return Err("tokens (`<…>`) cannot be used in a grammar here; write text".into()),
-                _ => match self.name() {
+                _ => match self.scanner.name() {
                     Some(name) => sequence.push(Symbol::Rule(self.rule_named(name)?)),
                     None => break,
                 },
             }
             self.grow(1)?;
-            self.space(nested);
+            self.scanner.space(nested);
         }
         Ok(sequence)
     }
 
     /// `( alternatives )` becomes a rule of its own.
     fn group(&mut self, owner: usize) -> Result<usize, String> {
-        self.at += 1;
+        self.scanner.at += 1;
         self.depth += 1;
         if self.depth > MOST_DEPTH {
             return Err(format!("there are more than {MOST_DEPTH} parentheses in one another"));
         }
-        self.space(true);
+        self.scanner.space(true);
         let rule = self.add_rule(self.rules.rules[owner].name)?;
         self.rules.rules[rule].alternatives = self.alternatives(owner, true)?;
-        if self.peek() != Some(b')') {
-            return Err(format!("a parenthesis is not closed before {}", self.found()));
+        if self.scanner.peek() != Some(b')') {
+            return Err(format!("a parenthesis is not closed before {}", self.scanner.found()));
         }
-        self.at += 1;
+        self.scanner.at += 1;
         self.depth -= 1;
         Ok(rule)
-    }
-
-    /// `"text"`: how many characters it has.
-    fn literal(&mut self) -> Result<usize, String> {
-        self.at += 1;
-        let mut length = 0;
-        loop {
-            match self.peek() {
-                None => return Err("a text in quotes is not closed".into()),
-                Some(b'"') => break,
-                Some(_) => self.character()?,
-            };
-            length += 1;
-        }
-        self.at += 1;
-        Ok(length)
-    }
-
-    /// `[a-z]`, `[^a-z]`.
-    fn set(&mut self) -> Result<(), String> {
-        self.at += 1;
-        if self.peek() == Some(b'^') {
-            self.at += 1;
-        }
-        let mut is_empty = true;
-        loop {
-            let first = match self.peek() {
-                None => return Err("a set in brackets is not closed".into()),
-                Some(b']') => break,
-                Some(_) => self.character()?,
-            };
-            is_empty = false;
-            if self.peek() == Some(b'-') && self.text.as_bytes().get(self.at + 1) != Some(&b']') {
-                self.at += 1;
-                if self.character()? < first {
-                    return Err("a range in brackets goes backwards".into());
-                }
-            }
-        }
-        self.at += 1;
-        if is_empty { Err("a set in brackets has no characters".into()) } else { Ok(()) }
-    }
-
-    /// A character of a text or a set, perhaps written as an escape.
-    fn character(&mut self) -> Result<u32, String> {
-        let rest = &self.text[self.at..];
-        let mut characters = rest.chars();
-        match characters.next() {
-            None => return Err("the grammar ends in the middle".into()),
-            Some('\\') => {}
-            Some(character) => {
-                self.at += character.len_utf8();
-                return Ok(u32::from(character));
-            }
-        }
-        let letter = characters.next().unwrap_or(' ');
-        let digits = match letter {
-            'x' => 2,
-            'u' => 4,
-            'U' => 8,
-            't' | 'r' | 'n' | '\\' | '"' | '[' | ']' | '-' => {
-                self.at += 2;
-                return Ok(match letter {
-                    't' => 9,
-                    'r' => 13,
-                    'n' => 10,
-                    other => u32::from(other),
-                });
-            }
-            other => return Err(format!("there is no escape `\\{}`", shown(other))),
-        };
-        let hex = rest.get(2..2 + digits).filter(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        let code = hex.and_then(|hex| u32::from_str_radix(hex, 16).ok());
-        let code = code.ok_or_else(|| format!("`\\{letter}` needs {digits} hexadecimal digits"))?;
-        if code > u32::from(char::MAX) {
-            return Err(format!("there is no character {code:X}"));
-        }
-        self.at += 2 + digits;
-        Ok(code)
-    }
-
-    /// `*`, `+`, `?`, `{n}`, `{n,}` or `{n,m}` as the least and the most times.
-    fn repetition(&mut self) -> Result<Option<(u64, Option<u64>)>, String> {
-        let times = match self.peek() {
-            Some(b'*') => (0, None),
-            Some(b'+') => (1, None),
-            Some(b'?') => (0, Some(1)),
-            Some(b'{') => return self.braces().map(Some),
-            _ => return Ok(None),
-        };
-        self.at += 1;
-        Ok(Some(times))
-    }
-
-    fn braces(&mut self) -> Result<(u64, Option<u64>), String> {
-        self.at += 1;
-        self.space(true);
-        let least = self.number()?.ok_or("`{` needs a number of repetitions")?;
-        self.space(true);
-        let mut most = Some(least);
-        if self.peek() == Some(b',') {
-            self.at += 1;
-            self.space(true);
-            most = self.number()?;
-            self.space(true);
-        }
-        self.expect("}")?;
-        match most {
-            Some(most) if most < least => Err(format!("`{{{least},{most}}}` repeats at least more often than at most")),
-            _ => Ok((least, most)),
-        }
-    }
-
-    fn number(&mut self) -> Result<Option<u64>, String> {
-        let digits: &str = self.take_while(|byte| byte.is_ascii_digit());
-        if digits.is_empty() {
-            return Ok(None);
-        }
-        let number = digits.parse().ok().filter(|number| *number <= MOST_REPETITIONS);
-        number.map(Some).ok_or_else(|| format!("more than {MOST_REPETITIONS} repetitions are not possible"))
     }
 
     /// Writes a repetition out, in the way llama.cpp does.
@@ -367,7 +249,7 @@ impl<'text> Reader<'text> {
         }
         self.rules.names.push(name.to_owned());
         let rule = self.add_rule(self.rules.names.len() - 1)?;
-        self.named.insert(name, Named { rule, at: self.at, defined: false });
+        self.named.insert(name, Named { rule, at: self.scanner.at, defined: false });
         Ok(rule)
     }
 
@@ -386,61 +268,6 @@ impl<'text> Reader<'text> {
         }
         Ok(())
     }
-
-    fn name(&mut self) -> Option<&'text str> {
-        let name = self.take_while(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        (!name.is_empty()).then_some(name)
-    }
-
-    fn take_while(&mut self, belongs: impl Fn(u8) -> bool) -> &'text str {
-        let rest = &self.text[self.at..];
-        let length = rest.bytes().position(|byte| !belongs(byte)).unwrap_or(rest.len());
-        self.at += length;
-        &rest[..length]
-    }
-
-    /// Passes over white space and comments; over the ends of lines only where the grammar may go on behind them.
-    fn space(&mut self, over_lines: bool) {
-        while let Some(byte) = self.peek() {
-            match byte {
-                b' ' | b'\t' => self.at += 1,
-                b'\r' | b'\n' if over_lines => self.at += 1,
-                b'#' => {
-                    self.take_while(|byte| !matches!(byte, b'\r' | b'\n'));
-                }
-                _ => return,
-            }
-        }
-    }
-
-    fn expect(&mut self, text: &str) -> Result<(), String> {
-        if !self.text[self.at..].starts_with(text) {
-            return Err(format!("there must be `{text}` instead of {}", self.found()));
-        }
-        self.at += text.len();
-        Ok(())
-    }
-
-    fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
-    }
-
-    /// What stands here, for a message.
-    fn found(&self) -> String {
-        match self.text[self.at..].chars().next() {
-            None => "the end".into(),
-            Some('\n' | '\r') => "the end of the line".into(),
-            Some(character) => format!("`{}`", shown(character)),
-        }
-    }
-
-    fn line_of(&self, at: usize) -> usize {
-        self.text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1
-    }
-}
-
-fn shown(character: char) -> String {
-    if character.is_control() { character.escape_debug().collect() } else { character.into() }
 }
 
 #[cfg(test)]

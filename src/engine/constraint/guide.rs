@@ -26,9 +26,19 @@ pub struct Guide<'model> {
     model: &'model Model,
     /// The logits of the tokens that were not refused yet.
     left: Vec<f32>,
-    /// Tokens for which the whole vocabulary had to be masked, and all tokens.
-    pub masks: u32,
+    pub cost: Cost,
+}
+
+/// What holding an answer to its constraint took.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cost {
     pub tokens: u32,
+    /// Tokens that were refused at first.
+    pub refused: u32,
+    /// Tokens for which the whole vocabulary had to be gone through.
+    pub masks: u32,
+    /// Time of the processor, for all of them.
+    pub seconds: f64,
 }
 
 impl<'model> Guide<'model> {
@@ -36,7 +46,7 @@ impl<'model> Guide<'model> {
         let gbnf = super::grammar(constraint).map_err(EngineError::Failed)?;
         let grammar = Grammar::new(model, &gbnf)
             .ok_or_else(|| EngineError::Failed("llama.cpp does not take the grammar; try a simpler one".into()))?;
-        Ok(Self { grammar, model, left: Vec::new(), masks: 0, tokens: 0 })
+        Ok(Self { grammar, model, left: Vec::new(), cost: Cost::default() })
     }
 
     /// Takes tokens that the answer has already; `false` if the grammar does not.
@@ -54,7 +64,7 @@ impl<'model> Guide<'model> {
         recent: &[Token],
     ) -> Result<Option<Token>, EngineError> {
         let started = seconds_of_this_thread();
-        self.tokens += 1;
+        self.cost.tokens += 1;
         let token =
             if self.grammar.allows(drawn) { Some(drawn) } else { self.draw_again(drawn, sampler, logits, recent) };
         let Some(token) = token else {
@@ -64,7 +74,9 @@ impl<'model> Guide<'model> {
         if !self.model.is_end_of_generation(token) && !self.grammar.accept(token) {
             return Err(dead_end());
         }
-        if seconds_of_this_thread() - started > MOST_SECONDS {
+        let seconds = seconds_of_this_thread() - started;
+        self.cost.seconds += seconds;
+        if seconds > MOST_SECONDS {
             return Err(EngineError::Failed(
                 "the grammar can be read in too many ways to be followed any further; write it so that fewer rules begin alike".into(),
             ));
@@ -73,6 +85,7 @@ impl<'model> Guide<'model> {
     }
 
     fn draw_again(&mut self, refused: Token, sampler: &mut Sampler, logits: &[f32], recent: &[Token]) -> Option<Token> {
+        self.cost.refused += 1;
         self.left.clear();
         self.left.extend_from_slice(logits);
         let mut refused = refused;
@@ -85,7 +98,7 @@ impl<'model> Guide<'model> {
                 return Some(refused);
             }
         }
-        self.masks += 1;
+        self.cost.masks += 1;
         if self.grammar.mask(&mut self.left) { sampler.sample(&self.left, recent) } else { None }
     }
 }

@@ -4,6 +4,7 @@
 mod gbnf;
 mod guide;
 mod pattern;
+mod scanner;
 mod schema;
 mod soundness;
 mod validator;
