@@ -54,7 +54,7 @@ impl SpecialTexts {
         let Some(matcher) = &self.matcher else { return Vec::new() };
         let mut cuts = Vec::new();
         for found in matcher.find_overlapping_iter(&rendered.text) {
-            if touches_body(rendered, found.start(), found.end()) {
+            if rendered.is_of_message(found.range()) {
                 let first = rendered.text[found.start()..].chars().next().map_or(1, char::len_utf8);
                 if found.len() == first {
                     cuts.push(found.start());
@@ -74,11 +74,6 @@ fn is_bracketed(text: &str) -> bool {
     inner.is_some_and(|inner| !inner.trim().is_empty())
 }
 
-fn touches_body(rendered: &Rendered, start: usize, end: usize) -> bool {
-    let first = rendered.bodies.partition_point(|body| body.range.end <= start);
-    rendered.bodies.get(first).is_some_and(|body| body.range.start < end)
-}
-
 /// Answers by their text, with the tokens they were made of. A model need not produce the tokens that its own text
 /// would be tokenised to, so without this the next turn would find another prompt than the one in the cache. Holds no
 /// answer with a special token in it.
@@ -94,7 +89,7 @@ pub fn tokenize(model: &Model, special: &SpecialTexts, known: &KnownAnswers, ren
         tokens.push(begin);
         // Most templates write it themselves; it is wanted once.
         let written = model.token_text(begin);
-        if !written.is_empty() && rendered.text.starts_with(&written) && !touches_body(rendered, 0, written.len()) {
+        if !written.is_empty() && rendered.text.starts_with(&written) && !rendered.is_of_message(0..written.len()) {
             text = written.len();
         }
     }
@@ -128,7 +123,7 @@ pub fn tokenize_continuation(model: &Model, text: &str) -> Vec<Token> {
 
 /// The tokens of an answer by itself, as it goes on behind what stands before it.
 pub fn tokenize_answer(model: &Model, special: &SpecialTexts, answer: &str) -> Vec<Token> {
-    let mut rendered = Rendered { text: answer.to_owned(), bodies: Vec::new() };
+    let mut rendered = Rendered { text: answer.to_owned(), ..Rendered::default() };
     rendered.bodies.push(Body { range: 0..answer.len(), message: 0, role: Role::Assistant });
     let mut tokens = Vec::new();
     let mut start = 0;

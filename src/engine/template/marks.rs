@@ -6,13 +6,12 @@
 
 use std::ops::Range;
 
-use super::{Body, Rendered};
+use super::{Body, Doubt, Rendered};
 use crate::chat::{Message, Role};
 
 const BODY_BEGINS: char = '\u{fdd0}';
 const BODY_ENDS: char = '\u{fdd1}';
-const NUMBER_ENDS: char = '\u{fdd2}';
-/// The number of a message is written with these instead of 0 to 9.
+/// The number of a message stands before both, written with these instead of 0 to 9.
 const DIGIT_ZERO: u32 = 0xfde0;
 
 /// Two texts agree again where so many bytes are the same, or fewer if they nowhere do.
@@ -35,7 +34,7 @@ pub fn mark(index: usize, message: &Message) -> Message {
     }
     let number: String =
         index.to_string().bytes().filter_map(|digit| char::from_u32(DIGIT_ZERO + u32::from(digit - b'0'))).collect();
-    Message::new(message.role, format!("{before}{BODY_BEGINS}{number}{NUMBER_ENDS}{core}{BODY_ENDS}{after}"))
+    Message::new(message.role, format!("{before}{number}{BODY_BEGINS}{core}{number}{BODY_ENDS}{after}"))
 }
 
 /// White space, what stands between, white space.
@@ -49,33 +48,42 @@ fn is_mark(character: char) -> bool {
     matches!(character, '\u{fdd0}'..='\u{fdef}')
 }
 
-/// Takes the marks out again. Where a template lost one of a pair (it cut a message), everything that could have come
-/// from the message counts as the message's.
+/// Takes the marks out again. Where a template cut the end of a message off, everything up to the next end counts as the
+/// message's. Where it cut the beginning off, as many do with thoughts, parts of the message may be anywhere since the
+/// last one.
 pub fn unmark(marked: &str, messages: &[Message]) -> Rendered {
     let mut rendered = Rendered::default();
     let body = |range, message: usize| {
         let role = messages.get(message).map_or(Role::User, |message| message.role);
         Body { range, message, role }
     };
-    let mut open: Option<(usize, usize)> = None;
-    let mut characters = marked.chars();
-    let mut after_last_body = 0;
-    while let Some(character) = characters.next() {
+    let mut open = None;
+    let mut number = 0;
+    for character in marked.chars() {
         match character {
             BODY_BEGINS => {
-                let digits = characters.by_ref().map_while(|digit| u32::from(digit).checked_sub(DIGIT_ZERO));
-                let number =
-                    digits.take_while(|digit| *digit < 10).fold(0, |number, digit| number * 10 + digit as usize);
                 open.get_or_insert((rendered.text.len(), number.min(messages.len().saturating_sub(1))));
             }
             BODY_ENDS => {
-                let (start, message) = open.take().unwrap_or((after_last_body, 0));
-                rendered.bodies.push(body(start..rendered.text.len(), message));
-                after_last_body = rendered.text.len();
+                let end = rendered.text.len();
+                match open.take() {
+                    Some((start, message)) => rendered.bodies.push(body(start..end, message)),
+                    None => {
+                        let start = rendered.bodies.last().map_or(0, |last| last.range.end);
+                        let message = messages.get(number).map_or("", |message| trimmed(&message.text).1);
+                        rendered.doubts.push(Doubt { range: start..end, message: message.to_owned() });
+                    }
+                }
             }
-            other if is_mark(other) => {}
+            other if is_mark(other) => {
+                // A template may write such characters itself, any number of them.
+                let digit = u32::from(other).saturating_sub(DIGIT_ZERO) as usize;
+                number = number.saturating_mul(10).saturating_add(digit);
+                continue;
+            }
             other => rendered.text.push(other),
         }
+        number = 0;
     }
     if let Some((start, message)) = open {
         rendered.bodies.push(body(start..rendered.text.len(), message));
@@ -108,7 +116,8 @@ pub fn carry_over(rendered: Rendered, plain: String) -> Rendered {
         return rendered;
     }
     let runs = equal_runs(&rendered.text, &plain);
-    let mut carried = Rendered { text: plain, bodies: Vec::with_capacity(rendered.bodies.len()) };
+    let doubts = rendered.doubts.into_iter().map(|doubt| Doubt { range: image(&runs, &doubt.range), ..doubt });
+    let mut carried = Rendered { text: plain, bodies: Vec::new(), doubts: doubts.collect() };
     for body in rendered.bodies {
         let last = carried.bodies.last().map_or(0, |last| last.range.end);
         let range = image(&runs, &body.range);
@@ -187,7 +196,11 @@ mod tests {
         let start = marked.find('[').unwrap();
         let end = marked.find(']').unwrap() - 1;
         let text = marked.replace(['[', ']'], "");
-        let rendered = Rendered { text, bodies: vec![Body { range: start..end, message: 0, role: Role::User }] };
+        let rendered = Rendered {
+            text,
+            bodies: vec![Body { range: start..end, message: 0, role: Role::User }],
+            doubts: Vec::new(),
+        };
         let carried = carry_over(rendered, plain.to_owned());
         assert_eq!(carried.text, plain);
         (0..carried.bodies.len()).map(|index| body(&carried, index).to_owned()).collect()
