@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     fn about() -> About {
-        let contents = Contents { tokens: vec![1, -2, i32::MAX], thoughts: vec![1..2] };
+        let contents = Contents { tokens: vec![1, -2, i32::MAX], thoughts: std::iter::once(1..2).collect() };
         About { contents, answers: vec![vec![5, 6]], prefill_speed: Some(321.5) }
     }
 
