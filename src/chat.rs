@@ -85,6 +85,8 @@ pub enum Ended {
     Length,
     /// One of the stop strings was produced.
     StopString,
+    /// The answer repeated itself; see [`Repetition`].
+    Loop,
     /// The person stopped it.
     Cancelled,
     /// The engine failed in mid-answer.
@@ -94,12 +96,23 @@ pub enum Ended {
 }
 
 impl Ended {
+    const ALL: [Self; 7] = [
+        Ended::Stop,
+        Ended::Length,
+        Ended::StopString,
+        Ended::Loop,
+        Ended::Cancelled,
+        Ended::Error,
+        Ended::Interrupted,
+    ];
+
     /// The word in the JSON output and in the store.
     pub fn as_str(self) -> &'static str {
         match self {
             Ended::Stop => "stop",
             Ended::Length => "length",
             Ended::StopString => "stop_string",
+            Ended::Loop => "loop",
             Ended::Cancelled => "cancelled",
             Ended::Error => "error",
             Ended::Interrupted => "interrupted",
@@ -111,10 +124,28 @@ impl std::str::FromStr for Ended {
     type Err = String;
 
     fn from_str(word: &str) -> Result<Self, Self::Err> {
-        [Ended::Stop, Ended::Length, Ended::StopString, Ended::Cancelled, Ended::Error, Ended::Interrupted]
+        Self::ALL
             .into_iter()
             .find(|ended| ended.as_str() == word)
             .ok_or_else(|| format!("`{word}` is no way for an answer to end"))
+    }
+}
+
+/// What an answer that goes round in circles repeats at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repetition {
+    /// So many tokens come again and again.
+    pub period: u32,
+    /// How often they came in full.
+    pub times: u32,
+}
+
+impl std::fmt::Display for Repetition {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.period {
+            1 => write!(formatter, "the same token {} times", self.times),
+            period => write!(formatter, "the same {period} tokens {} times", self.times),
+        }
     }
 }
 
@@ -157,6 +188,27 @@ pub struct Stats {
 }
 
 impl Stats {
+    /// What an answer cost in both its parts, of which `next` went on with the first: everything is added up but for
+    /// the time to the first token, which is the first part's, and the cells, which are the last's.
+    pub fn followed_by(self, next: Self) -> Self {
+        let (first, second) = (self.usage, next.usage);
+        Self {
+            usage: Usage {
+                prompt_tokens: first.prompt_tokens.saturating_add(second.prompt_tokens),
+                cached_prompt_tokens: first.cached_prompt_tokens.saturating_add(second.cached_prompt_tokens),
+                completion_tokens: first.completion_tokens.saturating_add(second.completion_tokens),
+                evicted_tokens: first.evicted_tokens.saturating_add(second.evicted_tokens),
+            },
+            timings: Timings {
+                prefill_ms: self.timings.prefill_ms + next.timings.prefill_ms,
+                time_to_first_token_ms: self.timings.time_to_first_token_ms,
+                decode_ms: self.timings.decode_ms + next.timings.decode_ms,
+            },
+            decode_calls: self.decode_calls.saturating_add(next.decode_calls),
+            cells_used: if next.cells_used > 0 { next.cells_used } else { self.cells_used },
+        }
+    }
+
     /// Prefill speed in tokens per second over the tokens that were computed; `None` if nothing was.
     pub fn prefill_tokens_per_second(&self) -> Option<f64> {
         let computed = self.usage.prompt_tokens.saturating_sub(self.usage.cached_prompt_tokens);
@@ -188,6 +240,21 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_in_two_parts_cost_both_and_began_with_the_first() {
+        let part = |prompt_tokens, completion_tokens, time_to_first_token_ms, cells_used| Stats {
+            usage: Usage { prompt_tokens, completion_tokens, ..Usage::default() },
+            timings: Timings { time_to_first_token_ms, decode_ms: 500.0, ..Timings::default() },
+            decode_calls: completion_tokens - 1,
+            cells_used,
+        };
+        let both = part(10, 20, 30.0, 29).followed_by(part(30, 5, 2.0, 34));
+        assert_eq!((both.usage.prompt_tokens, both.usage.completion_tokens, both.decode_calls), (40, 25, 23));
+        assert_eq!((both.timings.time_to_first_token_ms, both.timings.decode_ms), (30.0, 1000.0));
+        assert_eq!(both.cells_used, 34);
+        assert_eq!(both.followed_by(Stats::default()), both);
+    }
+
+    #[test]
     fn speeds_are_unknown_where_nothing_was_computed() {
         assert_eq!(Stats::default().decode_tokens_per_second(), None);
         assert_eq!(Stats::default().prefill_tokens_per_second(), None);
@@ -195,8 +262,7 @@ mod tests {
 
     #[test]
     fn every_way_to_end_reads_back_from_its_word() {
-        for ended in [Ended::Stop, Ended::Length, Ended::StopString, Ended::Cancelled, Ended::Error, Ended::Interrupted]
-        {
+        for ended in Ended::ALL {
             assert_eq!(ended.as_str().parse(), Ok(ended));
         }
     }

@@ -19,6 +19,8 @@ pub enum Exit {
     BadModel = 4,
     Disk = 5,
     Network = 6,
+    /// The answer does not satisfy the schema.
+    Unsatisfied = 7,
     /// SIGHUP.
     HungUp = 129,
     /// SIGINT.
@@ -67,6 +69,11 @@ impl Failure {
     /// A failure with no code of its own.
     pub fn error(message: impl Into<String>) -> Self {
         Self::new(Exit::Error, "error", message)
+    }
+
+    /// An answer that is not what the schema asks for.
+    pub fn unsatisfied(message: impl Into<String>) -> Self {
+        Self::new(Exit::Unsatisfied, "schema", message)
     }
 
     /// A file system that refuses.

@@ -40,6 +40,11 @@ impl Utf8Stream {
         }
     }
 
+    /// The bytes that are kept back.
+    pub fn pending(&self) -> &[u8] {
+        &self.pending
+    }
+
     /// What is left when no more bytes will come: U+FFFD for an unfinished character, else nothing.
     pub fn finish(&mut self) -> String {
         let text = String::from_utf8_lossy(&self.pending).into_owned();

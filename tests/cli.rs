@@ -44,6 +44,26 @@ fn an_answer_that_the_context_ended_says_so_beside_the_answer() {
 }
 
 #[test]
+fn an_answer_that_repeats_itself_says_so_beside_the_answer_and_in_json() {
+    let home = Home::new();
+    let model = home.write("tiny.gguf", TinyModel::default().forgetful().bytes());
+    let ask = |arguments: &[&str]| {
+        home.run(&[&["-m", model.to_str().unwrap(), "-p", "hi", "--temp", "0", "--threads", "1"], arguments].concat())
+    };
+    let ran = ask(&["-o", "json"]);
+    assert_eq!((ran.code, &ran.json()["finish_reason"]), (Some(0), &Value::from("loop")), "{}", ran.stderr);
+    let repetition = &ran.json()["repetition"];
+    let (period, times) = (repetition["period"].as_u64().unwrap(), repetition["times"].as_u64().unwrap());
+    let expected = format!("because it repeats itself: the same {period} tokens {times} times; ");
+    assert!(ran.stderr.contains(&expected) && ran.stderr.contains("`--loop-breaker off`"), "{}", ran.stderr);
+
+    let ran = ask(&["-o", "json", "--loop-breaker", "off"]);
+    assert_eq!((&ran.json()["finish_reason"], &ran.json()["repetition"]), (&"length".into(), &Value::Null));
+    let ran = home.ask("[[answer]]\ntext = \"ha ha\"\nended = \"loop\"\n", &["-p", "hi", "--quiet"]);
+    assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (Some(0), "ha ha\n", ""));
+}
+
+#[test]
 fn json_is_one_object_with_every_key_of_the_contract() {
     let ran = Home::new().ask(HELLO, &["-p", "one two", "-o", "json", "--seed", "7"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
@@ -53,6 +73,7 @@ fn json_is_one_object_with_every_key_of_the_contract() {
         "/text",
         "/thinking",
         "/finish_reason",
+        "/repetition",
         "/error",
         "/seed",
         "/model/name",
@@ -289,4 +310,57 @@ fn a_tiny_model_answers_and_every_number_is_its_own() {
     assert!(object["usage"]["completion_tokens"].as_u64().unwrap() <= 4);
     assert_eq!(object["kv"]["cells"], 256);
     assert_eq!(home.run(&arguments).json()["text"], object["text"], "greedy answers are the same");
+}
+
+const NAMED: &str = r#"{"type": "object", "properties": {"name": {"type": "string"}, "year": {"type": "number", "minimum": 1500}}, "required": ["name", "year"]}"#;
+
+#[test]
+fn an_answer_that_does_not_satisfy_the_schema_is_told_with_its_own_code() {
+    let home = Home::new();
+    for (answer, expected) in [
+        ("Hello there", "the answer is not JSON"),
+        (
+            r#"{"name": "x", "year": 3}"#,
+            "the answer does not satisfy the schema: at `/year`: 3 is less than the minimum",
+        ),
+        (r#"{"name": "x"}"#, "\"year\" is a required property"),
+    ] {
+        let script = format!("[[answer]]\ntext = '{answer}'\n");
+        let ran = home.ask(&script, &["-p", "hi", "--schema", NAMED]);
+        assert_eq!((ran.code, ran.stdout.trim_end()), (Some(7), answer), "{}", ran.stderr);
+        assert!(ran.stderr.contains(expected), "{}", ran.stderr);
+        let object = home.ask(&script, &["-p", "hi", "--schema", NAMED, "-o", "json"]).json();
+        assert_eq!((&object["text"], &object["finish_reason"]), (&answer.into(), &"stop".into()));
+        assert_eq!((&object["error"]["kind"], &object["error"]["exit_code"]), (&"schema".into(), &7.into()));
+    }
+    let script = "[[answer]]\ntext = '{\"name\": \"Shakespeare\", \"year\": 1600}'\n";
+    let schema = home.write("named.json", NAMED);
+    for schema in [NAMED, schema.to_str().unwrap(), "named.json", "@named.json"] {
+        let ran = home.ask(script, &["-p", "hi", "--schema", schema]);
+        assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    }
+    let ran = home.ask(script, &["-p", "hi", "--schema", NAMED, "--max-tokens", "3"]);
+    assert!(ran.code == Some(7) && ran.stderr.contains("it reached `--max-tokens`"), "{:?} {}", ran.code, ran.stderr);
+}
+
+#[test]
+fn a_schema_or_grammar_that_cannot_be_used_is_told_before_the_model_is_looked_at() {
+    let home = Home::new();
+    let model = home.write("broken.gguf", "no model");
+    home.write("list.gbnf", "root ::= item+");
+    home.write("text.json", "nothing of JSON");
+    for (arguments, expected) in [
+        (["--schema", "no/such.json"], "cannot read `no/such.json`"),
+        (["--schema", "text.json"], "the JSON schema cannot be used: it is not JSON"),
+        (["--schema", "{\"type\": \"sting\"}"], "the JSON schema cannot be used: at `/type`"),
+        (["--schema", "{\"$ref\": \"https://example.org\"}"], "refer to a place in the schema"),
+        (["--grammar", "list.gbnf"], "the grammar cannot be used: line 1: there is no rule `item`"),
+        (["--grammar", "no/such.gbnf"], "cannot read `no/such.gbnf`"),
+    ] {
+        let ran = home.run(&[&["-m", model.to_str().unwrap(), "-p", "hi"], arguments.as_slice()].concat());
+        assert!(ran.code == Some(2) && ran.stderr.contains(expected), "{:?} {}", ran.code, ran.stderr);
+    }
+    let ran = home.run(&["-p", "hi", "--schema", "{}", "--grammar", "list.gbnf"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stderr.contains("to a schema or to a grammar, and both are set"), "{}", ran.stderr);
 }

@@ -57,6 +57,7 @@ impl Fixture {
             device: DeviceChoice::Cpu,
             gpu_layers: None,
             probe: None,
+            snapshots: None,
         }
     }
 

@@ -7,24 +7,18 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::mpsc::{Receiver, channel};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use common::engine::{PATIENCE, Running, greedy, prompt, settings};
 use common::hub_server::sha256;
 use common::program::Home;
 use common::real_models::{say_skipped, test_model};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 use serde_json::Value;
-use tuichat::chat::{Ended, Message, Role, Sampling};
-use tuichat::engine::protocol::{
-    CancelFlag, DeviceChoice, Event, Finish, GenerateOptions, LoadSettings, Prompt, Step, Work,
-};
-use tuichat::engine::{Engine, Source, spawn};
-
-/// Far beyond what a loaded machine takes for any step of these tests.
-const PATIENCE: Duration = Duration::from_secs(300);
+use tuichat::chat::{Ended, Message, Role};
+use tuichat::engine::protocol::{Finish, Step, Work};
 
 /// What llama.cpp's own server answered, greedily; made by `scripts/reference-answers.py`.
 #[derive(Deserialize)]
@@ -251,58 +245,12 @@ fn an_interrupt_in_a_long_prefill_ends_in_an_object_that_says_so() {
 }
 
 /// An engine with the model in it.
-struct Loaded {
-    engine: Engine,
-    events: Receiver<Event>,
+fn load(model: &Path) -> Running {
+    Running::load(settings(model, 8192, 2)).unwrap().0
 }
 
-impl Loaded {
-    fn new(model: &Path) -> Self {
-        let (sender, events) = channel();
-        let engine = spawn(Source::Llama, move |event| sender.send(event).is_ok()).unwrap();
-        engine.submit(Work::Load(LoadSettings {
-            path: model.to_owned(),
-            name: None,
-            context: Some(8192),
-            threads: Some(2),
-            device: DeviceChoice::Cpu,
-            gpu_layers: None,
-            probe: None,
-        }));
-        let loaded = Self { engine, events };
-        while !loaded.next().is_terminal() {}
-        loaded
-    }
-
-    fn next(&self) -> Step {
-        match self.events.recv_timeout(PATIENCE).expect("the engine says nothing").step {
-            Step::Failed(error) => panic!("{error}"),
-            step => step,
-        }
-    }
-
-    fn submit(&self, messages: &[Message]) -> CancelFlag {
-        let sampling = Sampling { temperature: 0.0, ..Sampling::default() };
-        let options = GenerateOptions { sampling, max_tokens: Some(24), ..GenerateOptions::default() };
-        self.engine.submit(Work::Generate(Prompt { chat: None, messages: messages.to_vec() }, options)).1
-    }
-
-    /// The rest of an answer under way.
-    fn answer(&self) -> (String, Finish) {
-        let mut text = String::new();
-        loop {
-            match self.next() {
-                Step::Token(piece) => text.push_str(&piece.text),
-                Step::Finished(finish) => return (text, finish),
-                _ => {}
-            }
-        }
-    }
-
-    fn ask(&self, messages: &[Message]) -> (String, Finish) {
-        self.submit(messages);
-        self.answer()
-    }
+fn ask(engine: &Running, messages: &[Message]) -> (String, Finish) {
+    engine.ask(prompt(None, messages), greedy(24))
 }
 
 fn user(text: &str) -> Message {
@@ -312,22 +260,42 @@ fn user(text: &str) -> Message {
 #[test]
 fn the_second_turn_computes_only_what_is_new() {
     let Some((model, _turn)) = reference_model() else { return };
-    let engine = Loaded::new(&model);
+    let engine = load(&model);
     for case in &REFERENCE.cases {
         let question = user(case.says(Role::User).unwrap());
-        let (answer, first) = engine.ask(std::slice::from_ref(&question));
+        let (answer, first) = ask(&engine, std::slice::from_ref(&question));
         let turns = [question, Message::new(Role::Assistant, answer), user("Tell me more.")];
-        let (_, second) = engine.ask(&turns);
+        let (_, second) = ask(&engine, &turns);
         let (usage, cells_used) = (second.stats.usage, first.stats.cells_used);
         assert!(usage.cached_prompt_tokens >= cells_used - 1, "{usage:?} after {cells_used} cells");
     }
 }
 
 #[test]
+fn an_answer_in_parts_is_the_same_as_one_at_once() {
+    let Some((model, _turn)) = reference_model() else { return };
+    let engine = load(&model);
+    for case in &REFERENCE.cases {
+        let question = user(case.says(Role::User).unwrap());
+        let (whole, _) = engine.ask(prompt(None, std::slice::from_ref(&question)), greedy(40));
+        let (mut text, _) = engine.ask(prompt(None, std::slice::from_ref(&question)), greedy(13));
+        for _ in 0..3 {
+            let so_far = [question.clone(), Message::new(Role::Assistant, text.as_str())];
+            let (more, finish) = engine.ask(prompt(None, &so_far), greedy(9));
+            let usage = finish.stats.usage;
+            assert_eq!(usage.prompt_tokens - usage.cached_prompt_tokens, 1, "{text:?}");
+            text.push_str(&more);
+        }
+        assert_eq!(text, whole);
+    }
+}
+
+#[test]
 fn a_cancelled_long_prefill_leaves_the_next_answer_as_from_a_fresh_start() {
     let Some((model, _turn)) = reference_model() else { return };
-    let engine = Loaded::new(&model);
-    let cancel = engine.submit(&[user(&question_about_towns(LONG))]);
+    let engine = load(&model);
+    let question = prompt(None, &[user(&question_about_towns(LONG))]);
+    let cancel = engine.submit(Work::Generate(question, greedy(24)));
     while !matches!(engine.next(), Step::Prefilling { done: 1.., .. }) {}
     // Into the middle of the next part.
     std::thread::sleep(Duration::from_millis(300));
@@ -338,10 +306,10 @@ fn a_cancelled_long_prefill_leaves_the_next_answer_as_from_a_fresh_start() {
 
     // Begins as the cancelled prompt does.
     let next = [user(&question_about_towns(30))];
-    let (answer, finish) = engine.ask(&next);
+    let (answer, finish) = ask(&engine, &next);
     assert!(finish.stats.usage.cached_prompt_tokens >= 500, "what was computed is used: {:?}", finish.stats);
     drop(engine);
-    let (fresh, _) = Loaded::new(&model).ask(&next);
+    let (fresh, _) = ask(&load(&model), &next);
     assert_eq!(answer, fresh);
     assert!(fresh.starts_with("1. Town 1 has"), "{fresh}");
 }

@@ -139,6 +139,24 @@ fn an_answer_that_was_not_finished_is_interrupted_at_the_next_start() {
 }
 
 #[test]
+fn an_answer_that_a_crash_interrupted_can_be_continued_and_interrupted_again() {
+    let (_folder, path) = place();
+    let (chat, answer) = half_an_answer(&mut Store::open(&path).unwrap());
+    let mut store = Store::open(&path).unwrap();
+    assert_eq!(last_answer(&store, chat), one_two(Ended::Interrupted));
+    store.continue_answer(answer).unwrap();
+    store.append_answer(answer, ", thr", "").unwrap();
+    assert_eq!(last_answer(&Store::open(&path).unwrap(), chat), ("one, two, thr".into(), None), "it is being written");
+    drop(store);
+    let mut store = Store::open(&path).unwrap();
+    assert_eq!(last_answer(&store, chat), ("one, two, thr".into(), Some(Ended::Interrupted)));
+    store.continue_answer(answer).unwrap();
+    store.append_answer(answer, "ee", "").unwrap();
+    store.finish_answer(answer, Ended::Stop, &Stats::default(), None).unwrap();
+    assert_eq!(last_answer(&store, chat), ("one, two, three".into(), Some(Ended::Stop)));
+}
+
+#[test]
 fn another_store_leaves_an_answer_alone_that_is_being_written() {
     let (folder, path) = place();
     let mut writing = Store::open(&path).unwrap();

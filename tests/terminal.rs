@@ -13,6 +13,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 const CTRL_C: &str = "\x03";
+const CTRL_G: &str = "\x07";
 const CTRL_Z: &str = "\x1a";
 const ESCAPE: &str = "\x1b";
 
@@ -226,6 +227,37 @@ fn a_killed_program_loses_at_most_the_last_second_of_an_answer() {
     assert!(screen.contains("› Count") && screen.contains("word1 word2") && screen.contains("word30"), "{screen}");
     leave(&mut again);
     again.assert_given_back();
+}
+
+#[test]
+fn an_answer_that_a_crash_interrupted_goes_on_in_its_place() {
+    let home = home(&slow_script());
+    let mut chat = chat(home.path());
+    chat.wait_for("idle");
+    chat.send("Count\r");
+    chat.wait_for("word80");
+    chat.signal(Signal::KILL);
+    chat.wait_for_end();
+
+    let script = "[[answer]]\ntext = \" and the rest\"\nended = \"loop\"\n[[answer]]\ntext = \"\"\n";
+    std::fs::write(home.path().join("script.toml"), script).unwrap();
+    let mut again = chat_with(home.path(), &["--resume", "last"]);
+    again.wait_for("interrupted");
+    again.wait_for("idle");
+    again.send(CTRL_G);
+    let screen = again.wait_for("· stopped because it repeats itself");
+    assert!(screen.contains("and the rest") && !screen.contains("interrupted"), "{screen}");
+    leave(&mut again);
+
+    let mut third = chat_with(home.path(), &["--resume", "last"]);
+    let screen = third.wait_for("· stopped because it repeats itself");
+    assert!(screen.contains("word1 word2") && screen.contains("and the rest"), "{screen}");
+    third.wait_for("idle");
+    third.send(CTRL_G);
+    third.wait_until("the answer once more", |screen| screen.matches("and the rest").count() == 2);
+    third.send(CTRL_G);
+    third.wait_for("the model adds nothing to its answer");
+    leave(&mut third);
 }
 
 #[test]

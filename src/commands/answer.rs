@@ -6,7 +6,8 @@ use std::path::Path;
 use super::{Surroundings, source};
 use crate::chat::{Message, Role};
 use crate::cli::Talk;
-use crate::engine::protocol::Prompt;
+use crate::engine::constraint::{self, Validator};
+use crate::engine::protocol::{Constraint, Prompt};
 use crate::exit::{Exit, Failure};
 use crate::models::{Found, Library, identity};
 use crate::oneshot::{self, Job, Question};
@@ -24,6 +25,7 @@ pub fn run(talk: Talk, surroundings: Surroundings) -> Result<Exit, Failure> {
 
 /// Finds the model before stdin is read: a mistake in its name should not have to wait for the whole pipe.
 fn prepare(talk: Talk, surroundings: Surroundings) -> Result<Job, Failure> {
+    let schema = check(surroundings.config.generate.constraint.as_ref())?;
     let source = source(&talk.engine)?;
     let model = surroundings.model(&talk.engine)?;
     let question = Question { typed: talk.prompt, files: talk.files };
@@ -35,12 +37,23 @@ fn prepare(talk: Talk, surroundings: Surroundings) -> Result<Job, Failure> {
     let messages = system.into_iter().chain([Message::new(Role::User, text)]).collect();
     Ok(Job {
         source,
-        load: config.load_settings(model.clone(), probe),
+        load: config.load_settings(model.clone(), probe, None),
         prompt: Prompt { chat: None, messages },
         options: config.generate,
+        schema,
         quiet: config.quiet,
         hash: Box::new(move || sha256(model, hashes_file.as_deref())),
     })
+}
+
+/// Checks what the answer is to be held to, and gives what it can be checked against afterwards.
+fn check(constraint: Option<&Constraint>) -> Result<Option<Validator>, Failure> {
+    let Some(constraint) = constraint else { return Ok(None) };
+    constraint::check(constraint).map_err(Failure::usage)?;
+    match constraint {
+        Constraint::Schema(text) => Validator::new(text).map(Some).map_err(Failure::usage),
+        Constraint::Grammar(_) => Ok(None),
+    }
 }
 
 /// The hash of the model's file, remembered in `hashes_file` if there is one.

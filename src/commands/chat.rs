@@ -2,6 +2,7 @@
 
 use super::{Surroundings, source};
 use crate::cli::{ChatName, Talk};
+use crate::engine::constraint;
 use crate::exit::{Exit, Failure};
 use crate::models::Found;
 use crate::store::{ChatId, Guard, Handle, Store};
@@ -21,12 +22,18 @@ pub fn run(talk: Talk, surroundings: Surroundings) -> Result<Exit, Failure> {
         remember(found, &surroundings);
     }
     let probe = surroundings.probe();
-    let config = surroundings.config;
+    let snapshots = model.as_ref().ok().and_then(|found| surroundings.snapshots(found));
+    let mut config = surroundings.config;
+    if let Some(Err(sentence)) = config.generate.constraint.as_ref().map(constraint::check) {
+        notices.push(format!("{sentence}; answers are held to nothing"));
+        config.generate.constraint = None;
+    }
     let setup = Setup {
         engine: source(&talk.engine)?,
-        model: model.map(|found| config.load_settings(found, probe)).map_err(|failure| failure.message),
+        model: model.map(|found| config.load_settings(found, probe, snapshots)).map_err(|failure| failure.message),
         options: config.generate,
         system: config.system,
+        prefill_while_typing: config.prefill_while_typing,
         store: chats.as_ref().map(|chats| chats.handle.clone()),
         resume: chats.as_ref().and_then(|chats| chats.resume),
         notices,

@@ -5,6 +5,8 @@ use serde::Serialize;
 use super::{Surroundings, print, print_json};
 use crate::chat::{Ended, Role, Sampling, Stats};
 use crate::cli::ChatsCommand;
+use crate::engine::protocol::ChatKey;
+use crate::engine::remove_snapshots;
 use crate::exit::{Exit, Failure};
 use crate::store::{ChatSummary, Store, StoreError, StoredMessage};
 use crate::text;
@@ -33,7 +35,10 @@ pub fn run(command: ChatsCommand, surroundings: &Surroundings) -> Result<Exit, F
                 print(&transcript(&messages))?;
             }
         }
-        ChatsCommand::Rm { id } => store.delete_chat(id)?,
+        ChatsCommand::Rm { id } => {
+            store.delete_chat(id)?;
+            remove_snapshots(&surroundings.directories.snapshots(), ChatKey(id.0));
+        }
     }
     Ok(Exit::Success)
 }

@@ -14,7 +14,8 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::cli::EngineName;
-use crate::config::{Config, Directories, Layers, Settings};
+use crate::config::{Config, Directories, Layers, Room, Settings};
+use crate::engine::SnapshotSettings;
 use crate::engine::Source;
 use crate::engine::probe::Probe;
 use crate::engine::scripted::Script;
@@ -84,6 +85,22 @@ impl Surroundings {
         let passed = self.directories.cache.join("passed.json");
         let may_write = !self.config.private && create_private(&self.directories.cache).is_ok();
         Some(Probe { program, passed, may_write })
+    }
+
+    /// Where the KV caches of chats are kept; `None` where nothing may be written.
+    fn snapshots(&self, model: &Found) -> Option<SnapshotSettings> {
+        let most_bytes = match self.config.snapshots {
+            Room::Off => return None,
+            Room::Auto => None,
+            Room::Bytes(bytes) => Some(bytes),
+        };
+        let model_sha256 = model.sha256.clone();
+        Some(SnapshotSettings {
+            folder: self.directories.snapshots(),
+            most_bytes,
+            model_sha256,
+            hashes: self.hashes_file()?,
+        })
     }
 
     /// The model that the settings mean. A script is its own model.

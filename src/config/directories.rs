@@ -56,6 +56,11 @@ impl Directories {
         self.data.join("chats.db")
     }
 
+    /// What was computed of chats.
+    pub fn snapshots(&self) -> PathBuf {
+        self.cache.join("kv")
+    }
+
     pub fn log_file(&self) -> PathBuf {
         self.logs.join("tuichat.log")
     }

@@ -39,8 +39,9 @@ mod tests {
             let value = match key.as_str() {
                 "output" => "json",
                 "device" => "cpu",
-                "private" | "offline" | "quiet" | "verbose" => "0",
+                "private" | "offline" | "quiet" | "verbose" | "loop_breaker" => "off",
                 "ctx" => "4096",
+                "prefill_while_typing" => "off",
                 _ => "1",
             };
             let variable = format!("TUICHAT_{}", key.to_uppercase());

@@ -10,11 +10,13 @@ mod value;
 use std::path::Path;
 
 pub use directories::Directories;
-pub use settings::{Output, Settings};
+pub use settings::{Output, Settings, Switch};
+pub use value::Room;
 
 use crate::chat::Sampling;
+use crate::engine::SnapshotSettings;
 use crate::engine::probe::Probe;
-use crate::engine::protocol::{DeviceChoice, GenerateOptions, LoadSettings};
+use crate::engine::protocol::{Constraint, DeviceChoice, GenerateOptions, LoadSettings};
 use crate::exit::Failure;
 use crate::models::Found;
 use crate::text_file;
@@ -33,6 +35,9 @@ pub struct Config {
     pub threads: Option<u32>,
     pub device: DeviceChoice,
     pub gpu_layers: Option<u32>,
+    /// When to compute ahead what is being written.
+    pub prefill_while_typing: Switch,
+    pub snapshots: Room,
     pub private: bool,
     pub offline: bool,
     pub quiet: bool,
@@ -62,16 +67,22 @@ impl Layers {
     ) -> Result<Self, Failure> {
         let here = Path::new("");
         let variables = environment::read(environment).map_err(Failure::usage)?;
-        let upper = with_system_read(typed.over(variables), here).map_err(Failure::usage)?;
+        let upper = with_files_read(typed.over(variables), here).map_err(Failure::usage)?;
         let path = directories.config_file();
         let lower = file::read(&path).and_then(|mut read| {
-            read.settings = with_system_read(read.settings, &directories.config)?;
+            read.settings = with_files_read(read.settings, &directories.config)?;
             Ok(read)
         });
-        Ok(match lower {
+        let layers = match lower {
             Ok(read) => Self { settings: upper.over(read.settings), warnings: read.warnings, broken: None },
             Err(sentence) => Self { settings: upper, warnings: Vec::new(), broken: Some(sentence) },
-        })
+        };
+        let is_set = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+        if is_set(&layers.settings.schema) && is_set(&layers.settings.grammar) {
+            return Err(Failure::usage("an answer is held to a schema or to a grammar, and both are set")
+                .hint("take one back with `--schema=` or `--grammar=`"));
+        }
+        Ok(layers)
     }
 
     /// # Errors
@@ -98,11 +109,18 @@ fn uncommented_sample() -> String {
         .collect()
 }
 
-/// Replaces a system prompt `@FILE` by the file's text. A relative path begins at `folder`.
-fn with_system_read(mut settings: Settings, folder: &Path) -> Result<Settings, String> {
+/// Replaces the names of files by their texts: a system prompt `@FILE`, a schema and a grammar, with or without the
+/// `@`. A relative path begins at `folder`.
+fn with_files_read(mut settings: Settings, folder: &Path) -> Result<Settings, String> {
     if let Some(path) = settings.system.as_deref().and_then(|system| system.strip_prefix('@')) {
         let text = text_file::read(&folder.join(path))?;
         settings.system = Some(text.trim_end().to_owned());
+    }
+    let is_text = |schema: &str| schema.trim_start().starts_with('{');
+    for setting in [settings.schema.as_mut().filter(|schema| !is_text(schema)), settings.grammar.as_mut()] {
+        if let Some(path) = setting.filter(|path| !path.is_empty()) {
+            *path = text_file::read(&folder.join(path.strip_prefix('@').unwrap_or(path)))?;
+        }
     }
     Ok(settings)
 }
@@ -119,8 +137,10 @@ impl From<Settings> for Config {
             seed: settings.seed.and_then(value::Auto::number),
         };
         let stop = settings.stop.unwrap_or_default().into_iter().filter(|stop| !stop.is_empty()).collect();
+        // An empty text takes back what a lower layer set.
+        let schema = settings.schema.filter(|text| !text.is_empty()).map(Constraint::Schema);
+        let grammar = settings.grammar.filter(|text| !text.is_empty()).map(Constraint::Grammar);
         Self {
-            // An empty text takes back what a lower layer set.
             model: settings.model.filter(|model| !model.is_empty()),
             system: settings.system.filter(|system| !system.is_empty()),
             output: settings.output.unwrap_or_default(),
@@ -128,12 +148,16 @@ impl From<Settings> for Config {
                 sampling,
                 max_tokens: settings.max_tokens.and_then(value::Auto::number),
                 stop,
+                constraint: schema.or(grammar),
                 think: settings.think.unwrap_or_default(),
+                loop_breaker: settings.loop_breaker.unwrap_or(true),
             },
             context: settings.ctx.and_then(value::Auto::number),
             threads: settings.threads.and_then(value::Auto::number),
             device: settings.device.unwrap_or_default(),
             gpu_layers: settings.gpu_layers.and_then(value::Auto::number),
+            prefill_while_typing: settings.prefill_while_typing.unwrap_or_default(),
+            snapshots: settings.snapshots.unwrap_or_default(),
             private: settings.private.unwrap_or_default(),
             offline: settings.offline.unwrap_or_default(),
             quiet: settings.quiet.unwrap_or_default(),
@@ -144,7 +168,12 @@ impl From<Settings> for Config {
 
 impl Config {
     /// How to load this model.
-    pub fn load_settings(&self, model: Found, probe: Option<Probe>) -> LoadSettings {
+    pub fn load_settings(
+        &self,
+        model: Found,
+        probe: Option<Probe>,
+        snapshots: Option<SnapshotSettings>,
+    ) -> LoadSettings {
         LoadSettings {
             path: model.path,
             name: Some(model.name),
@@ -153,6 +182,7 @@ impl Config {
             device: self.device,
             gpu_layers: self.gpu_layers,
             probe,
+            snapshots,
         }
     }
 }
@@ -219,6 +249,27 @@ mod tests {
         std::fs::write(directories.config.join("pirate.txt"), "You are a pirate\n").unwrap();
         let layers = Layers::read(&directories, |_| None, Settings::default()).unwrap();
         assert_eq!(layers.settings.system.as_deref(), Some("You are a pirate"));
+    }
+
+    #[test]
+    fn a_schema_is_text_or_a_file_and_excludes_a_grammar() {
+        let home = tempfile::tempdir().unwrap();
+        let directories = directories(&home);
+        write(&directories, "schema = \"answer.json\"\n");
+        std::fs::write(directories.config.join("answer.json"), "{}\n").unwrap();
+        let read = |typed| Layers::read(&directories, |_| None, typed);
+        let constraint = |typed| Config::from(read(typed).unwrap().settings).generate.constraint;
+        assert_eq!(constraint(Settings::default()), Some(Constraint::Schema("{}\n".into())));
+        let inline = Settings { schema: Some(" {\"type\":\"null\"}".into()), ..Settings::default() };
+        assert_eq!(constraint(inline), Some(Constraint::Schema(" {\"type\":\"null\"}".into())));
+        let path = directories.config.join("list.gbnf");
+        std::fs::write(&path, "root ::= \"a\"").unwrap();
+        let grammar = Settings { grammar: Some(format!("@{}", path.display())), ..Settings::default() };
+        assert_eq!(read(grammar.clone()).unwrap_err().exit.code(), 2);
+        let instead = Settings { schema: Some(String::new()), ..grammar };
+        assert_eq!(constraint(instead), Some(Constraint::Grammar("root ::= \"a\"".into())));
+        let missing = Settings { schema: Some("no/such.json".into()), ..Settings::default() };
+        assert!(read(missing).unwrap_err().message.starts_with("cannot read `no/such.json`"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use clap::builder::{BoolishValueParser, PossibleValuesParser, TypedValueParser};
 use serde::de::IntoDeserializer;
 use serde::{Deserialize, Serialize};
 
-use super::value::{Auto, Penalty, Probability, Temperature};
+use super::value::{Auto, Penalty, Probability, Room, Temperature};
 use crate::engine::protocol::{DeviceChoice, Think};
 
 /// The form of a one-shot answer on stdout.
@@ -22,6 +22,19 @@ pub enum Output {
     Json,
     /// One object per line, as things happen; the last is that of json
     Ndjson,
+}
+
+/// Whether to do something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Switch {
+    /// Where it is worth it
+    #[default]
+    Auto,
+    /// Always
+    On,
+    /// Never
+    Off,
 }
 
 /// What is set; `None` leaves it to the layer below.
@@ -72,9 +85,22 @@ pub struct Settings {
     #[arg(long, value_name = "TEXT", help_heading = "Sampling", allow_hyphen_values = true)]
     pub stop: Option<Vec<String>>,
 
+    /// Hold the answer to a JSON schema: a file, or the schema itself
+    #[arg(long, value_name = "FILE|JSON", help_heading = "Sampling")]
+    pub schema: Option<String>,
+
+    /// Hold the answer to a grammar, in llama.cpp's GBNF
+    #[arg(long, value_name = "FILE", help_heading = "Sampling")]
+    pub grammar: Option<String>,
+
     /// Whether a reasoning model thinks before it answers, or how many tokens long; `auto` leaves it to the model
     #[arg(long, value_name = "on|off|N|auto", allow_negative_numbers = true, help_heading = "Sampling")]
     pub think: Option<Think>,
+
+    /// End an answer that repeats itself [default: on]
+    #[arg(long, value_name = "on|off", value_parser = BoolishValueParser::new(), hide_possible_values = true,
+          help_heading = "Sampling")]
+    pub loop_breaker: Option<bool>,
 
     /// Tokens the conversation may have; `auto` decides from the model and the memory
     #[arg(long, value_name = "N|auto", allow_negative_numbers = true, help_heading = "Machine")]
@@ -91,6 +117,15 @@ pub struct Settings {
     /// Layers of the model on the graphics processor
     #[arg(long, value_name = "N|auto", allow_negative_numbers = true, help_heading = "Machine")]
     pub gpu_layers: Option<Auto<0, 10_000>>,
+
+    /// Compute a message while it is being written; `auto`: not on a battery that is nearly empty
+    #[arg(long, value_enum, value_name = "auto|on|off", hide_possible_values = true, help_heading = "Machine")]
+    pub prefill_while_typing: Option<Switch>,
+
+    /// Disk for what was computed of chats, so that a chat goes on at once; `auto`: up to 4G or a tenth of the free
+    /// space, where reading is faster than computing
+    #[arg(long, value_name = "SIZE|auto|off", help_heading = "Machine")]
+    pub snapshots: Option<Room>,
 
     /// Write nothing to disk: no chat, no log
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "yes|no",
@@ -134,11 +169,16 @@ impl Settings {
             seed: self.seed.or(lower.seed),
             max_tokens: self.max_tokens.or(lower.max_tokens),
             stop: self.stop.or(lower.stop),
+            schema: self.schema.or(lower.schema),
+            grammar: self.grammar.or(lower.grammar),
             think: self.think.or(lower.think),
+            loop_breaker: self.loop_breaker.or(lower.loop_breaker),
             ctx: self.ctx.or(lower.ctx),
             threads: self.threads.or(lower.threads),
             device: self.device.or(lower.device),
             gpu_layers: self.gpu_layers.or(lower.gpu_layers),
+            prefill_while_typing: self.prefill_while_typing.or(lower.prefill_while_typing),
+            snapshots: self.snapshots.or(lower.snapshots),
             private: self.private.or(lower.private),
             offline: self.offline.or(lower.offline),
             quiet: self.quiet.or(lower.quiet),

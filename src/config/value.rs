@@ -123,6 +123,64 @@ impl<const LEAST: u32, const MOST: u32> Serialize for Auto<LEAST, MOST> {
     }
 }
 
+/// Bytes of room that something may take: a number with `K`, `M` or `G` (1024 of the former) or without, the word
+/// `auto`, or `off`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Room {
+    #[default]
+    Auto,
+    Off,
+    Bytes(u64),
+}
+
+const UNITS: [(char, u64); 3] = [('G', 1 << 30), ('M', 1 << 20), ('K', 1 << 10)];
+
+impl FromStr for Room {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "auto" => return Ok(Room::Auto),
+            "off" => return Ok(Room::Off),
+            _ => {}
+        }
+        let letter = text.chars().last().map(|letter| letter.to_ascii_uppercase());
+        let unit = UNITS.into_iter().find(|(unit, _)| letter == Some(*unit));
+        let digits = if unit.is_some() { &text[..text.len() - 1] } else { text };
+        let number: Option<u64> = digits.trim_end().parse().ok();
+        let bytes = number.and_then(|number| number.checked_mul(unit.map_or(1, |(_, bytes)| bytes)));
+        bytes
+            .filter(|bytes| *bytes > 0)
+            .map(Room::Bytes)
+            .ok_or_else(|| "it must be a size like 500M or 2G, `auto`, or `off`".into())
+    }
+}
+
+impl fmt::Display for Room {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Room::Auto => formatter.write_str("auto"),
+            Room::Off => formatter.write_str("off"),
+            Room::Bytes(bytes) => match UNITS.into_iter().find(|(_, unit)| bytes % unit == 0) {
+                Some((letter, unit)) => write!(formatter, "{}{letter}", bytes / unit),
+                None => write!(formatter, "{bytes}"),
+            },
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Room {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+impl Serialize for Room {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 const THINK: &str = "`auto`, `on`, `off` or a number of tokens";
 
 impl FromStr for Think {
@@ -182,6 +240,23 @@ impl Serialize for Think {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn room_is_a_size_with_a_unit_or_a_word() {
+        for (text, room) in [
+            ("auto", Room::Auto),
+            ("off", Room::Off),
+            ("2G", Room::Bytes(2 << 30)),
+            ("500m", Room::Bytes(500 << 20)),
+            ("1234", Room::Bytes(1234)),
+        ] {
+            assert_eq!(text.parse(), Ok(room), "{text}");
+            assert!(room.to_string().eq_ignore_ascii_case(text), "{room}");
+        }
+        for text in ["", "G", "0", "-1G", "2GB", "1.5G", "99999999999G", "é"] {
+            assert!(text.parse::<Room>().is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn numbers_outside_the_limits_are_refused_with_the_limits() {

@@ -2,13 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use super::constraint::Guide;
 use super::llama::{Token, TokenKind};
 use super::prompt;
 use super::protocol::{CancelFlag, EngineError, Finish, GenerateOptions, Prompt, Step};
+use super::repetition::RepetitionDetector;
 use super::sampler::Sampler;
 use super::session::{Go, Session};
 use super::thinking::{Tags, ThoughtLimit};
-use super::writer::Writer;
+use super::writer::{ExactAnswer, Writer};
 use crate::chat::{Ended, Stats};
 
 impl Session<'_> {
@@ -21,16 +23,21 @@ impl Session<'_> {
         emit: &dyn Fn(Step) -> bool,
     ) -> Result<Finish, EngineError> {
         let started = Instant::now();
-        let rendered = self.render(prompt, options.think)?;
+        let (rendered, tokens) = self.take_up(prompt, options.think)?;
         let tags = self.tags();
-        let tokens = prompt::tokenize(self.model, &self.special, self.ledger.answers(), &rendered);
         self.check_length(&tokens)?;
+        let mut guide = self.guide(prompt, &rendered, options)?;
         let mut sampler = Sampler::new(&options.sampling);
         let mut stats = Stats::default();
         stats.usage.prompt_tokens = tokens.len() as u32;
-        let mut go = self.prefill(&tokens, cancel, emit, &mut stats)?;
+        // The logits of the last token are needed, so it is always computed.
+        let cached = self.reuse(&tokens[..tokens.len() - 1]);
+        stats.usage.cached_prompt_tokens = cached as u32;
+        let mut go = self.prefill(&tokens, cached, cancel, emit)?;
         stats.timings.prefill_ms = milliseconds(started.elapsed());
-        let mut writer = Writer::new(options, tags, rendered.opens(&tags));
+        let mut writer = self.writer(prompt, &rendered, options, &tags);
+        let mut detector = options.loop_breaker.then(RepetitionDetector::default);
+        let mut repetition = None;
         let mut thoughts = ThoughtLimit::new(options.think.most_tokens());
         let mut first_token_at = None;
         let ended = loop {
@@ -43,10 +50,11 @@ impl Session<'_> {
                 // The tag itself may be a control token: it is the program that writes it.
                 prompt::tokenize_continuation(self.model, &writer.closing(any))
             });
-            let token = match forced {
-                Some(token) => token,
-                None => self.sample(&mut sampler)?,
+            let chosen = match forced {
+                Some(token) => Some(token),
+                None => self.next_token(&mut sampler, &mut writer, guide.as_mut(), &tags)?,
             };
+            let Some(token) = chosen else { break Ended::Stop };
             let now = Instant::now();
             let first = *first_token_at.get_or_insert(now);
             stats.usage.completion_tokens += 1;
@@ -62,19 +70,44 @@ impl Session<'_> {
             if writer.stopped {
                 break Ended::StopString;
             }
+            repetition = detector.as_mut().and_then(|detector| detector.push(token));
+            if repetition.is_some() {
+                break Ended::Loop;
+            }
             if options.max_tokens.is_some_and(|most| stats.usage.completion_tokens >= most) {
                 break Ended::Length;
             }
             go = self.decode(&[token], cancel)?;
             stats.decode_calls += 1;
         };
-        writer.finish();
+        if let Some(guide) = &guide {
+            tracing::debug!(cost = ?guide.cost, "the answer was held to its constraint");
+        }
+        writer.finish(ended != Ended::Stop);
         writer.send(stats.usage.completion_tokens, emit);
-        if let Some((text, tokens)) = writer.exact_answer() {
-            self.remember(text, tokens);
+        if let Some(answer) = writer.exact_answer() {
+            self.remember(tokens.len(), answer);
         }
         stats.cells_used = self.ledger.next_position();
-        Ok(Finish { ended, stats, seed: sampler.seed() })
+        Ok(Finish { ended, repetition, stats, seed: sampler.seed() })
+    }
+
+    /// The next token, held to the constraint where it is part of the answer; `None` if the answer can only end.
+    fn next_token(
+        &mut self,
+        sampler: &mut Sampler,
+        writer: &mut Writer,
+        guide: Option<&mut Guide<'_>>,
+        tags: &Tags,
+    ) -> Result<Option<Token>, EngineError> {
+        let token = self.sample(sampler)?;
+        let Some(guide) = guide else { return Ok(Some(token)) };
+        // A model that would end its turn among its thoughts begins its answer instead.
+        if !self.model.is_end_of_generation(token) && writer.is_outside_answer(&self.readable(token, tags)) {
+            return Ok(Some(token));
+        }
+        writer.begin_answer();
+        guide.next(token, sampler, self.context.logits(), self.ledger.tokens())
     }
 
     fn sample(&mut self, sampler: &mut Sampler) -> Result<Token, EngineError> {
@@ -87,7 +120,8 @@ impl Session<'_> {
     }
 
     /// Remembers an answer by its text, and without the white space at its ends, which many templates cut off.
-    fn remember(&mut self, text: String, tokens: Vec<Token>) {
+    fn remember(&mut self, asked: usize, answer: ExactAnswer) {
+        let ExactAnswer { thoughts, text, tokens } = answer;
         let is_space = |token: &&Token| self.model.piece(**token).iter().all(u8::is_ascii_whitespace);
         let before = tokens.iter().take_while(is_space).count();
         let behind = tokens[before..].iter().rev().take_while(is_space).count();
@@ -96,12 +130,12 @@ impl Session<'_> {
         if before + behind > 0 && !core.is_empty() && bytes == text.trim().as_bytes() {
             self.ledger.remember(text.trim().to_owned(), core.to_vec());
         }
-        self.ledger.remember(text, tokens);
+        self.ledger.answered(asked, thoughts, text, tokens);
     }
 
     /// The bytes of a token as they are shown. Control tokens are nothing to read, except the tags around a reasoning
     /// model's thoughts, which some vocabularies make control tokens.
-    fn readable(&self, token: Token, tags: &Tags) -> Vec<u8> {
+    pub(super) fn readable(&self, token: Token, tags: &Tags) -> Vec<u8> {
         let bytes = self.model.piece(token);
         if !bytes.is_empty() || self.model.token_kind(token) == TokenKind::Text {
             return bytes;

@@ -5,17 +5,26 @@
 //! listens any more) does the same.
 
 mod backend;
+pub mod constraint;
 mod context;
+mod continuing;
+#[cfg(test)]
+mod equivalence;
 mod generate;
 pub mod inspect;
+mod kv;
 #[allow(unsafe_code)]
 mod llama;
+mod plan;
 pub mod probe;
 mod prompt;
 pub mod protocol;
+mod repetition;
+mod resume;
 mod sampler;
 pub mod scripted;
 mod session;
+mod speed;
 mod stop;
 mod template;
 mod thinking;
@@ -25,9 +34,14 @@ mod writer;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
+pub use kv::{SnapshotSettings, remove_snapshots};
 pub use llama::set_abort_hook;
 use protocol::{CancelFlag, Event, Request, RequestId, Work};
+
+/// How often it is looked whether the engine has ended.
+const POLL: Duration = Duration::from_millis(2);
 
 /// Receives the engine's events, on the engine's thread. Returns `false` when nobody listens any more.
 pub trait Sink: Send + 'static {
@@ -92,6 +106,15 @@ impl Engine {
             let _ = requests.send(Request { id, cancel: cancel.clone(), work });
         }
         (id, cancel)
+    }
+
+    /// Lets the engine do what it was asked for, but no longer than this, and ends it.
+    pub fn finish(mut self, within: Duration) {
+        drop(self.requests.take());
+        let deadline = Instant::now() + within;
+        while self.is_alive() && Instant::now() < deadline {
+            std::thread::sleep(POLL);
+        }
     }
 
     /// Whether the thread is still there to answer.

@@ -10,7 +10,8 @@ use std::collections::{HashMap, HashSet};
 use aho_corasick::AhoCorasick;
 
 use super::llama::{Model, Token, TokenKind};
-use super::template::Rendered;
+use super::template::{Body, Rendered};
+use crate::chat::Role;
 
 /// Takes the space that would be put before a part in the middle of a text. No vocabulary has words with it.
 const ANCHOR: &str = "\u{1}";
@@ -118,6 +119,20 @@ pub fn tokenize(model: &Model, special: &SpecialTexts, known: &KnownAnswers, ren
 /// The tokens of a text that the program itself puts behind what the model wrote.
 pub fn tokenize_continuation(model: &Model, text: &str) -> Vec<Token> {
     tokenize_part(model, text, true, true)
+}
+
+/// The tokens of an answer by itself, as it goes on behind what stands before it.
+pub fn tokenize_answer(model: &Model, special: &SpecialTexts, answer: &str) -> Vec<Token> {
+    let mut rendered = Rendered { text: answer.to_owned(), ..Rendered::default() };
+    rendered.bodies.push(Body { range: 0..answer.len(), message: 0, role: Role::Assistant });
+    let mut tokens = Vec::new();
+    let mut start = 0;
+    for end in special.cuts(&rendered).into_iter().chain([answer.len()]).filter(|end| *end > 0) {
+        let part = &answer[start..end];
+        tokens.extend(tokenize_part(model, part, !special.single.contains(part), true));
+        start = end;
+    }
+    tokens
 }
 
 /// The tokens of a part of a text, which may continue ordinary text before it.

@@ -2,7 +2,11 @@
 //!
 //! ```text
 //! Load      Loading*  →  Ready | Failed | Cancelled
+//! Plan      Planned | Failed
+//! Prefill   Prefilling*  →  Planned | Failed
 //! Generate  Prefilling*  →  Token*  →  Finished | Failed
+//! Snapshot  Done
+//! Forget    Done
 //! Unload    Unloaded
 //! ```
 //!
@@ -15,8 +19,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
+use super::kv::SnapshotSettings;
 use super::probe::Probe;
-use crate::chat::{Ended, Message, Sampling, Stats};
+use crate::chat::{Ended, Message, Repetition, Role, Sampling, Stats};
 use crate::text::escape_line;
 
 /// Names a request among those of one engine.
@@ -49,8 +54,16 @@ pub struct Request {
 pub enum Work {
     /// Replace the model, if any, by this one.
     Load(LoadSettings),
+    /// Say what answering the prompt would cost. Nothing is computed; a chat that was left is taken up again.
+    Plan(Prompt, Think),
+    /// Compute ahead what will not change while the person goes on writing the prompt's last message.
+    Prefill(Prompt, Think),
     /// Answer the prompt.
     Generate(Prompt, GenerateOptions),
+    /// Write what was computed for the chat to disk, so that the next program need not compute it again.
+    Snapshot,
+    /// Delete whatever is kept of a chat.
+    Forget(ChatKey),
     /// Free the model and its context.
     Unload,
 }
@@ -70,6 +83,8 @@ pub struct LoadSettings {
     pub gpu_layers: Option<u32>,
     /// How a file that was never loaded is tried in a child process first; `None` does not.
     pub probe: Option<Probe>,
+    /// Where the KV caches of chats are kept on disk; `None` keeps none there.
+    pub snapshots: Option<SnapshotSettings>,
 }
 
 /// Where the model should run.
@@ -88,7 +103,8 @@ pub enum DeviceChoice {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChatKey(pub i64);
 
-/// A conversation to be answered. With a model that has no chat template the texts are joined and continued.
+/// A conversation to be answered, or gone on with if its last message is an answer. With a model that has no chat
+/// template the texts are joined and continued.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Prompt {
     /// Where the KV cache belongs to; `None` for a conversation that is not kept.
@@ -96,14 +112,40 @@ pub struct Prompt {
     pub messages: Vec<Message>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct GenerateOptions {
     pub sampling: Sampling,
     /// At most so many tokens; `None` means until the model stops or the context is full.
     pub max_tokens: Option<u32>,
     /// The answer ends before the first of these.
     pub stop: Vec<String>,
+    /// What the answer is held to; thoughts before it are free.
+    pub constraint: Option<Constraint>,
     pub think: Think,
+    /// Whether an answer that repeats itself is ended.
+    pub loop_breaker: bool,
+}
+
+impl Default for GenerateOptions {
+    fn default() -> Self {
+        Self {
+            sampling: Sampling::default(),
+            max_tokens: None,
+            stop: Vec::new(),
+            constraint: None,
+            think: Think::default(),
+            loop_breaker: true,
+        }
+    }
+}
+
+/// What an answer is held to. [`super::constraint::check`] says whether it can be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Constraint {
+    /// JSON that satisfies this JSON schema, as far as the schema can be followed while the answer is written.
+    Schema(String),
+    /// A text of this grammar, in llama.cpp's GBNF.
+    Grammar(String),
 }
 
 /// Whether a reasoning model is to think before it answers.
@@ -157,11 +199,13 @@ pub enum Step {
         total: u32,
         cached: u32,
     },
+    Planned(Box<Cost>),
     Token(Piece),
     Finished(Finish),
     Failed(EngineError),
     /// A load was cancelled.
     Cancelled,
+    Done,
     Unloaded,
 }
 
@@ -170,7 +214,8 @@ impl Step {
     pub fn is_terminal(&self) -> bool {
         match self {
             Step::Loading(_) | Step::Prefilling { .. } | Step::Token(_) => false,
-            Step::Ready(_) | Step::Finished(_) | Step::Failed(_) | Step::Cancelled | Step::Unloaded => true,
+            Step::Ready(_) | Step::Planned(_) | Step::Finished(_) | Step::Failed(_) => true,
+            Step::Cancelled | Step::Done | Step::Unloaded => true,
         }
     }
 }
@@ -194,10 +239,39 @@ pub enum Channel {
     Thinking,
 }
 
+/// What answering a prompt would cost.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Cost {
+    /// Tokens of the whole rendered prompt.
+    pub prompt_tokens: u32,
+    /// How many of them are in the KV cache already.
+    pub cached_tokens: u32,
+    /// Tokens of thoughts in the cache that the prompt leaves out.
+    pub left_out_tokens: u32,
+    /// KV cells there are.
+    pub cells: u32,
+    /// Milliseconds until the first token, from the speed that was measured; `None` until one was.
+    pub first_token_ms: Option<f64>,
+    /// The messages in order. The tokens of the prompt that are in none of them are the template's.
+    pub messages: Vec<MessageCost>,
+}
+
+/// What a message costs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageCost {
+    pub role: Role,
+    /// The first words, on one line.
+    pub beginning: String,
+    pub tokens: u32,
+    pub cached_tokens: u32,
+}
+
 /// How an answer ended and what it cost.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finish {
     pub ended: Ended,
+    /// What an answer repeated that ended for that.
+    pub repetition: Option<Repetition>,
     pub stats: Stats,
     /// The seed that was used, given or drawn.
     pub seed: u32,

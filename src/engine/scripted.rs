@@ -11,7 +11,7 @@
 //!
 //! [[answer]]                # used in order, from the first again after the last
 //! text = "Hello there"      # a token is a word with the space before it
-//! ended = "stop"            # how it ends: stop (default), length, stop_string, error
+//! ended = "stop"            # how it ends: stop (default), length, stop_string, loop, error
 //! ```
 
 use std::path::Path;
@@ -22,10 +22,10 @@ use serde::Deserialize;
 
 use super::Sink;
 use super::protocol::{
-    CancelFlag, Channel, DeviceInfo, EngineError, Event, Finish, GenerateOptions, KvInfo, LoadSettings, ModelInfo,
-    Piece, Prompt, Request, RequestId, Step, Work,
+    CancelFlag, Channel, Cost, DeviceInfo, EngineError, Event, Finish, GenerateOptions, KvInfo, LoadSettings,
+    MessageCost, ModelInfo, Piece, Prompt, Request, RequestId, Step, Work,
 };
-use crate::chat::{Ended, Stats, Timings, Usage};
+use crate::chat::{Ended, Message, Stats, Timings, Usage};
 
 /// What the scripted model does. See the module's documentation for the file's form.
 #[derive(Clone, Debug, Deserialize)]
@@ -100,6 +100,12 @@ impl<S: Sink> Player<S> {
         let last = match work {
             Work::Load(settings) => self.load(id, &cancel, &settings),
             Work::Generate(prompt, options) => self.generate(id, &cancel, &prompt, &options),
+            Work::Plan(prompt, _) => self.plan(&prompt),
+            Work::Prefill(prompt, _) => {
+                self.cells_used = count(&prompt);
+                self.plan(&prompt)
+            }
+            Work::Snapshot | Work::Forget(_) => Step::Done,
             Work::Unload => {
                 self.loaded = false;
                 Step::Unloaded
@@ -147,12 +153,28 @@ impl<S: Sink> Player<S> {
         }
     }
 
+    fn plan(&self, prompt: &Prompt) -> Step {
+        if !self.loaded {
+            return Step::Failed(EngineError::NoModel);
+        }
+        let total = count(prompt);
+        let cached = self.cells_used.min(total.saturating_sub(1));
+        Step::Planned(Box::new(Cost {
+            prompt_tokens: total,
+            cached_tokens: cached,
+            cells: self.script.cells,
+            first_token_ms: Some(self.script.prefill_ms as f64),
+            messages: prompt.messages.iter().map(cost).collect(),
+            ..Cost::default()
+        }))
+    }
+
     fn generate(&mut self, id: RequestId, cancel: &CancelFlag, prompt: &Prompt, options: &GenerateOptions) -> Step {
         if !self.loaded {
             return Step::Failed(EngineError::NoModel);
         }
         let started = Instant::now();
-        let total: u32 = prompt.messages.iter().map(|message| words(&message.text).len() as u32 + 1).sum();
+        let total = count(prompt);
         if total >= self.script.cells {
             return Step::Failed(EngineError::ContextFull { needed: total, cells: self.script.cells });
         }
@@ -166,7 +188,7 @@ impl<S: Sink> Player<S> {
         for quarter in 0..4 {
             self.send(id, Step::Prefilling { done: cached + (total - cached) * quarter / 4, total, cached });
             if !self.wait(Duration::from_millis(self.script.prefill_ms / 4), cancel) {
-                return Step::Finished(Finish { ended: Ended::Cancelled, stats, seed });
+                return Step::Finished(Finish { ended: Ended::Cancelled, repetition: None, stats, seed });
             }
         }
         stats.timings.prefill_ms = milliseconds(started.elapsed());
@@ -179,7 +201,7 @@ impl<S: Sink> Player<S> {
         self.cells_used = stats.cells_used;
         match ended {
             Ended::Error => Step::Failed(EngineError::Failed("the script says that the engine fails here".into())),
-            ended => Step::Finished(Finish { ended, stats, seed }),
+            ended => Step::Finished(Finish { ended, repetition: None, stats, seed }),
         }
     }
 
@@ -242,6 +264,17 @@ fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
 
+/// Tokens of a prompt: its words, and one more for each message.
+fn count(prompt: &Prompt) -> u32 {
+    prompt.messages.iter().map(|message| cost(message).tokens + 1).sum()
+}
+
+/// What a message costs; nothing of it counts as cached.
+fn cost(message: &Message) -> MessageCost {
+    let tokens = words(&message.text).len() as u32;
+    MessageCost { role: message.role, beginning: message.text.chars().take(60).collect(), tokens, cached_tokens: 0 }
+}
+
 /// The script's tokens: each word with the white space before it.
 fn words(text: &str) -> Vec<&str> {
     let mut words = Vec::new();
@@ -286,6 +319,7 @@ mod tests {
             device: Default::default(),
             gpu_layers: None,
             probe: None,
+            snapshots: None,
         })
     }
 

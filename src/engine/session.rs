@@ -1,12 +1,16 @@
 //! A model with its context: conversations become tokens, and tokens what is in the KV cache.
 
+use std::time::Instant;
+
 use super::context::Ledger;
+use super::kv::Snapshots;
 use super::llama::{Context, Decoded, Model, Token};
-use super::prompt::SpecialTexts;
+use super::prompt::{self, SpecialTexts};
 use super::protocol::{CancelFlag, EngineError, Prompt, Step, Think};
+use super::resume::Chats;
+use super::speed::PrefillSpeed;
 use super::template::{Rendered, Template, render_plain};
 use super::thinking::Tags;
-use crate::chat::Stats;
 
 /// A model with its context and what is in the cache.
 pub struct Session<'model> {
@@ -16,6 +20,9 @@ pub struct Session<'model> {
     pub template: Option<Result<Template, String>>,
     pub special: SpecialTexts,
     pub ledger: Ledger,
+    /// Whose tokens these are, and what is kept of other chats.
+    pub chats: Chats,
+    pub speed: PrefillSpeed,
 }
 
 /// Whether to go on.
@@ -27,14 +34,46 @@ pub enum Go {
     Full,
 }
 
-impl Session<'_> {
-    /// The conversation as the model is to see it.
-    pub fn render(&mut self, prompt: &Prompt, think: Think) -> Result<Rendered, EngineError> {
-        match &mut self.template {
-            None => Ok(render_plain(&prompt.messages)),
-            Some(Ok(template)) => template.render(&prompt.messages, think).map_err(EngineError::Template),
-            Some(Err(error)) => Err(EngineError::Template(error.clone())),
+impl<'model> Session<'model> {
+    /// A model with an empty context, and where the caches of chats are kept on disk.
+    pub fn new(model: &'model Model, context: Context<'model>, snapshots: Option<Snapshots>) -> Self {
+        let text_of = |token: Option<Token>| token.map(|token| model.token_text(token)).unwrap_or_default();
+        let (begin, end) = (text_of(model.begin_token()), text_of(model.end_token()));
+        Self {
+            model,
+            context,
+            template: model.chat_template().map(|source| Template::new(&source, &begin, &end)),
+            special: SpecialTexts::of(model),
+            ledger: Ledger::default(),
+            chats: Chats::new(snapshots),
+            speed: PrefillSpeed::default(),
         }
+    }
+}
+
+impl Session<'_> {
+    /// The conversation as the model is to see it, with the cache of its chat in the context.
+    pub(super) fn take_up(&mut self, prompt: &Prompt, think: Think) -> Result<(Rendered, Vec<Token>), EngineError> {
+        self.go_to(prompt.chat);
+        let rendered = self.render(prompt, think)?;
+        let tokens = prompt::tokenize(self.model, &self.special, self.ledger.known_answers(), &rendered);
+        self.restore_for(&tokens);
+        Ok((rendered, tokens))
+    }
+
+    fn render(&mut self, prompt: &Prompt, think: Think) -> Result<Rendered, EngineError> {
+        let rendered = match &mut self.template {
+            None => render_plain(&prompt.messages),
+            Some(Ok(template)) if prompt.continues_answer() => {
+                template.render_continued(&prompt.messages, think).map_err(EngineError::Template)?
+            }
+            Some(Ok(template)) => template.render(&prompt.messages, think).map_err(EngineError::Template)?,
+            Some(Err(error)) => return Err(EngineError::Template(error.clone())),
+        };
+        if prompt.continues_answer() {
+            self.know_last_answer(&rendered);
+        }
+        Ok(rendered)
     }
 
     /// How the model marks its thoughts.
@@ -58,33 +97,49 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Computes what is new in the prompt, and the logits of its last token.
+    /// Leaves in the cache what these tokens begin with, without the thoughts that they leave out; returns how many
+    /// of them that is.
+    pub(super) fn reuse(&mut self, tokens: &[Token]) -> usize {
+        let found = self.ledger.contents().compare(tokens);
+        let mut removed = 0;
+        for range in found.left_out {
+            let range = range.start - removed..range.end - removed;
+            if !self.context.cut(range.start as u32..range.end as u32) {
+                return self.keep(range.start);
+            }
+            removed += range.len();
+            self.ledger.cut(range);
+        }
+        self.keep(found.length)
+    }
+
+    /// Computes tokens behind what is in the cache, in parts, saying before each how many of all are done.
     pub(super) fn prefill(
         &mut self,
         tokens: &[Token],
+        cached: usize,
         cancel: &[&CancelFlag],
         emit: &dyn Fn(Step) -> bool,
-        stats: &mut Stats,
     ) -> Result<Go, EngineError> {
-        let cached = self.keep(self.ledger.reusable(tokens));
-        stats.usage.cached_prompt_tokens = cached as u32;
-        let progress =
-            |done: usize| Step::Prefilling { done: done as u32, total: tokens.len() as u32, cached: cached as u32 };
+        let total = tokens.len() as u32;
         let mut done = cached;
         for chunk in tokens[cached..].chunks(self.context.batch_size()) {
-            if !emit(progress(done)) || cancel.iter().any(|flag| flag.is_cancelled()) {
+            let progress = Step::Prefilling { done: done as u32, total, cached: cached as u32 };
+            if !emit(progress) || cancel.iter().any(|flag| flag.is_cancelled()) {
                 return Ok(Go::Cancelled);
             }
+            let started = Instant::now();
             match self.decode(chunk, cancel)? {
                 Go::On => done += chunk.len(),
                 other => return Ok(other),
             }
+            self.speed.measured(chunk.len(), started.elapsed());
         }
         Ok(Go::On)
     }
 
     /// Cuts the cache to its first `length` tokens, or to nothing where it cannot be cut; returns what is left.
-    fn keep(&mut self, length: usize) -> usize {
+    pub(super) fn keep(&mut self, length: usize) -> usize {
         if length < self.ledger.tokens().len() {
             let kept = if self.context.truncate(length as u32) { length } else { 0 };
             if kept == 0 {

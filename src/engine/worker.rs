@@ -9,15 +9,13 @@ use std::time::Instant;
 
 use super::Sink;
 use super::backend::{self, Choice};
-use super::context::Ledger;
+use super::kv::{Key, Snapshots};
 use super::llama::{self, Context, ContextSettings, LoadError, Model};
 use super::probe::Verdict;
-use super::prompt::SpecialTexts;
 use super::protocol::{
     CancelFlag, DeviceInfo, EngineError, Event, KvInfo, LoadSettings, ModelInfo, Request, RequestId, Step, Work,
 };
 use super::session::Session;
-use super::template::Template;
 use crate::hardware::cores;
 use crate::hardware::memory::Memory;
 use crate::models::gguf;
@@ -38,8 +36,12 @@ pub(super) fn serve(requests: Receiver<Request>, shutdown: CancelFlag, sink: imp
     while let Some(request) = next {
         next = match request.work {
             Work::Load(settings) => with_model(&desk, request.id, &request.cancel, &settings),
-            Work::Generate(..) => {
+            Work::Plan(..) | Work::Prefill(..) | Work::Generate(..) => {
                 desk.send(request.id, Step::Failed(EngineError::NoModel));
+                desk.next()
+            }
+            Work::Snapshot | Work::Forget(_) => {
+                desk.send(request.id, Step::Done);
                 desk.next()
             }
             Work::Unload => {
@@ -86,7 +88,7 @@ fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, setti
             return desk.next();
         }
     };
-    let mut session = match loaded.session(settings) {
+    let mut session = match loaded.session(settings, &desk.shutdown) {
         Ok(session) => session,
         Err(error) => {
             desk.send(id, Step::Failed(error));
@@ -103,6 +105,23 @@ fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, setti
                 let flags = [&request.cancel, &desk.shutdown];
                 let answered = session.answer(&prompt, &options, &flags, &|step| desk.send(request.id, step));
                 desk.send(request.id, answered.map_or_else(Step::Failed, Step::Finished));
+            }
+            Work::Plan(prompt, think) => {
+                let planned = session.plan(&prompt, think);
+                desk.send(request.id, planned.map_or_else(Step::Failed, |cost| Step::Planned(Box::new(cost))));
+            }
+            Work::Prefill(prompt, think) => {
+                let flags = [&request.cancel, &desk.shutdown];
+                let planned = session.prefill_ahead(&prompt, think, &flags, &|step| desk.send(request.id, step));
+                desk.send(request.id, planned.map_or_else(Step::Failed, |cost| Step::Planned(Box::new(cost))));
+            }
+            Work::Snapshot => {
+                session.snapshot();
+                desk.send(request.id, Step::Done);
+            }
+            Work::Forget(chat) => {
+                session.forget(chat);
+                desk.send(request.id, Step::Done);
             }
             Work::Load(_) => return Some(request),
             Work::Unload => {
@@ -160,7 +179,7 @@ impl Loaded {
     }
 
     /// Makes the context.
-    fn session(&self, settings: &LoadSettings) -> Result<Session<'_>, EngineError> {
+    fn session(&self, settings: &LoadSettings, shutdown: &CancelFlag) -> Result<Session<'_>, EngineError> {
         let memory = Memory::read();
         let cells = match settings.context {
             Some(cells) => {
@@ -175,12 +194,18 @@ impl Loaded {
                     "llama.cpp could not make a context of {cells} tokens ({words}); try a smaller one with `--ctx`"
                 ))
             })?;
-        let text_of = |token: Option<llama::Token>| token.map(|token| self.model.token_text(token)).unwrap_or_default();
-        let begin = text_of(self.model.begin_token());
-        let end = text_of(self.model.end_token());
-        let template = self.model.chat_template().map(|source| Template::new(&source, &begin, &end));
-        let special = SpecialTexts::of(&self.model);
-        Ok(Session { model: &self.model, context, template, special, ledger: Ledger::default() })
+        Ok(Session::new(&self.model, context, self.snapshots(settings, shutdown)))
+    }
+
+    fn snapshots(&self, settings: &LoadSettings, shutdown: &CancelFlag) -> Option<Snapshots> {
+        let key = Key {
+            model: settings.path.clone(),
+            template: self.model.chat_template().unwrap_or_default(),
+            types: "f16 f16".into(),
+            library: llama::version(),
+        };
+        let opened = Snapshots::open(settings.snapshots.clone()?, key, shutdown.clone());
+        opened.inspect_err(|error| tracing::warn!(%error, "there are no snapshots in this run")).ok()
     }
 
     fn describe(&self, session: &Session<'_>, settings: &LoadSettings) -> ModelInfo {

@@ -2,3 +2,4 @@
 
 pub mod cores;
 pub mod memory;
+pub mod power;

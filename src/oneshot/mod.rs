@@ -17,6 +17,7 @@ pub use question::Question;
 
 use crate::chat::Ended;
 use crate::config::Output;
+use crate::engine::constraint::Validator;
 use crate::engine::protocol::{
     CancelFlag, Channel, Event, GenerateOptions, LoadSettings, ModelInfo, Prompt, RequestId, Step, Work,
 };
@@ -33,6 +34,8 @@ pub struct Job {
     pub load: LoadSettings,
     pub prompt: Prompt,
     pub options: GenerateOptions,
+    /// What the whole answer is checked against.
+    pub schema: Option<Validator>,
     pub quiet: bool,
     /// Finds the SHA-256 of the model's file. It is asked for where the form shows it.
     pub hash: Box<dyn FnOnce() -> Result<String, String> + Send>,
@@ -126,7 +129,26 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
         }
         let sha256 = self.wait_for_hash()?;
         self.report.set_model(&model, sha256);
-        self.generate(job.prompt, job.options, &model)
+        self.generate(job.prompt, job.options, &model)?;
+        match &job.schema {
+            Some(schema) if self.report.finish_reason != Ended::Cancelled.as_str() => self.check(schema),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the whole answer is what the schema asks for.
+    fn check(&self, schema: &Validator) -> Result<(), Failure> {
+        if self.report.finish_reason == Ended::Length.as_str() {
+            let (reason, flag) = match self.full_context {
+                Some(_) => ("the context is full", "--ctx"),
+                None => ("it reached `--max-tokens`", "--max-tokens"),
+            };
+            return Err(Failure::unsatisfied(format!(
+                "the answer was cut because {reason}, so it does not satisfy the schema; give it more room with `{flag}`"
+            )));
+        }
+        let problem = |problem| Failure::unsatisfied(format!("the answer {problem}"));
+        schema.check(&self.report.text).map_err(problem)
     }
 
     /// `None` if a signal came first.
@@ -138,7 +160,8 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                 Step::Ready(model) => return Ok(Some(model)),
                 Step::Failed(error) => return Err(Failure::from(&error)),
                 Step::Cancelled => return Ok(None),
-                Step::Prefilling { .. } | Step::Token(_) | Step::Finished(_) | Step::Unloaded => {}
+                Step::Prefilling { .. } | Step::Planned(_) | Step::Token(_) | Step::Finished(_) => {}
+                Step::Done | Step::Unloaded => {}
             }
         }
     }
@@ -184,7 +207,7 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                 }
                 Step::Failed(error) => return Err(Failure::from(&error)),
                 Step::Cancelled => return Ok(()),
-                Step::Loading(_) | Step::Ready(_) | Step::Unloaded => {}
+                Step::Loading(_) | Step::Ready(_) | Step::Planned(_) | Step::Done | Step::Unloaded => {}
             }
         }
     }
@@ -237,6 +260,7 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
         self.remarks.clear();
         match &outcome {
             Err(failure) if failure.exit == Exit::ClosedPipe => return Err(failure.clone()),
+            Err(failure) if failure.exit == Exit::Unsatisfied => self.report.set_error(failure),
             Err(failure) => self.report.set_failure(failure),
             Ok(()) if self.report.usage.is_none() => self.report.finish_reason = Ended::Cancelled.as_str(),
             Ok(()) => {}
@@ -245,6 +269,12 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
         if let Some(cells) = self.full_context {
             self.remarks.note(&format!(
                 "note: the answer ended because the context of {cells} tokens is full; `--ctx` sets another"
+            ));
+        }
+        if self.report.finish_reason == Ended::Loop.as_str() {
+            let what = self.report.repetition.map(|repetition| format!(": {repetition}")).unwrap_or_default();
+            self.remarks.note(&format!(
+                "note: the answer was stopped because it repeats itself{what}; a higher `--temp` or `--repeat-penalty 1.1` makes that rarer, `--loop-breaker off` allows it"
             ));
         }
         outcome?;

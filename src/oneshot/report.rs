@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use crate::chat::{Stats, Usage};
+use crate::chat::{Repetition, Stats, Usage};
 use crate::engine::protocol::{Channel, DeviceInfo, Finish, ModelInfo, Piece};
 use crate::exit::Failure;
 
@@ -14,6 +14,7 @@ pub struct Report {
     pub text: String,
     pub thinking: Option<String>,
     pub finish_reason: &'static str,
+    pub repetition: Option<Repetition>,
     pub error: Option<Error>,
     pub model: Option<Model>,
     pub seed: Option<u32>,
@@ -78,6 +79,7 @@ impl Default for Report {
             text: String::new(),
             thinking: None,
             finish_reason: "error",
+            repetition: None,
             error: None,
             model: None,
             seed: None,
@@ -120,6 +122,7 @@ impl Report {
     pub fn set_finish(&mut self, finish: &Finish, load_ms: f64) {
         let Stats { usage, timings, decode_calls, cells_used } = finish.stats;
         self.finish_reason = finish.ended.as_str();
+        self.repetition = finish.repetition;
         self.seed = Some(finish.seed);
         self.usage = Some(usage);
         self.timings = Some(Timings {
@@ -142,8 +145,14 @@ impl Report {
         }
     }
 
+    /// A run that failed.
     pub fn set_failure(&mut self, failure: &Failure) {
         self.finish_reason = "error";
+        self.set_error(failure);
+    }
+
+    /// An answer that ended as it ended, and will not do.
+    pub fn set_error(&mut self, failure: &Failure) {
         self.error = Some(Error {
             kind: failure.kind,
             message: failure.message.clone(),

@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::messages::{NewMessage, to_json};
+use rusqlite::OptionalExtension;
+
+use super::messages::{NewMessage, from_json, to_json};
 use super::{ChatId, MessageId, Result, Store, StoreError};
 use crate::chat::{Ended, Role, Sampling, Stats};
 
@@ -29,6 +31,28 @@ impl Store {
         })
     }
 
+    /// Opens an answer again that has ended and that nothing follows, so that it can be added to as if it had been
+    /// begun here, and makes it the chat's leaf.
+    pub fn continue_answer(&mut self, id: MessageId) -> Result<()> {
+        let writer = self.writer_number()?;
+        let continued = self.write(|transaction| {
+            let continued = transaction.execute(
+                "UPDATE messages SET ended = NULL, writer = ?2
+                 WHERE id = ?1 AND role = 'assistant' AND ended IS NOT NULL AND NOT EXISTS (
+                     SELECT 1 FROM messages child WHERE child.chat = messages.chat AND child.parent = messages.id)",
+                (id, writer),
+            )?;
+            if continued > 0 {
+                transaction.execute(
+                    "UPDATE chats SET leaf = ?1, updated_at = ?2 WHERE id = (SELECT chat FROM messages WHERE id = ?1)",
+                    (id, Timestamp::now().as_millisecond()),
+                )?;
+            }
+            Ok(continued)
+        })?;
+        if continued == 0 { Err(StoreError::NotToBeContinued(id)) } else { Ok(()) }
+    }
+
     /// Adds what came since the last call to an answer that was begun here.
     pub fn append_answer(&mut self, id: MessageId, text: &str, thinking: &str) -> Result<()> {
         let writer = self.writer.as_ref().map(|writer| writer.number);
@@ -42,15 +66,21 @@ impl Store {
         if appended == 0 { Err(StoreError::NotBeingWritten(id)) } else { Ok(()) }
     }
 
-    /// Closes an answer that was begun here: how it ended, what it cost, and the seed that was drawn for it.
+    /// Closes an answer that was begun or continued here: how it ended, what it cost, and the seed that was drawn for
+    /// it. What a continued answer cost is added to what it had cost before.
     pub fn finish_answer(&mut self, id: MessageId, ended: Ended, stats: &Stats, seed: Option<u32>) -> Result<()> {
         let writer = self.writer.as_ref().map(|writer| writer.number);
         let finished = self.write(|transaction| {
+            let earlier: Option<Option<String>> = transaction
+                .query_row("SELECT stats FROM messages WHERE id = ?1 AND writer = ?2", (id, writer), |row| row.get(0))
+                .optional()?;
+            let earlier: Option<Stats> = from_json(earlier.flatten());
+            let stats = earlier.map_or(*stats, |earlier| earlier.followed_by(*stats));
             let finished = transaction.execute(
                 "UPDATE messages SET ended = ?3, stats = ?4, writer = NULL,
                     sampling = iif(?5 IS NULL, sampling, json_set(sampling, '$.seed', ?5))
                  WHERE id = ?1 AND writer = ?2",
-                (id, writer, ended.as_str(), to_json(stats), seed),
+                (id, writer, ended.as_str(), to_json(&stats), seed),
             )?;
             if finished > 0 {
                 transaction.execute(
@@ -88,6 +118,54 @@ mod tests {
         assert_eq!(ended.sampling, Some(Sampling { seed: Some(u32::MAX), ..sampling }));
         assert_eq!(ended.model.as_deref(), Some("SmolLM2"));
         assert_eq!(ended.parent, Some(question));
+    }
+
+    /// A chat whose last answer ended at a limit after three tokens.
+    fn cut_answer() -> (Store, ChatId, MessageId) {
+        let (mut store, chat, question) = asked();
+        let answer = store.begin_answer(chat, question, "SmolLM2", &Sampling::default()).unwrap();
+        store.append_answer(answer, "A pl", "Botany?").unwrap();
+        let usage = Usage { completion_tokens: 3, ..Usage::default() };
+        store.finish_answer(answer, Ended::Length, &Stats { usage, ..Stats::default() }, Some(7)).unwrap();
+        (store, chat, answer)
+    }
+
+    #[test]
+    fn an_answer_that_is_continued_grows_at_its_end_and_costs_both_parts() {
+        let (mut store, chat, answer) = cut_answer();
+        store.continue_answer(answer).unwrap();
+        store.append_answer(answer, "ant", "").unwrap();
+        let growing = store.branch(chat).unwrap().pop().unwrap();
+        assert_eq!((growing.text.as_str(), growing.ended), ("A plant", None));
+        let usage = Usage { completion_tokens: 2, ..Usage::default() };
+        store.finish_answer(answer, Ended::Loop, &Stats { usage, ..Stats::default() }, None).unwrap();
+        let ended = store.branch(chat).unwrap().pop().unwrap();
+        assert_eq!((ended.id, ended.thinking.as_str(), ended.ended), (answer, "Botany?", Some(Ended::Loop)));
+        assert_eq!(ended.stats.map(|stats| stats.usage.completion_tokens), Some(5));
+        assert_eq!(ended.sampling.and_then(|sampling| sampling.seed), Some(7), "the seed of its beginning");
+    }
+
+    #[test]
+    fn an_answer_is_continued_only_if_it_has_ended_and_nothing_follows() {
+        let (mut store, chat, answer) = cut_answer();
+        store.continue_answer(answer).unwrap();
+        assert!(matches!(store.continue_answer(answer), Err(StoreError::NotToBeContinued(_))), "it is being written");
+        store.finish_answer(answer, Ended::Stop, &Stats::default(), None).unwrap();
+        let question = store.add_message(chat, Some(answer), Role::User, "How tall?").unwrap();
+        for message in [answer, question, MessageId(99)] {
+            let error = store.continue_answer(message).unwrap_err();
+            assert!(matches!(error, StoreError::NotToBeContinued(_)), "{error}");
+        }
+        assert_eq!(store.branch(chat).unwrap().pop().unwrap().id, question);
+    }
+
+    #[test]
+    fn an_answer_that_is_continued_is_where_the_chat_goes_on() {
+        let (mut store, chat, answer) = cut_answer();
+        let sibling = store.add_message(chat, None, Role::User, "What is a forest?").unwrap();
+        assert_eq!(store.branch(chat).unwrap().pop().unwrap().id, sibling);
+        store.continue_answer(answer).unwrap();
+        assert_eq!(store.branch(chat).unwrap().pop().unwrap().id, answer);
     }
 
     #[test]

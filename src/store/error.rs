@@ -71,6 +71,12 @@ pub enum StoreError {
 
     #[error("answer {0} is not being written here: it has ended, or its chat was deleted; ask again in a new chat")]
     NotBeingWritten(MessageId),
+
+    #[error(
+        "answer {0} cannot be gone on with: it is being written, something follows it already, or its chat was \
+        deleted; `tuichat --resume` shows how it stands"
+    )]
+    NotToBeContinued(MessageId),
 }
 
 /// The result of everything the store does.

@@ -183,7 +183,7 @@ pub(super) fn to_json(value: &impl Serialize) -> Option<String> {
     serde_json::to_string(value).inspect_err(|error| tracing::warn!(%error, "cannot store numbers")).ok()
 }
 
-fn from_json<T: DeserializeOwned>(text: Option<String>) -> Option<T> {
+pub(super) fn from_json<T: DeserializeOwned>(text: Option<String>) -> Option<T> {
     serde_json::from_str(&text?).inspect_err(|error| tracing::warn!(%error, "cannot read stored numbers")).ok()
 }
 

@@ -9,7 +9,7 @@ use rusqlite_migration::M;
 pub(super) const APPLICATION_ID: i64 = 0x7475_6963;
 
 /// All steps, oldest first. `PRAGMA user_version` counts those a file has been through.
-pub(super) const STEPS: &[M<'static>] = &[M::up(CHATS_AND_MESSAGES)];
+pub(super) const STEPS: &[M<'static>] = &[M::up(CHATS_AND_MESSAGES), M::up(ENDED_BY_LOOP)];
 
 /// Ids grow and are never used twice (`AUTOINCREMENT`), and they alone order things: a clock may be set back.
 ///
@@ -52,6 +52,9 @@ CREATE INDEX chats_by_leaf ON chats (leaf) WHERE leaf IS NOT NULL;
 CREATE INDEX messages_by_parent ON messages (chat, parent);
 CREATE INDEX messages_by_writer ON messages (writer) WHERE writer IS NOT NULL;
 ";
+
+/// Nothing changes but the words: `messages.ended` may be `loop`.
+const ENDED_BY_LOOP: &str = "";
 
 #[cfg(test)]
 mod tests {

@@ -71,6 +71,7 @@ impl<'t> EventLoop<'t> {
             resume: setup.resume,
             notices: setup.notices,
             theme: Theme::detect(&environment),
+            prefill_while_typing: setup.prefill_while_typing,
         });
         let is_remote = ["SSH_CONNECTION", "SSH_TTY"].iter().any(|name| environment(name).is_some());
         let frames = if is_remote { FRAMES_PER_SECOND_REMOTE } else { FRAMES_PER_SECOND };
@@ -116,6 +117,7 @@ impl<'t> EventLoop<'t> {
         }
         // Before the engine is dropped, which waits for its thread.
         self.terminal.leave();
+        self.performer.finish();
     }
 
     /// Waits for the next thing. Frames are not waited for while nothing changed, nor ticks while nothing moves.

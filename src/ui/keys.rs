@@ -13,13 +13,15 @@ pub enum Mode {
     /// The list of chats is open.
     Chats,
     Help,
+    /// What the context holds is shown.
+    Context,
 }
 
-const EVERYWHERE: &[Mode] = &[Mode::Chat, Mode::Chats, Mode::Help];
+const EVERYWHERE: &[Mode] = &[Mode::Chat, Mode::Chats, Mode::Help, Mode::Context];
 const CHAT: &[Mode] = &[Mode::Chat];
 const CHATS: &[Mode] = &[Mode::Chats];
-const POPUPS: &[Mode] = &[Mode::Chats, Mode::Help];
-const HELP: &[Mode] = &[Mode::Help];
+const POPUPS: &[Mode] = &[Mode::Chats, Mode::Help, Mode::Context];
+const TEXTS: &[Mode] = &[Mode::Help, Mode::Context];
 
 type Key = (KeyCode, KeyModifiers);
 
@@ -82,8 +84,10 @@ pub static BINDINGS: &[Binding] = &[
     ),
     bind_when_empty(CHAT, &[(Char('d'), CTRL)], "Ctrl-D", "leave, while nothing is written", Command::Leave),
     bind(EVERYWHERE, &[(Char('z'), CTRL)], "Ctrl-Z", "go to the shell; `fg` comes back", Command::Suspend),
+    bind(CHAT, &[(Char('g'), CTRL)], "Ctrl-G", "go on with the last answer", Command::Continue),
     bind(CHAT, &[(Char('n'), CTRL)], "Ctrl-N", "begin a new chat", Command::NewChat),
     bind(CHAT, &[(Char('o'), CTRL), (F(2), NONE)], "Ctrl-O, F2", "list the chats", Command::Chats),
+    bind(CHAT, &[(F(3), NONE)], "F3", "show what the context holds", Command::Context),
     bind(CHAT, &[(Char('t'), CTRL)], "Ctrl-T", "show or fold the model's thoughts", Command::ShowThinking),
     bind(CHAT, &[(PageUp, NONE)], "PgUp", "a page up", Command::Scroll(Scroll::PageUp)),
     bind(CHAT, &[(PageDown, NONE)], "PgDn", "a page down", Command::Scroll(Scroll::PageDown)),
@@ -115,8 +119,14 @@ pub static BINDINGS: &[Binding] = &[
     bind(POPUPS, &[(Down, NONE)], "", "", Command::Move(1)),
     bind(POPUPS, &[(PageUp, NONE)], "", "", Command::Move(-10)),
     bind(POPUPS, &[(PageDown, NONE)], "", "", Command::Move(10)),
-    bind(POPUPS, &[(Esc, NONE), (Char('o'), CTRL), (F(1), NONE), (F(2), NONE)], "", "", Command::ClosePopup),
-    bind(HELP, &[(Enter, NONE), (Char('q'), NONE), (Char('?'), NONE)], "", "", Command::ClosePopup),
+    bind(
+        POPUPS,
+        &[(Esc, NONE), (Char('o'), CTRL), (F(1), NONE), (F(2), NONE), (F(3), NONE)],
+        "",
+        "",
+        Command::ClosePopup,
+    ),
+    bind(TEXTS, &[(Enter, NONE), (Char('q'), NONE), (Char('?'), NONE)], "", "", Command::ClosePopup),
 ];
 
 /// The bindings that the help shows for a mode.
@@ -150,7 +160,7 @@ pub fn message(app: &App, event: KeyEvent) -> Option<Msg> {
 pub fn wheel(app: &App, lines: i16) -> Msg {
     Msg::Command(match mode(app) {
         Mode::Chat => Command::Scroll(Scroll::Lines(lines)),
-        Mode::Chats | Mode::Help => Command::Move(lines.signum()),
+        Mode::Chats | Mode::Help | Mode::Context => Command::Move(lines.signum()),
     })
 }
 
@@ -159,6 +169,7 @@ fn mode(app: &App) -> Mode {
         Popup::Closed => Mode::Chat,
         Popup::Help { .. } => Mode::Help,
         Popup::Chats(_) => Mode::Chats,
+        Popup::Context { .. } => Mode::Context,
     }
 }
 

@@ -21,6 +21,7 @@ mod view;
 
 use anyhow::Context;
 
+use crate::config::Switch;
 use crate::engine;
 use crate::engine::protocol::{GenerateOptions, LoadSettings};
 use crate::store;
@@ -33,6 +34,8 @@ pub struct Setup {
     pub options: GenerateOptions,
     /// The system message of new chats.
     pub system: Option<String>,
+    /// Whether a message is computed while it is being written.
+    pub prefill_while_typing: Switch,
     /// Where chats are saved; `None` saves nothing.
     pub store: Option<store::Handle>,
     /// The chat to go on with.

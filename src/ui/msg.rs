@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use crossterm::event::KeyEvent;
 
 use crate::chat::{Ended, Message, Sampling, Stats};
-use crate::engine::protocol::{GenerateOptions, LoadSettings, Prompt, Step};
+use crate::engine::protocol::{GenerateOptions, LoadSettings, Prompt, Step, Think};
 use crate::store::{ChatId, MessageId};
 
 /// Where the store puts the id of something once it is written. Writes are done in order, so an effect can name a
@@ -26,6 +26,8 @@ pub enum Msg {
     Model(Step),
     /// The engine's word about the answer in progress.
     Answer(Step),
+    /// The engine's word about the next turn.
+    Ahead(Step),
     /// The engine's thread is gone.
     EngineLost,
     /// The question is on disk.
@@ -56,8 +58,11 @@ pub enum Command {
     Leave,
     Suspend,
     Help,
+    Context,
     Chats,
     NewChat,
+    /// Go on with the last answer.
+    Continue,
     ShowThinking,
     Scroll(Scroll),
     /// Moves the choice in the chat list, or the help's text.
@@ -66,6 +71,13 @@ pub enum Command {
     DeleteChosen,
     DeleteFilterCharacter,
     ClosePopup,
+}
+
+impl Command {
+    /// Whether the composer's text may be another afterwards.
+    pub fn changes_text(self) -> bool {
+        matches!(self, Self::Newline | Self::Undo | Self::Redo | Self::DeleteToLineStart | Self::Interrupt | Self::Stop)
+    }
 }
 
 /// A movement through the transcript.
@@ -112,6 +124,20 @@ pub enum Effect {
     Load(LoadSettings),
     Generate(Prompt, GenerateOptions),
     CancelAnswer,
+    /// Say what this would cost.
+    Plan(Prompt, Think),
+    /// Compute this ahead, and say what it would cost.
+    Prefill {
+        prompt: Prompt,
+        think: Think,
+        /// Not while the machine runs on a battery that is nearly empty.
+        spare_battery: bool,
+    },
+    CancelAhead,
+    /// Write what was computed for the chat to disk.
+    Snapshot,
+    /// Delete what was computed for a chat.
+    Forget(ChatId),
     Save(Save),
     ListChats,
     OpenChat(ChatId),
@@ -138,6 +164,10 @@ pub enum Save {
         message: Slot<MessageId>,
         model: String,
         sampling: Sampling,
+    },
+    /// An answer that had ended is gone on with: what comes is added to it.
+    AnswerContinues {
+        message: Slot<MessageId>,
     },
     AnswerGrows {
         message: Slot<MessageId>,

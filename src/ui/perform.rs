@@ -2,6 +2,8 @@
 //! messages. Never waits.
 
 use std::collections::HashMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
@@ -9,17 +11,48 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::msg::{ChatRow, Effect, Msg, OpenedChat, OpenedMessage, Save};
 use crate::chat::{Message, Role};
 use crate::engine::Engine;
-use crate::engine::protocol::{CancelFlag, Event, RequestId, Work};
+use crate::engine::protocol::{CancelFlag, ChatKey, Event, RequestId, Work};
+use crate::hardware::power;
 use crate::store::{self, Store, StoredMessage};
 
 /// More than anybody looks through; the filter works on these.
 const MOST_CHATS: usize = 1000;
+
+/// How long leaving waits for what was computed to be written.
+const LEAVE_WITHIN: Duration = Duration::from_secs(5);
+/// How often the battery is looked at.
+const LOOK_AT_BATTERY: Duration = Duration::from_secs(30);
+/// Below this nothing is computed that may turn out not to be needed.
+const LOW_BATTERY_PERCENT: u8 = 30;
+
+/// Whether the machine runs on a battery that is nearly empty.
+#[derive(Debug, Default)]
+struct Battery {
+    looked_at: Option<Instant>,
+    is_low: bool,
+}
+
+impl Battery {
+    fn is_low(&mut self) -> bool {
+        if self.looked_at.is_none_or(|at| at.elapsed() >= LOOK_AT_BATTERY) {
+            self.looked_at = Some(Instant::now());
+            let power = power::read(Path::new("/")).filter(|power| power.on_battery);
+            let charge = power.and_then(|power| power.charge_percent);
+            self.is_low = charge.is_some_and(|percent| percent < LOW_BATTERY_PERCENT);
+        }
+        self.is_low
+    }
+}
 
 /// What a request was for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
     Model,
     Answer,
+    /// The next turn, before it is sent.
+    Ahead,
+    /// Something of which nobody waits for the end.
+    Errand,
 }
 
 /// The way from effects to the engine and the store, and back.
@@ -29,11 +62,21 @@ pub struct Performer {
     replies: UnboundedSender<Msg>,
     requests: HashMap<RequestId, Purpose>,
     cancel_answer: Option<CancelFlag>,
+    cancel_ahead: Option<CancelFlag>,
+    battery: Battery,
 }
 
 impl Performer {
     pub fn new(engine: Engine, store: Option<store::Handle>, replies: UnboundedSender<Msg>) -> Self {
-        Self { engine, store, replies, requests: HashMap::new(), cancel_answer: None }
+        Self {
+            engine,
+            store,
+            replies,
+            requests: HashMap::new(),
+            cancel_answer: None,
+            cancel_ahead: None,
+            battery: Battery::default(),
+        }
     }
 
     /// What an event of the engine means to the state; nothing if its request is over.
@@ -45,6 +88,8 @@ impl Performer {
         Some(match purpose {
             Purpose::Model => Msg::Model(event.step),
             Purpose::Answer => Msg::Answer(event.step),
+            Purpose::Ahead => Msg::Ahead(event.step),
+            Purpose::Errand => return None,
         })
     }
 
@@ -52,19 +97,28 @@ impl Performer {
     pub fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Load(settings) => {
-                let (id, _) = self.engine.submit(Work::Load(settings));
-                self.requests.insert(id, Purpose::Model);
+                self.submit(Work::Load(settings), Purpose::Model);
             }
             Effect::Generate(prompt, options) => {
-                let (id, cancel) = self.engine.submit(Work::Generate(prompt, options));
-                self.requests.insert(id, Purpose::Answer);
-                self.cancel_answer = Some(cancel);
+                self.cancel_answer = Some(self.submit(Work::Generate(prompt, options), Purpose::Answer));
             }
             Effect::CancelAnswer => {
                 if let Some(cancel) = &self.cancel_answer {
                     cancel.cancel();
                 }
             }
+            Effect::Plan(prompt, think) => self.ask_ahead(Work::Plan(prompt, think)),
+            Effect::Prefill { prompt, think, spare_battery } => {
+                let is_spared = spare_battery && self.battery.is_low();
+                self.ask_ahead(if is_spared { Work::Plan(prompt, think) } else { Work::Prefill(prompt, think) });
+            }
+            Effect::CancelAhead => {
+                if let Some(cancel) = &self.cancel_ahead {
+                    cancel.cancel();
+                }
+            }
+            Effect::Snapshot => drop(self.submit(Work::Snapshot, Purpose::Errand)),
+            Effect::Forget(chat) => drop(self.submit(Work::Forget(ChatKey(chat.0)), Purpose::Errand)),
             Effect::Save(save) => self.save(save),
             Effect::ListChats => self.ask(|store| store.chats(MOST_CHATS), |chats| Msg::Chats(rows(chats))),
             Effect::OpenChat(id) => self.ask(
@@ -74,6 +128,21 @@ impl Performer {
             Effect::DeleteChat(id) => self.ask(move |store| store.delete_chat(id), move |()| Msg::ChatDeleted(id)),
             Effect::Suspend | Effect::Leave => {}
         }
+    }
+
+    fn submit(&mut self, work: Work, purpose: Purpose) -> CancelFlag {
+        let (id, cancel) = self.engine.submit(work);
+        self.requests.insert(id, purpose);
+        cancel
+    }
+
+    fn ask_ahead(&mut self, work: Work) {
+        self.cancel_ahead = Some(self.submit(work, Purpose::Ahead));
+    }
+
+    /// Lets the engine and the store end what they were told to do.
+    pub fn finish(self) {
+        self.engine.finish(LEAVE_WITHIN);
     }
 
     fn save(&self, save: Save) {
@@ -136,6 +205,11 @@ fn write(store: &mut Store, save: Save) -> store::Result<()> {
             if let (Some(chat), Some(parent)) = (chat.get(), parent.get()) {
                 let id = store.begin_answer(*chat, *parent, &model, &sampling)?;
                 message.get_or_init(|| id);
+            }
+        }
+        Save::AnswerContinues { message } => {
+            if let Some(id) = message.get() {
+                store.continue_answer(*id)?;
             }
         }
         Save::AnswerGrows { message, text, thinking } => {

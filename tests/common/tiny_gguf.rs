@@ -6,6 +6,7 @@
 //! TinyModel::default().write(&path)?;                                   // a chat model with a ChatML template
 //! TinyModel::default().template(None).write(&path)?;                    // a base model
 //! TinyModel::default().context(2048).ending().write(&path)?;            // ends its turn at once
+//! TinyModel::default().forgetful().write(&path)?;                       // goes round in circles
 //! TinyModel::default().set("llama.block_count", Value::U32(0)).write(&path)?;   // a bad one
 //! ```
 //!
@@ -61,12 +62,13 @@ pub struct TinyModel {
     metadata: Vec<(String, Value)>,
     seed: u64,
     ends_at_once: bool,
+    is_forgetful: bool,
 }
 
 impl Default for TinyModel {
     /// A chat model named "Tiny" with a ChatML template and a context of 1024 tokens.
     fn default() -> Self {
-        Self { metadata: default_metadata(), seed: 1, ends_at_once: false }
+        Self { metadata: default_metadata(), seed: 1, ends_at_once: false, is_forgetful: false }
     }
 }
 
@@ -92,6 +94,11 @@ impl TinyModel {
     /// Makes `<|im_end|>` by far the likeliest token everywhere. Otherwise no answer ends by itself.
     pub fn ending(self) -> Self {
         Self { ends_at_once: true, ..self }
+    }
+
+    /// Lets each token depend on nothing but the one before it, so that a greedy answer soon goes round in a circle.
+    pub fn forgetful(self) -> Self {
+        Self { is_forgetful: true, ..self }
     }
 
     /// Sets or replaces a metadata value, good or bad.
@@ -164,6 +171,10 @@ impl TinyModel {
                 matrix("ffn_down", FEED_FORWARD_LENGTH, EMBEDDING_LENGTH).without_first_row(),
                 matrix("ffn_up", EMBEDDING_LENGTH, FEED_FORWARD_LENGTH),
             ]);
+        }
+        if self.is_forgetful {
+            let attention = tensors.iter_mut().filter(|tensor| tensor.name.ends_with("attn_output.weight"));
+            attention.for_each(|tensor| tensor.weights.fill(0.0));
         }
         tensors
     }

@@ -1,6 +1,7 @@
 //! A model's context: its KV cache and the decode call.
 
 use std::ffi::c_void;
+use std::ops::Range;
 use std::ptr::NonNull;
 
 use llama_cpp_sys_2 as sys;
@@ -40,7 +41,9 @@ pub struct Context<'model> {
     context: NonNull<sys::llama_context>,
     batch: Batch,
     vocabulary_size: usize,
-    _model: &'model Model,
+    /// Positions were moved, and the next decode will rotate their keys accordingly.
+    moved: bool,
+    model: &'model Model,
 }
 
 impl<'model> Context<'model> {
@@ -65,7 +68,8 @@ impl<'model> Context<'model> {
             .ok_or_else(|| log::take_last_error().unwrap_or_else(|| "llama.cpp gives no reason".into()))?;
         // SAFETY: the context was just made.
         let batch = unsafe { sys::llama_n_batch(context.as_ptr()) };
-        Ok(Self { context, batch: Batch::new(batch as usize), vocabulary_size: model.vocabulary_size(), _model: model })
+        let batch = Batch::new(batch as usize);
+        Ok(Self { context, batch, vocabulary_size: model.vocabulary_size(), moved: false, model })
     }
 
     /// KV cells, after rounding.
@@ -97,6 +101,7 @@ impl<'model> Context<'model> {
             status
         };
         log::set_cancelling(false);
+        self.moved &= status != 0;
         match status {
             0 => Decoded::Done,
             1 => Decoded::Full,
@@ -122,19 +127,90 @@ impl<'model> Context<'model> {
         u32::try_from(last).ok()
     }
 
-    /// Removes the positions from `from` on. `false` if this kind of memory cannot (recurrent models): then the cache
-    /// is as before and must be cleared.
+    /// Removes the positions from `from` on. `false` if this kind of memory cannot, or no longer holds what the
+    /// positions before it attend to (recurrent models, sliding windows): then the cache is as before and must be
+    /// cleared.
     #[must_use]
     pub fn truncate(&mut self, from: u32) -> bool {
         let Ok(from) = i32::try_from(from) else { return true };
-        // SAFETY: the range is from a position that is not negative to the end.
-        unsafe { sys::llama_memory_seq_rm(sys::llama_get_memory(self.context.as_ptr()), SEQUENCE, from, -1) }
+        // SAFETY: the context lives, and with it its memory; the range is from a position that is not negative to
+        // the end.
+        unsafe {
+            let memory = sys::llama_get_memory(self.context.as_ptr());
+            // A restored sliding window begins where it was saved; going back needs a whole window before `from`.
+            let first = sys::llama_memory_seq_pos_min(memory, SEQUENCE);
+            if first > 0 && from < first.saturating_add(self.model.window()) {
+                return false;
+            }
+            sys::llama_memory_seq_rm(memory, SEQUENCE, from, -1)
+        }
+    }
+
+    /// Removes the positions of `range` and moves those behind it into their place. `false` if this kind of memory
+    /// cannot; the cache is as before then.
+    #[must_use]
+    pub fn cut(&mut self, range: Range<u32>) -> bool {
+        let (Ok(start), Ok(end)) = (i32::try_from(range.start), i32::try_from(range.end)) else { return false };
+        if start >= end {
+            return true;
+        }
+        // SAFETY: the context lives, and with it its memory; the ranges are neither negative nor reversed.
+        unsafe {
+            let memory = sys::llama_get_memory(self.context.as_ptr());
+            if sys::llama_memory_seq_pos_min(memory, SEQUENCE) > 0
+                || !sys::llama_memory_can_shift(memory)
+                || !sys::llama_memory_seq_rm(memory, SEQUENCE, start, end)
+            {
+                return false;
+            }
+            sys::llama_memory_seq_add(memory, SEQUENCE, end, -1, start - end);
+        }
+        self.moved = true;
+        true
+    }
+
+    /// The KV cache's content as bytes that [`Context::set_state`] takes; about `cells in use × bytes per cell`.
+    /// `None` if it is larger than `most_bytes`, llama.cpp cannot give it, or positions were moved since the last decode.
+    pub fn state(&self, most_bytes: u64) -> Option<Vec<u8>> {
+        if self.moved {
+            return None;
+        }
+        // SAFETY: the context lives; the buffer has the length that is said.
+        unsafe {
+            let length = sys::llama_state_seq_get_size(self.context.as_ptr(), SEQUENCE);
+            if length as u64 > most_bytes {
+                return None;
+            }
+            let mut state = Vec::new();
+            state.try_reserve_exact(length).ok()?;
+            state.resize(length, 0);
+            let written =
+                sys::llama_state_seq_get_data(self.context.as_ptr(), state.as_mut_ptr(), state.len(), SEQUENCE);
+            (written == length && length > 0).then_some(state)
+        }
+    }
+
+    /// Replaces the cache's content by what [`Context::state`] gave for a context of the same model and KV types.
+    /// `false` if llama.cpp does not take it; then the cache is empty. The bytes must be what was saved: llama.cpp
+    /// checks their shape, not their values.
+    #[must_use]
+    pub fn set_state(&mut self, state: &[u8]) -> bool {
+        self.clear();
+        // SAFETY: the context lives; the buffer has the length that is said, and llama.cpp reads no further.
+        let read =
+            unsafe { sys::llama_state_seq_set_data(self.context.as_ptr(), state.as_ptr(), state.len(), SEQUENCE) };
+        let is_whole = read == state.len();
+        if !is_whole {
+            self.clear();
+        }
+        is_whole
     }
 
     /// Empties the cache.
     pub fn clear(&mut self) {
         // SAFETY: the context lives. The data need not be zeroed: cells without a position are never read.
         unsafe { sys::llama_memory_clear(sys::llama_get_memory(self.context.as_ptr()), false) }
+        self.moved = false;
     }
 }
 

@@ -5,6 +5,7 @@
 //! bindings, because the crate gives no access to the abort callback, the status of a decode or the thread counts.
 
 mod context;
+mod grammar;
 mod log;
 mod model;
 
@@ -15,6 +16,7 @@ use llama_cpp_2::LlamaBackendDeviceType;
 use llama_cpp_2::llama_backend::LlamaBackend;
 
 pub use context::{Context, ContextSettings, Decoded};
+pub use grammar::{Grammar, json_schema_to_grammar};
 pub use model::{LoadError, Model, Placement, Token, TokenKind};
 
 /// Starts llama.cpp once per process: its log goes to `tracing` and never to the screen.

@@ -163,6 +163,11 @@ impl Model {
         self.vocabulary().is_eog(LlamaToken(token))
     }
 
+    /// Whether there is a token with which the model ends its turn.
+    pub fn has_end_of_generation(&self) -> bool {
+        (0..self.vocabulary().n_tokens()).any(|token| self.is_end_of_generation(token))
+    }
+
     /// The token that begins a text, where the model has one.
     pub fn begin_token(&self) -> Option<Token> {
         some_token(self.vocabulary().bos())
@@ -208,6 +213,12 @@ impl Model {
 
     pub fn kv_heads(&self) -> u32 {
         self.model.n_head_kv()
+    }
+
+    /// Positions that a layer with a sliding window attends to; 0 if the model has none.
+    pub(super) fn window(&self) -> i32 {
+        // SAFETY: the model lives.
+        unsafe { sys::llama_model_n_swa(self.raw()) }
     }
 
     /// Numbers in one attention head of (K, V).

@@ -53,6 +53,10 @@ fn is_mark(character: char) -> bool {
 /// last one.
 pub fn unmark(marked: &str, messages: &[Message]) -> Rendered {
     let mut rendered = Rendered::default();
+    let body = |range, message: usize| {
+        let role = messages.get(message).map_or(Role::User, |message| message.role);
+        Body { range, message, role }
+    };
     let mut open = None;
     let mut number = 0;
     for character in marked.chars() {
@@ -63,7 +67,7 @@ pub fn unmark(marked: &str, messages: &[Message]) -> Rendered {
             BODY_ENDS => {
                 let end = rendered.text.len();
                 match open.take() {
-                    Some((start, message)) => rendered.bodies.push(Body { range: start..end, message }),
+                    Some((start, message)) => rendered.bodies.push(body(start..end, message)),
                     None => {
                         let start = rendered.bodies.last().map_or(0, |last| last.range.end);
                         let message = messages.get(number).map_or("", |message| trimmed(&message.text).1);
@@ -82,7 +86,7 @@ pub fn unmark(marked: &str, messages: &[Message]) -> Rendered {
         number = 0;
     }
     if let Some((start, message)) = open {
-        rendered.bodies.push(Body { range: start..rendered.text.len(), message });
+        rendered.bodies.push(body(start..rendered.text.len(), message));
     }
     take_white_space_of_answers(&mut rendered, messages);
     rendered
@@ -92,7 +96,7 @@ pub fn unmark(marked: &str, messages: &[Message]) -> Rendered {
 /// still be in the cache.
 fn take_white_space_of_answers(rendered: &mut Rendered, messages: &[Message]) {
     for index in 0..rendered.bodies.len() {
-        let Body { range, message } = &rendered.bodies[index];
+        let Body { range, message, .. } = &rendered.bodies[index];
         let Some(message) = messages.get(*message).filter(|message| message.role == Role::Assistant) else { continue };
         let (before, _, after) = trimmed(&message.text);
         let least = if index == 0 { 0 } else { rendered.bodies[index - 1].range.end };
@@ -192,7 +196,11 @@ mod tests {
         let start = marked.find('[').unwrap();
         let end = marked.find(']').unwrap() - 1;
         let text = marked.replace(['[', ']'], "");
-        let rendered = Rendered { text, bodies: vec![Body { range: start..end, message: 0 }], doubts: Vec::new() };
+        let rendered = Rendered {
+            text,
+            bodies: vec![Body { range: start..end, message: 0, role: Role::User }],
+            doubts: Vec::new(),
+        };
         let carried = carry_over(rendered, plain.to_owned());
         assert_eq!(carried.text, plain);
         (0..carried.bodies.len()).map(|index| body(&carried, index).to_owned()).collect()

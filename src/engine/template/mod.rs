@@ -51,6 +51,8 @@ pub struct Body {
     pub range: Range<usize>,
     /// The message, counted as they were rendered.
     pub message: usize,
+    /// Whose it is.
+    pub role: Role,
 }
 
 /// A part of the rendered text of which it is not known what came from a message.
@@ -62,6 +64,11 @@ pub struct Doubt {
 }
 
 impl Rendered {
+    /// The text of the last message that was rendered.
+    pub fn last_body(&self) -> Option<&str> {
+        self.bodies.last().map(|body| &self.text[body.range.clone()])
+    }
+
     /// Whether these bytes of the text came from a message, in part at least, or may have.
     pub fn is_of_message(&self, range: Range<usize>) -> bool {
         let overlaps = |other: &Range<usize>| other.start < range.end && range.start < other.end;
@@ -123,6 +130,30 @@ impl Template {
         Ok(rendered)
     }
 
+    /// Renders a conversation whose last message is an answer to be gone on with: up to where the assistant speaks,
+    /// then that answer to the letter, without an end. Thoughts that the template opens are closed, for the answer is
+    /// what comes after them.
+    ///
+    /// # Errors
+    /// As for [`Template::render`].
+    pub fn render_continued(&mut self, messages: &[Message], think: Think) -> Result<Rendered, String> {
+        let messages = joined_by_role(messages);
+        let Some((answer, before)) = messages.split_last() else { return Ok(Rendered::default()) };
+        let mut rendered = self.render(before, think)?;
+        if rendered.opens(&self.tags) {
+            let closing = self.tags.closing(rendered.text.ends_with('\n'));
+            rendered.text.push_str(&closing);
+        }
+        let start = rendered.text.len();
+        rendered.text.push_str(&answer.text);
+        rendered.bodies.push(Body {
+            range: start..rendered.text.len(),
+            message: messages.len() - 1,
+            role: answer.role,
+        });
+        Ok(rendered)
+    }
+
     fn render_as_given(&mut self, messages: &[Message], think: Think) -> Result<Rendered, String> {
         let messages: Vec<_> = messages.iter().map(marks::cleaned).collect();
         let plain = self.write(&messages, think)?;
@@ -175,7 +206,7 @@ pub fn render_plain(messages: &[Message]) -> Rendered {
         }
         let start = text.len();
         text.push_str(&message.text);
-        rendered.bodies.push(Body { range: start..rendered.text.len(), message: index });
+        rendered.bodies.push(Body { range: start..rendered.text.len(), message: index, role: message.role });
     }
     rendered
 }

@@ -198,6 +198,23 @@ fn a_template_cannot_read_files_or_the_environment() {
 }
 
 #[test]
+fn an_answer_to_be_gone_on_with_is_left_open_and_stays_a_body() {
+    let messages = [user("Hi"), Message::new(Role::Assistant, " Hel<|im_end|>lo\u{fdd0} ")];
+    let rendered = template(CHATML).render_continued(&messages, Think::Auto).unwrap();
+    assert_eq!(rendered.text, "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n Hel<|im_end|>lo\u{fdd0} ");
+    assert_eq!(bodies(&rendered), ["Hi", " Hel<|im_end|>lo\u{fdd0} "]);
+}
+
+#[test]
+fn thoughts_that_the_template_opens_are_closed_before_an_answer_that_goes_on() {
+    let source = CHATML.replace("assistant\n' }}{% endif %}", "assistant\n<think>\n' }}{% endif %}");
+    let mut template = template(&source);
+    let said = [user("Hi"), Message::new(Role::Assistant, "Hel")];
+    let rendered = template.render_continued(&said, Think::Auto).unwrap();
+    assert!(rendered.text.ends_with("assistant\n<think>\n\n</think>\n\nHel"), "{}", rendered.text);
+}
+
+#[test]
 fn broken_jinja_is_an_error_when_the_template_is_compiled() {
     assert!(Template::new("{% if %}", "", "").is_err());
 }

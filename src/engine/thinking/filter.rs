@@ -40,6 +40,20 @@ impl ThinkingFilter {
         closing[written..].to_owned()
     }
 
+    /// Whether `text`, coming next, would be no part of the answer: the opening tag, thoughts, the closing tag, or
+    /// white space behind it.
+    pub fn is_outside_answer(&self, text: &str) -> bool {
+        match self.state {
+            State::Start => self.held.is_empty() && text.trim() == self.tags.open,
+            State::Thinking => {
+                let thoughts = format!("{}{text}", self.held);
+                thoughts.split_once(self.tags.close).is_none_or(|(_, rest)| rest.trim().is_empty())
+            }
+            State::Between => !text.is_empty() && text.trim().is_empty(),
+            State::Answer => false,
+        }
+    }
+
     /// The parts that are certain now.
     pub fn push(&mut self, text: &str) -> Vec<(Channel, String)> {
         self.held.push_str(text);
@@ -160,6 +174,32 @@ mod tests {
     #[test]
     fn thoughts_that_were_cut_off_are_still_thoughts() {
         assert_eq!(split("<think>Hm, </thi", false, 5), ("Hm, </thi".into(), String::new()));
+    }
+
+    #[test]
+    fn what_is_no_part_of_the_answer_is_known_before_it_comes() {
+        let mut filter = ThinkingFilter::new(Tags::default(), false);
+        let mut outside = |text: &str| {
+            let outside = filter.is_outside_answer(text);
+            filter.push(text);
+            outside
+        };
+        for (text, expected) in [
+            ("<think>\n", true),
+            ("Hm", true),
+            ("</thi", true),
+            ("nk>\n", true),
+            (" ", true),
+            ("{", false),
+            (" ", false),
+        ] {
+            assert_eq!(outside(text), expected, "{text}");
+        }
+        assert!(!ThinkingFilter::new(Tags::default(), false).is_outside_answer("{"));
+        assert!(
+            !ThinkingFilter::new(Tags::default(), true).is_outside_answer("</think>{"),
+            "the answer must not begin unseen"
+        );
     }
 
     #[test]

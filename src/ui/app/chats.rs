@@ -113,15 +113,21 @@ impl App {
             rows.retain(|row| row.id != chat);
         }
         self.move_in_popup(0);
-        if self.chat.get() == Some(&chat) { self.begin_chat(Transcript::default()) } else { Vec::new() }
+        if self.chat.get() == Some(&chat) {
+            self.begin_chat(Transcript::default());
+        }
+        vec![Effect::Forget(chat)]
     }
 
     pub(super) fn new_chat(&mut self) -> Vec<Effect> {
-        if self.can_change_chat() { self.begin_chat(Transcript::default()) } else { Vec::new() }
+        if self.can_change_chat() {
+            self.begin_chat(Transcript::default());
+        }
+        Vec::new()
     }
 
     /// Goes to a chat that has nothing on disk yet.
-    fn begin_chat(&mut self, transcript: Transcript) -> Vec<Effect> {
+    fn begin_chat(&mut self, transcript: Transcript) {
         // A question that waits in the composer because its chat gave no answer stays with that chat.
         if self.unanswered_text().is_some_and(|text| text == self.composer.text()) {
             self.composer.take();
@@ -140,7 +146,6 @@ impl App {
             self.transcript.note(reason.clone(), true);
         }
         self.note_base_model();
-        Vec::new()
     }
 
     pub(super) fn chat_opened(&mut self, opened: OpenedChat) -> Vec<Effect> {

@@ -1,7 +1,9 @@
 //! The chat's state and how it changes: [`App::update`] takes a message and returns effects. It does no input or
 //! output and reads no clock, so its tests need no terminal, engine or store.
 
+mod ahead;
 mod chats;
+mod continuing;
 mod turn;
 
 use std::time::{Duration, Instant};
@@ -10,10 +12,13 @@ use super::composer::Composer;
 use super::msg::{Command, Effect, Msg, Slot};
 use super::theme::Theme;
 use super::transcript::Transcript;
+use crate::config::Switch;
 use crate::engine::protocol::{GenerateOptions, LoadSettings, ModelInfo};
 use crate::store::ChatId;
 
+use ahead::Ahead;
 pub use chats::ChatList;
+use continuing::Continued;
 use turn::Unsaved;
 
 /// A second Ctrl-C within this time leaves.
@@ -66,6 +71,10 @@ pub enum Popup {
         top: u16,
     },
     Chats(ChatList),
+    /// What the context holds, scrolled down by so many lines.
+    Context {
+        top: u16,
+    },
 }
 
 /// What the interface starts from.
@@ -78,6 +87,8 @@ pub struct Start {
     pub resume: Option<ChatId>,
     pub notices: Vec<String>,
     pub theme: Theme,
+    /// Whether a message is computed while it is being written.
+    pub prefill_while_typing: Switch,
 }
 
 /// The whole state of the chat.
@@ -103,10 +114,13 @@ pub struct App {
     /// This chat is being read from the store.
     opening: Option<ChatId>,
     unsaved: Unsaved,
+    /// The answer in progress goes on with one that had ended.
+    continued: Option<Continued>,
     /// When Ctrl-C was pressed once.
     leave_asked: Option<Instant>,
     tokens_per_second: Option<f64>,
     context_used: u32,
+    ahead: Ahead,
 }
 
 impl App {
@@ -146,9 +160,11 @@ impl App {
             chat: Slot::default(),
             opening: start.resume,
             unsaved: Unsaved::default(),
+            continued: None,
             leave_asked: None,
             tokens_per_second: None,
             context_used: 0,
+            ahead: Ahead::new(start.prefill_while_typing),
         };
         (app, effects)
     }
@@ -162,16 +178,27 @@ impl App {
             Msg::Command(command) => self.command(command, now),
             Msg::Edit(key) => {
                 self.composer.edit(key);
+                self.look_ahead(now);
                 Vec::new()
             }
-            Msg::Paste(text) => self.paste(&text),
+            Msg::Paste(text) => {
+                self.look_ahead(now);
+                self.paste(&text)
+            }
             Msg::Filter(character) => self.filter(character),
             Msg::Model(step) => self.model_step(step, now),
             Msg::Answer(step) => self.answer_step(step, now),
-            Msg::EngineLost => self.engine_lost(),
+            Msg::Ahead(step) => {
+                self.ahead_step(step, now);
+                Vec::new()
+            }
+            Msg::EngineLost => self.engine_lost(now),
             Msg::QuestionSaved => self.question_saved(),
             Msg::Chats(rows) => self.chats_listed(rows),
-            Msg::ChatOpened(chat) => self.chat_opened(chat),
+            Msg::ChatOpened(chat) => {
+                self.look_ahead(now);
+                self.chat_opened(chat)
+            }
             Msg::ChatDeleted(chat) => self.chat_deleted(chat),
             Msg::SaveFailed(sentence) => self.save_failed(&sentence),
             Msg::StoreFailed(sentence) => {
@@ -179,19 +206,34 @@ impl App {
                 self.notice(sentence);
                 Vec::new()
             }
-            Msg::Tick => self.unsaved.take_due(now).into_iter().collect(),
+            Msg::Tick => {
+                let mut effects: Vec<Effect> = self.unsaved.take_due(now).into_iter().collect();
+                effects.extend(self.take_ahead(now));
+                effects
+            }
             Msg::Terminate => self.leave(crate::chat::Ended::Interrupted),
         }
     }
 
     fn command(&mut self, command: Command, now: Instant) -> Vec<Effect> {
+        if command.changes_text() {
+            self.look_ahead(now);
+        }
         match command {
             Command::Send => return self.send(),
             Command::Stop => return self.stop(),
             Command::Interrupt => return self.interrupt(now),
+            Command::Continue => return self.continue_answer(),
             Command::Leave => return self.leave(crate::chat::Ended::Cancelled),
             Command::Suspend => return vec![Effect::Suspend],
-            Command::NewChat => return self.new_chat(),
+            Command::NewChat => {
+                self.look_ahead(now);
+                return self.new_chat();
+            }
+            Command::Context => {
+                self.popup = Popup::Context { top: 0 };
+                self.look_ahead(now);
+            }
             Command::Chats => return self.list_chats(),
             Command::OpenChosen => return self.open_chosen(),
             Command::DeleteChosen => return self.delete_chosen(),
@@ -218,14 +260,14 @@ impl App {
                 Vec::new()
             }
             Popup::Chats(_) => text.chars().flat_map(|character| self.filter(character)).collect(),
-            Popup::Help { .. } => Vec::new(),
+            Popup::Help { .. } | Popup::Context { .. } => Vec::new(),
         }
     }
 
     fn move_in_popup(&mut self, by: i16) {
         match &mut self.popup {
             Popup::Closed => {}
-            Popup::Help { top } => *top = top.saturating_add_signed(by),
+            Popup::Help { top } | Popup::Context { top } => *top = top.saturating_add_signed(by),
             Popup::Chats(list) => list.move_by(by),
         }
     }
@@ -258,7 +300,7 @@ impl App {
     /// When [`Msg::Tick`] is wanted; never, while nothing moves.
     pub fn wake_at(&self) -> Option<Instant> {
         let forget = self.leave_asked.map(|asked| asked + LEAVE_WITHIN);
-        [forget, self.unsaved.due_at()].into_iter().flatten().min()
+        [forget, self.unsaved.due_at(), self.ahead_due_at()].into_iter().flatten().min()
     }
 
     pub fn activity(&self) -> &Activity {
@@ -287,9 +329,9 @@ impl App {
         (&mut self.transcript, &mut self.composer, &self.theme)
     }
 
-    /// The help is not scrolled beyond its end.
-    pub fn limit_help_scroll(&mut self, most: u16) {
-        if let Popup::Help { top } = &mut self.popup {
+    /// A text over the chat is not scrolled beyond its end.
+    pub fn limit_popup_scroll(&mut self, most: u16) {
+        if let Popup::Help { top } | Popup::Context { top } = &mut self.popup {
             *top = (*top).min(most);
         }
     }

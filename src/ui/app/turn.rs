@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::{Activity, App, Outbox, Pace, Popup};
 use crate::chat::{Ended, Message, Role, Stats};
-use crate::engine::protocol::{Channel, Finish, Piece, Prompt, Step};
+use crate::engine::protocol::{Channel, ChatKey, Piece, Prompt, Step};
 use crate::store::MessageId;
 use crate::text::escape_line;
 use crate::ui::msg::{Effect, Save, Scroll, Slot};
@@ -31,7 +31,7 @@ pub(super) struct Unsaved {
 }
 
 impl Unsaved {
-    fn begin(message: Slot<MessageId>) -> Self {
+    pub(super) fn begin(message: Slot<MessageId>) -> Self {
         Self { message: Some(message), ..Self::default() }
     }
 
@@ -163,7 +163,8 @@ impl App {
         let message = answer.saved.clone();
         self.transcript.push(Entry::Answer(Box::new(answer)));
         self.activity = Activity::Prefilling { done: 0, total: 0 };
-        let mut effects = vec![Effect::Generate(prompt, self.options.clone())];
+        let mut effects: Vec<Effect> = self.stop_looking_ahead().into_iter().collect();
+        effects.push(Effect::Generate(prompt, self.options.clone()));
         if let (true, Some(parent)) = (self.saves, parent) {
             self.unsaved = Unsaved::begin(message.clone());
             effects.push(Effect::Save(Save::AnswerBegins {
@@ -178,14 +179,15 @@ impl App {
     }
 
     /// What the engine is asked: the system message and everything said so far.
-    fn conversation(&self) -> Prompt {
+    pub(super) fn conversation(&self) -> Prompt {
         let system = self.system.iter().map(|text| Message::new(Role::System, text.as_str()));
         let said = self.transcript.entries().iter().filter_map(|entry| match entry {
             Entry::Question(question) => Some(Message::new(Role::User, question.text.text())),
             Entry::Answer(answer) => answer.has_text().then(|| Message::new(Role::Assistant, answer.document.text())),
             Entry::Note(_) => None,
         });
-        Prompt { chat: None, messages: system.chain(said).collect() }
+        let chat = self.chat.get().filter(|_| self.saves).map(|chat| ChatKey(chat.0));
+        Prompt { chat, messages: system.chain(said).collect() }
     }
 
     /// The place on disk of the last message of the conversation.
@@ -249,10 +251,11 @@ impl App {
     pub(super) fn leave(&mut self, ended: Ended) -> Vec<Effect> {
         let mut effects = Vec::new();
         if self.is_answering() {
+            let (end, _) = self.settle_end(End::Ended(ended), None);
             effects.push(Effect::CancelAnswer);
-            effects.extend(self.unsaved.finish(ended, Stats::default(), None));
+            effects.extend(self.unsaved.finish(end.ended(), Stats::default(), None));
         }
-        effects.push(Effect::Leave);
+        effects.extend([Effect::Snapshot, Effect::Leave]);
         effects
     }
 
@@ -263,6 +266,7 @@ impl App {
                 self.activity = Activity::Idle;
                 self.model = Some(info);
                 self.note_base_model();
+                self.look_ahead(now);
                 return self.answer_if_possible();
             }
             Step::Failed(error) => self.lose_model(error.to_string()),
@@ -271,6 +275,7 @@ impl App {
             }
             // These belong to answers.
             Step::Prefilling { .. } | Step::Token(_) | Step::Finished(_) => return self.answer_step(step, now),
+            Step::Planned(_) | Step::Done => {}
         }
         Vec::new()
     }
@@ -283,11 +288,11 @@ impl App {
         }
     }
 
-    pub(super) fn engine_lost(&mut self) -> Vec<Effect> {
+    pub(super) fn engine_lost(&mut self, now: Instant) -> Vec<Effect> {
         let reason =
             "the engine stopped unexpectedly; leave with Ctrl-C twice and come back with `tuichat --resume last`";
         let effects = if self.is_answering() {
-            self.end_answer(End::Failed(reason.into()), Stats::default(), None)
+            self.end_answer(End::Failed(reason.into()), Stats::default(), None, now)
         } else {
             Vec::new()
         };
@@ -315,9 +320,10 @@ impl App {
                 Vec::new()
             }
             Step::Token(piece) => self.token(&piece, now),
-            Step::Finished(Finish { ended, stats, seed }) => self.end_answer(End::Ended(ended), stats, Some(seed)),
-            Step::Failed(error) => self.end_answer(End::Failed(error.to_string()), Stats::default(), None),
-            Step::Loading(_) | Step::Ready(_) | Step::Cancelled | Step::Unloaded => Vec::new(),
+            Step::Finished(finish) => self.end_answer(End::from(&finish), finish.stats, Some(finish.seed), now),
+            Step::Failed(error) => self.end_answer(End::Failed(error.to_string()), Stats::default(), None, now),
+            Step::Loading(_) | Step::Ready(_) | Step::Planned(_) => Vec::new(),
+            Step::Cancelled | Step::Done | Step::Unloaded => Vec::new(),
         }
     }
 
@@ -349,12 +355,9 @@ impl App {
         self.unsaved.take_due(now).into_iter().collect()
     }
 
-    fn end_answer(&mut self, end: End, stats: Stats, seed: Option<u32>) -> Vec<Effect> {
-        let ended = match &end {
-            End::Ended(ended) => *ended,
-            End::Failed(_) => Ended::Error,
-        };
-        let effects = self.unsaved.finish(ended, stats, seed);
+    fn end_answer(&mut self, end: End, stats: Stats, seed: Option<u32>, now: Instant) -> Vec<Effect> {
+        let (end, seed) = self.settle_end(end, seed);
+        let effects = self.unsaved.finish(end.ended(), stats, seed);
         if stats.cells_used > 0 {
             self.context_used = stats.cells_used;
         }
@@ -364,6 +367,8 @@ impl App {
             answer.finish(end);
         }
         self.give_back_unanswered();
+        self.keep_later(now);
+        self.look_ahead(now);
         effects
     }
 

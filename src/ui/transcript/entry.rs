@@ -6,7 +6,8 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::wrap::WrappedText;
-use crate::chat::Ended;
+use crate::chat::{Ended, Repetition};
+use crate::engine::protocol::Finish;
 use crate::store::MessageId;
 use crate::ui::markdown::Document;
 use crate::ui::msg::Slot;
@@ -65,8 +66,27 @@ pub struct Answer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum End {
     Ended(Ended),
+    /// It repeated itself, and so.
+    Repeated(Repetition),
     /// The engine failed, with a sentence.
     Failed(String),
+}
+
+impl End {
+    /// The word for it on disk.
+    pub fn ended(&self) -> Ended {
+        match self {
+            End::Ended(ended) => *ended,
+            End::Repeated(_) => Ended::Loop,
+            End::Failed(_) => Ended::Error,
+        }
+    }
+}
+
+impl From<&Finish> for End {
+    fn from(finish: &Finish) -> Self {
+        finish.repetition.map_or(End::Ended(finish.ended), End::Repeated)
+    }
 }
 
 /// Something the program says in the transcript.
@@ -100,9 +120,16 @@ impl Answer {
     pub fn finish(&mut self, end: End) {
         self.mark = WrappedText::new(match &end {
             End::Failed(sentence) => sentence.clone(),
+            End::Repeated(repetition) => format!("stopped because it repeats itself: {repetition}"),
             End::Ended(ended) => ended_in_words(*ended, self.document.text().is_empty()).to_owned(),
         });
         self.end = Some(end);
+    }
+
+    /// Takes the end back, since the answer goes on; tells how it had ended.
+    pub fn reopen(&mut self) -> Option<End> {
+        self.mark = WrappedText::default();
+        self.end.take()
     }
 
     /// Whether the model said something that the conversation can go on from.
@@ -117,6 +144,7 @@ fn ended_in_words(ended: Ended, empty: bool) -> &'static str {
         Ended::Stop | Ended::StopString if empty => "the model answered nothing",
         Ended::Stop | Ended::StopString => "",
         Ended::Length => "ended at the limit: `--max-tokens` was reached or the context is full",
+        Ended::Loop => "stopped because it repeats itself",
         Ended::Cancelled => "stopped",
         Ended::Error => "the engine failed here",
         Ended::Interrupted => "interrupted: the program ended before the answer did",

@@ -1,5 +1,5 @@
 use super::*;
-use crate::chat::Ended;
+use crate::chat::{Ended, Repetition};
 use proptest::prelude::*;
 
 fn theme() -> Theme {
@@ -41,6 +41,19 @@ fn the_end_is_in_view_and_stays_there_while_text_arrives() {
     type_on(&mut transcript, "\n\nsecond");
     transcript.lay_out(40, 6, &theme());
     assert_eq!(shown(&transcript), ["› question 9", "  first", "  second"]);
+}
+
+#[test]
+fn an_answer_that_repeated_itself_says_what_until_it_goes_on() {
+    let mut transcript = conversation(1);
+    transcript.push(answer("ha ha"));
+    let answer = transcript.last_answer_mut().unwrap();
+    answer.finish(End::Repeated(Repetition { period: 1, times: 403 }));
+    transcript.lay_out(70, 6, &theme());
+    assert_eq!(shown(&transcript)[1..], ["  ha ha", "· stopped because it repeats itself: the same token 403 times"]);
+    transcript.last_answer_mut().unwrap().reopen();
+    transcript.lay_out(70, 6, &theme());
+    assert_eq!(shown(&transcript)[1..], ["  ha ha"]);
 }
 
 #[test]

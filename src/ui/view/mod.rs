@@ -39,7 +39,7 @@ pub fn lay_out(app: &mut App, area: Rect) -> Places {
     if is_too_small(area) {
         return Places::default();
     }
-    app.limit_help_scroll(popups::most_help_scroll(app.theme(), area));
+    app.limit_popup_scroll(popups::most_scroll(app, area));
     let notice_lines = notice_lines(app, area);
     let (transcript, composer, theme) = app.layout_parts();
     // A row for the rule above the text.
@@ -123,6 +123,16 @@ fn fitted(text: &str, width: usize, ascii: bool) -> String {
         cut.push(if ascii { '~' } else { '…' });
     }
     cut
+}
+
+/// A wait in words.
+fn duration(milliseconds: f64) -> String {
+    let seconds = milliseconds / 1000.0;
+    match seconds {
+        ..0.95 => format!("{:.1} s", seconds.max(0.1)),
+        ..120.0 => format!("{seconds:.0} s"),
+        _ => format!("{:.0} min", seconds / 60.0),
+    }
 }
 
 fn line(frame: &mut Frame, area: Rect, text: &str, style: Style) {

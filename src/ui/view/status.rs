@@ -9,7 +9,7 @@ use crate::chat::Ended;
 use crate::ui::app::{Activity, App};
 use crate::ui::transcript::{End, Entry};
 
-use super::{fitted, line};
+use super::{duration, fitted, line};
 
 pub fn draw(app: &App, area: Rect, frame: &mut Frame) {
     line(frame, area, &words(app, usize::from(area.width)), app.theme().status);
@@ -17,21 +17,33 @@ pub fn draw(app: &App, area: Rect, frame: &mut Frame) {
 
 const NAME_WIDTH: usize = 40;
 const SHORT_NAME_WIDTH: usize = 20;
+const GAUGE_WIDTH: usize = 8;
 
 fn words(app: &App, width: usize) -> String {
     let ascii = app.theme().ascii;
     let separator = if ascii { " | " } else { " · " };
     let state = format!(" {}", state(app));
     let name = |width| Some(fitted(app.model_name(), width, ascii)).filter(|name| !name.is_empty());
-    let (device, speed, context) = (device(app), speed(app), context(app));
-    // From everything to the least.
-    let choices = [
-        [name(NAME_WIDTH), device.clone(), speed.clone(), context.clone()],
-        [name(SHORT_NAME_WIDTH), device, speed.clone(), context.clone()],
-        [name(SHORT_NAME_WIDTH), None, speed.clone(), context.clone()],
-        [None, None, speed, context.clone()],
-        [None, None, None, context],
-    ];
+    let (device, speed, gauge, context) = (device(app), speed(app), gauge(app), context(app));
+    // From everything to the least. What is being written costs something, and that matters more than the rest.
+    let choices = match cost(app) {
+        Some(Costs { whole, wait }) => vec![
+            [name(SHORT_NAME_WIDTH), Some(whole.clone()), gauge.clone(), context.clone()],
+            [None, Some(whole.clone()), gauge, context.clone()],
+            [None, Some(whole.clone()), None, context.clone()],
+            [None, Some(whole), None, None],
+            [None, wait, None, context.clone()],
+            [None, None, None, context],
+        ],
+        None => vec![
+            [name(NAME_WIDTH), device.clone(), speed.clone(), joined(&gauge, &context)],
+            [name(SHORT_NAME_WIDTH), device.clone(), speed.clone(), joined(&gauge, &context)],
+            [name(SHORT_NAME_WIDTH), device, speed.clone(), context.clone()],
+            [name(SHORT_NAME_WIDTH), None, speed.clone(), context.clone()],
+            [None, None, speed, context.clone()],
+            [None, None, None, context],
+        ],
+    };
     for parts in choices {
         let right = parts.into_iter().flatten().collect::<Vec<_>>().join(separator) + " ";
         if state.width() + 1 + right.width() <= width {
@@ -46,6 +58,7 @@ fn state(app: &App) -> String {
     match app.activity() {
         Activity::NoModel(_) => "no model".into(),
         Activity::Loading(part) => format!("loading {:.0} %", part * 100.0),
+        Activity::Idle if app.progress_ahead().is_some() => "reading ahead".into(),
         Activity::Idle if was_stopped(app) => "stopped".into(),
         Activity::Idle => "idle".into(),
         Activity::Prefilling { total: 0, .. } => "prefilling".into(),
@@ -76,4 +89,35 @@ fn speed(app: &App) -> Option<String> {
 
 fn context(app: &App) -> Option<String> {
     Some(format!("{}/{} tokens", app.context_used(), app.model()?.kv.cells))
+}
+
+/// How full the context is, as a bar.
+fn gauge(app: &App) -> Option<String> {
+    let cells = u64::from(app.model()?.kv.cells.max(1));
+    let full = (u64::from(app.context_used()) * GAUGE_WIDTH as u64).div_ceil(cells).min(GAUGE_WIDTH as u64) as usize;
+    let (done, left) = if app.theme().ascii { ("#", "-") } else { ("█", "░") };
+    Some(done.repeat(full) + &left.repeat(GAUGE_WIDTH - full))
+}
+
+fn joined(first: &Option<String>, second: &Option<String>) -> Option<String> {
+    Some(format!("{} {}", first.as_ref()?, second.as_ref()?))
+}
+
+/// What the message that is being written costs, in words.
+struct Costs {
+    whole: String,
+    /// Only how long it takes.
+    wait: Option<String>,
+}
+
+fn cost(app: &App) -> Option<Costs> {
+    let cost = app.cost().filter(|_| !app.composer().is_empty() && *app.activity() == Activity::Idle)?;
+    if cost.prompt_tokens >= cost.cells {
+        let whole = format!("{} tokens are more than the context holds", cost.prompt_tokens);
+        return Some(Costs { whole, wait: Some("too long".into()) });
+    }
+    let wait = cost.first_token_ms.map(|wait| format!("first token in about {}", duration(wait)));
+    let tokens = format!("{} tokens, {} cached", cost.prompt_tokens, cost.cached_tokens);
+    let whole = [Some(tokens), wait.clone()].into_iter().flatten().collect::<Vec<_>>().join(", ");
+    Some(Costs { whole, wait })
 }

@@ -1,0 +1,116 @@
+//! What an answer is held to: a JSON schema or a grammar. Both become a grammar of llama.cpp, under which the answer
+//! is sampled; everything that llama.cpp could abort on is refused before.
+
+mod gbnf;
+mod guide;
+mod pattern;
+mod scanner;
+mod schema;
+mod soundness;
+mod validator;
+
+pub use gbnf::Gbnf;
+pub(super) use guide::Guide;
+pub use schema::Schema;
+pub use validator::Validator;
+
+use super::llama;
+use super::protocol::Constraint;
+
+/// The converter descends into a schema by recursion; its limits in [`schema`] keep it within this.
+const CONVERTER_STACK_BYTES: usize = 64 << 20;
+
+/// What is put in other words than the converter's, because those allow what is no JSON to everybody.
+const REPAIRS: [(&str, &str); 3] = [
+    // Numbers with an exponent of many digits are infinite to most readers.
+    ("([eE] [-+]? integral-part)?", "([eE] [-+]? [0-9]{1,2})?"),
+    // Half of a surrogate pair is no character.
+    (r#""u" [0-9a-fA-F]{4})"#, r#""u" ([0-9abcefABCEF] [0-9a-fA-F]{3} | [dD] [0-7] [0-9a-fA-F]{2}))"#),
+    // Names of further properties would hold backslashes and control characters.
+    (r#"[^""#, r#"[^"\\\x7F\x00-\x1F"#),
+];
+
+/// Whether answers can be held to this.
+///
+/// # Errors
+/// A sentence that says why not.
+pub fn check(constraint: &Constraint) -> Result<(), String> {
+    if let Constraint::Schema(text) = constraint {
+        // Made ready first: that keeps it within limits.
+        let checked = Schema::prepare(text).and_then(|_| Validator::new(text));
+        checked.map_err(|problem| format!("the JSON schema cannot be used: {problem}"))?;
+    }
+    grammar(constraint).map(drop)
+}
+
+/// The grammar that the answer follows.
+fn grammar(constraint: &Constraint) -> Result<Gbnf, String> {
+    match constraint {
+        Constraint::Grammar(text) => {
+            Gbnf::check(text.clone()).map_err(|problem| format!("the grammar cannot be used: {problem}"))
+        }
+        Constraint::Schema(text) => {
+            grammar_of_schema(text).map_err(|problem| format!("the JSON schema cannot be used: {problem}"))
+        }
+    }
+}
+
+fn grammar_of_schema(text: &str) -> Result<Gbnf, String> {
+    let schema = Schema::prepare(text)?;
+    let converted = std::thread::Builder::new()
+        .name("schema".into())
+        .stack_size(CONVERTER_STACK_BYTES)
+        .spawn(move || llama::json_schema_to_grammar(&schema))
+        .map_err(|error| format!("no thread could be started for it ({error})"))?
+        .join();
+    let grammar = converted.ok().flatten().ok_or("llama.cpp cannot make a grammar of it; try a simpler one")?;
+    Gbnf::check(repair(&grammar))
+        .map_err(|problem| format!("llama.cpp cannot follow the grammar it becomes ({problem})"))
+}
+
+fn repair(grammar: &str) -> String {
+    let [exponent, surrogate, name] = REPAIRS;
+    let grammar = grammar.replace(exponent.0, exponent.1).replace(surrogate.0, surrogate.1);
+    let mut repaired = String::with_capacity(grammar.len());
+    for line in grammar.lines() {
+        let rule = line.split(' ').next().unwrap_or_default().trim_end_matches(|digit: char| digit.is_ascii_digit());
+        match rule.ends_with("additional-k") {
+            true => repaired.push_str(&line.replace(name.0, name.1)),
+            false => repaired.push_str(line),
+        }
+        repaired.push('\n');
+    }
+    repaired
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_repaired_is_what_the_converter_writes() {
+        let text = r#"{"properties": {"a": {"type": "number"}}, "additionalProperties": {}}"#;
+        let written = llama::json_schema_to_grammar(&Schema::prepare(text).unwrap()).unwrap();
+        for (theirs, _) in REPAIRS {
+            assert!(written.contains(theirs), "{theirs} in {written}");
+        }
+        let repaired = repair(&written);
+        let names = repaired.lines().find(|line| line.starts_with("additional-k ::= ")).unwrap();
+        assert_eq!(names, r#"additional-k ::= ["] ( [a] char+ | [^"\\\x7F\x00-\x1Fa] char* )? ["]"#);
+        assert!(repaired.contains(r#"[^"\\\x7F\x00-\x1F] | [\\]"#), "the rule of characters is as it was: {repaired}");
+        assert!(!repaired.contains("([eE] [-+]? integral-part)?"));
+    }
+
+    #[test]
+    fn the_sentence_says_what_is_wrong_with_what() {
+        let problem = |constraint: Constraint| check(&constraint).unwrap_err();
+        assert_eq!(
+            problem(Constraint::Grammar("root ::= a".into())),
+            "the grammar cannot be used: line 1: there is no rule `a`"
+        );
+        let sentence = problem(Constraint::Schema(r#"{"type": "sting"}"#.into()));
+        assert!(sentence.starts_with("the JSON schema cannot be used: at `/type`: \"sting\""), "{sentence}");
+        let endless = r##"{"$ref": "#/$defs/a", "$defs": {"a": {"type": "array", "items": {"$ref": "#/$defs/a"}, "minItems": 1}}}"##;
+        assert!(problem(Constraint::Schema(endless.into())).contains("never comes to an end"));
+    }
+}

@@ -1,0 +1,168 @@
+//! Whatever is reused of a KV cache, the greedy answer is that of a fresh one, with real weights. Where two tokens are
+//! equally likely but for rounding, either may come: a batch of another shape is computed by other kernels.
+
+use std::path::Path;
+use std::sync::Mutex;
+
+use super::kv::{Key, SnapshotSettings, Snapshots};
+use super::llama::{self, Context, ContextSettings, Model, Placement, Token};
+use super::protocol::{CancelFlag, ChatKey, Prompt, Think};
+use super::session::Session;
+use crate::chat::{Message, Role};
+
+#[allow(dead_code)]
+#[path = "../../tests/common/real_models.rs"]
+mod real_models;
+
+const CELLS: u32 = 8192;
+/// Two logits closer than this are a tie.
+const NEAR_TIE: f32 = 0.05;
+/// Some 1,300 tokens.
+const LINES: u32 = 60;
+/// Two models that compute at once make each other slow.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn load(path: &Path) -> Model {
+    Model::load(path, &Placement::default(), |_| true).unwrap()
+}
+
+fn session<'m>(model: &'m Model, path: &Path, folder: Option<&Path>) -> Session<'m> {
+    let settings = ContextSettings { cells: CELLS, threads: 2, batch: 512 };
+    let context = Context::new(model, settings).unwrap();
+    let snapshots = folder.map(|folder| {
+        let settings = SnapshotSettings {
+            folder: folder.join("kv"),
+            most_bytes: Some(1 << 30),
+            model_sha256: None,
+            hashes: folder.join("hashes.json"),
+        };
+        let (template, types) = (model.chat_template().unwrap_or_default(), "f16 f16".into());
+        let key = Key { model: path.to_owned(), template, types, library: llama::version() };
+        Snapshots::open(settings, key, CancelFlag::default()).unwrap()
+    });
+    Session::new(model, context, snapshots)
+}
+
+/// A token that was chosen, and how much its logit was above the next.
+type Choice = (Token, f32);
+
+/// The greedy answer, computed behind what is reused of the cache, and how many tokens that was.
+fn answer(session: &mut Session<'_>, prompt: &Prompt, tokens: usize) -> (Vec<Choice>, usize) {
+    let (_, prompt) = session.take_up(prompt, Think::Auto).unwrap();
+    let cached = session.reuse(&prompt[..prompt.len() - 1]);
+    session.prefill(&prompt, cached, &[], &|_| true).unwrap();
+    let mut answer = Vec::new();
+    while answer.len() < tokens {
+        let logits = session.context.logits();
+        let mut best = (0, f32::MIN);
+        let mut second = f32::MIN;
+        for (token, logit) in logits.iter().enumerate() {
+            if *logit > best.1 {
+                second = std::mem::replace(&mut best, (token as Token, *logit)).1;
+            } else {
+                second = second.max(*logit);
+            }
+        }
+        answer.push((best.0, best.1 - second));
+        if session.model.is_end_of_generation(best.0) {
+            break;
+        }
+        session.decode(&[best.0], &[]).unwrap();
+    }
+    (answer, cached)
+}
+
+#[track_caller]
+fn assert_equal_up_to_near_ties(model: &Model, reused: &[Choice], fresh: &[Choice]) {
+    let text = |choices: &[Choice]| {
+        let bytes: Vec<u8> = choices.iter().flat_map(|(token, _)| model.piece(*token)).collect();
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    let differs = reused.iter().zip(fresh).find(|(reused, fresh)| reused.0 != fresh.0);
+    let is_tie = differs.is_none_or(|(reused, fresh)| reused.1 < NEAR_TIE && fresh.1 < NEAR_TIE);
+    assert!(is_tie, "{differs:?}\n{}\n{}", text(reused), text(fresh));
+    assert!(!fresh.is_empty() && fresh.len() >= 8.min(reused.len()));
+}
+
+fn history() -> Vec<Message> {
+    let town = |number: u32| {
+        let (inhabitants, streets) = (number * 137 % 900 + 100, number * 7 % 30 + 3);
+        format!("{number}. Town {number} has {inhabitants} inhabitants and {streets} streets.\n")
+    };
+    let list: String = (1..=LINES).map(town).collect();
+    let question = format!("{list}\nRepeat the first three lines of the list.");
+    vec![Message::new(Role::User, question)]
+}
+
+fn prompt(messages: &[Message]) -> Prompt {
+    Prompt { chat: Some(ChatKey(1)), messages: messages.to_vec() }
+}
+
+#[test]
+fn a_second_turn_and_a_chat_that_was_reopened_answer_as_from_a_fresh_start() {
+    let Some(path) = real_models::test_model() else { return };
+    let _turn = TURN.lock();
+    let home = tempfile::tempdir().unwrap();
+    let model = load(&path);
+    let mut messages = history();
+    let mut first = session(&model, &path, Some(home.path()));
+    let (said, _) = answer(&mut first, &prompt(&messages), 32);
+    let length = first.ledger.tokens().len();
+    let bytes = said.iter().filter(|choice| !model.is_end_of_generation(choice.0));
+    let text: Vec<u8> = bytes.flat_map(|(token, _)| model.piece(*token)).collect();
+    messages.push(Message::new(Role::Assistant, String::from_utf8(text).unwrap()));
+    messages.push(Message::new(Role::User, "How many streets does Town 2 have?"));
+    // Leaving is when the state is taken, before the second turn is computed behind it.
+    first.snapshot();
+    let (reused, cached) = answer(&mut first, &prompt(&messages), 32);
+    assert!(cached + 40 > length, "{cached} of {length}");
+    drop(first);
+
+    let mut reopened = session(&model, &path, Some(home.path()));
+    let (restored, cached) = answer(&mut reopened, &prompt(&messages), 32);
+    assert!(cached + 40 > length, "{cached} of {length}");
+    // What was restored can be gone back into, also where a sliding window was saved without what it left behind.
+    let edited = [Message::new(Role::User, &messages[0].text[..messages[0].text.len() / 2])];
+    let (shortened, _) = answer(&mut reopened, &prompt(&edited), 16);
+    drop(reopened);
+    let (fresh, _) = answer(&mut session(&model, &path, None), &prompt(&edited), 16);
+    assert_equal_up_to_near_ties(&model, &shortened, &fresh);
+
+    let (fresh, cached) = answer(&mut session(&model, &path, None), &prompt(&messages), 32);
+    assert_eq!(cached, 0);
+    assert_equal_up_to_near_ties(&model, &reused, &fresh);
+    assert_equal_up_to_near_ties(&model, &restored, &fresh);
+}
+
+#[test]
+fn a_message_that_was_edited_while_it_was_computed_is_answered_as_one_typed_straight() {
+    let Some(path) = real_models::test_model() else { return };
+    let _turn = TURN.lock();
+    let model = load(&path);
+    let final_text = "The museum in the old town shows paintings, maps and coins. The coins are of silver, the maps of \
+                      paper. Name two things that the museum shows.";
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut edited = session(&model, &path, None);
+    let mut draft = String::new();
+    let words: Vec<&str> = final_text.split_inclusive(' ').collect();
+    for edit in 0..50 {
+        // Something is cut away or written over, and the text comes nearer to its end.
+        let kept = random.usize(..=draft.len());
+        draft.truncate((0..=kept).rev().find(|at| draft.is_char_boundary(*at)).unwrap());
+        if random.bool() {
+            draft.push_str(["paintinx ", "日本", " \n", "co"][random.usize(..4)]);
+        } else {
+            draft = words[..(edit + 1).min(words.len())].concat();
+        }
+        let message = [Message::new(Role::User, draft.as_str())];
+        edited.prefill_ahead(&Prompt { chat: None, messages: message.to_vec() }, Think::Auto, &[], &|_| true).unwrap();
+    }
+    let asked = Prompt { chat: None, messages: vec![Message::new(Role::User, final_text)] };
+    edited.prefill_ahead(&asked, Think::Auto, &[], &|_| true).unwrap();
+    let (reused, cached) = answer(&mut edited, &asked, 48);
+    let length = edited.plan(&asked, Think::Auto).unwrap().prompt_tokens as usize;
+    assert!(cached + 10 > length, "only {cached} of {length} tokens were computed ahead");
+    drop(edited);
+    let (fresh, _) = answer(&mut session(&model, &path, None), &asked, 48);
+    assert_equal_up_to_near_ties(&model, &reused, &fresh);
+}

@@ -1,0 +1,36 @@
+//! The KV cache beyond one conversation: what was computed for a chat is kept when another chat takes the context, in
+//! memory (`shelf`) and on disk (`snapshots`, in the form of `file`), so that nothing is computed twice.
+
+mod file;
+mod shelf;
+mod snapshots;
+
+use std::sync::Arc;
+
+pub use shelf::Shelf;
+pub use snapshots::{Key, SnapshotSettings, Snapshots, Stored, remove as remove_snapshots};
+
+use super::context::Contents;
+use super::llama::Token;
+use super::protocol::ChatKey;
+
+/// What the KV cache held for a chat, and what belongs to it.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    pub chat: ChatKey,
+    pub about: About,
+    /// The cache's content, as [`super::llama::Context::state`] gives it.
+    pub state: Arc<Vec<u8>>,
+    /// A snapshot on disk holds the same.
+    pub is_written: bool,
+}
+
+/// What is known of a cache's content.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct About {
+    pub contents: Contents,
+    /// The tokens of answers that were written in this chat.
+    pub answers: Vec<Vec<Token>>,
+    /// How fast its prompts were computed, in tokens per second.
+    pub prefill_speed: Option<f64>,
+}

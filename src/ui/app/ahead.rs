@@ -1,0 +1,287 @@
+//! Before a message is sent: what it will cost, and computing it while it is being written. And after: writing what
+//! was computed to disk when nobody does anything.
+//!
+//! One request at a time is with the engine. What changes meanwhile is asked about when that one is answered.
+
+use std::time::{Duration, Instant};
+
+use super::{Activity, App, Popup};
+use crate::chat::{Message, Role};
+use crate::config::Switch;
+use crate::engine::protocol::{Cost, Prompt, Step};
+use crate::ui::msg::Effect;
+
+/// Keys pressed within this time are dealt with together.
+const GATHER: Duration = Duration::from_millis(150);
+/// Nobody did anything for so long: time to write what was computed.
+const IDLE_AFTER: Duration = Duration::from_secs(60);
+
+/// What is known of the next turn, and when to ask for more.
+#[derive(Debug, Default)]
+pub(super) struct Ahead {
+    switch: Switch,
+    /// When to ask the engine.
+    due: Option<Instant>,
+    /// The engine was asked and has not answered.
+    asked: bool,
+    /// Something changed since it was asked.
+    changed: bool,
+    cost: Option<Box<Cost>>,
+    /// Tokens that are computed ahead now: how many, of how many.
+    progress: Option<(u32, u32)>,
+    /// When to write what was computed to disk.
+    snapshot_due: Option<Instant>,
+}
+
+impl Ahead {
+    pub(super) fn new(switch: Switch) -> Self {
+        Self { switch, ..Self::default() }
+    }
+}
+
+impl App {
+    /// What the next turn costs may have changed.
+    pub(super) fn look_ahead(&mut self, now: Instant) {
+        if let Some(due) = &mut self.ahead.snapshot_due {
+            *due = now + IDLE_AFTER;
+        }
+        if self.ahead.asked {
+            self.ahead.changed = true;
+        } else {
+            self.ahead.due.get_or_insert(now + GATHER);
+        }
+    }
+
+    /// Something was computed that is worth keeping.
+    pub(super) fn keep_later(&mut self, now: Instant) {
+        self.ahead.snapshot_due = Some(now + IDLE_AFTER);
+    }
+
+    pub(super) fn ahead_due_at(&self) -> Option<Instant> {
+        if !self.can_look_ahead() {
+            return None;
+        }
+        [self.ahead.due.filter(|_| !self.ahead.asked), self.ahead.snapshot_due].into_iter().flatten().min()
+    }
+
+    fn can_look_ahead(&self) -> bool {
+        self.activity == Activity::Idle && self.outbox.is_none() && self.opening.is_none()
+    }
+
+    /// What is to be asked of the engine now.
+    pub(super) fn take_ahead(&mut self, now: Instant) -> Vec<Effect> {
+        if !self.can_look_ahead() {
+            return Vec::new();
+        }
+        let mut effects = Vec::new();
+        if !self.ahead.asked && self.ahead.due.is_some_and(|due| now >= due) {
+            self.ahead.due = None;
+            self.ahead.changed = false;
+            let effect = self.question_ahead();
+            self.ahead.asked = effect.is_some();
+            effects.extend(effect);
+        }
+        if self.ahead.snapshot_due.is_some_and(|due| now >= due) {
+            self.ahead.snapshot_due = None;
+            effects.push(Effect::Snapshot);
+        }
+        effects
+    }
+
+    fn question_ahead(&mut self) -> Option<Effect> {
+        let mut prompt = self.answered_conversation();
+        let draft = self.composer.text();
+        if draft.trim().is_empty() {
+            let is_empty = prompt.messages.iter().all(|message| message.role == Role::System);
+            if is_empty && !matches!(self.popup, Popup::Context { .. }) {
+                self.ahead.cost = None;
+                self.context_used = 0;
+                return None;
+            }
+            // A conversation that ends with an answer would be planned as one that goes on with it.
+            prompt.messages.push(Message::new(Role::User, ""));
+            return Some(Effect::Plan(prompt, self.options.think));
+        }
+        prompt.messages.push(Message::new(Role::User, draft));
+        let think = self.options.think;
+        Some(match self.ahead.switch {
+            Switch::Off => Effect::Plan(prompt, think),
+            Switch::Auto => Effect::Prefill { prompt, think, spare_battery: true },
+            Switch::On => Effect::Prefill { prompt, think, spare_battery: false },
+        })
+    }
+
+    /// The conversation without a question that is in the composer again.
+    fn answered_conversation(&self) -> Prompt {
+        let mut prompt = self.conversation();
+        if self.unanswered_text().is_some() && prompt.messages.last().is_some_and(|last| last.role == Role::User) {
+            prompt.messages.pop();
+        }
+        prompt
+    }
+
+    /// A message is sent: nothing needs to be known of it any more. Says whether the engine still computes it ahead.
+    pub(super) fn stop_looking_ahead(&mut self) -> Option<Effect> {
+        self.ahead.due = None;
+        self.ahead.changed = false;
+        self.ahead.cost = None;
+        self.ahead.progress = None;
+        self.ahead.asked.then_some(Effect::CancelAhead)
+    }
+
+    pub(super) fn ahead_step(&mut self, step: Step, now: Instant) {
+        match step {
+            Step::Prefilling { done, total, .. } => {
+                self.ahead.progress = Some((done, total));
+                return;
+            }
+            Step::Planned(cost) if self.activity == Activity::Idle => {
+                self.context_used = cost.prompt_tokens;
+                self.ahead.cost = Some(cost);
+            }
+            // A template that fails on this is told when the message is sent.
+            _ => self.ahead.cost = None,
+        }
+        self.ahead.asked = false;
+        self.ahead.progress = None;
+        if std::mem::take(&mut self.ahead.changed) {
+            self.look_ahead(now);
+        }
+    }
+
+    /// What the message in the composer will cost, or the conversation so far while there is none.
+    pub fn cost(&self) -> Option<&Cost> {
+        self.ahead.cost.as_deref()
+    }
+
+    /// Tokens that are computed ahead now: how many, of how many.
+    pub fn progress_ahead(&self) -> Option<(u32, u32)> {
+        self.ahead.progress
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crossterm::event::{KeyCode, KeyModifiers};
+
+    use super::*;
+    use crate::chat::Ended;
+    use crate::store::ChatId;
+    use crate::ui::app::tests::Tester;
+    use crate::ui::msg::{Command, Msg};
+
+    fn planned(prompt_tokens: u32, cached_tokens: u32) -> Step {
+        Step::Planned(Box::new(Cost { prompt_tokens, cached_tokens, cells: 4096, ..Cost::default() }))
+    }
+
+    /// What is asked about: whether to compute it, and its last message.
+    fn asked(effects: &[Effect]) -> Option<(bool, String)> {
+        effects.iter().find_map(|effect| {
+            let (computes, prompt) = match effect {
+                Effect::Plan(prompt, _) => (false, prompt),
+                Effect::Prefill { prompt, .. } => (true, prompt),
+                _ => return None,
+            };
+            Some((computes, prompt.messages.last().map(|last| last.text.clone()).unwrap_or_default()))
+        })
+    }
+
+    #[test]
+    fn what_is_written_is_computed_once_for_keys_in_a_row() {
+        let mut tester = Tester::ready();
+        tester.type_text("Hello wor");
+        assert_eq!(asked(&tester.tick_when_due()), Some((true, "Hello wor".into())));
+        assert!(tester.app.wake_at().is_none(), "nothing is due while the engine has a request");
+        tester.type_text("ld");
+        assert_eq!(asked(&tester.update(Msg::Tick)), None);
+        tester.update(Msg::Ahead(planned(12, 8)));
+        assert_eq!(tester.app.cost().map(|cost| cost.cached_tokens), Some(8));
+        assert_eq!(asked(&tester.tick_when_due()), Some((true, "Hello world".into())));
+        tester.update(Msg::Ahead(planned(12, 11)));
+        assert!(tester.app.wake_at().is_none(), "nothing changed since");
+    }
+
+    #[test]
+    fn a_message_that_is_sent_is_not_computed_ahead_any_more() {
+        let mut tester = Tester::ready();
+        tester.type_text("Hello world");
+        tester.tick_when_due();
+        tester.update(Msg::Ahead(Step::Prefilling { done: 3, total: 9, cached: 3 }));
+        assert_eq!(tester.app.progress_ahead(), Some((3, 9)));
+        let effects = tester.key(KeyCode::Enter, KeyModifiers::NONE);
+        assert!(matches!(effects[..], [Effect::CancelAhead, Effect::Generate(..)]), "{effects:?}");
+        assert_eq!((tester.app.cost(), tester.app.progress_ahead()), (None, None));
+        tester.update(Msg::Ahead(planned(12, 11)));
+        assert_eq!(tester.app.cost(), None, "an answer is in progress");
+    }
+
+    #[test]
+    fn what_is_written_during_an_answer_is_computed_after_it() {
+        let mut tester = Tester::ready();
+        tester.send("Hello");
+        tester.token("Hi", 1);
+        tester.type_text("And now");
+        assert!(tester.app.wake_at().is_none());
+        tester.finish(Ended::Stop);
+        assert_eq!(asked(&tester.tick_when_due()), Some((true, "And now".into())));
+    }
+
+    #[test]
+    fn switched_off_only_the_cost_is_asked_for() {
+        let mut tester = Tester::ready();
+        tester.app.ahead.switch = Switch::Off;
+        tester.type_text("Hello");
+        assert_eq!(asked(&tester.tick_when_due()), Some((false, "Hello".into())));
+    }
+
+    #[test]
+    fn a_chat_that_is_opened_is_taken_up_before_anything_is_written() {
+        let mut tester = Tester::ready();
+        tester.send("Hello");
+        tester.token("Hi", 1);
+        tester.finish(Ended::Stop);
+        let effects = tester.tick_when_due();
+        assert_eq!(asked(&effects), Some((false, String::new())));
+        assert!(matches!(&effects[..], [Effect::Plan(prompt, _)] if prompt.messages.len() == 3));
+        tester.update(Msg::Ahead(planned(20, 15)));
+        assert_eq!(tester.app.context_used(), 20);
+    }
+
+    #[test]
+    fn a_question_that_came_back_is_not_asked_about_twice() {
+        let mut tester = Tester::ready();
+        tester.send("Hello");
+        tester.finish(Ended::Cancelled);
+        let effects = tester.tick_when_due();
+        let [Effect::Prefill { prompt, .. }] = &effects[..] else { panic!("{effects:?}") };
+        assert_eq!(prompt.messages.len(), 1);
+        assert_eq!(prompt.messages[0].text, "Hello");
+    }
+
+    #[test]
+    fn after_a_minute_without_a_key_what_was_computed_is_written() {
+        let mut tester = Tester::ready();
+        tester.send("Hello");
+        tester.token("Hi", 1);
+        tester.finish(Ended::Stop);
+        tester.tick_when_due();
+        tester.update(Msg::Ahead(planned(20, 15)));
+        tester.wait(59_000);
+        tester.type_text("x");
+        tester.tick_when_due();
+        tester.update(Msg::Ahead(planned(22, 15)));
+        let before = tester.app.wake_at();
+        let effects = tester.tick_when_due();
+        assert!(matches!(effects[..], [Effect::Snapshot]), "{effects:?}");
+        assert!(before.is_some() && tester.app.wake_at().is_none());
+    }
+
+    #[test]
+    fn leaving_writes_what_was_computed_and_a_deleted_chat_is_forgotten() {
+        let mut tester = Tester::saving();
+        let effects = tester.command(Command::Leave);
+        assert!(matches!(effects[..], [Effect::Snapshot, Effect::Leave]), "{effects:?}");
+        let effects = tester.update(Msg::ChatDeleted(ChatId(7)));
+        assert!(matches!(effects[..], [Effect::Forget(ChatId(7))]), "{effects:?}");
+    }
+}

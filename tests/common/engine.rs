@@ -1,0 +1,110 @@
+//! An engine with a model in it, spoken to as the interface does.
+
+use std::path::Path;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use tuichat::chat::{Message, Sampling};
+use tuichat::engine::protocol::{
+    CancelFlag, Channel, ChatKey, Cost, DeviceChoice, EngineError, Event, Finish, GenerateOptions, LoadSettings,
+    ModelInfo, Prompt, Step, Work,
+};
+use tuichat::engine::{Engine, Source, spawn};
+
+/// However slow the machine, an engine says something within this time.
+pub const PATIENCE: Duration = Duration::from_secs(300);
+
+/// How to load a model on the CPU, with nothing kept on disk.
+pub fn settings(model: &Path, cells: u32, threads: u32) -> LoadSettings {
+    LoadSettings {
+        path: model.to_owned(),
+        name: None,
+        context: Some(cells),
+        threads: Some(threads),
+        device: DeviceChoice::Cpu,
+        gpu_layers: None,
+        probe: None,
+        snapshots: None,
+    }
+}
+
+/// Greedy answers of at most so many tokens.
+pub fn greedy(max_tokens: u32) -> GenerateOptions {
+    let sampling = Sampling { temperature: 0.0, ..Sampling::default() };
+    GenerateOptions { sampling, max_tokens: Some(max_tokens), ..GenerateOptions::default() }
+}
+
+/// A conversation, of a chat that is kept or of none.
+pub fn prompt(chat: Option<i64>, messages: &[Message]) -> Prompt {
+    Prompt { chat: chat.map(ChatKey), messages: messages.to_vec() }
+}
+
+/// An engine with a model in it.
+pub struct Running {
+    engine: Engine,
+    events: Receiver<Event>,
+}
+
+impl Running {
+    pub fn load(settings: LoadSettings) -> Result<(Self, ModelInfo), EngineError> {
+        let (sender, events) = channel();
+        let engine = spawn(Source::Llama, move |event| sender.send(event).is_ok()).unwrap();
+        let running = Self { engine, events };
+        running.submit(Work::Load(settings));
+        match running.last() {
+            Step::Ready(info) => Ok((running, *info)),
+            Step::Failed(error) => Err(error),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn submit(&self, work: Work) -> CancelFlag {
+        self.engine.submit(work).1
+    }
+
+    pub fn next(&self) -> Step {
+        self.events.recv_timeout(PATIENCE).expect("the engine says nothing").step
+    }
+
+    /// The terminal event of the request under way.
+    pub fn last(&self) -> Step {
+        loop {
+            let step = self.next();
+            if step.is_terminal() {
+                return step;
+            }
+        }
+    }
+
+    /// What this work, a plan or computing ahead, says that the prompt costs.
+    pub fn cost(&self, work: Work) -> Cost {
+        self.submit(work);
+        match self.last() {
+            Step::Planned(cost) => *cost,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn ask(&self, prompt: Prompt, options: GenerateOptions) -> (String, Finish) {
+        self.submit(Work::Generate(prompt, options));
+        self.answer()
+    }
+
+    /// The rest of an answer under way, without thoughts.
+    pub fn answer(&self) -> (String, Finish) {
+        let mut text = String::new();
+        loop {
+            match self.next() {
+                Step::Token(piece) if piece.channel == Channel::Answer => text.push_str(&piece.text),
+                Step::Finished(finish) => return (text, finish),
+                Step::Failed(error) => panic!("{error}"),
+                _ => {}
+            }
+        }
+    }
+
+    /// Waits for what the engine was told to do, and for what it writes.
+    pub fn finish(self) {
+        self.engine.finish(PATIENCE);
+    }
+}
