@@ -45,13 +45,6 @@ pub struct Rendered {
     pub doubts: Vec<Doubt>,
 }
 
-impl Rendered {
-    /// The text of the last message that was rendered.
-    pub fn last_body(&self) -> Option<&str> {
-        self.bodies.last().map(|body| &self.text[body.range.clone()])
-    }
-}
-
 /// A part of the rendered text that came from a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Body {
@@ -71,6 +64,11 @@ pub struct Doubt {
 }
 
 impl Rendered {
+    /// The text of the last message that was rendered.
+    pub fn last_body(&self) -> Option<&str> {
+        self.bodies.last().map(|body| &self.text[body.range.clone()])
+    }
+
     /// Whether these bytes of the text came from a message, in part at least, or may have.
     pub fn is_of_message(&self, range: Range<usize>) -> bool {
         let overlaps = |other: &Range<usize>| other.start < range.end && range.start < other.end;
