@@ -250,6 +250,24 @@ fn an_answer_that_an_earlier_program_left_unfinished_goes_on_at_once_as_if_it_ha
 }
 
 #[test]
+fn a_template_that_writes_the_time_goes_on_with_the_one_it_wrote_first() {
+    let home = Home::new();
+    let template = format!("{{{{ strftime_now('%s%f') }}}} {}{CHATML}", "It is now. ".repeat(10));
+    let model = TinyModel::default().context(CELLS).template(Some(&template));
+    model.write(&home.folder.path().join("tiny.gguf")).unwrap();
+    let engine = home.start();
+    let turns = first_turn(&engine, 1, 30);
+    let cost = engine.cost(Work::Plan(prompt(Some(1), &turns), Think::Auto));
+    assert!(cost.prompt_tokens - cost.cached_tokens < 50, "{cost:?}");
+    engine.submit(Work::Snapshot);
+    engine.finish();
+    let cost = home.start().cost(Work::Plan(prompt(Some(1), &turns), Think::Auto));
+    assert!(cost.prompt_tokens - cost.cached_tokens < 50, "{cost:?}");
+    let other = home.start().cost(Work::Plan(prompt(None, &turns), Think::Auto));
+    assert_eq!(other.cached_tokens, 0);
+}
+
+#[test]
 fn a_chat_is_written_when_another_is_opened() {
     let home = Home::new();
     let engine = home.start();

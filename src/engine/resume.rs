@@ -3,6 +3,9 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
 use super::context::Contents;
 use super::kv::{About, Kept, Shelf, Snapshots, Stored};
 use super::llama::Token;
@@ -29,6 +32,8 @@ pub struct Chats {
     waiting: Option<Waiting>,
     /// What the current chat's snapshot on disk holds.
     written: Option<Contents>,
+    /// What its template takes for the present time.
+    clock: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -66,14 +71,24 @@ impl Session<'_> {
         self.chats.current = chat;
         self.chats.written = None;
         self.chats.waiting = chat.and_then(|chat| self.find(chat));
-        let answers = self.chats.waiting.as_ref().map(|waiting| waiting.about().answers.clone());
-        for tokens in answers.into_iter().flatten() {
+        let about = self.chats.waiting.as_ref().map(|waiting| waiting.about().clone()).unwrap_or_default();
+        self.set_clock(about.clock.unwrap_or_else(Timestamp::now));
+        for tokens in about.answers {
             let bytes: Vec<u8> = tokens.iter().flat_map(|token| self.model.piece(*token)).collect();
             // A cut answer may end with a part of a character, which is not shown.
             let text = Utf8Stream::default().push(&bytes);
             if bytes.starts_with(text.as_bytes()) {
                 self.ledger.remember(text, tokens);
             }
+        }
+    }
+
+    /// A template that writes the date must go on writing the one it wrote first, or nothing behind it could be reused
+    /// on the next day.
+    fn set_clock(&mut self, now: Timestamp) {
+        self.chats.clock = Some(now);
+        if let Some(Ok(template)) = &mut self.template {
+            template.set_clock(now.to_zoned(TimeZone::system()));
         }
     }
 
@@ -176,7 +191,12 @@ impl Session<'_> {
         let answers = known_tokens(self.ledger.known_answers());
         let prefill_speed = self.speed.tokens_per_second();
         let is_written = self.chats.written.as_ref() == Some(&contents);
-        Some(Kept { chat, about: About { contents, answers, prefill_speed }, state, is_written })
+        Some(Kept {
+            chat,
+            about: About { contents, answers, prefill_speed, clock: self.chats.clock },
+            state,
+            is_written,
+        })
     }
 }
 

@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -27,6 +28,7 @@ struct Header {
     contents: Contents,
     answers: Vec<Vec<Token>>,
     prefill_speed: Option<f64>,
+    clock: Option<Timestamp>,
 }
 
 /// Writes a snapshot. `go_on` is asked again and again.
@@ -50,6 +52,7 @@ pub(super) fn write(
         contents: about.contents.clone(),
         answers: about.answers.clone(),
         prefill_speed: about.prefill_speed,
+        clock: about.clock,
     };
     let header = serde_json::to_vec(&header)?;
     let length = u32::try_from(header.len()).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
@@ -86,16 +89,17 @@ pub(super) fn open(mut file: File, key: &str) -> Option<Opened> {
         return None;
     }
     let header = read_checked(&mut file, u64::from(length), hash)?;
-    let header: Header = serde_json::from_slice(&header).ok()?;
+    let mut header: Header = serde_json::from_slice(&header).ok()?;
     let token_bytes = u64::try_from(header.tokens).ok()?.checked_mul(size_of::<Token>() as u64)?;
     let tokens = read_checked(&mut file, token_bytes, header.tokens_hash)?;
-    let mut contents = header.contents;
+    let mut contents = std::mem::take(&mut header.contents);
     contents.tokens = tokens.as_chunks().0.iter().map(|bytes| Token::from_le_bytes(*bytes)).collect();
     if header.key != key || !contents.is_consistent() {
         return None;
     }
-    let about = About { contents, answers: header.answers, prefill_speed: header.prefill_speed };
-    Some(Opened { about, file, state_bytes: header.state_bytes, state_hash: header.state_hash })
+    let Header { answers, prefill_speed, clock, state_bytes, state_hash, .. } = header;
+    let about = About { contents, answers, prefill_speed, clock };
+    Some(Opened { about, file, state_bytes, state_hash })
 }
 
 impl Opened {
@@ -129,7 +133,7 @@ mod tests {
 
     fn about() -> About {
         let contents = Contents { tokens: vec![1, -2, i32::MAX], thoughts: std::iter::once(1..2).collect() };
-        About { contents, answers: vec![vec![5, 6]], prefill_speed: Some(321.5) }
+        About { contents, answers: vec![vec![5, 6]], prefill_speed: Some(321.5), clock: Some(Timestamp::UNIX_EPOCH) }
     }
 
     fn bytes() -> Vec<u8> {

@@ -7,6 +7,8 @@ mod snapshots;
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 pub use shelf::Shelf;
 pub use snapshots::{Key, SnapshotSettings, Snapshots, Stored, remove as remove_snapshots};
 
@@ -33,4 +35,6 @@ pub struct About {
     pub answers: Vec<Vec<Token>>,
     /// How fast its prompts were computed, in tokens per second.
     pub prefill_speed: Option<f64>,
+    /// What the chat template took for the present time.
+    pub clock: Option<Timestamp>,
 }

@@ -351,7 +351,7 @@ mod tests {
 
     fn kept(chat: i64, bytes: usize) -> Kept {
         let contents = Contents { tokens: vec![1, 2, 3], thoughts: Vec::new() };
-        let about = About { contents, answers: Vec::new(), prefill_speed: None };
+        let about = About { contents, ..About::default() };
         Kept { chat: ChatKey(chat), about, state: Arc::new(vec![chat as u8; bytes]), is_written: false }
     }
 

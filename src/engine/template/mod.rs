@@ -10,6 +10,7 @@ mod python;
 
 use std::ops::Range;
 
+use jiff::Zoned;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Value;
 use minijinja::{Environment, Error, ErrorKind, context};
@@ -100,6 +101,11 @@ impl Template {
         environment.add_global("bos_token", begin_text);
         environment.add_global("eos_token", end_text);
         Ok(Self { environment, tags })
+    }
+
+    /// Has the template believe that it is this time.
+    pub fn set_clock(&mut self, now: Zoned) {
+        python::set_clock(&mut self.environment, now);
     }
 
     /// How the model marks its thoughts.

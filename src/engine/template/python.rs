@@ -9,7 +9,7 @@ use serde::Serialize;
 pub fn add_to(environment: &mut Environment<'_>) {
     environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
     environment.add_function("raise_exception", raise_exception);
-    environment.add_function("strftime_now", strftime_now);
+    environment.add_function("strftime_now", |format: &str| strftime(format, &Zoned::now()));
     environment.add_filter("tojson", to_json);
     // minijinja iterates over none, Python does not.
     environment.add_test("iterable", |value: &Value| !value.is_none() && value.try_iter().is_ok());
@@ -36,9 +36,13 @@ fn raise_exception(message: String) -> Result<Value, Error> {
     Err(Error::new(ErrorKind::InvalidOperation, message))
 }
 
-fn strftime_now(format: &str) -> Result<String, Error> {
-    jiff::fmt::strtime::format(format, &Zoned::now())
-        .map_err(|error| Error::new(ErrorKind::InvalidOperation, error.to_string()))
+/// Has the template believe that it is this time.
+pub fn set_clock(environment: &mut Environment<'_>, now: Zoned) {
+    environment.add_function("strftime_now", move |format: &str| strftime(format, &now));
+}
+
+fn strftime(format: &str, now: &Zoned) -> Result<String, Error> {
+    jiff::fmt::strtime::format(format, now).map_err(|error| Error::new(ErrorKind::InvalidOperation, error.to_string()))
 }
 
 /// `tojson` as the templates' authors know it: Python's `json.dumps(…, ensure_ascii=False)`, a space after `:` and `,`,
