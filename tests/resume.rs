@@ -250,6 +250,21 @@ fn an_answer_that_an_earlier_program_left_unfinished_goes_on_at_once_as_if_it_ha
 }
 
 #[test]
+fn a_chat_that_was_only_looked_at_is_not_written_with_what_another_left() {
+    let home = Home::new();
+    let engine = home.start();
+    first_turn(&engine, 1, 60);
+    engine.cost(Work::Plan(prompt(Some(2), &[user("another")]), Think::Auto));
+    engine.submit(Work::Snapshot);
+    assert!(matches!(engine.last(), Step::Done));
+    engine.cost(Work::Plan(prompt(Some(3), &[user("a third")]), Think::Auto));
+    engine.finish();
+    let names: Vec<String> =
+        home.snapshots().iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect();
+    assert!(names.len() == 1 && names[0].starts_with("1-"), "{names:?}");
+}
+
+#[test]
 fn a_template_that_writes_the_time_goes_on_with_the_one_it_wrote_first() {
     let home = Home::new();
     let template = format!("{{{{ strftime_now('%s%f') }}}} {}{CHATML}", "It is now. ".repeat(10));

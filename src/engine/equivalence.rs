@@ -15,8 +15,9 @@ use crate::chat::{Message, Role};
 mod real_models;
 
 const CELLS: u32 = 8192;
-/// Two logits closer than this are a tie.
-const NEAR_TIE: f32 = 0.05;
+/// How far the difference of two logits may move by rounding alone: on SmolLM2 135M in Q4_1, up to 0.43 was seen
+/// between the kernels for one token and those for many. A wrong cache moves them by whole units.
+const ROUNDING: f32 = 0.5;
 /// Some 1,300 tokens.
 const LINES: u32 = 60;
 /// Two models that compute at once make each other slow.
@@ -78,10 +79,17 @@ fn assert_equal_up_to_near_ties(model: &Model, reused: &[Choice], fresh: &[Choic
         let bytes: Vec<u8> = choices.iter().flat_map(|(token, _)| model.piece(*token)).collect();
         String::from_utf8_lossy(&bytes).into_owned()
     };
-    let differs = reused.iter().zip(fresh).find(|(reused, fresh)| reused.0 != fresh.0);
-    let is_tie = differs.is_none_or(|(reused, fresh)| reused.1 < NEAR_TIE && fresh.1 < NEAR_TIE);
-    assert!(is_tie, "{differs:?}\n{}\n{}", text(reused), text(fresh));
-    assert!(!fresh.is_empty() && fresh.len() >= 8.min(reused.len()));
+    for (place, (reused_choice, fresh_choice)) in reused.iter().zip(fresh).enumerate() {
+        let is_same = reused_choice.0 == fresh_choice.0;
+        let moved = if is_same { (reused_choice.1 - fresh_choice.1).abs() } else { reused_choice.1 + fresh_choice.1 };
+        let (reused, fresh) = (text(reused), text(fresh));
+        assert!(moved < ROUNDING, "token {place}: {reused_choice:?}, {fresh_choice:?}\n{reused}\n{fresh}");
+        // What follows another token is another text.
+        if !is_same {
+            return;
+        }
+    }
+    assert!(!fresh.is_empty() && fresh.len() == reused.len());
 }
 
 fn history() -> Vec<Message> {

@@ -30,6 +30,8 @@ pub struct Chats {
     snapshots: Option<Snapshots>,
     /// What is kept of the current chat, as long as it is not known whether that is better than what is there.
     waiting: Option<Waiting>,
+    /// What the context holds is still another chat's.
+    is_foreign: bool,
     /// What the current chat's snapshot on disk holds.
     written: Option<Contents>,
     /// What its template takes for the present time.
@@ -69,6 +71,7 @@ impl Session<'_> {
             self.ledger.take_known_answers();
         }
         self.chats.current = chat;
+        self.chats.is_foreign = true;
         self.chats.written = None;
         self.chats.waiting = chat.and_then(|chat| self.find(chat));
         let about = self.chats.waiting.as_ref().map(|waiting| waiting.about().clone()).unwrap_or_default();
@@ -97,8 +100,16 @@ impl Session<'_> {
         in_memory.or_else(|| self.chats.snapshots.as_ref()?.find(chat).map(Waiting::OnDisk))
     }
 
-    /// Puts back what was kept of the current chat, if more of these tokens are in it than in the context.
+    /// Makes what the context holds the current chat's: what was kept of it, if more of these tokens are in that than
+    /// in the context, else what the context has of them.
     pub(super) fn restore_for(&mut self, tokens: &[Token]) {
+        self.restore_kept(tokens);
+        if std::mem::take(&mut self.chats.is_foreign) {
+            self.reuse(tokens);
+        }
+    }
+
+    fn restore_kept(&mut self, tokens: &[Token]) {
         let Some(waiting) = self.chats.waiting.take() else { return };
         let there = waiting.about().contents.compare(tokens).length;
         let here = self.ledger.contents().compare(tokens).length;
@@ -123,6 +134,7 @@ impl Session<'_> {
         tracing::info!(length, "put back what was kept of a chat");
         self.speed.assume(kept.about.prefill_speed);
         self.chats.written = kept.is_written.then(|| kept.about.contents.clone());
+        self.chats.is_foreign = false;
         self.ledger.replace(kept.about.contents);
     }
 
@@ -159,6 +171,7 @@ impl Session<'_> {
         if self.chats.current == Some(chat) {
             self.chats.current = None;
             self.chats.waiting = None;
+            self.chats.is_foreign = true;
             self.ledger.take_known_answers();
         }
     }
@@ -182,7 +195,7 @@ impl Session<'_> {
 
     /// A copy of what there is of the current chat, if that is worth keeping and there is memory for it.
     fn kept(&self) -> Option<Kept> {
-        let chat = self.chats.current?;
+        let chat = self.chats.current.filter(|_| !self.chats.is_foreign)?;
         let contents = self.ledger.contents().clone();
         if contents.tokens.len() < LEAST_TOKENS {
             return None;
