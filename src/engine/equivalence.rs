@@ -15,9 +15,9 @@ use crate::chat::{Message, Role};
 mod real_models;
 
 const CELLS: u32 = 8192;
-/// How far the difference of two logits may move by rounding alone: on SmolLM2 135M in Q4_1, up to 0.43 was seen
+/// How far the difference of two logits may move by rounding alone: on SmolLM2 135M in Q4_1, up to 0.53 was seen
 /// between the kernels for one token and those for many. A wrong cache moves them by whole units.
-const ROUNDING: f32 = 0.5;
+const ROUNDING: f32 = 1.0;
 /// Some 1,300 tokens.
 const LINES: u32 = 60;
 /// Two models that compute at once make each other slow.
