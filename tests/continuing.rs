@@ -19,7 +19,7 @@ fn start(model: TinyModel, cells: u32) -> Running {
     let path = folder.path().join("tiny.gguf");
     model.context(cells).write(&path).unwrap();
     // The file may go once the model is loaded.
-    Running::load(settings(&path, cells, 1)).unwrap().0
+    Running::with(settings(&path, cells, 1))
 }
 
 fn ask(engine: &Running, messages: &[Message], options: &GenerateOptions) -> Answer {

@@ -4,31 +4,19 @@
 mod common;
 
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
 
+use common::engine::{Answer, Running, greedy, prompt, settings};
 use common::tiny_gguf::{CHATML, SPECIAL_TOKENS, TinyModel};
 use tempfile::TempDir;
-use tuichat::chat::{Ended, Message, Role, Sampling};
-use tuichat::engine::protocol::{
-    CancelFlag, DeviceChoice, EngineError, Event, Finish, GenerateOptions, LoadSettings, ModelInfo, Prompt, Step,
-    Think, Work,
-};
-use tuichat::engine::{Engine, Source, inspect, spawn};
+use tuichat::chat::{Ended, Message, Role};
+use tuichat::engine::inspect;
+use tuichat::engine::protocol::{CancelFlag, EngineError, GenerateOptions, LoadSettings, ModelInfo, Step, Think, Work};
 
 /// An engine with a tiny model in a folder of its own.
 struct Fixture {
-    engine: Engine,
-    events: Receiver<Event>,
+    engine: Running,
     model: PathBuf,
     _folder: TempDir,
-}
-
-/// One answer as it came.
-#[derive(Debug)]
-struct Answer {
-    text: String,
-    finish: Finish,
 }
 
 impl Fixture {
@@ -36,9 +24,7 @@ impl Fixture {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tiny.gguf");
         model.write(&path).unwrap();
-        let (sender, events) = channel();
-        let engine = spawn(Source::Llama, move |event| sender.send(event).is_ok()).unwrap();
-        Self { engine, events, model: path, _folder: folder }
+        Self { engine: Running::start(), model: path, _folder: folder }
     }
 
     /// With the model loaded into a context of so many cells.
@@ -49,46 +35,19 @@ impl Fixture {
     }
 
     fn settings(&self, cells: u32) -> LoadSettings {
-        LoadSettings {
-            path: self.model.clone(),
-            name: None,
-            context: Some(cells),
-            threads: Some(1),
-            device: DeviceChoice::Cpu,
-            gpu_layers: None,
-            probe: None,
-            snapshots: None,
-        }
+        settings(&self.model, cells, 1)
     }
 
     fn load(&self, cells: u32) -> Result<ModelInfo, EngineError> {
-        self.engine.submit(Work::Load(self.settings(cells)));
-        match self.last() {
-            Step::Ready(info) => Ok(*info),
-            Step::Failed(error) => Err(error),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// Steps up to the next terminal one.
-    fn steps(&self) -> Vec<Step> {
-        let mut steps = Vec::new();
-        loop {
-            let step = self.events.recv_timeout(Duration::from_secs(60)).expect("a terminal event").step;
-            let terminal = step.is_terminal();
-            steps.push(step);
-            if terminal {
-                return steps;
-            }
-        }
+        self.engine.load(self.settings(cells))
     }
 
     fn last(&self) -> Step {
-        self.steps().pop().unwrap()
+        self.engine.last()
     }
 
     fn submit(&self, messages: &[Message], options: &GenerateOptions) -> CancelFlag {
-        self.engine.submit(Work::Generate(Prompt { chat: None, messages: messages.to_vec() }, options.clone())).1
+        self.engine.submit(Work::Generate(prompt(None, messages), options.clone()))
     }
 
     fn ask(&self, messages: &[Message], options: &GenerateOptions) -> Answer {
@@ -98,16 +57,7 @@ impl Fixture {
 
     /// The rest of an answer under way.
     fn answer(&self) -> Answer {
-        let mut text = String::new();
-        for step in self.steps() {
-            match step {
-                Step::Token(piece) => text.push_str(&piece.text),
-                Step::Finished(finish) => return Answer { text, finish },
-                Step::Failed(error) => panic!("{error}"),
-                _ => {}
-            }
-        }
-        unreachable!("steps end with a terminal one")
+        self.engine.whole_answer().unwrap()
     }
 }
 
@@ -117,14 +67,6 @@ fn user(text: &str) -> Message {
 
 fn assistant(text: &str) -> Message {
     Message::new(Role::Assistant, text)
-}
-
-fn greedy(max_tokens: u32) -> GenerateOptions {
-    GenerateOptions {
-        sampling: Sampling { temperature: 0.0, ..Sampling::default() },
-        max_tokens: Some(max_tokens),
-        ..GenerateOptions::default()
-    }
 }
 
 fn long_text(words: usize) -> String {
@@ -222,7 +164,7 @@ fn a_cancelled_prefill_leaves_the_next_answer_as_from_a_fresh_start() {
     let fixture = Fixture::loaded(TinyModel::default().context(16_384), 16_384);
     let cancel = fixture.submit(&long, &greedy(10));
     loop {
-        match fixture.events.recv_timeout(Duration::from_secs(60)).unwrap().step {
+        match fixture.engine.next() {
             Step::Prefilling { done, .. } if done > 0 => break cancel.cancel(),
             Step::Prefilling { .. } => {}
             other => panic!("{other:?}"),
@@ -242,7 +184,7 @@ fn a_cancelled_answer_keeps_its_part_and_the_next_turn_goes_on_from_it() {
     let cancel = fixture.submit(&[user("tell me")], &greedy(8000));
     let mut part = String::new();
     while part.len() < 10 {
-        if let Step::Token(piece) = fixture.events.recv_timeout(Duration::from_secs(60)).unwrap().step {
+        if let Step::Token(piece) = fixture.engine.next() {
             part.push_str(&piece.text);
         }
     }
@@ -270,7 +212,7 @@ fn a_load_can_be_cancelled() {
     let fixture = Fixture::loaded(TinyModel::default().context(65_536), 65_536);
     // The load waits behind an answer, so that it is certain to be cancelled before it is done.
     let answer = fixture.submit(&[user(&long_text(900))], &greedy(60_000));
-    let (_, load) = fixture.engine.submit(Work::Load(fixture.settings(512)));
+    let load = fixture.engine.submit(Work::Load(fixture.settings(512)));
     load.cancel();
     answer.cancel();
     assert_eq!(fixture.answer().finish.ended, Ended::Cancelled);
@@ -317,9 +259,8 @@ fn after_unloading_there_is_no_model() {
 fn dropping_the_engine_in_mid_answer_ends_it() {
     let fixture = Fixture::loaded(TinyModel::default().context(65_536), 65_536);
     fixture.submit(&[user(&long_text(5000))], &greedy(100_000));
-    let Fixture { engine, events, .. } = fixture;
-    drop(engine);
-    assert!(events.iter().all(|event| !matches!(event.step, Step::Failed(_))));
+    let mut events = fixture.engine.stop();
+    assert!(events.all(|event| !matches!(event.step, Step::Failed(_))));
 }
 
 #[test]

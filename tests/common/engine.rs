@@ -39,20 +39,39 @@ pub fn prompt(chat: Option<i64>, messages: &[Message]) -> Prompt {
     Prompt { chat: chat.map(ChatKey), messages: messages.to_vec() }
 }
 
-/// An engine with a model in it.
+/// A running engine and what it says.
 pub struct Running {
     engine: Engine,
     events: Receiver<Event>,
 }
 
+/// One answer as it came.
+#[derive(Debug)]
+pub struct Answer {
+    pub thoughts: String,
+    pub text: String,
+    pub finish: Finish,
+}
+
 impl Running {
-    pub fn load(settings: LoadSettings) -> Result<(Self, ModelInfo), EngineError> {
+    /// Without a model.
+    pub fn start() -> Self {
         let (sender, events) = channel();
         let engine = spawn(Source::Llama, move |event| sender.send(event).is_ok()).unwrap();
-        let running = Self { engine, events };
-        running.submit(Work::Load(settings));
-        match running.last() {
-            Step::Ready(info) => Ok((running, *info)),
+        Self { engine, events }
+    }
+
+    /// With a model in it.
+    pub fn with(settings: LoadSettings) -> Self {
+        let running = Self::start();
+        running.load(settings).unwrap();
+        running
+    }
+
+    pub fn load(&self, settings: LoadSettings) -> Result<ModelInfo, EngineError> {
+        self.submit(Work::Load(settings));
+        match self.last() {
+            Step::Ready(info) => Ok(*info),
             Step::Failed(error) => Err(error),
             other => panic!("{other:?}"),
         }
@@ -85,22 +104,36 @@ impl Running {
         }
     }
 
+    /// The text without thoughts, and how it ended.
     pub fn ask(&self, prompt: Prompt, options: GenerateOptions) -> (String, Finish) {
         self.submit(Work::Generate(prompt, options));
         self.answer()
     }
 
-    /// The rest of an answer under way, without thoughts.
+    /// The same of an answer under way.
     pub fn answer(&self) -> (String, Finish) {
-        let mut text = String::new();
+        let answer = self.whole_answer().unwrap();
+        (answer.text, answer.finish)
+    }
+
+    /// The rest of an answer under way.
+    pub fn whole_answer(&self) -> Result<Answer, EngineError> {
+        let (mut thoughts, mut text) = (String::new(), String::new());
         loop {
             match self.next() {
-                Step::Token(piece) if piece.channel == Channel::Answer => text.push_str(&piece.text),
-                Step::Finished(finish) => return (text, finish),
-                Step::Failed(error) => panic!("{error}"),
+                Step::Token(piece) if piece.channel == Channel::Thinking => thoughts.push_str(&piece.text),
+                Step::Token(piece) => text.push_str(&piece.text),
+                Step::Finished(finish) => return Ok(Answer { thoughts, text, finish }),
+                Step::Failed(error) => return Err(error),
                 _ => {}
             }
         }
+    }
+
+    /// Ends the engine, whatever it does, and hands out what it had said.
+    pub fn stop(self) -> impl Iterator<Item = Event> {
+        drop(self.engine);
+        self.events.into_iter()
     }
 
     /// Waits for what the engine was told to do, and for what it writes.
