@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 const CTRL_C: &str = "\x03";
 const CTRL_G: &str = "\x07";
+const F3: &str = "\x1bOR";
 const CTRL_Z: &str = "\x1a";
 const ESCAPE: &str = "\x1b";
 
@@ -74,6 +75,57 @@ fn words_stream_escape_stops_and_the_terminal_is_given_back() {
     assert!(screen.contains("› Count") && screen.contains("word3"), "{screen}");
     leave(&mut chat);
     chat.assert_given_back();
+}
+
+#[test]
+fn what_a_message_costs_is_told_while_it_is_written() {
+    let home = home("prefill_ms = 2000\n");
+    let mut chat = chat(home.path());
+    chat.wait_for("idle");
+    chat.send("How many words?");
+    chat.wait_for("4 tokens, 3 cached, first token in about 2 s");
+    chat.send(F3);
+    let screen = chat.wait_for("The next answer begins in about 2 s.");
+    assert!(screen.contains("How many words?") && screen.contains("in all            4        3"), "{screen}");
+    chat.send(ESCAPE);
+    chat.wait_until("the text", |screen| screen.contains("› How many words?") && !screen.contains("The next answer"));
+    chat.send(CTRL_C);
+    chat.send(CTRL_C);
+    assert!(chat.wait_for_end().success());
+    chat.assert_given_back();
+}
+
+#[test]
+fn a_real_chat_that_is_resumed_finds_what_was_computed_of_it() {
+    let Some(model) = std::env::var_os("TUICHAT_TEST_MODEL") else {
+        eprintln!("skipped: TUICHAT_TEST_MODEL names no model; type `make test`");
+        return;
+    };
+    let home = tempfile::tempdir().unwrap();
+    let run = |more: &[&str]| {
+        let mut command = program(home.path());
+        command.args(["--ctx", "2048", "--temp", "0", "--max-tokens", "8", "--snapshots", "1G", "-m"]);
+        command.arg(&model);
+        command.args(more);
+        Pty::run(command, 100, 24)
+    };
+    let mut first = run(&[]);
+    first.wait_for("idle");
+    first.send(&format!("{}What did I repeat?\r", "I like long walks in the rain. ".repeat(10)));
+    first.wait_for("ended at the limit");
+    leave(&mut first);
+    assert_eq!(std::fs::read_dir(home.path().join("cache/kv")).unwrap().count(), 1);
+
+    let mut again = run(&["--resume"]);
+    again.wait_for("ended at the limit");
+    again.wait_for("idle");
+    again.send(F3);
+    let screen = again.wait_for("in all");
+    let line = screen.lines().find(|line| line.contains("in all")).unwrap();
+    let numbers: Vec<u32> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    assert!(matches!(numbers[..], [all, cached] if all > 90 && cached + 20 > all), "{screen}");
+    leave(&mut again);
+    again.assert_given_back();
 }
 
 #[test]

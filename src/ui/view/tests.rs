@@ -4,7 +4,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use crate::chat::{Ended, Role};
-use crate::engine::protocol::{EngineError, Step};
+use crate::engine::protocol::{Cost, EngineError, MessageCost, Step};
 use crate::store::ChatId;
 use crate::ui::app::tests::{Tester, model, stored};
 use crate::ui::msg::{ChatRow, Command, Msg, OpenedChat, Scroll};
@@ -124,6 +124,39 @@ fn the_help_is_written_from_the_table_of_keys() {
     let mut tester = Tester::ready();
     tester.key(KeyCode::F(1), KeyModifiers::NONE);
     insta::assert_snapshot!(text(&mut tester, 90, 34));
+}
+
+#[test]
+fn what_the_context_holds_is_shown_message_by_message() {
+    let mut tester = Tester::ready();
+    tester.type_text("And then?");
+    tester.command(Command::Context);
+    assert!(text(&mut tester, 80, 24).contains("counting"));
+    let message = |role, beginning: &str, tokens, cached_tokens| MessageCost {
+        role,
+        beginning: beginning.into(),
+        tokens,
+        cached_tokens,
+    };
+    tester.tick_when_due();
+    tester.update(Msg::Ahead(Step::Planned(Box::new(Cost {
+        prompt_tokens: 3812,
+        cached_tokens: 3200,
+        left_out_tokens: 250,
+        cells: 4096,
+        first_token_ms: Some(6100.0),
+        messages: vec![
+            message(Role::System, "Be brief", 2, 2),
+            message(Role::User, "A long text that does not fit in what is left of the line beside numbers", 3100, 3100),
+            message(Role::Assistant, "Yes", 90, 80),
+            message(Role::User, "And then?", 600, 0),
+        ],
+    }))));
+    insta::assert_snapshot!(text(&mut tester, 80, 24));
+    tester.command(Command::ClosePopup);
+    let screen = text(&mut tester, 100, 24);
+    assert!(screen.contains("3812 tokens, 3200 cached, first token in about 6 s"), "{screen}");
+    insta::assert_snapshot!(text(&mut tester, 60, 20));
 }
 
 fn row(id: i64, title: &str, messages: u32) -> ChatRow {
