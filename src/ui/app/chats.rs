@@ -187,3 +187,130 @@ fn answer(stored: OpenedMessage) -> Entry {
     let saved = filled(stored.id);
     Entry::Answer(Box::new(Answer::saved(&stored.message.text, stored.thinking, ended, saved)))
 }
+
+#[cfg(test)]
+mod tests {
+    use crossterm::event::{KeyCode, KeyModifiers};
+
+    use super::*;
+    use crate::chat::Message;
+    use crate::engine::protocol::Step;
+    use crate::store::MessageId;
+    use crate::ui::app::tests::{Tester, assistant, model, prompt, saves, settings, stored, user};
+    use crate::ui::msg::{Command, Msg, Save};
+
+    #[test]
+    fn a_resumed_chat_is_shown_and_gone_on_with() {
+        let (mut tester, effects) = Tester::start(Ok(settings()), true, Some(ChatId(4)));
+        assert!(matches!(effects[..], [Effect::Load(_), Effect::OpenChat(ChatId(4))]));
+        tester.model(Step::Ready(Box::new(model(true))));
+        assert!(tester.send("too early").is_empty());
+        tester.command(Command::Interrupt);
+        let messages = vec![
+            stored(1, Role::System, "Be brief", None),
+            stored(2, Role::User, "one", None),
+            stored(3, Role::Assistant, "half an", Some(Ended::Interrupted)),
+        ];
+        tester.update(Msg::ChatOpened(OpenedChat { id: ChatId(4), messages }));
+        assert_eq!(tester.answer_texts(), ["half an"]);
+        let effects = tester.send("two");
+        let [Save::Question { parent: Some(parent), chat, .. }] = saves(&effects)[..] else { panic!("{effects:?}") };
+        assert_eq!((parent.get(), chat.get()), (Some(&MessageId(3)), Some(&ChatId(4))));
+        let effects = tester.question_is_saved(5);
+        let expected = [Message::new(Role::System, "Be brief"), user("one"), assistant("half an"), user("two")];
+        assert_eq!(prompt(&effects).unwrap().messages, expected);
+    }
+
+    #[test]
+    fn a_resumed_question_without_an_answer_waits_in_the_composer() {
+        let (mut tester, _) = Tester::start(Ok(settings()), true, Some(ChatId(4)));
+        let messages = vec![stored(1, Role::User, "one", None)];
+        tester.update(Msg::ChatOpened(OpenedChat { id: ChatId(4), messages }));
+        assert_eq!(tester.app.composer.text(), "one");
+        tester.command(Command::NewChat);
+        assert!(tester.app.composer.is_empty(), "it belongs to the other chat");
+    }
+
+    fn row(id: i64, title: &str) -> ChatRow {
+        ChatRow { id: ChatId(id), title: title.into(), age: "1 h ago".into(), messages: 2 }
+    }
+
+    #[test]
+    fn the_chat_list_filters_as_one_types_and_opens_the_chosen_chat() {
+        let mut tester = Tester::saving();
+        assert!(matches!(tester.key(KeyCode::Char('o'), KeyModifiers::CONTROL)[..], [Effect::ListChats]));
+        tester.update(Msg::Chats(vec![row(1, "Bread"), row(2, "Rust borrow"), row(3, "Rusty nails")]));
+        tester.type_text("rust");
+        tester.key(KeyCode::Down, KeyModifiers::NONE);
+        tester.key(KeyCode::Down, KeyModifiers::NONE);
+        assert!(matches!(tester.key(KeyCode::Enter, KeyModifiers::NONE)[..], [Effect::OpenChat(ChatId(3))]));
+        assert!(matches!(tester.app.popup(), Popup::Closed));
+    }
+
+    #[test]
+    fn a_chat_is_deleted_only_when_asked_twice_in_a_row() {
+        let mut tester = Tester::saving();
+        tester.command(Command::Chats);
+        tester.update(Msg::Chats(vec![row(1, "Bread"), row(2, "Rust")]));
+        assert!(tester.command(Command::DeleteChosen).is_empty());
+        tester.command(Command::Move(1));
+        assert!(tester.command(Command::DeleteChosen).is_empty());
+        assert!(matches!(tester.command(Command::DeleteChosen)[..], [Effect::DeleteChat(ChatId(2))]));
+        tester.update(Msg::ChatDeleted(ChatId(2)));
+        assert!(matches!(tester.app.popup(), Popup::Chats(list) if list.matching().len() == 1 && list.chosen == 0));
+    }
+
+    #[test]
+    fn a_key_that_answers_whether_to_delete_does_nothing_else() {
+        let mut tester = Tester::saving();
+        tester.command(Command::Chats);
+        tester.update(Msg::Chats(vec![row(1, "Bread"), row(2, "Rust")]));
+        tester.command(Command::DeleteChosen);
+        assert!(tester.command(Command::OpenChosen).is_empty());
+        tester.command(Command::DeleteChosen);
+        tester.key(KeyCode::Char('n'), KeyModifiers::NONE);
+        assert!(matches!(tester.app.popup(), Popup::Chats(list) if list.filter.is_empty() && !list.deletes_next));
+    }
+
+    #[test]
+    fn deleting_the_chat_on_the_screen_begins_a_new_one() {
+        let mut tester = Tester::saving();
+        tester.send("one");
+        tester.question_is_saved(1);
+        tester.token("x", 1);
+        tester.finish(Ended::Stop);
+        tester.command(Command::Chats);
+        tester.update(Msg::ChatDeleted(ChatId(1)));
+        assert!(tester.app.transcript.entries().is_empty());
+        assert!(tester.app.chat.get().is_none());
+    }
+
+    #[test]
+    fn another_chat_is_not_opened_in_mid_answer() {
+        let mut tester = Tester::saving();
+        tester.send("one");
+        tester.question_is_saved(1);
+        tester.command(Command::NewChat);
+        assert!(tester.app.is_answering());
+        assert!(tester.app.notices()[0].contains("Esc"));
+        tester.command(Command::Chats);
+        tester.update(Msg::Chats(vec![row(2, "Rust")]));
+        assert!(tester.command(Command::OpenChosen).is_empty());
+    }
+
+    #[test]
+    fn of_two_chats_opened_in_haste_the_second_is_shown() {
+        let mut tester = Tester::saving();
+        for chat in [1, 2] {
+            tester.command(Command::Chats);
+            tester.update(Msg::Chats(vec![row(chat, "a chat")]));
+            tester.command(Command::OpenChosen);
+        }
+        for chat in [1, 2] {
+            let messages = vec![stored(chat * 10, Role::User, &format!("question {chat}"), None)];
+            tester.update(Msg::ChatOpened(OpenedChat { id: ChatId(chat), messages }));
+        }
+        assert_eq!(tester.app.chat.get(), Some(&ChatId(2)));
+        assert_eq!(tester.app.composer.text(), "question 2");
+    }
+}
