@@ -5,8 +5,8 @@
 
 use clap::ValueEnum;
 use clap::builder::{BoolishValueParser, PossibleValuesParser, TypedValueParser};
-use serde::de::IntoDeserializer;
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, IntoDeserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::value::{Auto, Penalty, Probability, Room, Temperature};
 use crate::engine::protocol::{DeviceChoice, Think};
@@ -25,7 +25,7 @@ pub enum Output {
 }
 
 /// Whether to do something.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Switch {
     /// Where it is worth it
@@ -35,6 +35,44 @@ pub enum Switch {
     On,
     /// Never
     Off,
+}
+
+impl<'de> Deserialize<'de> for Switch {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match WordOrSwitch::deserialize(deserializer)? {
+            WordOrSwitch::Word(word) if word == "auto" => Ok(Switch::Auto),
+            other => other
+                .is_on()
+                .map(|is_on| if is_on { Switch::On } else { Switch::Off })
+                .ok_or_else(|| D::Error::custom("it must be \"auto\", \"on\" or \"off\"")),
+        }
+    }
+}
+
+/// In the file, `on` and `off` may be written as words or as true and false.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "it must be \"on\" or \"off\"")]
+enum WordOrSwitch {
+    Switch(bool),
+    Word(String),
+}
+
+impl WordOrSwitch {
+    fn is_on(&self) -> Option<bool> {
+        match self {
+            WordOrSwitch::Switch(is_on) => Some(*is_on),
+            WordOrSwitch::Word(word) => match word.as_str() {
+                "on" => Some(true),
+                "off" => Some(false),
+                _ => None,
+            },
+        }
+    }
+}
+
+fn on_or_off<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    let is_on = WordOrSwitch::deserialize(deserializer)?.is_on();
+    is_on.map(Some).ok_or_else(|| D::Error::custom("it must be \"on\" or \"off\""))
 }
 
 /// What is set; `None` leaves it to the layer below.
@@ -100,6 +138,7 @@ pub struct Settings {
     /// End an answer that repeats itself [default: on]
     #[arg(long, value_name = "on|off", value_parser = BoolishValueParser::new(), hide_possible_values = true,
           help_heading = "Sampling")]
+    #[serde(deserialize_with = "on_or_off")]
     pub loop_breaker: Option<bool>,
 
     /// Tokens the conversation may have; `auto` decides from the model and the memory

@@ -141,9 +141,11 @@ impl FromStr for Room {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "auto" => return Ok(Room::Auto),
-            "off" => return Ok(Room::Off),
+            "off" | "0" => return Ok(Room::Off),
             _ => {}
         }
+        // `2GB` and `2GiB` are 2G.
+        let text = text.strip_suffix("iB").or(text.strip_suffix('B')).unwrap_or(text);
         let letter = text.chars().last().map(|letter| letter.to_ascii_uppercase());
         let unit = UNITS.into_iter().find(|(unit, _)| letter == Some(*unit));
         let digits = if unit.is_some() { &text[..text.len() - 1] } else { text };
@@ -253,7 +255,9 @@ mod tests {
             assert_eq!(text.parse(), Ok(room), "{text}");
             assert!(room.to_string().eq_ignore_ascii_case(text), "{room}");
         }
-        for text in ["", "G", "0", "-1G", "2GB", "1.5G", "99999999999G", "é"] {
+        assert_eq!("2GB".parse(), "2GiB".parse::<Room>());
+        assert_eq!("0".parse(), Ok(Room::Off));
+        for text in ["", "G", "0G", "-1G", "B", "1.5G", "99999999999G", "é"] {
             assert!(text.parse::<Room>().is_err(), "{text}");
         }
     }

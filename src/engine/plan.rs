@@ -34,6 +34,7 @@ impl Session<'_> {
         let found = self.ledger.contents().compare(certain).length;
         if found < certain.len() && tokens.len() + CELLS_TO_LEAVE <= self.context.cells() as usize {
             let cached = self.reuse(certain);
+            emit(Step::Expected(Box::new(self.cost(&rendered, &tokens))));
             self.prefill(certain, cached, cancel, emit)?;
         }
         Ok(self.cost(&rendered, &tokens))

@@ -3,7 +3,7 @@
 //! ```text
 //! Load      Loading*  →  Ready | Failed | Cancelled
 //! Plan      Planned | Failed
-//! Prefill   Prefilling*  →  Planned | Failed
+//! Prefill   Expected?  →  Prefilling*  →  Planned | Failed
 //! Generate  Prefilling*  →  Token*  →  Finished | Failed
 //! Snapshot  Done
 //! Forget    Done
@@ -199,6 +199,8 @@ pub enum Step {
         total: u32,
         cached: u32,
     },
+    /// What the prompt costs before it is computed ahead.
+    Expected(Box<Cost>),
     Planned(Box<Cost>),
     Token(Piece),
     Finished(Finish),
@@ -213,7 +215,7 @@ impl Step {
     /// Whether this is the last event of its request.
     pub fn is_terminal(&self) -> bool {
         match self {
-            Step::Loading(_) | Step::Prefilling { .. } | Step::Token(_) => false,
+            Step::Loading(_) | Step::Prefilling { .. } | Step::Expected(_) | Step::Token(_) => false,
             Step::Ready(_) | Step::Planned(_) | Step::Finished(_) | Step::Failed(_) => true,
             Step::Cancelled | Step::Done | Step::Unloaded => true,
         }

@@ -19,7 +19,7 @@ use crate::chat::Ended;
 use crate::config::Output;
 use crate::engine::constraint::Validator;
 use crate::engine::protocol::{
-    CancelFlag, Channel, Event, GenerateOptions, LoadSettings, ModelInfo, Prompt, RequestId, Step, Work,
+    CancelFlag, Channel, Constraint, Event, GenerateOptions, LoadSettings, ModelInfo, Prompt, RequestId, Step, Work,
 };
 use crate::engine::{self, Engine, Source};
 use crate::exit::{Exit, Failure};
@@ -61,6 +61,7 @@ pub fn run(form: Output, prepare: impl FnOnce() -> Result<Job, Failure>) -> Resu
                 last_progress: None,
                 stopped_by: None,
                 full_context: None,
+                has_grammar: matches!(job.options.constraint, Some(Constraint::Grammar(_))),
                 hash: Hash::NotAsked,
             };
             let outcome = run.answer(job, sender);
@@ -112,6 +113,8 @@ struct Run<Out, Err> {
     stopped_by: Option<Exit>,
     /// The cells of the context, if they were what ended the answer.
     full_context: Option<u32>,
+    /// The answer is held to a grammar.
+    has_grammar: bool,
     hash: Hash,
 }
 
@@ -160,8 +163,8 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                 Step::Ready(model) => return Ok(Some(model)),
                 Step::Failed(error) => return Err(Failure::from(&error)),
                 Step::Cancelled => return Ok(None),
-                Step::Prefilling { .. } | Step::Planned(_) | Step::Token(_) | Step::Finished(_) => {}
-                Step::Done | Step::Unloaded => {}
+                Step::Prefilling { .. } | Step::Token(_) | Step::Finished(_) => {}
+                Step::Expected(_) | Step::Planned(_) | Step::Done | Step::Unloaded => {}
             }
         }
     }
@@ -207,7 +210,8 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                 }
                 Step::Failed(error) => return Err(Failure::from(&error)),
                 Step::Cancelled => return Ok(()),
-                Step::Loading(_) | Step::Ready(_) | Step::Planned(_) | Step::Done | Step::Unloaded => {}
+                Step::Loading(_) | Step::Ready(_) | Step::Expected(_) | Step::Planned(_) => {}
+                Step::Done | Step::Unloaded => {}
             }
         }
     }
@@ -270,6 +274,9 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
             self.remarks.note(&format!(
                 "note: the answer ended because the context of {cells} tokens is full; `--ctx` sets another"
             ));
+        }
+        if self.has_grammar && self.report.finish_reason == Ended::Length.as_str() {
+            self.remarks.note("note: the answer was cut, so it is only the beginning of a text of the grammar");
         }
         if self.report.finish_reason == Ended::Loop.as_str() {
             let what = self.report.repetition.map(|repetition| format!(": {repetition}")).unwrap_or_default();

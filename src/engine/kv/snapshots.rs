@@ -129,6 +129,8 @@ impl Snapshots {
         let (jobs, received) = mpsc::channel();
         let writer = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("snapshots".into()).spawn(move || {
+            // There may be less room than there was.
+            let _ = make_room(&writer.settings.folder, writer.settings.most_bytes, 0, Path::new(""));
             for job in received {
                 match job {
                     Job::Write(kept) => writer.write(&kept),
@@ -148,7 +150,8 @@ impl Snapshots {
         let _ = file.set_modified(SystemTime::now());
         let opened = file::open(file, key);
         if opened.is_none() {
-            tracing::warn!(path = %path.display(), "a snapshot is damaged or was made by something else; it is not used");
+            tracing::warn!(path = %path.display(), "a damaged snapshot is deleted");
+            let _ = fs::remove_file(&path);
         }
         Some(Stored { chat, opened: opened?, path })
     }

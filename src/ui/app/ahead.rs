@@ -24,6 +24,9 @@ pub(super) struct Ahead {
     due: Option<Instant>,
     /// The engine was asked and has not answered.
     asked: bool,
+    /// The text that it was asked about, and whether it was told to stop with that.
+    text: String,
+    cancelled: bool,
     /// Something changed since it was asked.
     changed: bool,
     cost: Option<Box<Cost>>,
@@ -45,11 +48,7 @@ impl App {
         if let Some(due) = &mut self.ahead.snapshot_due {
             *due = now + IDLE_AFTER;
         }
-        if self.ahead.asked {
-            self.ahead.changed = true;
-        } else {
-            self.ahead.due.get_or_insert(now + GATHER);
-        }
+        self.ahead.due.get_or_insert(now + GATHER);
     }
 
     /// Something was computed that is worth keeping.
@@ -61,7 +60,7 @@ impl App {
         if !self.can_look_ahead() {
             return None;
         }
-        [self.ahead.due.filter(|_| !self.ahead.asked), self.ahead.snapshot_due].into_iter().flatten().min()
+        [self.ahead.due, self.ahead.snapshot_due].into_iter().flatten().min()
     }
 
     fn can_look_ahead(&self) -> bool {
@@ -74,12 +73,9 @@ impl App {
             return Vec::new();
         }
         let mut effects = Vec::new();
-        if !self.ahead.asked && self.ahead.due.is_some_and(|due| now >= due) {
+        if self.ahead.due.is_some_and(|due| now >= due) {
             self.ahead.due = None;
-            self.ahead.changed = false;
-            let effect = self.question_ahead();
-            self.ahead.asked = effect.is_some();
-            effects.extend(effect);
+            effects.extend(if self.ahead.asked { self.stop_what_is_obsolete() } else { self.ask_ahead() });
         }
         if self.ahead.snapshot_due.is_some_and(|due| now >= due) {
             self.ahead.snapshot_due = None;
@@ -88,9 +84,29 @@ impl App {
         effects
     }
 
+    fn ask_ahead(&mut self) -> Option<Effect> {
+        self.ahead.changed = false;
+        self.ahead.cancelled = false;
+        let effect = self.question_ahead();
+        self.ahead.asked = effect.is_some();
+        effect
+    }
+
+    /// While the engine is busy with another text: what changed is asked about afterwards, and at once if that text
+    /// is not how this one begins.
+    fn stop_what_is_obsolete(&mut self) -> Option<Effect> {
+        self.ahead.changed = true;
+        let whole_words = self.ahead.text.trim_end().rsplit_once(char::is_whitespace).map_or("", |(words, _)| words);
+        let is_obsolete = self.composer.text().trim().is_empty() || !self.composer.text().starts_with(whole_words);
+        let stops = is_obsolete && !self.ahead.text.is_empty() && !self.ahead.cancelled;
+        self.ahead.cancelled |= stops;
+        stops.then_some(Effect::CancelAhead)
+    }
+
     fn question_ahead(&mut self) -> Option<Effect> {
         let mut prompt = self.answered_conversation();
         let draft = self.composer.text();
+        self.ahead.text.clear();
         if draft.trim().is_empty() {
             let is_empty = prompt.messages.iter().all(|message| message.role == Role::System);
             if is_empty && !matches!(self.popup, Popup::Context { .. }) {
@@ -102,6 +118,7 @@ impl App {
             prompt.messages.push(Message::new(Role::User, ""));
             return Some(Effect::Plan(prompt, self.options.think));
         }
+        self.ahead.text.clone_from(&draft);
         prompt.messages.push(Message::new(Role::User, draft));
         let think = self.options.think;
         Some(match self.ahead.switch {
@@ -133,8 +150,17 @@ impl App {
         match step {
             Step::Prefilling { done, total, .. } => {
                 self.ahead.progress = Some((done, total));
+                if let Some(cost) = &mut self.ahead.cost {
+                    pay(cost, done);
+                }
                 return;
             }
+            Step::Expected(cost) if self.activity == Activity::Idle => {
+                self.context_used = cost.prompt_tokens;
+                self.ahead.cost = Some(cost);
+                return;
+            }
+            Step::Expected(_) => return,
             Step::Planned(cost) if self.activity == Activity::Idle => {
                 self.context_used = cost.prompt_tokens;
                 self.ahead.cost = Some(cost);
@@ -158,6 +184,14 @@ impl App {
     pub fn progress_ahead(&self) -> Option<(u32, u32)> {
         self.ahead.progress
     }
+}
+
+/// So many tokens of the prompt are cached now.
+fn pay(cost: &mut Cost, cached: u32) {
+    let rest = |cost: &Cost| f64::from(cost.prompt_tokens.saturating_sub(cost.cached_tokens).max(1));
+    let before = rest(cost);
+    cost.cached_tokens = cost.cached_tokens.max(cached);
+    cost.first_token_ms = cost.first_token_ms.map(|wait| wait * rest(cost) / before);
 }
 
 #[cfg(test)]
@@ -193,12 +227,40 @@ mod tests {
         assert_eq!(asked(&tester.tick_when_due()), Some((true, "Hello wor".into())));
         assert!(tester.app.wake_at().is_none(), "nothing is due while the engine has a request");
         tester.type_text("ld");
-        assert_eq!(asked(&tester.update(Msg::Tick)), None);
+        assert!(tester.tick_when_due().is_empty(), "it goes on with what it was asked about");
         tester.update(Msg::Ahead(planned(12, 8)));
         assert_eq!(tester.app.cost().map(|cost| cost.cached_tokens), Some(8));
         assert_eq!(asked(&tester.tick_when_due()), Some((true, "Hello world".into())));
         tester.update(Msg::Ahead(planned(12, 11)));
         assert!(tester.app.wake_at().is_none(), "nothing changed since");
+    }
+
+    #[test]
+    fn a_text_that_begins_otherwise_now_is_not_computed_any_further() {
+        let mut tester = Tester::ready();
+        tester.type_text("Hello world");
+        tester.tick_when_due();
+        tester.key(KeyCode::Home, KeyModifiers::NONE);
+        tester.type_text("O ");
+        assert!(matches!(tester.tick_when_due()[..], [Effect::CancelAhead]));
+        tester.type_text("my ");
+        assert!(tester.tick_when_due().is_empty(), "once");
+        tester.update(Msg::Ahead(planned(9, 5)));
+        assert_eq!(asked(&tester.tick_when_due()), Some((true, "O my Hello world".into())));
+        tester.command(Command::Interrupt);
+        assert!(matches!(tester.tick_when_due()[..], [Effect::CancelAhead]), "nothing is written any more");
+    }
+
+    #[test]
+    fn the_cost_is_told_before_it_is_paid_and_falls_as_it_is() {
+        let mut tester = Tester::ready();
+        tester.type_text("Hello world");
+        tester.tick_when_due();
+        let cost = Cost { prompt_tokens: 110, cached_tokens: 10, first_token_ms: Some(5000.0), ..Cost::default() };
+        tester.update(Msg::Ahead(Step::Expected(Box::new(cost))));
+        tester.update(Msg::Ahead(Step::Prefilling { done: 60, total: 108, cached: 10 }));
+        let cost = tester.app.cost().unwrap();
+        assert_eq!((cost.cached_tokens, cost.first_token_ms), (60, Some(2500.0)));
     }
 
     #[test]
@@ -252,10 +314,14 @@ mod tests {
         let mut tester = Tester::ready();
         tester.send("Hello");
         tester.finish(Ended::Cancelled);
+        assert_eq!(asked(&tester.update(Msg::Tick)), None, "what was stopped is not computed all the same");
+        tester.wait(200);
+        assert_eq!(asked(&tester.update(Msg::Tick)), None);
+        tester.type_text(" ");
         let effects = tester.tick_when_due();
         let [Effect::Prefill { prompt, .. }] = &effects[..] else { panic!("{effects:?}") };
         assert_eq!(prompt.messages.len(), 1);
-        assert_eq!(prompt.messages[0].text, "Hello");
+        assert_eq!(prompt.messages[0].text, "Hello ");
     }
 
     #[test]

@@ -275,7 +275,7 @@ impl App {
             }
             // These belong to answers.
             Step::Prefilling { .. } | Step::Token(_) | Step::Finished(_) => return self.answer_step(step, now),
-            Step::Planned(_) | Step::Done => {}
+            Step::Expected(_) | Step::Planned(_) | Step::Done => {}
         }
         Vec::new()
     }
@@ -322,7 +322,7 @@ impl App {
             Step::Token(piece) => self.token(&piece, now),
             Step::Finished(finish) => self.end_answer(End::from(&finish), finish.stats, Some(finish.seed), now),
             Step::Failed(error) => self.end_answer(End::Failed(error.to_string()), Stats::default(), None, now),
-            Step::Loading(_) | Step::Ready(_) | Step::Planned(_) => Vec::new(),
+            Step::Loading(_) | Step::Ready(_) | Step::Expected(_) | Step::Planned(_) => Vec::new(),
             Step::Cancelled | Step::Done | Step::Unloaded => Vec::new(),
         }
     }
@@ -357,7 +357,8 @@ impl App {
 
     fn end_answer(&mut self, end: End, stats: Stats, seed: Option<u32>, now: Instant) -> Vec<Effect> {
         let (end, seed) = self.settle_end(end, seed);
-        let effects = self.unsaved.finish(end.ended(), stats, seed);
+        let ended = end.ended();
+        let effects = self.unsaved.finish(ended, stats, seed);
         if stats.cells_used > 0 {
             self.context_used = stats.cells_used;
         }
@@ -368,7 +369,10 @@ impl App {
         }
         self.give_back_unanswered();
         self.keep_later(now);
-        self.look_ahead(now);
+        // What was just stopped is not computed behind the person's back.
+        if ended != Ended::Cancelled {
+            self.look_ahead(now);
+        }
         effects
     }
 

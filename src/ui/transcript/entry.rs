@@ -143,7 +143,7 @@ fn ended_in_words(ended: Ended, empty: bool) -> &'static str {
     match ended {
         Ended::Stop | Ended::StopString if empty => "the model answered nothing",
         Ended::Stop | Ended::StopString => "",
-        Ended::Length => "ended at the limit: `--max-tokens` was reached or the context is full",
+        Ended::Length => "ended at the limit (`--max-tokens`, or the context is full); Ctrl-G goes on",
         Ended::Loop => "stopped because it repeats itself",
         Ended::Cancelled => "stopped",
         Ended::Error => "the engine failed here",

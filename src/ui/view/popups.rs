@@ -135,7 +135,7 @@ fn context_lines(cost: &Cost, theme: &Theme, width: usize) -> Vec<Line<'static>>
     lines.push(Line::default());
     lines.push(Line::raw(match cost.first_token_ms {
         Some(wait) => format!("The next answer begins in about {}.", duration(wait)),
-        None => "How long the next answer takes to begin is known after the first.".into(),
+        None => "How long the next answer takes to begin is known once something was computed.".into(),
     }));
     lines
 }

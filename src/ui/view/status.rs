@@ -28,9 +28,9 @@ fn words(app: &App, width: usize) -> String {
     // From everything to the least. What is being written costs something, and that matters more than the rest.
     let choices = match cost(app) {
         Some(Costs { whole, wait }) => vec![
-            [name(SHORT_NAME_WIDTH), Some(whole.clone()), gauge.clone(), context.clone()],
-            [None, Some(whole.clone()), gauge, context.clone()],
-            [None, Some(whole.clone()), None, context.clone()],
+            [name(SHORT_NAME_WIDTH), Some(whole.clone()), joined(&gauge, &context), None],
+            [None, Some(whole.clone()), joined(&gauge, &context), None],
+            [None, Some(whole.clone()), gauge, None],
             [None, Some(whole), None, None],
             [None, wait, None, context.clone()],
             [None, None, None, context],
@@ -94,7 +94,8 @@ fn context(app: &App) -> Option<String> {
 /// How full the context is, as a bar.
 fn gauge(app: &App) -> Option<String> {
     let cells = u64::from(app.model()?.kv.cells.max(1));
-    let full = (u64::from(app.context_used()) * GAUGE_WIDTH as u64).div_ceil(cells).min(GAUGE_WIDTH as u64) as usize;
+    let full =
+        ((u64::from(app.context_used()) * GAUGE_WIDTH as u64 + cells / 2) / cells).min(GAUGE_WIDTH as u64) as usize;
     let (done, left) = if app.theme().ascii { ("#", "-") } else { ("█", "░") };
     Some(done.repeat(full) + &left.repeat(GAUGE_WIDTH - full))
 }
