@@ -32,6 +32,8 @@ pub(super) struct Ahead {
     cost: Option<Box<Cost>>,
     /// Tokens that are computed ahead now: how many, of how many.
     progress: Option<(u32, u32)>,
+    /// When that began, and how many there were then.
+    began: Option<(Instant, u32)>,
     /// When to write what was computed to disk.
     snapshot_due: Option<Instant>,
 }
@@ -150,8 +152,13 @@ impl App {
         match step {
             Step::Prefilling { done, total, .. } => {
                 self.ahead.progress = Some((done, total));
+                let (since, before) = *self.ahead.began.get_or_insert((now, done));
                 if let Some(cost) = &mut self.ahead.cost {
                     pay(cost, done);
+                    if cost.first_token_ms.is_none() && done > before {
+                        let per_token = (now - since).as_secs_f64() * 1000.0 / f64::from(done - before);
+                        cost.first_token_ms = Some(per_token * f64::from(cost.prompt_tokens.saturating_sub(done)));
+                    }
                 }
                 return;
             }
@@ -170,6 +177,7 @@ impl App {
         }
         self.ahead.asked = false;
         self.ahead.progress = None;
+        self.ahead.began = None;
         if std::mem::take(&mut self.ahead.changed) {
             self.look_ahead(now);
         }
@@ -261,6 +269,13 @@ mod tests {
         tester.update(Msg::Ahead(Step::Prefilling { done: 60, total: 108, cached: 10 }));
         let cost = tester.app.cost().unwrap();
         assert_eq!((cost.cached_tokens, cost.first_token_ms), (60, Some(2500.0)));
+
+        let cost = Cost { prompt_tokens: 110, cached_tokens: 60, first_token_ms: None, ..Cost::default() };
+        tester.update(Msg::Ahead(Step::Expected(Box::new(cost))));
+        tester.wait(1000);
+        tester.update(Msg::Ahead(Step::Prefilling { done: 80, total: 108, cached: 10 }));
+        let wait = tester.app.cost().unwrap().first_token_ms;
+        assert_eq!(wait, Some(1500.0), "20 tokens took a second, and 30 are left");
     }
 
     #[test]

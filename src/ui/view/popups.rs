@@ -68,7 +68,7 @@ fn draw_help(theme: &Theme, top: u16, screen: Rect, frame: &mut Frame) {
 pub fn most_scroll(app: &App, screen: Rect) -> u16 {
     let lines = match app.popup() {
         Popup::Help { .. } => help_lines(app.theme()).len(),
-        Popup::Context { .. } => app.cost().map_or(0, |cost| cost.messages.len() + CONTEXT_LINES_BESIDE),
+        Popup::Context { .. } => app.cost().map_or(0, context_rows),
         Popup::Closed | Popup::Chats(_) => 0,
     };
     let room = screen.height.saturating_sub(MARGIN + BORDER);
@@ -89,9 +89,6 @@ fn help_lines(theme: &Theme) -> Vec<Line<'static>> {
     lines
 }
 
-/// Lines of the breakdown beside those of the messages.
-const CONTEXT_LINES_BESIDE: usize = 7;
-
 fn draw_context(app: &App, top: u16, screen: Rect, frame: &mut Frame) {
     let theme = app.theme();
     let Some(cost) = app.cost() else {
@@ -104,10 +101,15 @@ fn draw_context(app: &App, top: u16, screen: Rect, frame: &mut Frame) {
         frame.render_widget(Paragraph::new(words).style(theme.dim), inside);
         return;
     };
-    let rows = cost.messages.len() + CONTEXT_LINES_BESIDE;
+    let rows = context_rows(cost);
     let inside = open_box("Context", "Esc closes, Up and Down scroll", rows, theme, screen, frame);
     let lines = context_lines(cost, theme, inside.width.into());
     frame.render_widget(Paragraph::new(lines).scroll((top, 0)), inside);
+}
+
+/// Lines of the breakdown: those of the messages, six others, and that of the thoughts if there are any.
+fn context_rows(cost: &Cost) -> usize {
+    cost.messages.len() + 6 + usize::from(cost.left_out_tokens > 0)
 }
 
 fn context_lines(cost: &Cost, theme: &Theme, width: usize) -> Vec<Line<'static>> {
