@@ -42,11 +42,14 @@ pub struct Message {
     pub role: Role,
     #[serde(rename = "content")]
     pub text: String,
+    /// The person wants it to stay in the KV cache, whatever leaves.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_pinned: bool,
 }
 
 impl Message {
     pub fn new(role: Role, text: impl Into<String>) -> Self {
-        Self { role, text: text.into() }
+        Self { role, text: text.into(), is_pinned: false }
     }
 }
 

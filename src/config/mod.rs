@@ -16,7 +16,7 @@ pub use value::Room;
 use crate::chat::Sampling;
 use crate::engine::SnapshotSettings;
 use crate::engine::probe::Probe;
-use crate::engine::protocol::{Constraint, DeviceChoice, GenerateOptions, LoadSettings};
+use crate::engine::protocol::{Constraint, DeviceChoice, GenerateOptions, KvSettings, LoadSettings};
 use crate::exit::Failure;
 use crate::models::Found;
 use crate::text_file;
@@ -183,6 +183,7 @@ impl Config {
             gpu_layers: self.gpu_layers,
             probe,
             snapshots,
+            kv: KvSettings::default(),
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Mutex;
 
-use super::kv::{Key, SnapshotSettings, Snapshots};
+use super::kv::{Key, KvTypes, SnapshotSettings, Snapshots};
 use super::llama::{self, Context, ContextSettings, Model, Placement, Token};
 use super::protocol::{CancelFlag, ChatKey, Prompt, Think};
 use super::session::Session;
@@ -28,7 +28,7 @@ fn load(path: &Path) -> Model {
 }
 
 fn session<'m>(model: &'m Model, path: &Path, folder: Option<&Path>) -> Session<'m> {
-    let settings = ContextSettings { cells: CELLS, threads: 2, batch: 512 };
+    let settings = ContextSettings { cells: CELLS, threads: 2, batch: 512, types: KvTypes::default() };
     let context = Context::new(model, settings).unwrap();
     let snapshots = folder.map(|folder| {
         let settings = SnapshotSettings {

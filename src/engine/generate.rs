@@ -89,7 +89,7 @@ impl Session<'_> {
             self.remember(tokens.len(), answer);
         }
         stats.cells_used = self.ledger.next_position();
-        Ok(Finish { ended, repetition, stats, seed: sampler.seed() })
+        Ok(Finish { ended, repetition, stats, seed: sampler.seed(), held: Vec::new() })
     }
 
     /// The next token, held to the constraint where it is part of the answer; `None` if the answer can only end.

@@ -36,7 +36,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-pub use kv::{SnapshotSettings, remove_snapshots};
+pub use kv::{KvType, KvTypes, SnapshotSettings, remove_snapshots};
 pub use llama::set_abort_hook;
 use protocol::{CancelFlag, Event, Request, RequestId, Work};
 

@@ -48,6 +48,8 @@ impl Session<'_> {
         Cost {
             prompt_tokens: tokens.len() as u32,
             cached_tokens: cached as u32,
+            evicted_tokens: 0,
+            pinned_tokens: 0,
             left_out_tokens: found.left_out.iter().map(ExactSizeIterator::len).sum::<usize>() as u32,
             cells: self.context.cells(),
             first_token_ms: seconds.map(|seconds| seconds * 1000.0),
@@ -66,6 +68,8 @@ fn messages(model: &Model, rendered: &Rendered, tokens: &[Token], cached: usize)
             beginning: beginning(&rendered.text[body.range.clone()]),
             tokens: 0,
             cached_tokens: 0,
+            evicted_tokens: 0,
+            is_pinned: false,
         })
         .collect();
     let mut start = 0;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use super::kv::KvTypes;
 use super::llama::{Context, ContextSettings, Decoded, LoadError, Model, Placement, version};
 use super::protocol::{CancelFlag, EngineError};
 use crate::models::{gguf, identity};
@@ -105,7 +106,7 @@ pub fn load_and_decode(path: &Path) -> Result<(), EngineError> {
         LoadError::Cancelled => bad("loading was cancelled"),
         LoadError::Refused(words) => bad(&words),
     })?;
-    let settings = ContextSettings { cells: 256, threads: 1, batch: 64 };
+    let settings = ContextSettings { cells: 256, threads: 1, batch: 64, types: KvTypes::default() };
     let mut context = Context::new(&model, settings).map_err(|words| bad(&words))?;
     let tokens = model.tokenize("Hello, world", true);
     match tokens.first().map(|first| context.decode(&[*first], 0, &[])) {

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-use super::kv::SnapshotSettings;
+use super::kv::{KvTypes, SnapshotSettings};
 use super::probe::Probe;
 use crate::chat::{Ended, Message, Repetition, Role, Sampling, Stats};
 use crate::text::escape_line;
@@ -85,6 +85,36 @@ pub struct LoadSettings {
     pub probe: Option<Probe>,
     /// Where the KV caches of chats are kept on disk; `None` keeps none there.
     pub snapshots: Option<SnapshotSettings>,
+    pub kv: KvSettings,
+}
+
+/// How much memory the KV cache may take, and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KvSettings {
+    /// Number formats; `None` lets the engine choose.
+    pub types: Option<KvTypes>,
+    /// Most bytes; `None` lets the engine choose. [`LoadSettings::context`] is stronger.
+    pub most_bytes: Option<u64>,
+    pub evict: Evict,
+    /// Do not bring evicted text back that a message seems to be about.
+    pub no_recall: bool,
+    /// A file that remembers how well number formats did with models; `None` remembers nothing.
+    pub checks: Option<PathBuf>,
+}
+
+/// What leaves the KV cache when it is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Evict {
+    /// The best this model can do.
+    #[default]
+    Auto,
+    /// Nothing: what does not fit is refused.
+    Off,
+    /// All but the beginning and what is recent.
+    Window,
+    /// What the model attends to least.
+    Score,
 }
 
 /// Where the model should run.
@@ -199,6 +229,8 @@ pub enum Step {
         total: u32,
         cached: u32,
     },
+    /// Text that had been evicted was put before the question, since the question seems to be about it.
+    Recalled(Vec<Passage>),
     /// What the prompt costs before it is computed ahead.
     Expected(Box<Cost>),
     Planned(Box<Cost>),
@@ -215,7 +247,8 @@ impl Step {
     /// Whether this is the last event of its request.
     pub fn is_terminal(&self) -> bool {
         match self {
-            Step::Loading(_) | Step::Prefilling { .. } | Step::Expected(_) | Step::Token(_) => false,
+            Step::Loading(_) | Step::Prefilling { .. } | Step::Recalled(_) => false,
+            Step::Expected(_) | Step::Token(_) => false,
             Step::Ready(_) | Step::Planned(_) | Step::Finished(_) | Step::Failed(_) => true,
             Step::Cancelled | Step::Done | Step::Unloaded => true,
         }
@@ -248,6 +281,10 @@ pub struct Cost {
     pub prompt_tokens: u32,
     /// How many of them are in the KV cache already.
     pub cached_tokens: u32,
+    /// How many of them were computed and have left the KV cache to make room.
+    pub evicted_tokens: u32,
+    /// How many of those in the KV cache may not leave it.
+    pub pinned_tokens: u32,
     /// Tokens of thoughts in the cache that the prompt leaves out.
     pub left_out_tokens: u32,
     /// KV cells there are.
@@ -266,6 +303,18 @@ pub struct MessageCost {
     pub beginning: String,
     pub tokens: u32,
     pub cached_tokens: u32,
+    pub evicted_tokens: u32,
+    /// The person wants it kept.
+    pub is_pinned: bool,
+}
+
+/// A piece of an earlier message, or of a file in one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Passage {
+    /// The message it is from, counted from 0.
+    pub message: u32,
+    pub role: Role,
+    pub text: String,
 }
 
 /// How an answer ended and what it cost.
@@ -277,6 +326,8 @@ pub struct Finish {
     pub stats: Stats,
     /// The seed that was used, given or drawn.
     pub seed: u32,
+    /// What of the conversation the KV cache holds now.
+    pub held: Vec<MessageCost>,
 }
 
 /// What is known about a model once it is loaded.
@@ -308,6 +359,10 @@ pub struct KvInfo {
     /// Cells, that is tokens, it holds.
     pub cells: u32,
     pub bytes: u64,
+    /// What leaves the cache when it is full: `off`, `window` or `score`.
+    pub policy: String,
+    /// Why these types and this policy, in words.
+    pub reason: String,
 }
 
 /// Where the model runs, and why there.

@@ -22,8 +22,8 @@ use serde::Deserialize;
 
 use super::Sink;
 use super::protocol::{
-    CancelFlag, Channel, Cost, DeviceInfo, EngineError, Event, Finish, GenerateOptions, KvInfo, LoadSettings,
-    MessageCost, ModelInfo, Piece, Prompt, Request, RequestId, Step, Work,
+    CancelFlag, Channel, Cost, DeviceInfo, EngineError, Event, Finish, GenerateOptions, KvInfo, KvSettings,
+    LoadSettings, MessageCost, ModelInfo, Piece, Prompt, Request, RequestId, Step, Work,
 };
 use crate::chat::{Ended, Message, Stats, Timings, Usage};
 
@@ -141,7 +141,14 @@ impl<S: Sink> Player<S> {
             trained_context: self.script.cells,
             has_template: self.script.has_template,
             load_ms: milliseconds(took),
-            kv: KvInfo { type_k: "none".into(), type_v: "none".into(), cells: self.script.cells, bytes: 0 },
+            kv: KvInfo {
+                type_k: "none".into(),
+                type_v: "none".into(),
+                cells: self.script.cells,
+                bytes: 0,
+                policy: "off".into(),
+                reason: "the engine is scripted".into(),
+            },
             device: DeviceInfo {
                 backend: "script".into(),
                 name: "a file".into(),
@@ -188,7 +195,13 @@ impl<S: Sink> Player<S> {
         for quarter in 0..4 {
             self.send(id, Step::Prefilling { done: cached + (total - cached) * quarter / 4, total, cached });
             if !self.wait(Duration::from_millis(self.script.prefill_ms / 4), cancel) {
-                return Step::Finished(Finish { ended: Ended::Cancelled, repetition: None, stats, seed });
+                return Step::Finished(Finish {
+                    ended: Ended::Cancelled,
+                    repetition: None,
+                    stats,
+                    seed,
+                    held: Vec::new(),
+                });
             }
         }
         stats.timings.prefill_ms = milliseconds(started.elapsed());
@@ -201,7 +214,7 @@ impl<S: Sink> Player<S> {
         self.cells_used = stats.cells_used;
         match ended {
             Ended::Error => Step::Failed(EngineError::Failed("the script says that the engine fails here".into())),
-            ended => Step::Finished(Finish { ended, repetition: None, stats, seed }),
+            ended => Step::Finished(Finish { ended, repetition: None, stats, seed, held: Vec::new() }),
         }
     }
 
@@ -272,7 +285,14 @@ fn count(prompt: &Prompt) -> u32 {
 /// What a message costs; nothing of it counts as cached.
 fn cost(message: &Message) -> MessageCost {
     let tokens = words(&message.text).len() as u32;
-    MessageCost { role: message.role, beginning: message.text.chars().take(60).collect(), tokens, cached_tokens: 0 }
+    MessageCost {
+        role: message.role,
+        beginning: message.text.chars().take(60).collect(),
+        tokens,
+        cached_tokens: 0,
+        evicted_tokens: 0,
+        is_pinned: message.is_pinned,
+    }
 }
 
 /// The script's tokens: each word with the white space before it.
@@ -320,6 +340,7 @@ mod tests {
             gpu_layers: None,
             probe: None,
             snapshots: None,
+            kv: Default::default(),
         })
     }
 

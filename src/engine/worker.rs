@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use super::Sink;
 use super::backend::{self, Choice};
-use super::kv::{Key, Snapshots};
+use super::kv::{Key, KvTypes, Snapshots};
 use super::llama::{self, Context, ContextSettings, LoadError, Model};
 use super::probe::Verdict;
 use super::protocol::{
@@ -188,12 +188,15 @@ impl Loaded {
             }
             None => default_context(self.model.trained_context(), self.bytes_per_cell(), memory),
         };
-        let context = Context::new(&self.model, ContextSettings { cells, threads: self.threads, batch: BATCH })
-            .map_err(|words| {
-                EngineError::NotEnoughMemory(format!(
-                    "llama.cpp could not make a context of {cells} tokens ({words}); try a smaller one with `--ctx`"
-                ))
-            })?;
+        let context = Context::new(
+            &self.model,
+            ContextSettings { cells, threads: self.threads, batch: BATCH, types: KvTypes::default() },
+        )
+        .map_err(|words| {
+            EngineError::NotEnoughMemory(format!(
+                "llama.cpp could not make a context of {cells} tokens ({words}); try a smaller one with `--ctx`"
+            ))
+        })?;
         Ok(Session::new(&self.model, context, self.snapshots(settings, shutdown)))
     }
 
@@ -226,6 +229,8 @@ impl Loaded {
                 type_v: "f16".into(),
                 cells,
                 bytes: u64::from(cells) * self.bytes_per_cell(),
+                policy: "off".into(),
+                reason: String::new(),
             },
             device: DeviceInfo {
                 backend: self.choice.backend.clone(),

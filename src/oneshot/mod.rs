@@ -164,7 +164,7 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                 Step::Failed(error) => return Err(Failure::from(&error)),
                 Step::Cancelled => return Ok(None),
                 Step::Prefilling { .. } | Step::Token(_) | Step::Finished(_) => {}
-                Step::Expected(_) | Step::Planned(_) | Step::Done | Step::Unloaded => {}
+                Step::Recalled(_) | Step::Expected(_) | Step::Planned(_) | Step::Done | Step::Unloaded => {}
             }
         }
     }
@@ -211,7 +211,7 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                 Step::Failed(error) => return Err(Failure::from(&error)),
                 Step::Cancelled => return Ok(()),
                 Step::Loading(_) | Step::Ready(_) | Step::Expected(_) | Step::Planned(_) => {}
-                Step::Done | Step::Unloaded => {}
+                Step::Recalled(_) | Step::Done | Step::Unloaded => {}
             }
         }
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tuichat::chat::{Message, Sampling};
 use tuichat::engine::protocol::{
-    CancelFlag, Channel, ChatKey, Cost, DeviceChoice, EngineError, Event, Finish, GenerateOptions, LoadSettings,
-    ModelInfo, Prompt, Step, Work,
+    CancelFlag, Channel, ChatKey, Cost, DeviceChoice, EngineError, Event, Evict, Finish, GenerateOptions, KvSettings,
+    LoadSettings, ModelInfo, Prompt, Step, Work,
 };
 use tuichat::engine::{Engine, Source, spawn};
 
@@ -25,6 +25,7 @@ pub fn settings(model: &Path, cells: u32, threads: u32) -> LoadSettings {
         gpu_layers: None,
         probe: None,
         snapshots: None,
+        kv: KvSettings { evict: Evict::Off, ..KvSettings::default() },
     }
 }
 

@@ -4,6 +4,7 @@
 mod file;
 mod shelf;
 mod snapshots;
+mod types;
 
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use jiff::Timestamp;
 
 pub use shelf::Shelf;
 pub use snapshots::{Key, SnapshotSettings, Snapshots, Stored, remove as remove_snapshots};
+pub use types::{KvType, KvTypes};
 
 use super::context::Contents;
 use super::llama::Token;

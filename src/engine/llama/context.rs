@@ -8,6 +8,7 @@ use llama_cpp_sys_2 as sys;
 
 use super::log;
 use super::model::{Model, Token};
+use crate::engine::kv::{KvType, KvTypes};
 use crate::engine::protocol::CancelFlag;
 
 /// The only sequence that is used: a context holds one conversation.
@@ -21,6 +22,8 @@ pub struct ContextSettings {
     pub threads: u32,
     /// Most tokens in one call of [`Context::decode`].
     pub batch: u32,
+    /// Number formats of K and V.
+    pub types: KvTypes,
 }
 
 /// What became of a decode.
@@ -47,7 +50,7 @@ pub struct Context<'model> {
 }
 
 impl<'model> Context<'model> {
-    /// Makes a context with f16 K and V. Contexts must be made one at a time, since this changes the model.
+    /// Makes a context. Contexts must be made one at a time, since this changes the model.
     ///
     /// # Errors
     /// llama.cpp's own words, usually for want of memory.
@@ -61,6 +64,8 @@ impl<'model> Context<'model> {
         parameters.n_ubatch = batch;
         parameters.n_threads = threads;
         parameters.n_threads_batch = threads;
+        parameters.type_k = ggml_type(settings.types.k);
+        parameters.type_v = ggml_type(settings.types.v);
         log::take_last_error();
         // SAFETY: the model lives longer than the context by the lifetime; the parameters hold no pointers of ours.
         let context = unsafe { sys::llama_init_from_model(model.raw(), parameters) };
@@ -86,11 +91,20 @@ impl<'model> Context<'model> {
     /// Computes `tokens` at `position` and after, and the logits of the last one. Stops between two operations of
     /// the computation when one of the flags is set (on the CPU; a GPU finishes the batch).
     pub fn decode(&mut self, tokens: &[Token], position: u32, cancel: &[&CancelFlag]) -> Decoded {
+        self.compute(tokens, position, Outputs::Last, cancel)
+    }
+
+    /// Like [`Context::decode`], but with the logits of every token, see [`Context::logits_of`].
+    pub fn decode_with_all_logits(&mut self, tokens: &[Token], position: u32, cancel: &[&CancelFlag]) -> Decoded {
+        self.compute(tokens, position, Outputs::All, cancel)
+    }
+
+    fn compute(&mut self, tokens: &[Token], position: u32, outputs: Outputs, cancel: &[&CancelFlag]) -> Decoded {
         if tokens.is_empty() || tokens.len() > self.batch.capacity {
             return Decoded::Failed(-1);
         }
         let Ok(position) = i32::try_from(position) else { return Decoded::Full };
-        self.batch.fill(tokens, position);
+        self.batch.fill(tokens, position, outputs);
         let data = std::ptr::from_ref(&cancel).cast_mut().cast::<c_void>();
         // SAFETY: `cancel` outlives the call, and the callback is taken away again before it ends. The batch holds
         // as many tokens as it says, each in one sequence.
@@ -112,10 +126,19 @@ impl<'model> Context<'model> {
 
     /// The logits of the last token of the last decode, one for each token of the vocabulary.
     pub fn logits(&mut self) -> &[f32] {
-        // SAFETY: the last decode asked for the logits of its last token, which is what -1 names; llama.cpp keeps
-        // them until the next decode, which needs `&mut self`. Null (nothing was decoded) gives no logits.
+        self.logits_at(-1)
+    }
+
+    /// The logits of the token with this index of the last [`Context::decode_with_all_logits`]; empty if it has none.
+    pub fn logits_of(&mut self, index: usize) -> &[f32] {
+        i32::try_from(index).map_or(&[], |index| self.logits_at(index))
+    }
+
+    fn logits_at(&mut self, index: i32) -> &[f32] {
+        // SAFETY: llama.cpp checks the index (-1 names the last token) and keeps the logits until the next decode,
+        // which needs `&mut self`. Null (nothing was decoded, or without them) gives no logits.
         unsafe {
-            let logits = sys::llama_get_logits_ith(self.context.as_ptr(), -1);
+            let logits = sys::llama_get_logits_ith(self.context.as_ptr(), index);
             if logits.is_null() { &[] } else { std::slice::from_raw_parts(logits, self.vocabulary_size) }
         }
     }
@@ -232,6 +255,25 @@ unsafe extern "C" fn is_cancelled(data: *mut c_void) -> bool {
     cancelled
 }
 
+/// Which tokens of a batch get logits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outputs {
+    Last,
+    All,
+}
+
+fn ggml_type(kind: KvType) -> sys::ggml_type {
+    match kind {
+        KvType::F16 => sys::GGML_TYPE_F16,
+        KvType::Q8 => sys::GGML_TYPE_Q8_0,
+        KvType::Q5WithOffset => sys::GGML_TYPE_Q5_1,
+        KvType::Q5 => sys::GGML_TYPE_Q5_0,
+        KvType::Q4WithOffset => sys::GGML_TYPE_Q4_1,
+        KvType::Q4 => sys::GGML_TYPE_Q4_0,
+        KvType::Q4NonLinear => sys::GGML_TYPE_IQ4_NL,
+    }
+}
+
 /// llama.cpp's batch, kept and filled again for every decode.
 #[derive(Debug)]
 struct Batch {
@@ -246,11 +288,11 @@ impl Batch {
         Self { raw: unsafe { sys::llama_batch_init(size, 0, 1) }, capacity }
     }
 
-    /// Puts `tokens` at consecutive positions into the sequence, with logits for the last.
-    fn fill(&mut self, tokens: &[Token], position: i32) {
+    /// Puts `tokens` at consecutive positions into the sequence.
+    fn fill(&mut self, tokens: &[Token], position: i32, outputs: Outputs) {
         assert!(!tokens.is_empty() && tokens.len() <= self.capacity);
         for (index, token) in tokens.iter().enumerate() {
-            let last = index + 1 == tokens.len();
+            let has_logits = outputs == Outputs::All || index + 1 == tokens.len();
             // SAFETY: `index` is below the capacity that the arrays were made with (asserted above), and each
             // token's array of sequences has room for one.
             unsafe {
@@ -258,7 +300,7 @@ impl Batch {
                 *self.raw.pos.add(index) = position + index as i32;
                 *self.raw.n_seq_id.add(index) = 1;
                 **self.raw.seq_id.add(index) = SEQUENCE;
-                *self.raw.logits.add(index) = i8::from(last);
+                *self.raw.logits.add(index) = i8::from(has_logits);
             }
         }
         self.raw.n_tokens = tokens.len() as i32;

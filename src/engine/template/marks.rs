@@ -22,7 +22,7 @@ const MOST_SKIPPED: usize = 256;
 /// The message with its text as it is rendered: without characters that look like marks.
 pub fn cleaned(message: &Message) -> Message {
     let clean = |character| if is_mark(character) { char::REPLACEMENT_CHARACTER } else { character };
-    Message::new(message.role, message.text.chars().map(clean).collect::<String>())
+    Message { text: message.text.chars().map(clean).collect(), ..*message }
 }
 
 /// Puts the marks around a message's text. White space at the ends stays outside of them, so that a template which
@@ -34,7 +34,7 @@ pub fn mark(index: usize, message: &Message) -> Message {
     }
     let number: String =
         index.to_string().bytes().filter_map(|digit| char::from_u32(DIGIT_ZERO + u32::from(digit - b'0'))).collect();
-    Message::new(message.role, format!("{before}{number}{BODY_BEGINS}{core}{number}{BODY_ENDS}{after}"))
+    Message { text: format!("{before}{number}{BODY_BEGINS}{core}{number}{BODY_ENDS}{after}"), ..*message }
 }
 
 /// White space, what stands between, white space.

@@ -251,7 +251,7 @@ mod tests {
         tester.question_is_saved(3);
         tester.token("ha ha", 2);
         let repetition = Some(Repetition { period: 12, times: 36 });
-        let finish = Finish { ended: Ended::Loop, repetition, stats: Stats::default(), seed: 7 };
+        let finish = Finish { ended: Ended::Loop, repetition, stats: Stats::default(), seed: 7, held: Vec::new() };
         let effects = tester.answer(Step::Finished(finish));
         assert_eq!(end(&mut tester), repetition.map(End::Repeated));
         assert!(matches!(saves(&effects)[..], [_, Save::AnswerEnds { ended: Ended::Loop, .. }]));

@@ -4,7 +4,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::*;
 use crate::chat::{Ended, Message, Role, Stats, Usage};
-use crate::engine::protocol::{Channel, DeviceInfo, EngineError, Finish, KvInfo, Piece, Prompt, Step};
+use crate::engine::protocol::{Channel, DeviceInfo, EngineError, Finish, KvInfo, KvSettings, Piece, Prompt, Step};
 use crate::store::MessageId;
 use crate::ui::keys;
 use crate::ui::msg::{OpenedMessage, Save, Scroll};
@@ -27,6 +27,7 @@ pub(in crate::ui) fn settings() -> LoadSettings {
         gpu_layers: None,
         probe: None,
         snapshots: None,
+        kv: KvSettings::default(),
     }
 }
 
@@ -41,7 +42,14 @@ pub(in crate::ui) fn model(has_template: bool) -> ModelInfo {
         trained_context: 8192,
         has_template,
         load_ms: 1.0,
-        kv: KvInfo { type_k: "f16".into(), type_v: "f16".into(), cells: 4096, bytes: 1 },
+        kv: KvInfo {
+            type_k: "f16".into(),
+            type_v: "f16".into(),
+            cells: 4096,
+            bytes: 1,
+            policy: "score".into(),
+            reason: String::new(),
+        },
         device: DeviceInfo {
             backend: "CPU".into(),
             name: "a processor".into(),
@@ -136,7 +144,7 @@ impl Tester {
     pub fn finish(&mut self, ended: Ended) -> Vec<Effect> {
         let usage = Usage { prompt_tokens: 10, completion_tokens: 5, ..Usage::default() };
         let stats = Stats { usage, cells_used: 15, ..Stats::default() };
-        self.answer(Step::Finished(Finish { ended, repetition: None, stats, seed: 7 }))
+        self.answer(Step::Finished(Finish { ended, repetition: None, stats, seed: 7, held: Vec::new() }))
     }
 
     pub fn wait(&mut self, milliseconds: u64) {

@@ -275,7 +275,7 @@ impl App {
             }
             // These belong to answers.
             Step::Prefilling { .. } | Step::Token(_) | Step::Finished(_) => return self.answer_step(step, now),
-            Step::Expected(_) | Step::Planned(_) | Step::Done => {}
+            Step::Recalled(_) | Step::Expected(_) | Step::Planned(_) | Step::Done => {}
         }
         Vec::new()
     }
@@ -323,7 +323,7 @@ impl App {
             Step::Finished(finish) => self.end_answer(End::from(&finish), finish.stats, Some(finish.seed), now),
             Step::Failed(error) => self.end_answer(End::Failed(error.to_string()), Stats::default(), None, now),
             Step::Loading(_) | Step::Ready(_) | Step::Expected(_) | Step::Planned(_) => Vec::new(),
-            Step::Cancelled | Step::Done | Step::Unloaded => Vec::new(),
+            Step::Recalled(_) | Step::Cancelled | Step::Done | Step::Unloaded => Vec::new(),
         }
     }
 

@@ -137,11 +137,15 @@ fn what_the_context_holds_is_shown_message_by_message() {
         beginning: beginning.into(),
         tokens,
         cached_tokens,
+        evicted_tokens: 0,
+        is_pinned: false,
     };
     tester.tick_when_due();
     tester.update(Msg::Ahead(Step::Planned(Box::new(Cost {
         prompt_tokens: 3812,
         cached_tokens: 3200,
+        evicted_tokens: 0,
+        pinned_tokens: 0,
         left_out_tokens: 250,
         cells: 4096,
         first_token_ms: Some(6100.0),

@@ -1,0 +1,120 @@
+//! The number formats a KV cache can be made of.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// The format of the keys or of the values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KvType {
+    #[default]
+    F16,
+    #[serde(rename = "q8_0")]
+    Q8,
+    #[serde(rename = "q5_1")]
+    Q5WithOffset,
+    #[serde(rename = "q5_0")]
+    Q5,
+    #[serde(rename = "q4_1")]
+    Q4WithOffset,
+    #[serde(rename = "q4_0")]
+    Q4,
+    #[serde(rename = "iq4_nl")]
+    Q4NonLinear,
+}
+
+impl KvType {
+    pub const ALL: [Self; 7] =
+        [Self::F16, Self::Q8, Self::Q5WithOffset, Self::Q5, Self::Q4WithOffset, Self::Q4, Self::Q4NonLinear];
+
+    /// llama.cpp's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::F16 => "f16",
+            Self::Q8 => "q8_0",
+            Self::Q5WithOffset => "q5_1",
+            Self::Q5 => "q5_0",
+            Self::Q4WithOffset => "q4_1",
+            Self::Q4 => "q4_0",
+            Self::Q4NonLinear => "iq4_nl",
+        }
+    }
+
+    /// Bytes of 32 numbers, with their scales (ggml's block sizes).
+    pub fn bytes_of_32(self) -> u64 {
+        match self {
+            Self::F16 => 64,
+            Self::Q8 => 34,
+            Self::Q5WithOffset => 24,
+            Self::Q5 => 22,
+            Self::Q4WithOffset => 20,
+            Self::Q4 | Self::Q4NonLinear => 18,
+        }
+    }
+
+    /// Whether numbers are rounded to fewer bits than llama.cpp's own default has.
+    pub fn is_lossy(self) -> bool {
+        self != Self::F16
+    }
+}
+
+/// The formats of the keys and of the values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct KvTypes {
+    pub k: KvType,
+    pub v: KvType,
+}
+
+impl KvTypes {
+    pub fn both(kind: KvType) -> Self {
+        Self { k: kind, v: kind }
+    }
+}
+
+impl fmt::Display for KvTypes {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.k.as_str())?;
+        if self.k != self.v { write!(formatter, "/{}", self.v.as_str()) } else { Ok(()) }
+    }
+}
+
+impl FromStr for KvType {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name).ok_or_else(|| {
+            let names = Self::ALL.map(Self::as_str).join(", ");
+            format!("`{name}` is no type of a KV cache; there are {names}")
+        })
+    }
+}
+
+impl FromStr for KvTypes {
+    type Err = String;
+
+    /// `q8_0` for both, or `q8_0/q5_1` for the keys and the values.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('/') {
+            None => text.parse().map(Self::both),
+            Some((k, v)) => Ok(Self { k: k.parse()?, v: v.parse()? }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_read_back_from_their_names() {
+        for kind in KvType::ALL {
+            assert_eq!(kind.as_str().parse(), Ok(kind));
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+            let types = KvTypes { k: KvType::Q8, v: kind };
+            assert_eq!(types.to_string().parse(), Ok(types));
+        }
+        assert!("q3_k".parse::<KvTypes>().unwrap_err().contains("iq4_nl"));
+    }
+}
