@@ -14,6 +14,7 @@ mod equivalence;
 mod generate;
 pub mod inspect;
 mod kv;
+pub mod lab;
 #[allow(unsafe_code)]
 mod llama;
 mod plan;

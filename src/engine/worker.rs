@@ -21,7 +21,7 @@ use crate::hardware::memory::Memory;
 use crate::models::gguf;
 
 /// Tokens computed in one call of the model. Larger ones are no faster on a CPU, and progress is told between them.
-const BATCH: u32 = 512;
+pub(super) const BATCH: u32 = 512;
 /// Context that is made when nothing else is asked for, if model and memory allow it.
 const DEFAULT_CONTEXT: u32 = 16_384;
 const LEAST_CONTEXT: u32 = 512;
@@ -251,7 +251,7 @@ impl Loaded {
     }
 }
 
-fn default_threads() -> u32 {
+pub(super) fn default_threads() -> u32 {
     std::thread::available_parallelism().map_or(1, |threads| u32::try_from(threads.get()).unwrap_or(1))
 }
 
