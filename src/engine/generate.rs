@@ -77,7 +77,7 @@ impl Session<'_> {
             if options.max_tokens.is_some_and(|most| stats.usage.completion_tokens >= most) {
                 break Ended::Length;
             }
-            go = self.decode(&[token], cancel)?;
+            go = self.extend(&[token], cancel)?;
             stats.decode_calls += 1;
         };
         if let Some(guide) = &guide {
@@ -88,8 +88,10 @@ impl Session<'_> {
         if let Some(answer) = writer.exact_answer() {
             self.remember(tokens.len(), answer);
         }
-        stats.cells_used = self.ledger.next_position();
-        Ok(Finish { ended, repetition, stats, seed: sampler.seed(), held: Vec::new() })
+        stats.cells_used = self.ledger.cells() as u32;
+        stats.usage.evicted_tokens = self.eviction.evicted();
+        let held = self.held(&rendered, &tokens);
+        Ok(Finish { ended, repetition, stats, seed: sampler.seed(), held })
     }
 
     /// The next token, held to the constraint where it is part of the answer; `None` if the answer can only end.

@@ -10,11 +10,14 @@ mod context;
 mod continuing;
 #[cfg(test)]
 mod equivalence;
+mod eviction;
 mod generate;
+mod held;
 pub mod inspect;
 mod kv;
 #[allow(unsafe_code)]
 mod llama;
+mod parts;
 mod plan;
 pub mod probe;
 mod prompt;

@@ -22,8 +22,8 @@ use serde::Deserialize;
 
 use super::Sink;
 use super::protocol::{
-    CancelFlag, Channel, Cost, DeviceInfo, EngineError, Event, Finish, GenerateOptions, KvInfo, KvSettings,
-    LoadSettings, MessageCost, ModelInfo, Piece, Prompt, Request, RequestId, Step, Work,
+    CancelFlag, Channel, Cost, DeviceInfo, EngineError, Event, Finish, GenerateOptions, KvInfo, LoadSettings,
+    MessageCost, ModelInfo, Piece, Prompt, Request, RequestId, Step, Work,
 };
 use crate::chat::{Ended, Message, Stats, Timings, Usage};
 
