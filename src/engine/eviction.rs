@@ -40,6 +40,17 @@ const WATCHED_ROWS: usize = 16;
 /// While an answer is written, one token in so many is watched.
 const WATCHED_STEP: usize = 64;
 
+/// What asks in a prompt.
+#[derive(Clone, Debug, Default)]
+pub struct Asking {
+    /// The tokens of the prompt that do.
+    pub ranges: Vec<Range<usize>>,
+    /// Those tokens.
+    pub text: Vec<Token>,
+    /// What is computed behind a part of the prompt to see what the question attends to.
+    pub probe: Vec<Token>,
+}
+
 /// What is known for evicting, beside the ledger.
 #[derive(Debug, Default)]
 pub struct Eviction {
@@ -49,10 +60,7 @@ pub struct Eviction {
     parts: Vec<Part>,
     /// The messages, by their numbers, that the person pinned.
     pinned: Vec<usize>,
-    /// The tokens of the prompt that ask.
-    asking: Vec<Range<usize>>,
-    /// What is computed behind a part of the prompt to see what the question attends to.
-    question: Vec<Token>,
+    asking: Asking,
     /// How strongly the question attends to the tokens of the ledger; shorter than that where more came later.
     asked: Vec<f32>,
     /// Tokens that left since the turn began.
@@ -60,10 +68,32 @@ pub struct Eviction {
 }
 
 impl Eviction {
-    /// A turn begins, with these messages, of which these are pinned, and these tokens asking.
-    pub fn begin(&mut self, parts: Vec<Part>, pinned: Vec<usize>, asking: Vec<Range<usize>>, question: Vec<Token>) {
-        let policy = self.policy;
-        *self = Self { policy, parts, pinned, asking, question, asked: Vec::new(), evicted: 0 };
+    /// A turn begins, with these messages, of which these are pinned.
+    pub fn begin(&mut self, parts: Vec<Part>, pinned: Vec<usize>, asking: Asking) {
+        *self = Self { policy: self.policy, parts, pinned, asking, asked: Vec::new(), evicted: 0 };
+    }
+
+    /// So many tokens were put before the prompt's token with this number.
+    pub fn inserted(&mut self, before: usize, count: usize) {
+        let moved = |place: usize| if place >= before { place + count } else { place };
+        let ranges = self.parts.iter_mut().map(|part| &mut part.tokens).chain(&mut self.asking.ranges);
+        for range in ranges.filter(|range| range.end > before) {
+            *range = moved(range.start)..moved(range.end);
+        }
+    }
+
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// Where the question begins.
+    pub fn question_start(&self) -> Option<usize> {
+        self.asking.ranges.last().map(|range| range.start)
+    }
+
+    /// The question's tokens.
+    pub fn question_text(&self) -> &[Token] {
+        &self.asking.text
     }
 
     pub fn is_pinned(&self, message: usize) -> bool {
@@ -77,7 +107,7 @@ impl Eviction {
 
     /// What is computed to see what the question attends to.
     pub fn question(&self) -> &[Token] {
-        &self.question
+        &self.asking.probe
     }
 }
 
@@ -241,11 +271,11 @@ impl Session<'_> {
         let of = |wanted: fn(&Part, &Eviction) -> bool| {
             eviction.parts.iter().filter(move |part| wanted(part, eviction)).map(|part| part.tokens.clone())
         };
-        add(&mut of(|part, _| part.role == Role::System), cells / 4);
+        add(&mut of(|part, _| part.role == Role::System), cells / 8);
         add(&mut of(|part, eviction| eviction.is_pinned(part.message)), cells / 2);
-        add(&mut eviction.asking.iter().cloned(), cells / 4);
+        add(&mut eviction.asking.ranges.iter().cloned(), cells / 8);
         if let Some(open) = eviction.parts.iter().rfind(|part| part.role == Role::User) {
-            add(&mut std::iter::once(open.tokens.start..end), cells / 4);
+            add(&mut std::iter::once(open.tokens.start..end), cells / 8);
         }
         protected.sort_by_key(|range| range.start);
         protected
@@ -339,7 +369,7 @@ impl Session<'_> {
     /// Computes the question behind what is in the cache and `tokens` more, to see what it attends to, and takes it
     /// out again. The tokens stay.
     pub(super) fn decode_and_ask(&mut self, tokens: &[Token], cancel: &[&CancelFlag]) -> Result<Go, EngineError> {
-        let question = self.eviction.question.clone();
+        let question = self.eviction.asking.probe.clone();
         let with_question: Vec<Token> = tokens.iter().chain(&question).copied().collect();
         self.context.watch(question.len(), self.ledger.cells() + with_question.len());
         let go = self.decode(&with_question, cancel)?;
@@ -362,7 +392,7 @@ impl Session<'_> {
 
     /// Sees what this question attends to in the cache.
     pub fn observe_question(&mut self, question: &[Token]) -> Result<Go, EngineError> {
-        self.eviction.question = question.to_vec();
+        self.eviction.asking.probe = question.to_vec();
         self.decode_and_ask(&[], &[])
     }
 }

@@ -22,6 +22,7 @@ mod plan;
 pub mod probe;
 mod prompt;
 pub mod protocol;
+mod recall;
 mod repetition;
 mod resume;
 mod sampler;

@@ -39,7 +39,7 @@ impl Session<'_> {
         if found < certain.len() && self.ledger.cells() + to_compute <= self.context.cells() as usize {
             let cached = self.reuse(certain);
             emit(Step::Expected(Box::new(self.cost(&rendered, &tokens))));
-            self.prefill(certain, cached, cancel, emit)?;
+            self.prefill(certain, cached, certain.len(), cancel, emit)?;
         }
         Ok(self.cost(&rendered, &tokens))
     }
@@ -70,10 +70,12 @@ impl Session<'_> {
 
     /// What the cache holds of each message of a prompt that was answered, and last of the answer.
     pub(super) fn held(&self, rendered: &Rendered, tokens: &[Token]) -> Vec<MessageCost> {
-        let found = Match { length: tokens.len(), left_out: Vec::new() };
-        let mut messages = self.messages(rendered, tokens, &found, tokens.len().min(self.ledger.tokens().len()));
-        let answer = tokens.len().min(self.ledger.tokens().len())..self.ledger.tokens().len();
-        let held = self.ledger.contents().held.count(&answer);
+        let contents = self.ledger.contents();
+        let found = contents.compare(tokens);
+        let mut messages = self.messages(rendered, tokens, &found, found.length);
+        let before = found.length + found.left_out.iter().map(ExactSizeIterator::len).sum::<usize>();
+        let answer = before..contents.tokens.len();
+        let held = contents.held.count(&answer);
         messages.push(MessageCost {
             role: Role::Assistant,
             beginning: String::new(),

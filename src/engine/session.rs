@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::context::Ledger;
-use super::eviction::Eviction;
+use super::eviction::{Asking, Eviction};
 use super::kv::Snapshots;
 use super::llama::{Context, Decoded, Model, Token};
 use super::parts;
@@ -28,6 +28,8 @@ pub struct Session<'model> {
     pub special: SpecialTexts,
     pub ledger: Ledger,
     pub eviction: Eviction,
+    /// Nothing that left the cache is brought back.
+    pub no_recall: bool,
     /// Whose tokens these are, and what is kept of other chats.
     pub chats: Chats,
     pub speed: PrefillSpeed,
@@ -54,6 +56,7 @@ impl<'model> Session<'model> {
             special: SpecialTexts::of(model),
             ledger: Ledger::default(),
             eviction: Eviction::default(),
+            no_recall: false,
             chats: Chats::new(snapshots),
             speed: PrefillSpeed::default(),
         }
@@ -77,7 +80,12 @@ impl Session<'_> {
         let pinned = (0..prompt.messages.len()).filter(|message| prompt.messages[*message].is_pinned).collect();
         let asking = parts::question(rendered, &ends);
         let question = parts::question_tokens(tokens, &asking);
-        self.eviction.begin(parts::parts(rendered, &ends), pinned, asking, question);
+        let asked = asking.iter().flat_map(|range| &tokens[range.clone()]).copied().collect();
+        self.eviction.begin(
+            parts::parts(rendered, &ends),
+            pinned,
+            Asking { ranges: asking, text: asked, probe: question },
+        );
     }
 
     fn render(&mut self, prompt: &Prompt, think: Think) -> Result<Rendered, EngineError> {
@@ -138,23 +146,25 @@ impl Session<'_> {
         if self.compact().is_ok() { left } else { 0 }
     }
 
-    /// Computes tokens behind what is in the cache, in parts, saying before each how many of all are done.
+    /// Computes the tokens behind the first `cached` of a prompt, up to the first `until`, in parts, saying before each
+    /// how many of all are done.
     pub(super) fn prefill(
         &mut self,
         tokens: &[Token],
         cached: usize,
+        until: usize,
         cancel: &[&CancelFlag],
         emit: &dyn Fn(Step) -> bool,
     ) -> Result<Go, EngineError> {
         let total = tokens.len() as u32;
         let mut done = cached;
-        while done < tokens.len() {
+        while done < until {
             let progress = Step::Prefilling { done: done as u32, total, cached: cached as u32 };
             if !emit(progress) || cancel.iter().any(|flag| flag.is_cancelled()) {
                 return Ok(Go::Cancelled);
             }
             let started = Instant::now();
-            let chunk = &tokens[done..done + self.next_chunk(tokens.len() - done)];
+            let chunk = &tokens[done..done + self.next_chunk(until - done)];
             match self.compute(chunk, tokens.len() - done - chunk.len(), cancel)? {
                 Go::On => done += chunk.len(),
                 other => return Ok(other),

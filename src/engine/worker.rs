@@ -199,6 +199,7 @@ impl Loaded {
         })?;
         let mut session = Session::new(&self.model, context, self.snapshots(settings, shutdown));
         session.eviction.policy = settings.kv.evict;
+        session.no_recall = settings.kv.no_recall;
         Ok(session)
     }
 

@@ -4,6 +4,7 @@
 pub mod evict;
 mod file;
 pub mod score;
+pub mod search;
 pub mod segments;
 mod shelf;
 mod snapshots;
