@@ -11,6 +11,9 @@
 //! After every eviction the cache is compacted, so that decoding costs what the cells in use cost, and the n-th cell
 //! holds the n-th token that is left.
 
+#[cfg(test)]
+mod tests;
+
 use std::ops::Range;
 
 use super::kv::evict::{Candidate, least_important, segment_score, without};
