@@ -9,7 +9,7 @@ use rusqlite_migration::M;
 pub(super) const APPLICATION_ID: i64 = 0x7475_6963;
 
 /// All steps, oldest first. `PRAGMA user_version` counts those a file has been through.
-pub(super) const STEPS: &[M<'static>] = &[M::up(CHATS_AND_MESSAGES), M::up(ENDED_BY_LOOP)];
+pub(super) const STEPS: &[M<'static>] = &[M::up(CHATS_AND_MESSAGES), M::up(ENDED_BY_LOOP), M::up(PINNED_MESSAGES)];
 
 /// Ids grow and are never used twice (`AUTOINCREMENT`), and they alone order things: a clock may be set back.
 ///
@@ -55,6 +55,9 @@ CREATE INDEX messages_by_writer ON messages (writer) WHERE writer IS NOT NULL;
 
 /// Nothing changes but the words: `messages.ended` may be `loop`.
 const ENDED_BY_LOOP: &str = "";
+
+/// 1 for a message that the person wants to stay in the KV cache.
+const PINNED_MESSAGES: &str = "ALTER TABLE messages ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0;";
 
 #[cfg(test)]
 mod tests {
