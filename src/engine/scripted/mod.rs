@@ -1,92 +1,20 @@
 //! A model that replays a script: what must be deterministic (the interface's tests, demonstrations) runs against
 //! it through the same channel as against a real one. Chosen by `--engine scripted:FILE`.
-//!
-//! ```toml
-//! load_ms = 20              # how long loading takes
-//! prefill_ms = 40           # how long each prefill takes
-//! token_ms = 5              # time between tokens
-//! cells = 4096              # KV cells it claims to have
-//! has_template = true
-//! policy = "score"          # what it claims to do when they run out: off (default), window, score
-//! fail_load = "sentence"    # optional: loading fails with this
-//!
-//! [[answer]]                # used in order, from the first again after the last
-//! text = "Hello there"      # a token is a word with the space before it
-//! ended = "stop"            # how it ends: stop (default), length, stop_string, loop, error
-//! evicted = [0, 12]         # optional: tokens of each message that have left the cache by then
-//!
-//! [[answer.recalled]]       # optional: what was brought back for it
-//! message = 0
-//! role = "user"
-//! text = "Some earlier words"
-//! ```
 
-use std::path::Path;
+mod script;
+
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
+use script::words;
+pub use script::{Answer, Script};
 
 use super::Sink;
 use super::protocol::{
     CancelFlag, Channel, Cost, DeviceInfo, EngineError, Event, Finish, GenerateOptions, KvInfo, LoadSettings,
-    MessageCost, ModelInfo, Passage, Piece, Prompt, Request, RequestId, Step, Work,
+    MessageCost, ModelInfo, Piece, Prompt, Request, RequestId, Step, Work,
 };
 use crate::chat::{Ended, Message, Role, Stats, Timings, Usage};
-
-/// What the scripted model does. See the module's documentation for the file's form.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Script {
-    pub load_ms: u64,
-    pub prefill_ms: u64,
-    pub token_ms: u64,
-    pub cells: u32,
-    pub has_template: bool,
-    pub policy: String,
-    pub fail_load: Option<String>,
-    #[serde(rename = "answer")]
-    pub answers: Vec<Answer>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Answer {
-    pub text: String,
-    #[serde(default = "stop")]
-    pub ended: Ended,
-    #[serde(default)]
-    pub evicted: Vec<u32>,
-    #[serde(default)]
-    pub recalled: Vec<Passage>,
-}
-
-fn stop() -> Ended {
-    Ended::Stop
-}
-
-impl Default for Script {
-    fn default() -> Self {
-        Self {
-            load_ms: 0,
-            prefill_ms: 0,
-            token_ms: 0,
-            cells: 4096,
-            has_template: true,
-            policy: "off".into(),
-            fail_load: None,
-            answers: Vec::new(),
-        }
-    }
-}
-
-impl Script {
-    /// Reads a script from a TOML file.
-    pub fn read(path: &Path) -> Result<Self, String> {
-        let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-        toml::from_str(&text).map_err(|error| format!("{} is not a script: {error}", path.display()))
-    }
-}
 
 /// Answers requests until their sender is gone.
 pub(super) fn serve(script: Script, requests: Receiver<Request>, shutdown: CancelFlag, sink: impl Sink) {
@@ -363,32 +291,11 @@ fn cost(message: &Message) -> MessageCost {
     }
 }
 
-/// The script's tokens: each word with the white space before it.
-fn words(text: &str) -> Vec<&str> {
-    let mut words = Vec::new();
-    let mut start = 0;
-    let mut in_word = false;
-    for (index, character) in text.char_indices() {
-        if character.is_whitespace() {
-            if in_word {
-                words.push(&text[start..index]);
-                start = index;
-            }
-            in_word = false;
-        } else {
-            in_word = true;
-        }
-    }
-    if start < text.len() {
-        words.push(&text[start..]);
-    }
-    words
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::chat::{Message, Role};
+    use crate::engine::protocol::Passage;
     use crate::engine::{Engine, Source, spawn};
     use std::sync::mpsc::{Receiver, channel};
 
@@ -437,13 +344,6 @@ mod tests {
 
     fn answer(text: &str) -> Script {
         Script { answers: vec![said(text)], ..Script::default() }
-    }
-
-    #[test]
-    fn words_keep_every_character() {
-        for text in ["", "one", " one  two\n\nthree ", "\n", "a b"] {
-            assert_eq!(words(text).concat(), text);
-        }
     }
 
     #[test]
