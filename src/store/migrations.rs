@@ -64,6 +64,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn messages_of_an_older_file_are_not_pinned() {
+        let mut connection = rusqlite::Connection::open_in_memory().unwrap();
+        rusqlite_migration::Migrations::from_slice(&STEPS[..2]).to_latest(&mut connection).unwrap();
+        let old = "INSERT INTO chats (title, created_at, updated_at) VALUES ('old', 1, 1);
+            INSERT INTO messages (chat, role, text, created_at) VALUES (1, 'user', 'Hello', 1);";
+        connection.execute_batch(old).unwrap();
+        rusqlite_migration::Migrations::from_slice(STEPS).to_latest(&mut connection).unwrap();
+        let pinned: bool = connection.query_row("SELECT pinned FROM messages", [], |row| row.get(0)).unwrap();
+        assert!(!pinned);
+    }
+
+    #[test]
     fn the_steps_run_in_order_on_an_empty_file_and_mark_it_as_ours() {
         let migrations = rusqlite_migration::Migrations::from_slice(STEPS);
         let mut connection = rusqlite::Connection::open_in_memory().unwrap();
