@@ -76,14 +76,22 @@ impl Session<'_> {
         let before = found.length + found.left_out.iter().map(ExactSizeIterator::len).sum::<usize>();
         let answer = before..contents.tokens.len();
         let held = contents.held.count(&answer);
-        messages.push(MessageCost {
-            role: Role::Assistant,
-            beginning: String::new(),
-            tokens: answer.len() as u32,
-            cached_tokens: held as u32,
-            evicted_tokens: (answer.len() - held) as u32,
-            is_pinned: false,
-        });
+        // An answer that was gone on with is the prompt's last message.
+        if messages.last().is_none_or(|last| last.role != Role::Assistant) {
+            messages.push(MessageCost {
+                role: Role::Assistant,
+                beginning: String::new(),
+                tokens: 0,
+                cached_tokens: 0,
+                evicted_tokens: 0,
+                is_pinned: false,
+            });
+        }
+        if let Some(last) = messages.last_mut() {
+            last.tokens += answer.len() as u32;
+            last.cached_tokens += held as u32;
+            last.evicted_tokens += (answer.len() - held) as u32;
+        }
         messages
     }
 
