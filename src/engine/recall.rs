@@ -37,7 +37,7 @@ struct Found {
 impl Session<'_> {
     /// The passages that left the cache and that the question seems to be about, in their order.
     pub(super) fn recall(&self) -> Recalled {
-        let most = self.context.cells() as usize / CELLS_PART;
+        let most = self.cells() / CELLS_PART;
         if self.no_recall || !self.evicts() || self.ledger.contents().evicted() == 0 {
             return Recalled::default();
         }

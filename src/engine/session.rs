@@ -180,7 +180,7 @@ impl Session<'_> {
         if tokens <= self.room() || !self.evicts() {
             return tokens.min(batch);
         }
-        let part = (self.context.cells() as usize / CHUNK_PART).max(LEAST_CHUNK);
+        let part = (self.cells() / CHUNK_PART).max(LEAST_CHUNK);
         tokens.min(part).min(batch.saturating_sub(question)).max(1)
     }
 

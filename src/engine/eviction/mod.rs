@@ -59,6 +59,8 @@ pub struct Asking {
 pub struct Eviction {
     /// What leaves first; `Auto` is `Score` where the model can.
     pub policy: Evict,
+    /// Fewer cells than the context has may be used.
+    pub most_cells: Option<usize>,
     /// The messages of the prompt.
     parts: Vec<Part>,
     /// The messages, by their numbers, that the person pinned.
@@ -73,7 +75,8 @@ pub struct Eviction {
 impl Eviction {
     /// A turn begins, with these messages, of which these are pinned.
     pub fn begin(&mut self, parts: Vec<Part>, pinned: Vec<usize>, asking: Asking) {
-        *self = Self { policy: self.policy, parts, pinned, asking, asked: Vec::new(), evicted: 0 };
+        let (policy, most_cells) = (self.policy, self.most_cells);
+        *self = Self { policy, most_cells, parts, pinned, asking, asked: Vec::new(), evicted: 0 };
     }
 
     /// So many tokens were put before the prompt's token with this number.
@@ -129,14 +132,20 @@ impl Session<'_> {
         self.eviction.policy != Evict::Off && self.context.can_evict()
     }
 
+    /// Cells that may be used.
+    pub(super) fn cells(&self) -> usize {
+        let cells = self.context.cells() as usize;
+        self.eviction.most_cells.map_or(cells, |most| most.min(cells))
+    }
+
     /// Free cells.
     pub(super) fn room(&self) -> usize {
-        (self.context.cells() as usize).saturating_sub(self.ledger.cells())
+        self.cells().saturating_sub(self.ledger.cells())
     }
 
     /// How many cells are freed when there is no room.
     fn block(&self) -> usize {
-        (self.context.cells() as usize / FREED_PART).clamp(1, MOST_FREED)
+        (self.cells() / FREED_PART).clamp(1, MOST_FREED)
     }
 
     /// Sees to it that so many tokens can be computed. `false` if that cannot be.
@@ -145,7 +154,7 @@ impl Session<'_> {
             if !self.evicts() {
                 return Ok(false);
             }
-            let cells = self.context.cells() as usize;
+            let cells = self.cells();
             self.evict_to(cells.saturating_sub(tokens.max(self.block())))?;
         }
         Ok(self.room() >= tokens && self.number_anew(tokens)?)
@@ -250,7 +259,7 @@ impl Session<'_> {
     fn protected(&self, held: &[usize], to_free: usize) -> Vec<Range<usize>> {
         let end = self.ledger.tokens().len();
         let eviction = &self.eviction;
-        let cells = self.context.cells() as usize;
+        let cells = self.cells();
         let head = eviction.parts.first().map_or(0, |part| part.tokens.start).clamp(SINKS, MOST_HEAD);
         let recent = match (self.eviction.policy, eviction.asked.is_empty()) {
             (Evict::Window, _) => 1,
@@ -291,7 +300,7 @@ impl Session<'_> {
     }
 
     fn is_document(&self, part: &Part) -> bool {
-        part.role == Role::User && part.tokens.len() > self.context.cells() as usize / DOCUMENT_PART
+        part.role == Role::User && part.tokens.len() > self.cells() / DOCUMENT_PART
     }
 
     /// How important each of these tokens is; numbers of one kind can be compared with one another, and those of
@@ -356,8 +365,7 @@ impl Session<'_> {
     pub(super) fn watch(&mut self, tokens: usize) {
         let used = self.ledger.cells() + tokens;
         let is_step = tokens > 1 || used.is_multiple_of(WATCHED_STEP);
-        if self.eviction.policy != Evict::Window && self.evicts() && is_step && used > self.context.cells() as usize / 2
-        {
+        if self.eviction.policy != Evict::Window && self.evicts() && is_step && used > self.cells() / 2 {
             self.context.watch(WATCHED_ROWS, used);
         }
     }
