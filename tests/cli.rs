@@ -9,7 +9,7 @@ use common::hub_server::sha256;
 use common::program::{HELLO, Home, Ran};
 use common::tiny_gguf::TinyModel;
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Words for a minute, and long before that somebody stops it.
 const SLOW: &str = "token_ms = 20\n[[answer]]\ntext = \"\"\"\none\ntwo three four five six seven eight nine ten eleven \
@@ -41,6 +41,41 @@ fn an_answer_that_the_context_ended_says_so_beside_the_answer() {
     assert!(ran.stderr.contains("the context of 256 tokens is full"), "{}", ran.stderr);
     let ran = home.run(&["-m", model.to_str().unwrap(), "-p", "hi", "--ctx", "256", "--max-tokens", "5"]);
     assert_eq!(ran.stderr, "");
+}
+
+const EVICTING: &str = r#"
+cells = 6
+policy = "window"
+[[answer]]
+text = "Hello there, you"
+evicted = [2, 1]
+recalled = [{ message = 0, role = "user", text = "hi" }]
+"#;
+
+#[test]
+fn what_left_the_cache_and_what_came_back_is_told_beside_the_answer_and_in_json() {
+    let home = Home::new();
+    let ran = home.ask(EVICTING, &["-p", "hi and more"]);
+    assert_eq!(ran.stdout, "Hello there, you\n");
+    let expected = "recalled 1 passage\n\
+        note: 3 tokens left the KV cache to make room for others; `--kv-mem` gives it more memory\n";
+    assert_eq!(ran.stderr, expected);
+    assert_eq!(home.ask(EVICTING, &["-p", "hi and more", "--quiet"]).stderr, "");
+
+    let object = home.ask(EVICTING, &["-p", "hi and more", "-o", "json"]).json();
+    assert_eq!(object["recalled"], json!([{"message": 0, "role": "user", "text": "hi"}]));
+    let kv = &object["kv"];
+    assert_eq!((&kv["policy"], &kv["reason"]), (&"window".into(), &"the engine is scripted".into()));
+    assert_eq!((&kv["evicted_tokens"], &kv["cells_used"]), (&3.into(), &4.into()));
+    assert_eq!(object["usage"]["evicted_tokens"], 3);
+    assert_eq!(home.ask(HELLO, &["-p", "hi", "-o", "json"]).json()["recalled"], json!([]));
+}
+
+#[test]
+fn an_answer_cut_at_its_limit_of_tokens_is_not_said_to_fill_a_cache_that_makes_room() {
+    let script = EVICTING.replace("evicted = [2, 1]", "");
+    let ran = Home::new().ask(&script, &["-p", "hi and much more", "--max-tokens", "2"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), "recalled 1 passage\n"));
 }
 
 #[test]

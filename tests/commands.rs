@@ -151,7 +151,6 @@ fn chats_are_listed_shown_and_removed() {
     let chat = store.create_chat("A \u{1b}title", Some("Be brief")).unwrap();
     let question = store.add_message(chat, None, Role::User, "Why?").unwrap();
     store.add_message(chat, Some(question), Role::Assistant, "Because.").unwrap();
-    drop(store);
     let id = chat.to_string();
     assert_eq!(home.run(&["chats", "list", "--json"]).json()[0]["message_count"], 2);
     let line = home.run(&["chats", "list"]).stdout;
@@ -160,6 +159,11 @@ fn chats_are_listed_shown_and_removed() {
     assert!(shown.contains("## user\n\nWhy?") && shown.contains("## assistant\n\nBecause."), "{shown}");
     let object = home.run(&["chats", "show", &id, "--json"]).json();
     assert_eq!(object["messages"][1]["content"], "Why?");
+    assert_eq!(object["messages"][1]["pinned"], false);
+    store.pin_message(question, true).unwrap();
+    let object = home.run(&["chats", "show", &id, "--json"]).json();
+    assert_eq!((&object["messages"][1]["pinned"], &object["messages"][2]["pinned"]), (&true.into(), &false.into()));
+    assert!(home.run(&["chats", "show", &id]).stdout.contains("## user [pinned]\n\nWhy?"));
     assert_eq!(home.run(&["chats", "rm", &id]).code, Some(0));
     let gone = home.run(&["chats", "show", &id]);
     assert_eq!(gone.code, Some(1));

@@ -86,7 +86,7 @@ fn what_a_message_costs_is_told_while_it_is_written() {
     chat.wait_for("4 tokens, 3 cached, first token in about 2 s");
     chat.send(F3);
     let screen = chat.wait_for("The next answer begins in about 2 s.");
-    assert!(screen.contains("How many words?") && screen.contains("in all            4        3"), "{screen}");
+    assert!(screen.contains("How many words?") && screen.contains("in all          4       3"), "{screen}");
     chat.send(ESCAPE);
     chat.wait_until("the text", |screen| screen.contains("› How many words?") && !screen.contains("The next answer"));
     chat.send(CTRL_C);
@@ -184,6 +184,48 @@ fn ctrl_j_begins_a_line_and_enter_sends() {
     chat.send("\r");
     chat.wait_for("› first\n  second\n\n  the reply");
     leave(&mut chat);
+}
+
+/// A chat of two turns. After the second the first question has left the cache, and its answer in part.
+const EVICTING: &str = r#"
+cells = 20
+policy = "score"
+[[answer]]
+text = "The king lost his horse"
+[[answer]]
+text = "His horse"
+evicted = [5, 2, 0, 0]
+recalled = [{ message = 0, role = "user", text = "What did the king lose?" }]
+"#;
+
+#[test]
+fn what_leaves_the_cache_is_marked_and_a_pin_outlives_the_program() {
+    let home = home(EVICTING);
+    let mut first = chat(home.path());
+    first.wait_for("idle");
+    first.send("What did the king lose?\r");
+    first.wait_for("The king lost his horse");
+    first.wait_for("idle");
+    first.send("Say it again\r");
+    let screen = first.wait_for("7 tokens left the cache");
+    let marked =
+        "┊›What did the king lose?\n\n│ The king lost his horse\n\n› Say it again\n  ▸ recalled 1 passage (Ctrl-T";
+    assert!(screen.contains(marked), "{screen}");
+    first.send("/pin\r");
+    first.wait_for("message 3 is pinned");
+    first.send("/context\r");
+    let screen = first.wait_for("pinned: Say it again");
+    assert!(screen.contains("┊  1 user            5       0        5  What did the king lose?"), "{screen}");
+    first.send(ESCAPE);
+    first.wait_until("the chat", |screen| !screen.contains("template"));
+    leave(&mut first);
+
+    let mut second = chat_with(home.path(), &["--resume", "last"]);
+    let screen = second.wait_for("┃›Say it again");
+    assert!(screen.starts_with("› What did the king lose?") && !screen.contains("recalled"), "{screen}");
+    second.send("/unpin 3\r");
+    second.wait_for("\n› Say it again");
+    leave(&mut second);
 }
 
 #[test]

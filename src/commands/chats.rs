@@ -72,6 +72,7 @@ struct Shown<'a> {
     sampling: Option<&'a Sampling>,
     finish_reason: Option<Ended>,
     stats: Option<Stats>,
+    pinned: bool,
 }
 
 impl<'a> From<&'a ChatSummary> for Summary<'a> {
@@ -99,6 +100,7 @@ impl<'a> From<&'a StoredMessage> for Shown<'a> {
             sampling: message.sampling.as_ref(),
             finish_reason: message.ended,
             stats: message.stats,
+            pinned: message.is_pinned,
         }
     }
 }
@@ -124,7 +126,8 @@ fn transcript(messages: &[StoredMessage]) -> String {
             None | Some(Ended::Stop) => String::new(),
             Some(ended) => format!(" [{}]", ended.as_str()),
         };
-        text.push_str(&format!("## {who}{how}\n\n{}\n\n", message.text.trim_end()));
+        let pinned = if message.is_pinned { " [pinned]" } else { "" };
+        text.push_str(&format!("## {who}{how}{pinned}\n\n{}\n\n", message.text.trim_end()));
     }
     text
 }

@@ -1,11 +1,12 @@
-//! The ledger of the KV cache: which tokens are in it, in order, so that a prompt is computed only from where it
-//! differs from what was computed before.
+//! The ledger of the KV cache: which tokens were computed, in order, so that a prompt is computed only from where it
+//! differs from them; and which of them are still in cells.
 
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::llama::Token;
+use super::held::Held;
+use super::llama::{Span, Token};
 use super::prompt::KnownAnswers;
 
 /// Answers whose tokens are remembered; more than this many and the cache has long lost the oldest.
@@ -14,22 +15,43 @@ const MOST_ANSWERS: usize = 1024;
 /// later prompts. So the difference that thoughts make may begin this many tokens before them.
 const OPENING_TOKENS: usize = 8;
 
-/// The tokens in a KV cache at positions 0, 1, 2, …
+/// The tokens that were computed, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contents {
     #[serde(skip)]
     pub tokens: Vec<Token>,
-    /// Where the thoughts are: from where the answer was asked for to its first word.
-    pub(super) thoughts: Vec<Range<usize>>,
+    /// Which of them are in cells. The others were evicted.
+    pub(super) held: Held,
+    /// What later prompts leave out: thoughts, from where the answer was asked for to its first word, and what was
+    /// recalled for a question.
+    pub(super) asides: Vec<Range<usize>>,
 }
 
 /// How much of a prompt is in a cache.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Match {
-    /// Tokens from the prompt's beginning that are there, once the thoughts are cut out.
+    /// Tokens from the prompt's beginning that are there, once the asides are cut out.
     pub length: usize,
-    /// Thoughts that the prompt leaves out, though it holds what follows them; in the cache's places.
+    /// Asides that the prompt leaves out, though it holds what follows them; in the cache's places.
     pub left_out: Vec<Range<usize>>,
+}
+
+impl Match {
+    /// How many of the prompt's first `length` tokens, all of them found, are in these contents but evicted.
+    pub fn evicted(&self, contents: &Contents, length: usize) -> usize {
+        let mut place = length;
+        for aside in &self.left_out {
+            if aside.start < place {
+                place += aside.len();
+            }
+        }
+        let held: usize = self
+            .left_out
+            .iter()
+            .map(|aside| contents.held.count(&(aside.start..aside.end.min(place).max(aside.start))))
+            .sum();
+        length - (contents.held.count(&(0..place)) - held)
+    }
 }
 
 impl Contents {
@@ -44,86 +66,149 @@ impl Contents {
             place += common;
             found.length += common;
             let Some(next) = prompt.get(found.length) else { return found };
-            let is_here = |thoughts: &&Range<usize>| {
-                (thoughts.start.saturating_sub(OPENING_TOKENS)..thoughts.end).contains(&place)
-                    && self.tokens.get(thoughts.end) == Some(next)
+            let is_here = |aside: &&Range<usize>| {
+                (aside.start.saturating_sub(OPENING_TOKENS)..aside.end).contains(&place)
+                    && self.tokens.get(aside.end) == Some(next)
             };
-            let Some(thoughts) = self.thoughts.iter().find(is_here) else { return found };
-            found.left_out.push(place..thoughts.end);
-            place = thoughts.end;
+            let Some(aside) = self.asides.iter().find(is_here) else { return found };
+            found.left_out.push(place..aside.end);
+            place = aside.end;
         }
     }
 
-    /// Cuts the end off.
-    pub fn truncate(&mut self, length: usize) {
-        self.tokens.truncate(length);
-        self.thoughts.retain(|thoughts| thoughts.end <= length);
+    /// Cells in use.
+    pub fn cells(&self) -> usize {
+        self.held.cells()
     }
 
-    /// Takes tokens out; what is behind them moves into their place.
-    pub fn cut(&mut self, range: Range<usize>) {
+    /// How many tokens were evicted.
+    pub fn evicted(&self) -> usize {
+        self.tokens.len() - self.held.cells()
+    }
+
+    /// Cuts the end off, and with it evicted tokens that would be the last; returns what is left.
+    pub fn truncate(&mut self, length: usize) -> usize {
+        let length = self.held.floor(length.min(self.tokens.len()));
+        self.held.truncate(length);
+        self.tokens.truncate(length);
+        self.asides.retain(|aside| aside.end <= length);
+        length
+    }
+
+    /// Takes tokens out of the conversation. Returns the positions that are to be removed.
+    pub fn cut(&mut self, range: &Range<usize>) -> Vec<Span> {
+        let spans = self.held.cut(range);
         self.tokens.drain(range.clone());
         let touches = |other: &Range<usize>| other.start < range.end && range.start < other.end;
-        self.thoughts.retain(|thoughts| !touches(thoughts));
-        for later in self.thoughts.iter_mut().filter(|other| other.start >= range.end) {
+        self.asides.retain(|aside| !touches(aside));
+        for later in self.asides.iter_mut().filter(|other| other.start >= range.end) {
             *later = later.start - range.len()..later.end - range.len();
         }
+        spans
     }
 
     /// Whether the places lie in the tokens, as they do unless a file was made up.
     pub fn is_consistent(&self) -> bool {
-        self.thoughts.iter().all(|range| range.start <= range.end && range.end <= self.tokens.len())
+        self.asides.iter().all(|range| range.start <= range.end && range.end <= self.tokens.len())
+            && self.held.is_consistent(self.tokens.len())
     }
 }
 
-/// What is in the cache, and the tokens of answers that may come again.
+/// What was computed, how much the model attends to it, and the tokens of answers that may come again.
 #[derive(Debug, Default)]
 pub struct Ledger {
     contents: Contents,
+    /// How strongly later tokens attended to each; negative where that was not observed.
+    attention: Vec<f32>,
     known: KnownAnswers,
 }
+
+/// The attention to a token that was not observed yet.
+const NOT_OBSERVED: f32 = -1.0;
+/// What is left of an observation when the next comes.
+const ATTENTION_DECAY: f32 = 0.9;
 
 impl Ledger {
     pub fn contents(&self) -> &Contents {
         &self.contents
     }
 
-    /// Everything in the cache.
+    /// Everything that was computed, evicted or not.
     pub fn tokens(&self) -> &[Token] {
         &self.contents.tokens
     }
 
+    /// Cells in use.
+    pub fn cells(&self) -> usize {
+        self.contents.held.cells()
+    }
+
     /// The next free position.
     pub fn next_position(&self) -> u32 {
-        u32::try_from(self.contents.tokens.len()).unwrap_or(u32::MAX)
+        self.contents.held.next_position()
     }
 
     /// Tokens were computed.
     pub fn push(&mut self, tokens: &[Token]) {
+        let before = self.contents.tokens.len();
         self.contents.tokens.extend_from_slice(tokens);
+        self.contents.held.push(before..self.contents.tokens.len());
+        self.attention.resize(self.contents.tokens.len(), NOT_OBSERVED);
     }
 
-    /// The cache was cut to this length.
-    pub fn truncate(&mut self, length: usize) {
-        self.contents.truncate(length);
+    /// The end is to be cut off; returns how many tokens are left, see [`Contents::truncate`].
+    pub fn truncate(&mut self, length: usize) -> usize {
+        let length = self.contents.truncate(length);
+        self.attention.truncate(length);
+        length
     }
 
-    /// Positions were taken out of the cache.
-    pub fn cut(&mut self, range: Range<usize>) {
-        self.contents.cut(range);
+    /// Takes tokens out of the conversation. Returns the positions that are to be removed.
+    pub fn cut(&mut self, range: &Range<usize>) -> Vec<Span> {
+        self.attention.drain(range.clone());
+        self.contents.cut(range)
+    }
+
+    /// Tokens leave the cache. Returns the positions that are to be removed.
+    pub fn evict(&mut self, range: &Range<usize>) -> Vec<Span> {
+        self.contents.held.evict(range)
+    }
+
+    /// Positions are numbered anew from 0, see [`Held::close_gaps`].
+    pub fn close_gaps(&mut self) -> Vec<(Span, u32)> {
+        self.contents.held.close_gaps()
     }
 
     /// The cache was filled with something else.
     pub fn replace(&mut self, contents: Contents) {
+        self.attention = vec![NOT_OBSERVED; contents.tokens.len()];
         self.contents = contents;
+    }
+
+    /// Later tokens were seen to attend to the tokens in cells as strongly as this, cell by cell.
+    pub fn observed(&mut self, cells: &[f32]) {
+        for (token, seen) in self.contents.held.tokens().zip(cells) {
+            let attention = &mut self.attention[token];
+            *attention = seen.max(*attention * ATTENTION_DECAY);
+        }
+    }
+
+    /// How strongly the tokens were attended to of late; negative where that was not observed.
+    pub fn attention(&self) -> &[f32] {
+        &self.attention
+    }
+
+    /// These tokens will be left out of later prompts.
+    pub fn set_aside(&mut self, range: Range<usize>) {
+        if !range.is_empty() && range.end < self.contents.tokens.len() {
+            self.contents.asides.push(range);
+        }
     }
 
     /// An answer was written behind the first `asked` tokens: its text, and of how many tokens of thoughts and then
     /// which tokens it is made. The last of them need not be in the cache.
     pub fn answered(&mut self, asked: usize, thoughts: usize, text: String, tokens: Vec<Token>) {
-        if thoughts > 0 && asked + thoughts < self.contents.tokens.len() {
-            self.contents.thoughts.push(asked..asked + thoughts);
-        }
+        self.set_aside(asked..asked + thoughts);
         self.remember(text, tokens);
     }
 
@@ -177,7 +262,7 @@ mod tests {
         let mut ledger = thoughtful(&[1, 2, 3, 50, 51, 52, 6, 7], 3, 3);
         let found = ledger.contents().compare(&[1, 2, 6, 7, 8]);
         assert_eq!(found, Match { length: 4, left_out: std::iter::once(2..6).collect() });
-        ledger.cut(2..6);
+        ledger.cut(&(2..6));
         assert_eq!(ledger.tokens(), [1, 2, 6, 7]);
         assert_eq!(ledger.contents().compare(&[1, 2, 6, 7, 8]), Match { length: 4, left_out: vec![] });
     }
@@ -202,8 +287,8 @@ mod tests {
         ledger.answered(4, 2, "second".into(), vec![7]);
         let found = ledger.contents().compare(&[1, 6, 2, 7, 3]);
         assert_eq!(found, Match { length: 4, left_out: vec![1..2, 4..6] });
-        ledger.cut(4..6);
-        ledger.cut(1..2);
+        ledger.cut(&(4..6));
+        ledger.cut(&(1..2));
         assert_eq!(ledger.tokens(), [1, 6, 2, 7]);
     }
 
@@ -211,7 +296,30 @@ mod tests {
     fn a_cut_off_end_takes_its_thoughts_along() {
         let mut ledger = thoughtful(&[1, 50, 6, 2], 1, 1);
         ledger.truncate(1);
-        assert!(ledger.contents().thoughts.is_empty());
+        assert!(ledger.contents().asides.is_empty());
+    }
+
+    #[test]
+    fn an_evicted_end_is_computed_again() {
+        let mut ledger = ledger(&[1, 2, 3, 4, 5, 6]);
+        ledger.evict(&(2..4));
+        assert_eq!(ledger.contents().compare(&[1, 2, 3, 4, 9]).length, 4);
+        assert_eq!((ledger.cells(), ledger.contents().evicted(), ledger.next_position()), (4, 2, 6));
+        assert_eq!(ledger.truncate(4), 2);
+        assert_eq!((ledger.tokens(), ledger.next_position()), (&[1, 2][..], 2));
+    }
+
+    #[test]
+    fn attention_fades_and_goes_with_its_token() {
+        let mut ledger = ledger(&[1, 2, 3, 4]);
+        ledger.observed(&[0.5, 0.1, 0.2, 0.3]);
+        ledger.evict(&(1..2));
+        ledger.observed(&[0.1, 0.4, 0.1]);
+        assert_eq!(ledger.attention(), [0.45, 0.1, 0.4, 0.27]);
+        ledger.cut(&(0..1));
+        assert_eq!(ledger.attention(), [0.1, 0.4, 0.27]);
+        ledger.push(&[5]);
+        assert!(ledger.attention()[3] < 0.0);
     }
 
     #[test]

@@ -51,7 +51,7 @@ type Choice = (Token, f32);
 fn answer(session: &mut Session<'_>, prompt: &Prompt, tokens: usize) -> (Vec<Choice>, usize) {
     let (_, prompt) = session.take_up(prompt, Think::Auto).unwrap();
     let cached = session.reuse(&prompt[..prompt.len() - 1]);
-    session.prefill(&prompt, cached, &[], &|_| true).unwrap();
+    session.prefill(&prompt, cached, prompt.len(), &[], &|_| true).unwrap();
     let mut answer = Vec::new();
     while answer.len() < tokens {
         let logits = session.context.logits();

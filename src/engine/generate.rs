@@ -33,7 +33,7 @@ impl Session<'_> {
         // The logits of the last token are needed, so it is always computed.
         let cached = self.reuse(&tokens[..tokens.len() - 1]);
         stats.usage.cached_prompt_tokens = cached as u32;
-        let mut go = self.prefill(&tokens, cached, cancel, emit)?;
+        let (mut go, recalled) = self.prefill_with_recalled(&tokens, cached, cancel, emit)?;
         stats.timings.prefill_ms = milliseconds(started.elapsed());
         let mut writer = self.writer(prompt, &rendered, options, &tags);
         let mut detector = options.loop_breaker.then(RepetitionDetector::default);
@@ -77,7 +77,7 @@ impl Session<'_> {
             if options.max_tokens.is_some_and(|most| stats.usage.completion_tokens >= most) {
                 break Ended::Length;
             }
-            go = self.decode(&[token], cancel)?;
+            go = self.extend(&[token], cancel)?;
             stats.decode_calls += 1;
         };
         if let Some(guide) = &guide {
@@ -86,10 +86,51 @@ impl Session<'_> {
         writer.finish(ended != Ended::Stop);
         writer.send(stats.usage.completion_tokens, emit);
         if let Some(answer) = writer.exact_answer() {
-            self.remember(tokens.len(), answer);
+            self.remember(tokens.len() + recalled, answer);
         }
-        stats.cells_used = self.ledger.next_position();
-        Ok(Finish { ended, repetition, stats, seed: sampler.seed(), held: Vec::new() })
+        stats.cells_used = self.ledger.cells() as u32;
+        stats.usage.evicted_tokens = self.eviction.evicted();
+        let held = self.held(&rendered, &tokens);
+        Ok(Finish { ended, repetition, stats, seed: sampler.seed(), held })
+    }
+
+    /// Computes the prompt behind its first `cached` tokens, and before its question what is recalled for it; returns
+    /// how many tokens that is.
+    fn prefill_with_recalled(
+        &mut self,
+        tokens: &[Token],
+        cached: usize,
+        cancel: &[&CancelFlag],
+        emit: &dyn Fn(Step) -> bool,
+    ) -> Result<(Go, usize), EngineError> {
+        let overflows = self.ledger.contents().evicted() > 0 || self.room() < tokens.len() - cached;
+        let question = self.eviction.question_start().filter(|_| overflows && self.evicts()).unwrap_or(0);
+        let go = self.prefill(tokens, cached, question, cancel, emit)?;
+        if go != Go::On {
+            return Ok((go, 0));
+        }
+        let recalled = self.recall();
+        let mut start = cached.max(question);
+        if recalled.passages.is_empty() {
+            return Ok((self.prefill(tokens, start, tokens.len(), cancel, emit)?, 0));
+        }
+        // Some of the question may have been computed while it was written.
+        if start > question {
+            start = self.keep(question);
+        }
+        let count = recalled.tokens.len();
+        let place = self.ledger.tokens().len();
+        if !emit(Step::Recalled(recalled.passages)) {
+            return Ok((Go::Cancelled, 0));
+        }
+        self.eviction.inserted(start, count);
+        let go = self.extend(&recalled.tokens, cancel)?;
+        if go != Go::On {
+            return Ok((go, count));
+        }
+        let go = self.prefill(tokens, start, tokens.len(), cancel, emit)?;
+        self.ledger.set_aside(place..place + count);
+        Ok((go, count))
     }
 
     /// The next token, held to the constraint where it is part of the answer; `None` if the answer can only end.

@@ -11,16 +11,20 @@ mod continuing;
 pub mod divergence;
 #[cfg(test)]
 mod equivalence;
+mod eviction;
 mod generate;
+mod held;
 pub mod inspect;
 mod kv;
 pub mod lab;
 #[allow(unsafe_code)]
 mod llama;
+mod parts;
 mod plan;
 pub mod probe;
 mod prompt;
 pub mod protocol;
+mod recall;
 mod repetition;
 mod resume;
 mod sampler;

@@ -2,10 +2,13 @@
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::llama::{Model, Token, TokenKind};
+use super::context::Match;
+use super::llama::{Model, Token};
+use super::parts;
 use super::protocol::{CancelFlag, Cost, EngineError, MessageCost, Prompt, Step, Think};
 use super::session::Session;
 use super::template::Rendered;
+use crate::chat::Role;
 use crate::text::escape_line;
 
 /// Cells that computing ahead leaves for the rest of the message and its answer.
@@ -32,56 +35,88 @@ impl Session<'_> {
         let (rendered, tokens) = self.take_up(prompt, think)?;
         let certain = certain_tokens(self.model, &rendered, &tokens);
         let found = self.ledger.contents().compare(certain).length;
-        if found < certain.len() && tokens.len() + CELLS_TO_LEAVE <= self.context.cells() as usize {
+        let to_compute = tokens.len().saturating_sub(found) + CELLS_TO_LEAVE;
+        if found < certain.len() && self.ledger.cells() + to_compute <= self.context.cells() as usize {
             let cached = self.reuse(certain);
             emit(Step::Expected(Box::new(self.cost(&rendered, &tokens))));
-            self.prefill(certain, cached, cancel, emit)?;
+            self.prefill(certain, cached, certain.len(), cancel, emit)?;
         }
         Ok(self.cost(&rendered, &tokens))
     }
 
     fn cost(&self, rendered: &Rendered, tokens: &[Token]) -> Cost {
-        let found = self.ledger.contents().compare(tokens);
+        let contents = self.ledger.contents();
+        let found = contents.compare(tokens);
         // The last token is always computed: what follows it is drawn from that.
-        let cached = found.length.min(tokens.len().saturating_sub(1));
-        let seconds = self.speed.estimate(tokens.len() - cached).map(|time| time.as_secs_f64());
+        let known = found.length.min(tokens.len().saturating_sub(1));
+        let evicted = found.evicted(contents, known);
+        let seconds = self.speed.estimate(tokens.len() - known).map(|time| time.as_secs_f64());
+        let messages = self.messages(rendered, tokens, &found, known);
         Cost {
             prompt_tokens: tokens.len() as u32,
-            cached_tokens: cached as u32,
-            evicted_tokens: 0,
-            pinned_tokens: 0,
+            cached_tokens: (known - evicted) as u32,
+            evicted_tokens: evicted as u32,
+            pinned_tokens: messages
+                .iter()
+                .filter(|message| message.is_pinned)
+                .map(|message| message.cached_tokens)
+                .sum(),
             left_out_tokens: found.left_out.iter().map(ExactSizeIterator::len).sum::<usize>() as u32,
             cells: self.context.cells(),
             first_token_ms: seconds.map(|seconds| seconds * 1000.0),
-            messages: messages(self.model, rendered, tokens, cached),
+            messages,
         }
     }
-}
 
-/// What each message costs.
-fn messages(model: &Model, rendered: &Rendered, tokens: &[Token], cached: usize) -> Vec<MessageCost> {
-    let mut costs: Vec<MessageCost> = rendered
-        .bodies
-        .iter()
-        .map(|body| MessageCost {
-            role: body.role,
-            beginning: beginning(&rendered.text[body.range.clone()]),
-            tokens: 0,
-            cached_tokens: 0,
-            evicted_tokens: 0,
-            is_pinned: false,
-        })
-        .collect();
-    let mut start = 0;
-    for (index, end) in ends(model, rendered, tokens).into_iter().enumerate() {
-        let body = rendered.bodies.partition_point(|body| body.range.end <= start);
-        if rendered.bodies.get(body).is_some_and(|body| body.range.start <= start) {
-            costs[body].tokens += 1;
-            costs[body].cached_tokens += u32::from(index < cached);
+    /// What the cache holds of each message of a prompt that was answered, and last of the answer.
+    pub(super) fn held(&self, rendered: &Rendered, tokens: &[Token]) -> Vec<MessageCost> {
+        let contents = self.ledger.contents();
+        let found = contents.compare(tokens);
+        let mut messages = self.messages(rendered, tokens, &found, found.length);
+        let before = found.length + found.left_out.iter().map(ExactSizeIterator::len).sum::<usize>();
+        let answer = before..contents.tokens.len();
+        let held = contents.held.count(&answer);
+        // An answer that was gone on with is the prompt's last message.
+        if messages.last().is_none_or(|last| last.role != Role::Assistant) {
+            messages.push(MessageCost {
+                role: Role::Assistant,
+                beginning: String::new(),
+                tokens: 0,
+                cached_tokens: 0,
+                evicted_tokens: 0,
+                is_pinned: false,
+            });
         }
-        start = end;
+        if let Some(last) = messages.last_mut() {
+            last.tokens += answer.len() as u32;
+            last.cached_tokens += held as u32;
+            last.evicted_tokens += (answer.len() - held) as u32;
+        }
+        messages
     }
-    costs
+
+    /// What each message costs, of whose prompt the first `known` tokens were computed.
+    fn messages(&self, rendered: &Rendered, tokens: &[Token], found: &Match, known: usize) -> Vec<MessageCost> {
+        let contents = self.ledger.contents();
+        let ends = parts::ends(self.model, rendered, tokens);
+        let evicted = |length: usize| found.evicted(contents, length.min(known));
+        parts::parts(rendered, &ends)
+            .into_iter()
+            .zip(&rendered.bodies)
+            .map(|(part, body)| {
+                let evicted = evicted(part.tokens.end) - evicted(part.tokens.start);
+                let computed = part.tokens.end.min(known) - part.tokens.start.min(known);
+                MessageCost {
+                    role: part.role,
+                    beginning: beginning(&rendered.text[body.range.clone()]),
+                    tokens: part.tokens.len() as u32,
+                    cached_tokens: (computed - evicted) as u32,
+                    evicted_tokens: evicted as u32,
+                    is_pinned: self.eviction.is_pinned(part.message),
+                }
+            })
+            .collect()
+    }
 }
 
 fn beginning(text: &str) -> String {
@@ -93,7 +128,7 @@ fn beginning(text: &str) -> String {
 fn certain_tokens<'t>(model: &Model, rendered: &Rendered, tokens: &'t [Token]) -> &'t [Token] {
     let Some(last) = rendered.bodies.last() else { return &[] };
     let certain = last.range.start + whole_words(&rendered.text[last.range.clone()]).len();
-    let count = ends(model, rendered, tokens).into_iter().take_while(|end| *end <= certain).count();
+    let count = parts::ends(model, rendered, tokens).into_iter().take_while(|end| *end <= certain).count();
     &tokens[..count]
 }
 
@@ -101,29 +136,6 @@ fn certain_tokens<'t>(model: &Model, rendered: &Rendered, tokens: &'t [Token]) -
 fn whole_words(text: &str) -> &str {
     let start = text.split_word_bound_indices().next_back().map_or(0, |(start, _)| start);
     text[..start].trim_end()
-}
-
-/// Where in the rendered text each token ends, in bytes: exact but for the spaces that some vocabularies add, and for
-/// text that they normalise.
-fn ends(model: &Model, rendered: &Rendered, tokens: &[Token]) -> Vec<usize> {
-    let text = rendered.text.as_bytes();
-    let mut place = 0;
-    let mut ends = Vec::with_capacity(tokens.len());
-    for token in tokens {
-        let is_text = model.token_kind(*token) == TokenKind::Text;
-        let piece = if is_text { model.piece(*token) } else { model.token_text(*token).into_bytes() };
-        let rest = &text[place..];
-        let length = match piece.strip_prefix(b" ") {
-            _ if rest.starts_with(&piece) => piece.len(),
-            Some(without_space) if rest.starts_with(without_space) => without_space.len(),
-            // Something was added that the text does not have, or written otherwise: what follows tells.
-            _ if !is_text => 0,
-            _ => piece.len(),
-        };
-        place = (place + length).min(text.len());
-        ends.push(place);
-    }
-    ends
 }
 
 #[cfg(test)]

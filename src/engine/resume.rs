@@ -113,7 +113,7 @@ impl Session<'_> {
         let Some(waiting) = self.chats.waiting.take() else { return };
         let there = waiting.about().contents.compare(tokens).length;
         let here = self.ledger.contents().compare(tokens).length;
-        let fits = waiting.about().contents.tokens.len() < self.context.cells() as usize;
+        let fits = waiting.about().contents.cells() < self.context.cells() as usize;
         if there < here + LEAST_TOKENS || !fits {
             return;
         }
@@ -122,9 +122,9 @@ impl Session<'_> {
             Waiting::OnDisk(stored) => stored.read(),
         };
         let Some(kept) = kept else { return };
-        let length = kept.about.contents.tokens.len();
-        let is_restored = self.context.set_state(&kept.state)
-            && self.context.last_position().is_some_and(|last| last as usize + 1 == length);
+        let (length, next) = (kept.about.contents.tokens.len(), kept.about.contents.held.next_position());
+        let is_restored =
+            self.context.set_state(&kept.state) && self.context.last_position().is_some_and(|last| last + 1 == next);
         if !is_restored {
             tracing::warn!(length, "what was kept of a chat could not be put back");
             self.context.clear();

@@ -3,14 +3,21 @@
 use std::time::Instant;
 
 use super::context::Ledger;
+use super::eviction::{Asking, Eviction};
 use super::kv::Snapshots;
 use super::llama::{Context, Decoded, Model, Token};
+use super::parts;
 use super::prompt::{self, SpecialTexts};
 use super::protocol::{CancelFlag, EngineError, Prompt, Step, Think};
 use super::resume::Chats;
 use super::speed::PrefillSpeed;
 use super::template::{Rendered, Template, render_plain};
 use super::thinking::Tags;
+
+/// Where a prompt does not fit, at most this part of the cells is computed at once, but no less than the tokens from
+/// which on llama.cpp computes attention in tiles.
+const CHUNK_PART: usize = 4;
+const LEAST_CHUNK: usize = 64;
 
 /// A model with its context and what is in the cache.
 pub struct Session<'model> {
@@ -20,6 +27,9 @@ pub struct Session<'model> {
     pub template: Option<Result<Template, String>>,
     pub special: SpecialTexts,
     pub ledger: Ledger,
+    pub eviction: Eviction,
+    /// Nothing that left the cache is brought back.
+    pub no_recall: bool,
     /// Whose tokens these are, and what is kept of other chats.
     pub chats: Chats,
     pub speed: PrefillSpeed,
@@ -45,6 +55,8 @@ impl<'model> Session<'model> {
             template: model.chat_template().map(|source| Template::new(&source, &begin, &end)),
             special: SpecialTexts::of(model),
             ledger: Ledger::default(),
+            eviction: Eviction::default(),
+            no_recall: false,
             chats: Chats::new(snapshots),
             speed: PrefillSpeed::default(),
         }
@@ -58,7 +70,22 @@ impl Session<'_> {
         let rendered = self.render(prompt, think)?;
         let tokens = prompt::tokenize(self.model, &self.special, self.ledger.known_answers(), &rendered);
         self.restore_for(&tokens);
+        self.begin_turn(prompt, &rendered, &tokens);
         Ok((rendered, tokens))
+    }
+
+    /// Tells the eviction which tokens are whose, and which of them ask.
+    fn begin_turn(&mut self, prompt: &Prompt, rendered: &Rendered, tokens: &[Token]) {
+        let ends = parts::ends(self.model, rendered, tokens);
+        let pinned = (0..prompt.messages.len()).filter(|message| prompt.messages[*message].is_pinned).collect();
+        let asking = parts::question(rendered, &ends);
+        let question = parts::question_tokens(tokens, &asking);
+        let asked = asking.iter().flat_map(|range| &tokens[range.clone()]).copied().collect();
+        self.eviction.begin(
+            parts::parts(rendered, &ends),
+            pinned,
+            Asking { ranges: asking, text: asked, probe: question },
+        );
     }
 
     fn render(&mut self, prompt: &Prompt, think: Think) -> Result<Rendered, EngineError> {
@@ -84,14 +111,14 @@ impl Session<'_> {
         }
     }
 
-    /// At least one cell must be left for an answer.
+    /// At least one cell must be left for an answer, where nothing may leave the cache for it.
     pub(super) fn check_length(&self, tokens: &[Token]) -> Result<(), EngineError> {
         let cells = self.context.cells();
         let needed = u32::try_from(tokens.len()).unwrap_or(u32::MAX);
         if tokens.is_empty() {
             return Err(EngineError::Failed("there is nothing to answer; type a message or use `--prompt`".into()));
         }
-        if needed >= cells {
+        if needed >= cells && !self.evicts() {
             return Err(EngineError::ContextFull { needed: needed.saturating_add(1), cells });
         }
         Ok(())
@@ -101,35 +128,44 @@ impl Session<'_> {
     /// of them that is.
     pub(super) fn reuse(&mut self, tokens: &[Token]) -> usize {
         let found = self.ledger.contents().compare(tokens);
-        let mut removed = 0;
-        for range in found.left_out {
-            let range = range.start - removed..range.end - removed;
-            if !self.context.cut(range.start as u32..range.end as u32) {
-                return self.keep(range.start);
-            }
-            removed += range.len();
-            self.ledger.cut(range);
+        let Some(first) = found.left_out.first().map(|aside| aside.start) else { return self.keep(found.length) };
+        if !self.context.can_evict() {
+            return self.keep(first);
         }
-        self.keep(found.length)
+        let mut removed = 0;
+        for aside in found.left_out {
+            let range = aside.start - removed..aside.end - removed;
+            removed += range.len();
+            for span in self.ledger.cut(&range) {
+                if !self.context.remove(span) {
+                    return self.keep(0);
+                }
+            }
+        }
+        let left = self.keep(found.length);
+        if self.compact().is_ok() { left } else { 0 }
     }
 
-    /// Computes tokens behind what is in the cache, in parts, saying before each how many of all are done.
+    /// Computes the tokens behind the first `cached` of a prompt, up to the first `until`, in parts, saying before each
+    /// how many of all are done.
     pub(super) fn prefill(
         &mut self,
         tokens: &[Token],
         cached: usize,
+        until: usize,
         cancel: &[&CancelFlag],
         emit: &dyn Fn(Step) -> bool,
     ) -> Result<Go, EngineError> {
         let total = tokens.len() as u32;
         let mut done = cached;
-        for chunk in tokens[cached..].chunks(self.context.batch_size()) {
+        while done < until {
             let progress = Step::Prefilling { done: done as u32, total, cached: cached as u32 };
             if !emit(progress) || cancel.iter().any(|flag| flag.is_cancelled()) {
                 return Ok(Go::Cancelled);
             }
             let started = Instant::now();
-            match self.decode(chunk, cancel)? {
+            let chunk = &tokens[done..done + self.next_chunk(until - done)];
+            match self.compute(chunk, tokens.len() - done - chunk.len(), cancel)? {
                 Go::On => done += chunk.len(),
                 other => return Ok(other),
             }
@@ -138,14 +174,57 @@ impl Session<'_> {
         Ok(Go::On)
     }
 
-    /// Cuts the cache to its first `length` tokens, or to nothing where it cannot be cut; returns what is left.
+    /// How many of so many tokens are computed at once: a batch, or less where that is much of a small cache.
+    fn next_chunk(&self, tokens: usize) -> usize {
+        let (batch, question) = (self.context.batch_size(), self.eviction.question().len());
+        if tokens <= self.room() || !self.evicts() {
+            return tokens.min(batch);
+        }
+        let part = (self.cells() / CHUNK_PART).max(LEAST_CHUNK);
+        tokens.min(part).min(batch.saturating_sub(question)).max(1)
+    }
+
+    /// Computes a part of a prompt, of which so many tokens will follow, and makes room for it.
+    fn compute(&mut self, chunk: &[Token], following: usize, cancel: &[&CancelFlag]) -> Result<Go, EngineError> {
+        let question = self.eviction.question().len();
+        let overflows = self.evicts() && following > 0 && self.room() < chunk.len() + following;
+        let asks = overflows && question > 0;
+        if !self.make_room(chunk.len() + if asks { question } else { 0 })? {
+            return Ok(Go::Full);
+        }
+        // What follows will need room, and the question tells what it may take.
+        if asks && self.room() - chunk.len() < self.next_chunk(following) + question {
+            return self.decode_and_ask(chunk, cancel);
+        }
+        self.extend_by(chunk, cancel)
+    }
+
+    /// Computes tokens behind what is in the cache, makes room for them, and learns what they attend to.
+    pub(super) fn extend(&mut self, tokens: &[Token], cancel: &[&CancelFlag]) -> Result<Go, EngineError> {
+        if !self.make_room(tokens.len())? {
+            return Ok(Go::Full);
+        }
+        self.extend_by(tokens, cancel)
+    }
+
+    fn extend_by(&mut self, tokens: &[Token], cancel: &[&CancelFlag]) -> Result<Go, EngineError> {
+        self.watch(tokens.len());
+        let go = self.decode(tokens, cancel)?;
+        if go == Go::On {
+            self.learn();
+        }
+        Ok(go)
+    }
+
+    /// Cuts the cache to its first `length` tokens, to fewer where those would end with evicted ones, or to nothing
+    /// where it cannot be cut; returns what is left.
     pub(super) fn keep(&mut self, length: usize) -> usize {
         if length < self.ledger.tokens().len() {
-            let kept = if self.context.truncate(length as u32) { length } else { 0 };
-            if kept == 0 {
+            self.ledger.truncate(length);
+            if self.ledger.cells() == 0 || !self.context.truncate(self.ledger.next_position()) {
                 self.context.clear();
+                self.ledger.truncate(0);
             }
-            self.ledger.truncate(kept);
         }
         self.ledger.tokens().len()
     }
@@ -153,7 +232,7 @@ impl Session<'_> {
     /// Computes tokens behind what is in the cache. After a cancel, the ledger holds what was computed before it.
     pub(super) fn decode(&mut self, tokens: &[Token], cancel: &[&CancelFlag]) -> Result<Go, EngineError> {
         let before = self.ledger.next_position();
-        if before as usize + tokens.len() > self.context.cells() as usize {
+        if self.room() < tokens.len() {
             return Ok(Go::Full);
         }
         let decoded = self.context.decode(tokens, before, cancel);

@@ -197,7 +197,10 @@ impl Loaded {
                 "llama.cpp could not make a context of {cells} tokens ({words}); try a smaller one with `--ctx`"
             ))
         })?;
-        Ok(Session::new(&self.model, context, self.snapshots(settings, shutdown)))
+        let mut session = Session::new(&self.model, context, self.snapshots(settings, shutdown));
+        session.eviction.policy = settings.kv.evict;
+        session.no_recall = settings.kv.no_recall;
+        Ok(session)
     }
 
     fn snapshots(&self, settings: &LoadSettings, shutdown: &CancelFlag) -> Option<Snapshots> {
@@ -229,7 +232,7 @@ impl Loaded {
                 type_v: "f16".into(),
                 cells,
                 bytes: u64::from(cells) * self.bytes_per_cell(),
-                policy: "off".into(),
+                policy: session.policy().into(),
                 reason: String::new(),
             },
             device: DeviceInfo {

@@ -184,6 +184,7 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
     }
 
     fn generate(&mut self, prompt: Prompt, options: GenerateOptions, model: &ModelInfo) -> Result<(), Failure> {
+        let most_tokens = options.max_tokens;
         let (id, cancel) = self.engine.submit(Work::Generate(prompt, options));
         if self.stopped_by.is_some() {
             cancel.cancel();
@@ -202,16 +203,24 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                     self.report.add_piece(&piece);
                     self.printer.piece(&piece).map_err(|error| Failure::output(&error))?;
                 }
+                Step::Recalled(passages) => {
+                    let plural = if passages.len() == 1 { "" } else { "s" };
+                    self.remarks.note(&format!("recalled {} passage{plural}", passages.len()));
+                    self.report.recalled.extend(passages);
+                }
                 Step::Finished(finish) => {
                     self.report.set_finish(&finish, model.load_ms);
-                    let is_full = finish.ended == Ended::Length && finish.stats.cells_used >= model.kv.cells;
+                    let stats = &finish.stats;
+                    // A cache that makes room is nearly always full.
+                    let is_limit = most_tokens.is_some_and(|most| stats.usage.completion_tokens >= most);
+                    let is_full = finish.ended == Ended::Length && stats.cells_used >= model.kv.cells && !is_limit;
                     self.full_context = is_full.then_some(model.kv.cells);
                     return Ok(());
                 }
                 Step::Failed(error) => return Err(Failure::from(&error)),
                 Step::Cancelled => return Ok(()),
                 Step::Loading(_) | Step::Ready(_) | Step::Expected(_) | Step::Planned(_) => {}
-                Step::Recalled(_) | Step::Done | Step::Unloaded => {}
+                Step::Done | Step::Unloaded => {}
             }
         }
     }
@@ -273,6 +282,12 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
         if let Some(cells) = self.full_context {
             self.remarks.note(&format!(
                 "note: the answer ended because the context of {cells} tokens is full; `--ctx` sets another"
+            ));
+        }
+        let evicted = self.report.usage.map_or(0, |usage| usage.evicted_tokens);
+        if evicted > 0 {
+            self.remarks.note(&format!(
+                "note: {evicted} tokens left the KV cache to make room for others; `--kv-mem` gives it more memory"
             ));
         }
         if self.has_grammar && self.report.finish_reason == Ended::Length.as_str() {

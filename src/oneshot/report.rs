@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use crate::chat::{Repetition, Stats, Usage};
-use crate::engine::protocol::{Channel, DeviceInfo, Finish, ModelInfo, Piece};
+use crate::engine::protocol::{Channel, DeviceInfo, Finish, ModelInfo, Passage, Piece};
 use crate::exit::Failure;
 
 /// What there is to say about one answer.
@@ -21,6 +21,8 @@ pub struct Report {
     pub usage: Option<Usage>,
     pub timings: Option<Timings>,
     pub speculative: Option<Speculative>,
+    /// Text that had left the KV cache and was put before the question again.
+    pub recalled: Vec<Passage>,
     pub kv: Option<Kv>,
     pub device: Option<DeviceInfo>,
 }
@@ -68,7 +70,10 @@ pub struct Kv {
     pub cells: u32,
     pub cells_used: Option<u32>,
     pub bytes: u64,
-    pub policy: &'static str,
+    /// Tokens of the conversation that are not in the cache any more.
+    pub evicted_tokens: Option<u32>,
+    pub policy: String,
+    pub reason: String,
 }
 
 impl Default for Report {
@@ -86,6 +91,7 @@ impl Default for Report {
             usage: None,
             timings: None,
             speculative: None,
+            recalled: Vec::new(),
             kv: None,
             device: None,
         }
@@ -114,7 +120,9 @@ impl Report {
             cells: model.kv.cells,
             cells_used: None,
             bytes: model.kv.bytes,
-            policy: "off",
+            evicted_tokens: None,
+            policy: model.kv.policy.clone(),
+            reason: model.kv.reason.clone(),
         });
         self.device = Some(model.device.clone());
     }
@@ -142,6 +150,7 @@ impl Report {
         });
         if let Some(kv) = &mut self.kv {
             kv.cells_used = Some(cells_used);
+            kv.evicted_tokens = Some(finish.held.iter().map(|message| message.evicted_tokens).sum());
         }
     }
 

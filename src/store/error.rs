@@ -77,6 +77,11 @@ pub enum StoreError {
         deleted; `tuichat --resume` shows how it stands"
     )]
     NotToBeContinued(MessageId),
+
+    #[error(
+        "message {0} cannot be pinned or unpinned: its chat was deleted; `tuichat chats list` shows those there are"
+    )]
+    NotToBePinned(MessageId),
 }
 
 /// The result of everything the store does.

@@ -28,6 +28,8 @@ pub struct StoredMessage {
     pub stats: Option<Stats>,
     /// `None` for an answer that is being written, and for all that is not an answer.
     pub ended: Option<Ended>,
+    /// The person wants it to stay in the KV cache.
+    pub is_pinned: bool,
 }
 
 /// A message on its way to disk.
@@ -59,7 +61,7 @@ const BRANCH: &str = "
         UNION ALL
         SELECT above.id, above.parent FROM branch JOIN messages above
             ON above.id = branch.parent AND above.id < branch.id)
-    SELECT m.id, m.parent, role, text, thinking, created_at, model, sampling, stats, ended
+    SELECT m.id, m.parent, role, text, thinking, created_at, model, sampling, stats, ended, pinned
     FROM branch JOIN messages m ON m.id = branch.id ORDER BY branch.id";
 
 impl Store {
@@ -88,6 +90,14 @@ impl Store {
             return Err(StoreError::NoSuchChat(chat));
         }
         Ok(branch)
+    }
+
+    /// Says whether the person wants a message to stay in the KV cache.
+    pub fn pin_message(&mut self, id: MessageId, is_pinned: bool) -> Result<()> {
+        let pinned = self.write(|transaction| {
+            transaction.execute("UPDATE messages SET pinned = ?2 WHERE id = ?1", (id, is_pinned))
+        })?;
+        if pinned == 0 { Err(StoreError::NotToBePinned(id)) } else { Ok(()) }
     }
 
     /// Adds a row and makes it the chat's leaf.
@@ -160,6 +170,7 @@ fn stored_message(row: &Row<'_>) -> rusqlite::Result<StoredMessage> {
         sampling: from_json(row.get(7)?),
         stats: from_json(row.get(8)?),
         ended: row.get::<_, Option<String>>(9)?.map(|word| from_word(9, &word)).transpose()?,
+        is_pinned: row.get(10)?,
     })
 }
 
@@ -265,6 +276,26 @@ pub(super) mod tests {
         assert_eq!(texts(&branch)[1..], [odd, &odd.repeat(2)]);
         assert_eq!(branch[2].thinking, odd);
         assert_eq!(store.chat(chat).unwrap().unwrap().title, odd);
+    }
+
+    #[test]
+    fn a_pin_stays_with_its_message_until_it_is_taken_away() {
+        let (mut store, chat, question) = asked();
+        let pins =
+            |store: &Store| store.branch(chat).unwrap().iter().map(|message| message.is_pinned).collect::<Vec<_>>();
+        assert_eq!(pins(&store), [false, false]);
+        store.pin_message(question, true).unwrap();
+        store.pin_message(question, true).unwrap();
+        assert_eq!(pins(&store), [false, true]);
+        let answer = store.begin_answer(chat, question, "SmolLM2", &Sampling::default()).unwrap();
+        store.pin_message(answer, true).unwrap();
+        store.append_answer(answer, "A plant", "").unwrap();
+        assert_eq!(pins(&store), [false, true, true], "an answer in progress can be pinned");
+        store.pin_message(question, false).unwrap();
+        assert_eq!(pins(&store), [false, false, true]);
+
+        let error = store.pin_message(MessageId(99), true).unwrap_err();
+        assert!(error.to_string().contains("message 99 cannot be pinned or unpinned"), "{error}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use rusqlite_migration::M;
 pub(super) const APPLICATION_ID: i64 = 0x7475_6963;
 
 /// All steps, oldest first. `PRAGMA user_version` counts those a file has been through.
-pub(super) const STEPS: &[M<'static>] = &[M::up(CHATS_AND_MESSAGES), M::up(ENDED_BY_LOOP)];
+pub(super) const STEPS: &[M<'static>] = &[M::up(CHATS_AND_MESSAGES), M::up(ENDED_BY_LOOP), M::up(PINNED_MESSAGES)];
 
 /// Ids grow and are never used twice (`AUTOINCREMENT`), and they alone order things: a clock may be set back.
 ///
@@ -56,9 +56,24 @@ CREATE INDEX messages_by_writer ON messages (writer) WHERE writer IS NOT NULL;
 /// Nothing changes but the words: `messages.ended` may be `loop`.
 const ENDED_BY_LOOP: &str = "";
 
+/// 1 for a message that the person wants to stay in the KV cache.
+const PINNED_MESSAGES: &str = "ALTER TABLE messages ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0;";
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn messages_of_an_older_file_are_not_pinned() {
+        let mut connection = rusqlite::Connection::open_in_memory().unwrap();
+        rusqlite_migration::Migrations::from_slice(&STEPS[..2]).to_latest(&mut connection).unwrap();
+        let old = "INSERT INTO chats (title, created_at, updated_at) VALUES ('old', 1, 1);
+            INSERT INTO messages (chat, role, text, created_at) VALUES (1, 'user', 'Hello', 1);";
+        connection.execute_batch(old).unwrap();
+        rusqlite_migration::Migrations::from_slice(STEPS).to_latest(&mut connection).unwrap();
+        let pinned: bool = connection.query_row("SELECT pinned FROM messages", [], |row| row.get(0)).unwrap();
+        assert!(!pinned);
+    }
 
     #[test]
     fn the_steps_run_in_order_on_an_empty_file_and_mark_it_as_ours() {

@@ -87,8 +87,8 @@ pub static BINDINGS: &[Binding] = &[
     bind(CHAT, &[(Char('g'), CTRL)], "Ctrl-G", "go on with the last answer", Command::Continue),
     bind(CHAT, &[(Char('n'), CTRL)], "Ctrl-N", "begin a new chat", Command::NewChat),
     bind(CHAT, &[(Char('o'), CTRL), (F(2), NONE)], "Ctrl-O, F2", "list the chats", Command::Chats),
-    bind(CHAT, &[(F(3), NONE)], "F3", "show what the context holds", Command::Context),
-    bind(CHAT, &[(Char('t'), CTRL)], "Ctrl-T", "show or fold the model's thoughts", Command::ShowThinking),
+    bind(CHAT, &[(F(3), NONE)], "F3", "show what the context holds, and what has left it", Command::Context),
+    bind(CHAT, &[(Char('t'), CTRL)], "Ctrl-T", "show or fold thoughts and what was recalled", Command::ShowThinking),
     bind(CHAT, &[(PageUp, NONE)], "PgUp", "a page up", Command::Scroll(Scroll::PageUp)),
     bind(CHAT, &[(PageDown, NONE)], "PgDn", "a page down", Command::Scroll(Scroll::PageDown)),
     bind(

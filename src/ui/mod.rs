@@ -2,7 +2,7 @@
 //!
 //! What happens becomes a message (`msg`, keys through the table in `keys`), `app` changes its state by it and
 //! answers with effects, `perform` does them, `view` draws the state. Only `event_loop` and `terminal` touch
-//! the terminal.
+//! the terminal. Commands that are written instead of a message have their table in `slash`.
 //!
 //! - `transcript` and `composer`: the two parts of the screen with a state of their own.
 //! - `markdown`: an answer's text to styled lines. `theme`: the styles.
@@ -14,6 +14,7 @@ mod keys;
 pub mod markdown;
 mod msg;
 mod perform;
+mod slash;
 pub mod terminal;
 pub mod theme;
 mod transcript;

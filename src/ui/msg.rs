@@ -63,6 +63,10 @@ pub enum Command {
     NewChat,
     /// Go on with the last answer.
     Continue,
+    /// Keep a message in the KV cache: that of this number in the conversation, counted from 1, else the last question.
+    Pin(Option<u32>),
+    /// Let it leave again.
+    Unpin(Option<u32>),
     ShowThinking,
     Scroll(Scroll),
     /// Moves the choice in the chat list, or the help's text.
@@ -139,6 +143,11 @@ pub enum Effect {
     /// Delete what was computed for a chat.
     Forget(ChatId),
     Save(Save),
+    /// Write whether the person wants a message to stay in the KV cache.
+    Pin {
+        message: Slot<MessageId>,
+        is_pinned: bool,
+    },
     ListChats,
     OpenChat(ChatId),
     DeleteChat(ChatId),

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::msg::{ChatRow, Effect, Msg, OpenedChat, OpenedMessage, Save};
+use super::msg::{ChatRow, Effect, Msg, OpenedChat, OpenedMessage, Save, Slot};
 use crate::chat::{Message, Role};
 use crate::engine::Engine;
 use crate::engine::protocol::{CancelFlag, ChatKey, Event, RequestId, Work};
 use crate::hardware::power;
-use crate::store::{self, Store, StoredMessage};
+use crate::store::{self, MessageId, Store, StoredMessage};
 
 /// More than anybody looks through; the filter works on these.
 const MOST_CHATS: usize = 1000;
@@ -120,6 +120,7 @@ impl Performer {
             Effect::Snapshot => drop(self.submit(Work::Snapshot, Purpose::Errand)),
             Effect::Forget(chat) => drop(self.submit(Work::Forget(ChatKey(chat.0)), Purpose::Errand)),
             Effect::Save(save) => self.save(save),
+            Effect::Pin { message, is_pinned } => self.pin(message, is_pinned),
             Effect::ListChats => self.ask(|store| store.chats(MOST_CHATS), |chats| Msg::Chats(rows(chats))),
             Effect::OpenChat(id) => self.ask(
                 move |store| store.branch(id),
@@ -153,6 +154,14 @@ impl Performer {
                 Ok(()) => is_question.then_some(Msg::QuestionSaved),
                 Err(sentence) => Some(Msg::SaveFailed(sentence)),
             },
+        );
+    }
+
+    /// A message that could not be written has no id, and no pin; that was reported then.
+    fn pin(&self, message: Slot<MessageId>, is_pinned: bool) {
+        self.call(
+            move |store| message.get().map_or(Ok(()), |id| store.pin_message(*id, is_pinned)),
+            |pinned| pinned.err().map(Msg::StoreFailed),
         );
     }
 
@@ -229,7 +238,7 @@ fn write(store: &mut Store, save: Save) -> store::Result<()> {
 fn opened(stored: StoredMessage) -> OpenedMessage {
     OpenedMessage {
         id: stored.id,
-        message: Message::new(stored.role, stored.text),
+        message: Message { is_pinned: stored.is_pinned, ..Message::new(stored.role, stored.text) },
         thinking: stored.thinking,
         ended: stored.ended,
     }

@@ -12,7 +12,7 @@ use super::About;
 use crate::engine::context::Contents;
 use crate::engine::llama::Token;
 
-const MAGIC: &[u8; 16] = b"tuichat KV 1\0\0\0\0";
+const MAGIC: &[u8; 16] = b"tuichat KV 2\0\0\0\0";
 /// No header is longer; a chat of 16,000 answers of 1,000 tokens has one of 100 MB.
 const MOST_HEADER_BYTES: u32 = 256 << 20;
 /// Written or read at once, between two looks at whether to go on.
@@ -130,9 +130,14 @@ fn read_checked(file: &mut File, length: u64, hash: u64) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::context::Ledger;
 
     fn about() -> About {
-        let contents = Contents { tokens: vec![1, -2, i32::MAX], thoughts: std::iter::once(1..2).collect() };
+        let mut ledger = Ledger::default();
+        ledger.push(&[1, -2, i32::MAX]);
+        ledger.set_aside(1..2);
+        ledger.evict(&(0..1));
+        let contents = ledger.contents().clone();
         About { contents, answers: vec![vec![5, 6]], prefill_speed: Some(321.5), clock: Some(Timestamp::UNIX_EPOCH) }
     }
 

@@ -1,7 +1,11 @@
 //! The KV cache beyond one conversation: what was computed for a chat is kept when another chat takes the context, in
 //! memory (`shelf`) and on disk (`snapshots`, in the form of `file`), so that nothing is computed twice.
 
+pub mod evict;
 mod file;
+pub mod score;
+pub mod search;
+pub mod segments;
 mod shelf;
 mod snapshots;
 mod types;

@@ -305,7 +305,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::engine::context::Contents;
+    use crate::engine::context::Ledger;
 
     struct Fixture {
         home: tempfile::TempDir,
@@ -353,7 +353,9 @@ mod tests {
     }
 
     fn kept(chat: i64, bytes: usize) -> Kept {
-        let contents = Contents { tokens: vec![1, 2, 3], thoughts: Vec::new() };
+        let mut ledger = Ledger::default();
+        ledger.push(&[1, 2, 3]);
+        let contents = ledger.contents().clone();
         let about = About { contents, ..About::default() };
         Kept { chat: ChatKey(chat), about, state: Arc::new(vec![chat as u8; bytes]), is_written: false }
     }

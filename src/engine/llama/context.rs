@@ -1,13 +1,14 @@
 //! A model's context: its KV cache and the decode call.
 
 use std::ffi::c_void;
-use std::ops::Range;
 use std::ptr::NonNull;
 
 use llama_cpp_sys_2 as sys;
 
 use super::log;
 use super::model::{Model, Token};
+use super::observe::{self, Observer};
+use super::span::Span;
 use crate::engine::kv::{KvType, KvTypes};
 use crate::engine::protocol::CancelFlag;
 
@@ -46,6 +47,8 @@ pub struct Context<'model> {
     vocabulary_size: usize,
     /// Positions were moved, and the next decode will rotate their keys accordingly.
     moved: bool,
+    /// Made by `Box::into_raw`, freed with the context, which knows its place.
+    observer: *mut Observer,
     model: &'model Model,
 }
 
@@ -66,15 +69,21 @@ impl<'model> Context<'model> {
         parameters.n_threads_batch = threads;
         parameters.type_k = ggml_type(settings.types.k);
         parameters.type_v = ggml_type(settings.types.v);
+        let observer = Box::into_raw(Box::new(Observer::new(settings.threads as usize)));
+        parameters.cb_eval = Some(observe::on_node);
+        parameters.cb_eval_user_data = observer.cast();
         log::take_last_error();
-        // SAFETY: the model lives longer than the context by the lifetime; the parameters hold no pointers of ours.
+        // SAFETY: the model lives longer than the context by the lifetime, and the observer until it is dropped.
         let context = unsafe { sys::llama_init_from_model(model.raw(), parameters) };
-        let context = NonNull::new(context)
-            .ok_or_else(|| log::take_last_error().unwrap_or_else(|| "llama.cpp gives no reason".into()))?;
+        let Some(context) = NonNull::new(context) else {
+            // SAFETY: made above, and no context knows it.
+            drop(unsafe { Box::from_raw(observer) });
+            return Err(log::take_last_error().unwrap_or_else(|| "llama.cpp gives no reason".into()));
+        };
         // SAFETY: the context was just made.
         let batch = unsafe { sys::llama_n_batch(context.as_ptr()) };
         let batch = Batch::new(batch as usize);
-        Ok(Self { context, batch, vocabulary_size: model.vocabulary_size(), moved: false, model })
+        Ok(Self { context, batch, vocabulary_size: model.vocabulary_size(), moved: false, observer, model })
     }
 
     /// KV cells, after rounding.
@@ -169,27 +178,55 @@ impl<'model> Context<'model> {
         }
     }
 
-    /// Removes the positions of `range` and moves those behind it into their place. `false` if this kind of memory
-    /// cannot; the cache is as before then.
+    /// Removes positions. `false` if this kind of memory cannot (recurrent models); the cache is as before then.
     #[must_use]
-    pub fn cut(&mut self, range: Range<u32>) -> bool {
-        let (Ok(start), Ok(end)) = (i32::try_from(range.start), i32::try_from(range.end)) else { return false };
-        if start >= end {
-            return true;
-        }
-        // SAFETY: the context lives, and with it its memory; the ranges are neither negative nor reversed.
+    pub fn remove(&mut self, span: Span) -> bool {
+        // SAFETY: the context lives, and with it its memory; a span is a sound range.
         unsafe {
             let memory = sys::llama_get_memory(self.context.as_ptr());
-            if sys::llama_memory_seq_pos_min(memory, SEQUENCE) > 0
-                || !sys::llama_memory_can_shift(memory)
-                || !sys::llama_memory_seq_rm(memory, SEQUENCE, start, end)
-            {
-                return false;
-            }
-            sys::llama_memory_seq_add(memory, SEQUENCE, end, -1, start - end);
+            sys::llama_memory_seq_rm(memory, SEQUENCE, span.start(), span.end())
         }
-        self.moved = true;
-        true
+    }
+
+    /// Whether positions can be given other numbers.
+    pub fn can_move(&self) -> bool {
+        // SAFETY: the context lives, and with it its memory.
+        unsafe { sys::llama_memory_can_shift(sys::llama_get_memory(self.context.as_ptr())) }
+    }
+
+    /// Gives positions lower numbers, beginning with `to`; nothing may be there. The keys are rotated in the next
+    /// decode. Only where [`Context::can_move`].
+    pub fn move_down(&mut self, span: Span, to: u32) {
+        if let Some(distance) = span.distance_to(to).filter(|distance| *distance < 0) {
+            // SAFETY: the context lives, and with it its memory; the span is a sound range, and no position becomes
+            // negative, since the first becomes `to`.
+            unsafe {
+                let memory = sys::llama_get_memory(self.context.as_ptr());
+                sys::llama_memory_seq_add(memory, SEQUENCE, span.start(), span.end(), distance);
+            }
+            self.moved = true;
+        }
+    }
+
+    /// Whether single positions can be taken out of the middle of the cache: not with recurrent layers, whose state is
+    /// one for all positions.
+    pub fn can_evict(&self) -> bool {
+        // SAFETY: the model lives.
+        unsafe { !sys::llama_model_is_recurrent(self.model.raw()) && !sys::llama_model_is_hybrid(self.model.raw()) }
+    }
+
+    /// In the next decode, watch how the last `queries` tokens attend to the cells, of which `cells` will be in use,
+    /// without holes between them.
+    pub fn watch(&mut self, queries: usize, cells: usize) {
+        // SAFETY: the observer lives as long as the context, and nothing is being computed.
+        unsafe { (*self.observer).watch(queries, cells) }
+    }
+
+    /// What was seen in the last decode: how strongly each cell was attended to, 0 to 1. `None` if nothing could be
+    /// seen.
+    pub fn observed(&mut self) -> Option<Vec<f32>> {
+        // SAFETY: as in `watch`.
+        unsafe { (*self.observer).take() }
     }
 
     /// The KV cache's content as bytes that [`Context::set_state`] takes; about `cells in use × bytes per cell`.
@@ -239,8 +276,12 @@ impl<'model> Context<'model> {
 
 impl Drop for Context<'_> {
     fn drop(&mut self) {
-        // SAFETY: made by `llama_init_from_model`, freed once; the model still lives.
-        unsafe { sys::llama_free(self.context.as_ptr()) }
+        // SAFETY: made by `llama_init_from_model`, freed once; the model still lives. The observer goes after the
+        // context that knows it.
+        unsafe {
+            sys::llama_free(self.context.as_ptr());
+            drop(Box::from_raw(self.observer));
+        }
     }
 }
 

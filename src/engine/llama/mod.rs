@@ -8,6 +8,9 @@ mod context;
 mod grammar;
 mod log;
 mod model;
+mod observe;
+mod span;
+mod state;
 
 use std::ffi::{CStr, c_char};
 use std::sync::OnceLock;
@@ -18,6 +21,8 @@ use llama_cpp_2::llama_backend::LlamaBackend;
 pub use context::{Context, ContextSettings, Decoded};
 pub use grammar::{Grammar, json_schema_to_grammar};
 pub use model::{LoadError, Model, Placement, Token, TokenKind};
+pub use span::Span;
+pub use state::State;
 
 /// Starts llama.cpp once per process: its log goes to `tracing` and never to the screen.
 fn backend() -> Option<&'static LlamaBackend> {

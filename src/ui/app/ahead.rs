@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Activity, App, Popup};
+use super::{Activity, App, Held, Popup};
 use crate::chat::{Message, Role};
 use crate::config::Switch;
 use crate::engine::protocol::{Cost, Prompt, Step};
@@ -99,7 +99,8 @@ impl App {
     fn stop_what_is_obsolete(&mut self) -> Option<Effect> {
         self.ahead.changed = true;
         let whole_words = self.ahead.text.trim_end().rsplit_once(char::is_whitespace).map_or("", |(words, _)| words);
-        let is_obsolete = self.composer.text().trim().is_empty() || !self.composer.text().starts_with(whole_words);
+        let draft = self.draft();
+        let is_obsolete = draft.trim().is_empty() || !draft.starts_with(whole_words);
         let stops = is_obsolete && !self.ahead.text.is_empty() && !self.ahead.cancelled;
         self.ahead.cancelled |= stops;
         stops.then_some(Effect::CancelAhead)
@@ -107,13 +108,13 @@ impl App {
 
     fn question_ahead(&mut self) -> Option<Effect> {
         let mut prompt = self.answered_conversation();
-        let draft = self.composer.text();
+        let draft = self.draft();
         self.ahead.text.clear();
         if draft.trim().is_empty() {
             let is_empty = prompt.messages.iter().all(|message| message.role == Role::System);
             if is_empty && !matches!(self.popup, Popup::Context { .. }) {
                 self.ahead.cost = None;
-                self.context_used = 0;
+                self.held = Held::default();
                 return None;
             }
             // A conversation that ends with an answer would be planned as one that goes on with it.
@@ -163,15 +164,11 @@ impl App {
                 return;
             }
             Step::Expected(cost) if self.activity == Activity::Idle => {
-                self.context_used = cost.prompt_tokens;
-                self.ahead.cost = Some(cost);
+                self.expect(cost);
                 return;
             }
             Step::Expected(_) => return,
-            Step::Planned(cost) if self.activity == Activity::Idle => {
-                self.context_used = cost.prompt_tokens;
-                self.ahead.cost = Some(cost);
-            }
+            Step::Planned(cost) if self.activity == Activity::Idle => self.expect(cost),
             // A template that fails on this is told when the message is sent.
             _ => self.ahead.cost = None,
         }
@@ -181,6 +178,15 @@ impl App {
         if std::mem::take(&mut self.ahead.changed) {
             self.look_ahead(now);
         }
+    }
+
+    /// The next turn costs this. What was asked about an earlier state tells nothing of the messages there are now.
+    fn expect(&mut self, cost: Box<Cost>) {
+        self.hold_planned(&cost);
+        if self.ahead.due.is_none() && !self.ahead.changed {
+            self.mark_messages(&cost.messages);
+        }
+        self.ahead.cost = Some(cost);
     }
 
     /// What the message in the composer will cost, or the conversation so far while there is none.
@@ -194,11 +200,14 @@ impl App {
     }
 }
 
-/// So many tokens of the prompt are cached now.
-fn pay(cost: &mut Cost, cached: u32) {
-    let rest = |cost: &Cost| f64::from(cost.prompt_tokens.saturating_sub(cost.cached_tokens).max(1));
+/// So many tokens of the prompt were computed by now, those that have left the cache included.
+fn pay(cost: &mut Cost, done: u32) {
+    let rest = |cost: &Cost| {
+        let paid = cost.cached_tokens.saturating_add(cost.evicted_tokens);
+        f64::from(cost.prompt_tokens.saturating_sub(paid).max(1))
+    };
     let before = rest(cost);
-    cost.cached_tokens = cost.cached_tokens.max(cached);
+    cost.cached_tokens = cost.cached_tokens.max(done.saturating_sub(cost.evicted_tokens));
     cost.first_token_ms = cost.first_token_ms.map(|wait| wait * rest(cost) / before);
 }
 
@@ -279,6 +288,19 @@ mod tests {
     }
 
     #[test]
+    fn what_has_left_the_cache_is_not_paid_again() {
+        let mut tester = Tester::ready();
+        tester.type_text("Hello world");
+        tester.tick_when_due();
+        let (evicted_tokens, first_token_ms) = (50, Some(5000.0));
+        let cost = Cost { prompt_tokens: 160, cached_tokens: 10, evicted_tokens, first_token_ms, ..Cost::default() };
+        tester.update(Msg::Ahead(Step::Expected(Box::new(cost))));
+        tester.update(Msg::Ahead(Step::Prefilling { done: 110, total: 158, cached: 10 }));
+        let cost = tester.app.cost().unwrap();
+        assert_eq!((cost.cached_tokens, cost.first_token_ms), (60, Some(2500.0)));
+    }
+
+    #[test]
     fn a_message_that_is_sent_is_not_computed_ahead_any_more() {
         let mut tester = Tester::ready();
         tester.type_text("Hello world");
@@ -321,7 +343,7 @@ mod tests {
         assert_eq!(asked(&effects), Some((false, String::new())));
         assert!(matches!(&effects[..], [Effect::Plan(prompt, _)] if prompt.messages.len() == 3));
         tester.update(Msg::Ahead(planned(20, 15)));
-        assert_eq!(tester.app.context_used(), 20);
+        assert_eq!(tester.app.held().used, 20);
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! The list of chats, and going from one chat to another.
 
-use super::{App, Popup};
+use super::{App, Held, Popup};
 use crate::chat::{Ended, Role};
 use crate::store::ChatId;
 use crate::ui::msg::{ChatRow, Effect, OpenedChat, OpenedMessage, Slot};
-use crate::ui::transcript::{Answer, Entry, Question, Transcript, WrappedText};
+use crate::ui::slash;
+use crate::ui::transcript::{Answer, Entry, Hold, Question, Transcript, WrappedText};
 
 /// The list of chats while it is open.
 #[derive(Debug, Default)]
@@ -129,7 +130,7 @@ impl App {
     /// Goes to a chat that has nothing on disk yet.
     fn begin_chat(&mut self, transcript: Transcript) {
         // A question that waits in the composer because its chat gave no answer stays with that chat.
-        if self.unanswered_text().is_some_and(|text| text == self.composer.text()) {
+        if self.unanswered_text().is_some_and(|text| slash::written(&text) == self.composer.text()) {
             self.composer.take();
         }
         let show_thinking = self.transcript.show_thinking;
@@ -139,7 +140,8 @@ impl App {
         self.system.clone_from(&self.new_system);
         self.saves = self.has_store;
         self.opening = None;
-        self.context_used = 0;
+        self.held = Held::default();
+        self.eviction_told = false;
         self.tokens_per_second = None;
         self.notices.clear();
         if let super::Activity::NoModel(reason) = &self.activity {
@@ -178,14 +180,20 @@ fn filled<T>(value: T) -> Slot<T> {
 }
 
 fn question(stored: OpenedMessage) -> Entry {
-    let text = WrappedText::new(stored.message.text);
-    Entry::Question(Question { text, saved: filled(stored.id), waiting: false })
+    let (text, hold) = (WrappedText::new(stored.message.text), pinned(stored.message.is_pinned));
+    Entry::Question(Question { text, saved: filled(stored.id), hold, ..Question::default() })
 }
 
 fn answer(stored: OpenedMessage) -> Entry {
     let ended = stored.ended.unwrap_or(Ended::Interrupted);
     let saved = filled(stored.id);
-    Entry::Answer(Box::new(Answer::saved(&stored.message.text, stored.thinking, ended, saved)))
+    let mut answer = Answer::saved(&stored.message.text, stored.thinking, ended, saved);
+    answer.hold = pinned(stored.message.is_pinned);
+    Entry::Answer(Box::new(answer))
+}
+
+fn pinned(is_pinned: bool) -> Hold {
+    Hold { is_pinned, ..Hold::default() }
 }
 
 #[cfg(test)]

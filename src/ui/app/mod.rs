@@ -4,12 +4,14 @@
 mod ahead;
 mod chats;
 mod continuing;
+mod held;
 mod turn;
 
 use std::time::{Duration, Instant};
 
 use super::composer::Composer;
 use super::msg::{Command, Effect, Msg, Slot};
+use super::slash::{self, Written};
 use super::theme::Theme;
 use super::transcript::Transcript;
 use crate::config::Switch;
@@ -19,6 +21,7 @@ use crate::store::ChatId;
 use ahead::Ahead;
 pub use chats::ChatList;
 use continuing::Continued;
+pub use held::Held;
 use turn::Unsaved;
 
 /// A second Ctrl-C within this time leaves.
@@ -119,7 +122,11 @@ pub struct App {
     /// When Ctrl-C was pressed once.
     leave_asked: Option<Instant>,
     tokens_per_second: Option<f64>,
-    context_used: u32,
+    held: Held,
+    /// It was told that text has left the cache of this chat.
+    eviction_told: bool,
+    /// Text that has left the cache comes back when a message is about it.
+    recalls: bool,
     ahead: Ahead,
 }
 
@@ -129,6 +136,7 @@ impl App {
         let mut effects = Vec::new();
         let mut transcript = Transcript::default();
         let mut model_file = String::new();
+        let recalls = start.model.as_ref().is_ok_and(|settings| !settings.kv.no_recall);
         let activity = match start.model {
             Ok(settings) => {
                 let name = settings.path.file_name().unwrap_or(settings.path.as_os_str());
@@ -163,7 +171,9 @@ impl App {
             continued: None,
             leave_asked: None,
             tokens_per_second: None,
-            context_used: 0,
+            held: Held::default(),
+            eviction_told: false,
+            recalls,
             ahead: Ahead::new(start.prefill_while_typing),
         };
         (app, effects)
@@ -220,7 +230,7 @@ impl App {
             self.look_ahead(now);
         }
         match command {
-            Command::Send => return self.send(),
+            Command::Send => return self.send(now),
             Command::Stop => return self.stop(),
             Command::Interrupt => return self.interrupt(now),
             Command::Continue => return self.continue_answer(),
@@ -234,6 +244,8 @@ impl App {
                 self.popup = Popup::Context { top: 0 };
                 self.look_ahead(now);
             }
+            Command::Pin(number) => return self.pin(number, true, now),
+            Command::Unpin(number) => return self.pin(number, false, now),
             Command::Chats => return self.list_chats(),
             Command::OpenChosen => return self.open_chosen(),
             Command::DeleteChosen => return self.delete_chosen(),
@@ -362,9 +374,12 @@ impl App {
         self.tokens_per_second
     }
 
-    /// Tokens in the context.
-    pub fn context_used(&self) -> u32 {
-        self.context_used
+    /// What would be sent to the model of what is in the composer; nothing of a command.
+    pub fn draft(&self) -> String {
+        match slash::read(&self.composer.text()) {
+            Written::Message(text) => text,
+            Written::Command(_) | Written::Mistake(_) => String::new(),
+        }
     }
 }
 

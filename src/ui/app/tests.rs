@@ -4,7 +4,9 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::*;
 use crate::chat::{Ended, Message, Role, Stats, Usage};
-use crate::engine::protocol::{Channel, DeviceInfo, EngineError, Finish, KvInfo, KvSettings, Piece, Prompt, Step};
+use crate::engine::protocol::{
+    Channel, DeviceInfo, EngineError, Finish, KvInfo, KvSettings, MessageCost, Piece, Prompt, Step,
+};
 use crate::store::MessageId;
 use crate::ui::keys;
 use crate::ui::msg::{OpenedMessage, Save, Scroll};
@@ -99,6 +101,10 @@ impl Tester {
         tester
     }
 
+    pub fn use_ascii(&mut self) {
+        self.app.theme.ascii = true;
+    }
+
     pub fn update(&mut self, msg: Msg) -> Vec<Effect> {
         self.app.update(msg, self.now)
     }
@@ -142,9 +148,15 @@ impl Tester {
     }
 
     pub fn finish(&mut self, ended: Ended) -> Vec<Effect> {
+        self.finish_holding(ended, &[])
+    }
+
+    /// Ends an answer after which the cache holds the messages so: their tokens, and how many of them it does not.
+    pub fn finish_holding(&mut self, ended: Ended, held: &[(u32, u32)]) -> Vec<Effect> {
+        let held = held.iter().map(|&(tokens, evicted)| message_cost(Role::User, "", tokens, evicted)).collect();
         let usage = Usage { prompt_tokens: 10, completion_tokens: 5, ..Usage::default() };
         let stats = Stats { usage, cells_used: 15, ..Stats::default() };
-        self.answer(Step::Finished(Finish { ended, repetition: None, stats, seed: 7, held: Vec::new() }))
+        self.answer(Step::Finished(Finish { ended, repetition: None, stats, seed: 7, held }))
     }
 
     pub fn wait(&mut self, milliseconds: u64) {
@@ -178,7 +190,7 @@ impl Tester {
             .collect()
     }
 
-    fn notes(&self) -> Vec<&str> {
+    pub fn notes(&self) -> Vec<&str> {
         let entries = self.app.transcript.entries().iter();
         entries
             .filter_map(|entry| match entry {
@@ -187,6 +199,12 @@ impl Tester {
             })
             .collect()
     }
+}
+
+/// What a message costs that was computed.
+pub(in crate::ui) fn message_cost(role: Role, beginning: &str, tokens: u32, evicted_tokens: u32) -> MessageCost {
+    let (beginning, cached_tokens) = (beginning.to_owned(), tokens - evicted_tokens);
+    MessageCost { role, beginning, tokens, cached_tokens, evicted_tokens, is_pinned: false }
 }
 
 pub(in crate::ui) fn prompt(effects: &[Effect]) -> Option<&Prompt> {
@@ -552,12 +570,12 @@ fn the_context_in_use_grows_with_the_answer_and_ends_as_the_engine_counts_it() {
     let mut tester = Tester::ready();
     tester.send("one");
     tester.answer(Step::Prefilling { done: 50, total: 100, cached: 0 });
-    assert_eq!(tester.app.context_used(), 50);
+    assert_eq!(tester.app.held().used, 50);
     tester.token("a", 1);
     tester.token("b", 2);
-    assert_eq!(tester.app.context_used(), 102);
+    assert_eq!(tester.app.held().used, 102);
     tester.finish(Ended::Stop);
-    assert_eq!(tester.app.context_used(), 15);
+    assert_eq!(tester.app.held().used, 15);
 }
 
 #[test]

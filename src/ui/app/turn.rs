@@ -12,6 +12,7 @@ use crate::engine::protocol::{Channel, ChatKey, Piece, Prompt, Step};
 use crate::store::MessageId;
 use crate::text::escape_line;
 use crate::ui::msg::{Effect, Save, Scroll, Slot};
+use crate::ui::slash::{self, Written};
 use crate::ui::transcript::{Answer, End, Entry, Question, WrappedText};
 
 /// An answer in progress is written this often, or after so many tokens if they come faster.
@@ -94,17 +95,31 @@ impl App {
         }
     }
 
-    pub(super) fn send(&mut self) -> Vec<Effect> {
-        if self.composer.text().trim().is_empty() {
-            return Vec::new();
+    pub(super) fn send(&mut self, now: Instant) -> Vec<Effect> {
+        match slash::read(&self.composer.text()) {
+            Written::Message(text) if text.trim().is_empty() => Vec::new(),
+            Written::Message(text) => self.send_message(text),
+            Written::Mistake(sentence) => {
+                self.notice(sentence);
+                Vec::new()
+            }
+            Written::Command(command) => {
+                self.notices.clear();
+                self.composer.take();
+                self.look_ahead(now);
+                self.command(command, now)
+            }
         }
+    }
+
+    fn send_message(&mut self, text: String) -> Vec<Effect> {
         if let Some(refusal) = self.refusal() {
             self.notice(refusal);
             return Vec::new();
         }
         self.notices.clear();
         self.remove_unanswered();
-        let text = self.composer.take();
+        self.composer.take();
         let parent = self.last_saved();
         let question = Question {
             text: WrappedText::new(text.clone()),
@@ -181,22 +196,14 @@ impl App {
     /// What the engine is asked: the system message and everything said so far.
     pub(super) fn conversation(&self) -> Prompt {
         let system = self.system.iter().map(|text| Message::new(Role::System, text.as_str()));
-        let said = self.transcript.entries().iter().filter_map(|entry| match entry {
-            Entry::Question(question) => Some(Message::new(Role::User, question.text.text())),
-            Entry::Answer(answer) => answer.has_text().then(|| Message::new(Role::Assistant, answer.document.text())),
-            Entry::Note(_) => None,
-        });
+        let said = self.transcript.entries().iter().filter_map(Entry::message);
         let chat = self.chat.get().filter(|_| self.saves).map(|chat| ChatKey(chat.0));
         Prompt { chat, messages: system.chain(said).collect() }
     }
 
     /// The place on disk of the last message of the conversation.
     fn last_saved(&self) -> Option<Slot<MessageId>> {
-        self.transcript.entries().iter().rev().find_map(|entry| match entry {
-            Entry::Question(question) => Some(question.saved.clone()),
-            Entry::Answer(answer) => Some(answer.saved.clone()),
-            Entry::Note(_) => None,
-        })
+        self.transcript.entries().iter().rev().find_map(Entry::saved).cloned()
     }
 
     /// The last question, if no word was answered to it: its place in the transcript.
@@ -227,7 +234,7 @@ impl App {
             question.waiting = false;
         }
         if let Some(text) = self.unanswered_text() {
-            self.composer.give_back(&text);
+            self.composer.give_back(&slash::written(&text));
         }
     }
 
@@ -313,17 +320,25 @@ impl App {
         }
         match step {
             Step::Prefilling { done, total, .. } => {
-                self.context_used = done;
+                self.hold_read(done);
                 if matches!(self.activity, Activity::Prefilling { .. }) {
                     self.activity = Activity::Prefilling { done, total };
                 }
                 Vec::new()
             }
             Step::Token(piece) => self.token(&piece, now),
-            Step::Finished(finish) => self.end_answer(End::from(&finish), finish.stats, Some(finish.seed), now),
+            Step::Recalled(passages) => {
+                self.recalled(&passages);
+                Vec::new()
+            }
+            Step::Finished(finish) => {
+                let effects = self.end_answer(End::from(&finish), finish.stats, Some(finish.seed), now);
+                self.hold_finished(&finish);
+                effects
+            }
             Step::Failed(error) => self.end_answer(End::Failed(error.to_string()), Stats::default(), None, now),
             Step::Loading(_) | Step::Ready(_) | Step::Expected(_) | Step::Planned(_) => Vec::new(),
-            Step::Recalled(_) | Step::Cancelled | Step::Done | Step::Unloaded => Vec::new(),
+            Step::Cancelled | Step::Done | Step::Unloaded => Vec::new(),
         }
     }
 
@@ -337,7 +352,7 @@ impl App {
         self.unsaved.push(piece, now);
         match self.activity {
             Activity::Answering(pace) => {
-                self.context_used = pace.prompt_tokens + piece.tokens;
+                self.hold_read(pace.prompt_tokens.saturating_add(piece.tokens));
                 let seconds = now.saturating_duration_since(pace.first_at).as_secs_f64();
                 let tokens = piece.tokens.saturating_sub(pace.first_tokens);
                 if seconds > 0.0 && tokens > 0 {
@@ -346,7 +361,7 @@ impl App {
             }
             Activity::Prefilling { total, .. } => {
                 self.tokens_per_second = None;
-                self.context_used = total + piece.tokens;
+                self.hold_read(total.saturating_add(piece.tokens));
                 self.activity =
                     Activity::Answering(Pace { first_at: now, first_tokens: piece.tokens, prompt_tokens: total });
             }
@@ -359,9 +374,6 @@ impl App {
         let (end, seed) = self.settle_end(end, seed);
         let ended = end.ended();
         let effects = self.unsaved.finish(ended, stats, seed);
-        if stats.cells_used > 0 {
-            self.context_used = stats.cells_used;
-        }
         self.tokens_per_second = stats.decode_tokens_per_second().or(self.tokens_per_second);
         self.activity = Activity::Idle;
         if let Some(answer) = self.transcript.last_answer_mut() {

@@ -5,8 +5,10 @@ use std::ops::Range;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
+use super::margin::{self, Hold};
+use super::recalled::Recalled;
 use super::wrap::WrappedText;
-use crate::chat::{Ended, Repetition};
+use crate::chat::{Ended, Message, Repetition, Role};
 use crate::engine::protocol::Finish;
 use crate::store::MessageId;
 use crate::ui::markdown::Document;
@@ -22,12 +24,12 @@ pub struct Look<'a> {
     /// Columns, the margin included.
     pub width: u16,
     pub theme: &'a Theme,
-    /// Show the thoughts of finished answers too.
+    /// Show the thoughts of finished answers too, and what was recalled.
     pub thinking: bool,
 }
 
 impl Look<'_> {
-    fn text_width(&self) -> usize {
+    pub(super) fn text_width(&self) -> usize {
         usize::from(self.width).saturating_sub(MARGIN).max(1)
     }
 }
@@ -48,6 +50,8 @@ pub struct Question {
     pub saved: Slot<MessageId>,
     /// It waits for the model to be loaded.
     pub waiting: bool,
+    pub recalled: Recalled,
+    pub hold: Hold,
 }
 
 /// What the model said.
@@ -59,6 +63,7 @@ pub struct Answer {
     pub folded: bool,
     pub saved: Slot<MessageId>,
     pub end: Option<End>,
+    pub hold: Hold,
     mark: WrappedText,
 }
 
@@ -152,11 +157,49 @@ fn ended_in_words(ended: Ended, empty: bool) -> &'static str {
 }
 
 impl Entry {
+    /// What the model is told of it; nothing of a note, and of an answer without a word.
+    pub fn message(&self) -> Option<Message> {
+        let (role, text, is_pinned) = match self {
+            Entry::Question(question) => (Role::User, question.text.text(), question.hold.is_pinned),
+            Entry::Answer(answer) => (Role::Assistant, answer.document.text(), answer.hold.is_pinned),
+            Entry::Note(_) => return None,
+        };
+        self.is_told().then(|| Message { is_pinned, ..Message::new(role, text) })
+    }
+
+    /// How the KV cache holds the message that the model is told, if it is told one.
+    pub fn hold_mut(&mut self) -> Option<&mut Hold> {
+        let is_told = self.is_told();
+        match self {
+            Entry::Question(question) => Some(&mut question.hold),
+            Entry::Answer(answer) => is_told.then_some(&mut answer.hold),
+            Entry::Note(_) => None,
+        }
+    }
+
+    /// Whether it is a message that the model is told.
+    pub fn is_told(&self) -> bool {
+        match self {
+            Entry::Question(_) => true,
+            Entry::Answer(answer) => answer.has_text(),
+            Entry::Note(_) => false,
+        }
+    }
+
+    /// The place on disk of a question or an answer.
+    pub fn saved(&self) -> Option<&Slot<MessageId>> {
+        match self {
+            Entry::Question(question) => Some(&question.saved),
+            Entry::Answer(answer) => Some(&answer.saved),
+            Entry::Note(_) => None,
+        }
+    }
+
     /// How many lines the entry has, the empty one below it included.
     pub fn height(&mut self, look: Look) -> usize {
         let width = look.text_width();
         match self {
-            Entry::Question(question) => question.text.lines(width).len().max(1) + usize::from(question.waiting) + 1,
+            Entry::Question(question) => question.parts(look).total() + 1,
             Entry::Note(note) => note.text.lines(width).len() + 1,
             Entry::Answer(answer) => answer.parts(look).total() + 1,
         }
@@ -164,20 +207,39 @@ impl Entry {
 
     /// Appends the lines of `range` to `lines`.
     pub fn push_lines(&mut self, look: Look, range: Range<usize>, lines: &mut Vec<Line<'static>>) {
+        let first = lines.len();
+        let text = match self {
+            Entry::Question(question) => question.parts(look).text,
+            Entry::Answer(_) | Entry::Note(_) => self.height(look).saturating_sub(1),
+        };
+        let marked = range.start.min(text)..range.end.min(text);
+        let mark = self.hold_mut().and_then(|hold| hold.mark(look.theme));
         match self {
             Entry::Question(question) => lines.extend(range.map(|index| question.line(look, index))),
             Entry::Note(note) => lines.extend(range.map(|index| note.line(look, index))),
             Entry::Answer(answer) => answer.push_lines(look, range, lines),
         }
+        if let Some(mark) = mark {
+            lines.iter_mut().skip(first).take(marked.len()).for_each(|line| margin::put(mark, line, look.theme));
+        }
     }
 }
 
 impl Question {
+    /// Its own text, what was recalled for it, and that it waits.
+    fn parts(&mut self, look: Look) -> Parts {
+        Parts {
+            text: self.text.lines(look.text_width()).len().max(1),
+            recalled: self.recalled.height(look),
+            mark: usize::from(self.waiting),
+            ..Parts::default()
+        }
+    }
+
     fn line(&mut self, look: Look, index: usize) -> Line<'static> {
         let theme = look.theme;
-        let waiting = self.waiting;
-        let lines = self.text.lines(look.text_width());
-        if let Some(text) = lines.get(index) {
+        let parts = self.parts(look);
+        if let Some(text) = self.text.lines(look.text_width()).get(index) {
             let mark = match (index, theme.ascii) {
                 (0, false) => "› ",
                 (0, true) => "> ",
@@ -185,7 +247,11 @@ impl Question {
             };
             return Line::from(vec![Span::styled(mark, theme.user), Span::styled(text.clone(), theme.user)]);
         }
-        if waiting && index == lines.len() { marked("waiting for the model", theme.dim) } else { Line::default() }
+        match index.checked_sub(parts.text) {
+            Some(index) if index < parts.recalled => self.recalled.line(look, index),
+            Some(_) if index < parts.total() => marked("waiting for the model", theme.dim),
+            _ => Line::default(),
+        }
     }
 }
 
@@ -201,16 +267,18 @@ impl Note {
     }
 }
 
-/// The line counts of an answer's parts, from top to bottom.
+/// The line counts of an entry's parts, from top to bottom.
+#[derive(Default)]
 struct Parts {
     thinking: usize,
     text: usize,
+    recalled: usize,
     mark: usize,
 }
 
 impl Parts {
     fn total(&self) -> usize {
-        self.thinking + self.text + self.mark
+        self.thinking + self.text + self.recalled + self.mark
     }
 }
 
@@ -230,7 +298,7 @@ impl Answer {
         let mark = self.mark.lines(width).len();
         // An answer of which nothing is there yet shows a placeholder.
         let text = if thinking + text + mark == 0 { 1 } else { text };
-        Parts { thinking, text, mark }
+        Parts { thinking, text, mark, recalled: 0 }
     }
 
     fn push_lines(&mut self, look: Look, range: Range<usize>, lines: &mut Vec<Line<'static>>) {
@@ -294,7 +362,7 @@ fn mark(is_error: bool, theme: &Theme) -> &'static str {
 }
 
 /// Text behind an empty margin.
-fn marked(text: &str, style: Style) -> Line<'static> {
+pub(super) fn marked(text: &str, style: Style) -> Line<'static> {
     Line::from(vec![Span::raw("  "), Span::styled(text.to_owned(), style)])
 }
 

@@ -5,12 +5,16 @@
 //! conversation's length.
 
 mod entry;
+mod margin;
+mod recalled;
 mod wrap;
 
 use ratatui::text::Line;
 
 use entry::Look;
 pub use entry::{Answer, End, Entry, Note, Question};
+pub use margin::{Evicted, Hold};
+pub use recalled::Recalled;
 pub use wrap::{WrappedText, wrap};
 
 use crate::ui::msg::Scroll;
@@ -38,7 +42,7 @@ enum Anchor {
 pub struct Transcript {
     entries: Vec<Entry>,
     anchor: Anchor,
-    /// The thoughts of finished answers are shown.
+    /// The thoughts of finished answers are shown, and what was recalled for questions.
     pub show_thinking: bool,
     /// The size and the first line of the last layout.
     width: u16,
@@ -67,6 +71,18 @@ impl Transcript {
             Entry::Question(question) => Some(question),
             _ => None,
         })
+    }
+
+    /// How the KV cache holds each message that the model is told, in their order.
+    pub fn holds_mut(&mut self) -> impl Iterator<Item = &mut Hold> {
+        self.entries.iter_mut().filter_map(Entry::hold_mut)
+    }
+
+    /// Says whether the person wants a message to stay in the KV cache.
+    pub fn pin(&mut self, entry: usize, is_pinned: bool) {
+        if let Some(hold) = self.entries.get_mut(entry).and_then(Entry::hold_mut) {
+            hold.is_pinned = is_pinned;
+        }
     }
 
     pub fn push(&mut self, entry: Entry) {
@@ -138,7 +154,7 @@ impl Transcript {
     /// Once the answer itself has begun, its thoughts become one line; not while the person reads further up, whose
     /// place must hold.
     fn fold_thoughts(&mut self) {
-        if let Some(Entry::Answer(answer)) = self.entries.last_mut() {
+        if let Some(answer) = self.last_answer_mut() {
             answer.folded = answer.folded || answer.has_text() || answer.end.is_some();
         }
     }

@@ -4,6 +4,7 @@
 //! rows rather than nothing, and says so when not even that is possible.
 
 mod composer;
+mod context;
 mod popups;
 mod status;
 mod transcript;

@@ -1,4 +1,4 @@
-//! What lies over the chat: the keys and the list of chats.
+//! What lies over the chat: the keys, the list of chats, and what the context holds (`context`).
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -7,12 +7,12 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Padding, Paragraph};
 use unicode_width::UnicodeWidthStr;
 
-use crate::engine::protocol::Cost;
-use crate::ui::app::{Activity, App, ChatList, Popup};
+use crate::ui::app::{App, ChatList, Popup};
 use crate::ui::keys::{self, Mode};
+use crate::ui::slash;
 use crate::ui::theme::Theme;
 
-use super::{duration, fitted};
+use super::{context, fitted};
 
 const MOST_WIDTH: u16 = 90;
 /// Rows and columns that a box leaves free round itself, and those of its border.
@@ -24,12 +24,12 @@ pub fn draw(app: &App, screen: Rect, frame: &mut Frame) {
         Popup::Closed => {}
         Popup::Help { top } => draw_help(app.theme(), *top, screen, frame),
         Popup::Chats(list) => draw_chats(app.theme(), list, screen, frame),
-        Popup::Context { top } => draw_context(app, *top, screen, frame),
+        Popup::Context { top } => context::draw(app, *top, screen, frame),
     }
 }
 
 /// An empty box with a border in the middle of the screen; returns its inside.
-fn open_box(title: &str, bottom: &str, rows: usize, theme: &Theme, screen: Rect, frame: &mut Frame) -> Rect {
+pub(super) fn open_box(title: &str, bottom: &str, rows: usize, theme: &Theme, screen: Rect, frame: &mut Frame) -> Rect {
     let width = screen.width.saturating_sub(MARGIN).min(MOST_WIDTH);
     let height = screen.height.saturating_sub(MARGIN).min(rows.min(1000) as u16 + BORDER);
     let place =
@@ -68,7 +68,7 @@ fn draw_help(theme: &Theme, top: u16, screen: Rect, frame: &mut Frame) {
 pub fn most_scroll(app: &App, screen: Rect) -> u16 {
     let lines = match app.popup() {
         Popup::Help { .. } => help_lines(app.theme()).len(),
-        Popup::Context { .. } => app.cost().map_or(0, context_rows),
+        Popup::Context { .. } => context::height(app),
         Popup::Closed | Popup::Chats(_) => 0,
     };
     let room = screen.height.saturating_sub(MARGIN + BORDER);
@@ -76,69 +76,20 @@ pub fn most_scroll(app: &App, screen: Rect) -> u16 {
 }
 
 fn help_lines(theme: &Theme) -> Vec<Line<'static>> {
+    let row = |what: &str, about: &'static str| {
+        Line::from(vec![Span::styled(format!("  {what:<22}"), theme.accent), Span::raw(about)])
+    };
     let mut lines = Vec::new();
     for (mode, heading) in [(Mode::Chat, "In the chat"), (Mode::Chats, "In the list of chats")] {
         if !lines.is_empty() {
             lines.push(Line::default());
         }
         lines.push(Line::styled(heading, theme.strong));
-        lines.extend(keys::help(mode).map(|binding| {
-            Line::from(vec![Span::styled(format!("  {:<22}", binding.shown), theme.accent), Span::raw(binding.about)])
-        }));
+        lines.extend(keys::help(mode).map(|binding| row(binding.shown, binding.about)));
     }
-    lines
-}
-
-fn draw_context(app: &App, top: u16, screen: Rect, frame: &mut Frame) {
-    let theme = app.theme();
-    let Some(cost) = app.cost() else {
-        let inside = open_box("Context", "Esc closes", 1, theme, screen, frame);
-        let words = match (app.model(), app.activity()) {
-            (None, _) => "no model is loaded yet",
-            (Some(_), Activity::Idle) => "counting",
-            (Some(_), _) => "what the context holds is counted when the answer is done",
-        };
-        frame.render_widget(Paragraph::new(words).style(theme.dim), inside);
-        return;
-    };
-    let rows = context_rows(cost);
-    let inside = open_box("Context", "Esc closes, Up and Down scroll", rows, theme, screen, frame);
-    let lines = context_lines(cost, theme, inside.width.into());
-    frame.render_widget(Paragraph::new(lines).scroll((top, 0)), inside);
-}
-
-/// Lines of the breakdown: those of the messages, six others, and that of the thoughts if there are any.
-fn context_rows(cost: &Cost) -> usize {
-    cost.messages.len() + 6 + usize::from(cost.left_out_tokens > 0)
-}
-
-fn context_lines(cost: &Cost, theme: &Theme, width: usize) -> Vec<Line<'static>> {
-    let row = |name: &str, tokens: &str, cached: &str, words: &str| {
-        let head = format!("{name:<10}{tokens:>9}{cached:>9}  ");
-        let room = width.saturating_sub(head.len());
-        Line::raw(format!("{head}{}", fitted(words, room, theme.ascii)))
-    };
-    let number = |tokens: u32| tokens.to_string();
-    let in_messages: u32 = cost.messages.iter().map(|message| message.tokens).sum();
-    let cached_in_messages: u32 = cost.messages.iter().map(|message| message.cached_tokens).sum();
-    let mut lines = vec![row("", "tokens", "cached", "").style(theme.dim)];
-    lines.extend(cost.messages.iter().map(|message| {
-        row(message.role.as_str(), &number(message.tokens), &number(message.cached_tokens), &message.beginning)
-    }));
-    let (template, cached_template) =
-        (cost.prompt_tokens.saturating_sub(in_messages), cost.cached_tokens.saturating_sub(cached_in_messages));
-    lines.push(row("template", &number(template), &number(cached_template), "what the model's chat template adds"));
-    lines.push(row("in all", &number(cost.prompt_tokens), &number(cost.cached_tokens), "").style(theme.strong));
-    let free = cost.cells.saturating_sub(cost.prompt_tokens);
-    lines.push(row("free", &number(free), "", &format!("of {} for the answer and what follows", cost.cells)));
-    if cost.left_out_tokens > 0 {
-        lines.push(row("thoughts", &number(cost.left_out_tokens), "", "leave the context with the next message"));
-    }
-    lines.push(Line::default());
-    lines.push(Line::raw(match cost.first_token_ms {
-        Some(wait) => format!("The next answer begins in about {}.", duration(wait)),
-        None => "How long the next answer takes to begin is known once something was computed.".into(),
-    }));
+    lines.extend([Line::default(), Line::styled("Written instead of a message", theme.strong)]);
+    lines.extend(slash::COMMANDS.iter().map(|command| row(&command.shown(), command.about)));
+    lines.push(row("//name", "send a message that begins like a command"));
     lines
 }
 

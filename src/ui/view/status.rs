@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
 use crate::chat::Ended;
-use crate::ui::app::{Activity, App};
+use crate::ui::app::{Activity, App, Held};
 use crate::ui::transcript::{End, Entry};
 
 use super::{duration, fitted, line};
@@ -24,24 +24,29 @@ fn words(app: &App, width: usize) -> String {
     let separator = if ascii { " | " } else { " · " };
     let state = format!(" {}", state(app));
     let name = |width| Some(fitted(app.model_name(), width, ascii)).filter(|name| !name.is_empty());
-    let (device, speed, gauge, context) = (device(app), speed(app), gauge(app), context(app));
+    let (device, speed, gauge) = (device(app), speed(app), gauge(app));
+    let (context, short) = (context(app), short_context(app));
+    // What has left the context and what is pinned is worth more than the device.
+    let told = if context == short { context.clone() } else { joined(&gauge, &context) };
     // From everything to the least. What is being written costs something, and that matters more than the rest.
     let choices = match cost(app) {
         Some(Costs { whole, wait }) => vec![
-            [name(SHORT_NAME_WIDTH), Some(whole.clone()), joined(&gauge, &context), None],
-            [None, Some(whole.clone()), joined(&gauge, &context), None],
+            [name(SHORT_NAME_WIDTH), Some(whole.clone()), joined(&gauge, &short), None],
+            [None, Some(whole.clone()), joined(&gauge, &short), None],
             [None, Some(whole.clone()), gauge, None],
             [None, Some(whole), None, None],
-            [None, wait, None, context.clone()],
-            [None, None, None, context],
+            [None, wait, None, short.clone()],
+            [None, None, None, short],
         ],
         None => vec![
             [name(NAME_WIDTH), device.clone(), speed.clone(), joined(&gauge, &context)],
             [name(SHORT_NAME_WIDTH), device.clone(), speed.clone(), joined(&gauge, &context)],
             [name(SHORT_NAME_WIDTH), device, speed.clone(), context.clone()],
+            [name(SHORT_NAME_WIDTH), None, speed.clone(), told],
             [name(SHORT_NAME_WIDTH), None, speed.clone(), context.clone()],
-            [None, None, speed, context.clone()],
-            [None, None, None, context],
+            [None, None, speed.clone(), context.clone()],
+            [None, None, speed, short.clone()],
+            [None, None, None, short],
         ],
     };
     for parts in choices {
@@ -87,17 +92,35 @@ fn speed(app: &App) -> Option<String> {
     app.tokens_per_second().map(|speed| format!("{speed:.1} tok/s"))
 }
 
+/// What is in the context, and what has left it.
 fn context(app: &App) -> Option<String> {
-    Some(format!("{}/{} tokens", app.context_used(), app.model()?.kv.cells))
+    let Held { evicted, pinned, .. } = app.held();
+    let mut words = short_context(app)?;
+    for (tokens, what) in [(evicted, "evicted"), (pinned, "pinned")] {
+        if tokens > 0 {
+            words.push_str(&format!(", {tokens} {what}"));
+        }
+    }
+    Some(words)
 }
 
-/// How full the context is, as a bar.
+/// What is in the context. Once text has left it, that is no longer the conversation's tokens.
+fn short_context(app: &App) -> Option<String> {
+    let Held { used, evicted, .. } = app.held();
+    let what = if evicted > 0 { "cells" } else { "tokens" };
+    Some(format!("{used}/{} {what}", app.model()?.kv.cells))
+}
+
+/// How full the context is, as a bar that begins with what is pinned.
 fn gauge(app: &App) -> Option<String> {
+    let Held { used, pinned, .. } = app.held();
     let cells = u64::from(app.model()?.kv.cells.max(1));
-    let full =
-        ((u64::from(app.context_used()) * GAUGE_WIDTH as u64 + cells / 2) / cells).min(GAUGE_WIDTH as u64) as usize;
-    let (done, left) = if app.theme().ascii { ("#", "-") } else { ("█", "░") };
-    Some(done.repeat(full) + &left.repeat(GAUGE_WIDTH - full))
+    let columns =
+        |tokens: u32| ((u64::from(tokens) * GAUGE_WIDTH as u64 + cells / 2) / cells).min(GAUGE_WIDTH as u64) as usize;
+    let full = columns(used);
+    let kept = columns(pinned).max(usize::from(pinned > 0)).min(full);
+    let (pinned, done, left) = if app.theme().ascii { ("*", "#", "-") } else { ("▓", "█", "░") };
+    Some(pinned.repeat(kept) + &done.repeat(full - kept) + &left.repeat(GAUGE_WIDTH - full))
 }
 
 fn joined(first: &Option<String>, second: &Option<String>) -> Option<String> {
@@ -112,13 +135,20 @@ struct Costs {
 }
 
 fn cost(app: &App) -> Option<Costs> {
-    let cost = app.cost().filter(|_| !app.composer().is_empty() && *app.activity() == Activity::Idle)?;
-    if cost.prompt_tokens >= cost.cells {
+    let cost = app.cost().filter(|_| *app.activity() == Activity::Idle && !app.draft().is_empty())?;
+    let in_cache = cost.prompt_tokens.saturating_sub(cost.evicted_tokens);
+    if in_cache >= cost.cells && !app.evicts() {
         let whole = format!("{} tokens are more than the context holds", cost.prompt_tokens);
         return Some(Costs { whole, wait: Some("too long".into()) });
     }
     let wait = cost.first_token_ms.map(|wait| format!("first token in about {}", duration(wait)));
-    let tokens = format!("{} tokens, {} cached", cost.prompt_tokens, cost.cached_tokens);
-    let whole = [Some(tokens), wait.clone()].into_iter().flatten().collect::<Vec<_>>().join(", ");
+    let leaving = in_cache.saturating_sub(cost.cells);
+    let parts = [
+        Some(format!("{} tokens, {} cached", cost.prompt_tokens, cost.cached_tokens)),
+        (cost.evicted_tokens > 0).then(|| format!("{} evicted", cost.evicted_tokens)),
+        (leaving > 0).then(|| format!("{leaving} or more will leave")),
+        wait.clone(),
+    ];
+    let whole = parts.into_iter().flatten().collect::<Vec<_>>().join(", ");
     Some(Costs { whole, wait })
 }

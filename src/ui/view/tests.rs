@@ -4,9 +4,9 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use crate::chat::{Ended, Role};
-use crate::engine::protocol::{Cost, EngineError, MessageCost, Step};
+use crate::engine::protocol::{Cost, EngineError, MessageCost, Passage, Step};
 use crate::store::ChatId;
-use crate::ui::app::tests::{Tester, model, stored};
+use crate::ui::app::tests::{Tester, message_cost, model, stored};
 use crate::ui::msg::{ChatRow, Command, Msg, OpenedChat, Scroll};
 
 const RICH: &str = "Sorting takes **one call**:\n\n```rust\nlet mut numbers = vec![3, 1, 2];\nnumbers.sort();\n```\n\n\
@@ -123,7 +123,7 @@ fn thinking_is_shown_while_it_lasts() {
 fn the_help_is_written_from_the_table_of_keys() {
     let mut tester = Tester::ready();
     tester.key(KeyCode::F(1), KeyModifiers::NONE);
-    insta::assert_snapshot!(text(&mut tester, 90, 34));
+    insta::assert_snapshot!(text(&mut tester, 90, 40));
 }
 
 #[test]
@@ -161,6 +161,158 @@ fn what_the_context_holds_is_shown_message_by_message() {
     let screen = text(&mut tester, 100, 24);
     assert!(screen.contains("3812 tokens, 3200 cached, first token in about 6 s"), "{screen}");
     insta::assert_snapshot!(text(&mut tester, 60, 20));
+}
+
+const LEFT: &str = "Left is where the thumb of the right hand points when its palm faces down.";
+
+/// A chat of which a question has left the cache, its answer in part, and whose second question is pinned and was
+/// answered with what was brought back.
+fn evicted(ascii: bool) -> Tester {
+    let mut tester = Tester::ready();
+    if ascii {
+        tester.use_ascii();
+    }
+    tester.send("Which side is left?");
+    tester.token(LEFT, 1);
+    tester.token("\n\n- thumb\n- palm\n", 20);
+    tester.finish_holding(Ended::Stop, &[(5, 0), (20, 0)]);
+    tester.send("And which is right, again?");
+    tester.command(Command::Pin(None));
+    let passage = |message, role, text: &str| Passage { message, role, text: text.into() };
+    let passages = vec![
+        passage(0, Role::User, "Which side is left?"),
+        passage(1, Role::Assistant, "Left is where the thumb of the right hand points"),
+    ];
+    tester.answer(Step::Recalled(passages));
+    tester.token("The other one.", 4);
+    tester.finish_holding(Ended::Stop, &[(5, 5), (20, 12), (7, 0), (4, 0)]);
+    tester.tick_when_due();
+    tester
+}
+
+/// What the engine says of [`evicted`] while this is being written.
+fn planned(tester: &mut Tester, draft: &str) {
+    let mut messages = vec![
+        message_cost(Role::User, "Which side is left?", 5, 5),
+        message_cost(Role::Assistant, "Left is where the thumb of the right hand points when its p", 20, 12),
+        message_cost(Role::User, "And which is right, again?", 7, 0),
+        message_cost(Role::Assistant, "The other one.", 4, 0),
+        MessageCost { cached_tokens: 0, ..message_cost(Role::User, draft, 3, 0) },
+    ];
+    messages[2].is_pinned = true;
+    tester.update(Msg::Ahead(Step::Planned(Box::new(Cost {
+        prompt_tokens: 52,
+        cached_tokens: 30,
+        evicted_tokens: 17,
+        pinned_tokens: 9,
+        left_out_tokens: 0,
+        cells: 4096,
+        first_token_ms: Some(400.0),
+        messages,
+    }))));
+}
+
+#[test]
+fn what_left_the_cache_is_marked_in_the_margin() {
+    let mut tester = evicted(false);
+    planned(&mut tester, "");
+    insta::assert_snapshot!(text(&mut tester, 80, 24));
+    insta::assert_snapshot!(text(&mut tester, 60, 20));
+    insta::assert_snapshot!(text(&mut tester, 200, 50));
+}
+
+#[test]
+fn the_marks_of_what_left_the_cache_have_an_ascii_form() {
+    let mut tester = evicted(true);
+    planned(&mut tester, "");
+    let screen = text(&mut tester, 80, 24);
+    assert!(screen.is_ascii(), "{screen}");
+    insta::assert_snapshot!(screen);
+}
+
+#[test]
+fn marks_come_and_go_without_moving_a_line() {
+    let mut tester = evicted(false);
+    let lines = |tester: &mut Tester| text(tester, 80, 40).lines().map(|line| line.chars().skip(3).collect()).collect();
+    let before: Vec<String> = lines(&mut tester);
+    for (tokens, evicted) in [(20, 20), (20, 0)] {
+        let said = message_cost(Role::User, "", tokens, evicted);
+        let messages = vec![said.clone(), said.clone(), said.clone(), said.clone(), said];
+        let cost = Cost { prompt_tokens: 100, evicted_tokens: 17, cells: 4096, messages, ..Cost::default() };
+        tester.update(Msg::Ahead(Step::Planned(Box::new(cost))));
+        let after = lines(&mut tester);
+        // The gauge is below.
+        assert_eq!(before[..38], after[..38]);
+        let marks = text(&mut tester, 80, 40).matches('┊').count();
+        assert_eq!(marks, if evicted > 0 { 7 } else { 0 });
+    }
+}
+
+#[test]
+fn the_gauge_tells_cells_what_was_evicted_and_what_is_pinned_as_far_as_there_is_room() {
+    let mut tester = evicted(false);
+    let mut messages = vec![message_cost(Role::User, "a book", 6000, 5200), message_cost(Role::User, "", 0, 0)];
+    messages[0].is_pinned = true;
+    let cost = Cost { prompt_tokens: 7200, evicted_tokens: 5200, cells: 4096, messages, ..Cost::default() };
+    tester.update(Msg::Ahead(Step::Planned(Box::new(cost))));
+    for (width, words) in [
+        (90, " idle      Tiny 1B · CPU 4 threads · ▓▓██░░░░ 2000/4096 cells, 5200 evicted, 800 pinned "),
+        (80, " idle         Tiny 1B · CPU 4 threads · 2000/4096 cells, 5200 evicted, 800 pinned "),
+        (60, " idle     Tiny 1B · 2000/4096 cells, 5200 evicted, 800 pinned "),
+        (50, " idle    2000/4096 cells, 5200 evicted, 800 pinned "),
+        (40, " idle                      2000/4096 cells "),
+    ] {
+        let screen = text(&mut tester, width, 12);
+        let status = screen.lines().last().unwrap().trim_matches('"');
+        let parts = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(parts(status), parts(words), "{screen}");
+    }
+    tester.use_ascii();
+    assert!(text(&mut tester, 90, 12).contains("**##---- 2000/4096 cells"));
+}
+
+#[test]
+fn what_was_recalled_is_shown_on_demand() {
+    let mut tester = evicted(false);
+    tester.key(KeyCode::Char('t'), KeyModifiers::CONTROL);
+    insta::assert_snapshot!(text(&mut tester, 60, 24));
+}
+
+#[test]
+fn the_list_of_messages_says_in_words_what_left_the_cache_and_what_is_pinned() {
+    let mut tester = evicted(false);
+    tester.type_text("So");
+    tester.tick_when_due();
+    planned(&mut tester, "So");
+    let screen = text(&mut tester, 110, 24);
+    assert!(screen.contains("52 tokens, 30 cached, 17 evicted, first token in about 0.4 s"), "{screen}");
+    for _ in 0..2 {
+        tester.key(KeyCode::Backspace, KeyModifiers::NONE);
+    }
+    tester.send("/context");
+    tester.tick_when_due();
+    planned(&mut tester, "So");
+    insta::assert_snapshot!(text(&mut tester, 80, 24));
+    insta::assert_snapshot!(text(&mut tester, 60, 20));
+}
+
+#[test]
+fn only_a_model_that_lets_nothing_leave_refuses_a_long_message() {
+    let long = Cost { prompt_tokens: 5000, cells: 4096, first_token_ms: Some(9000.0), ..Cost::default() };
+    for (policy, words) in [
+        ("off", "5000 tokens are more than the context holds"),
+        ("score", "5000 tokens, 0 cached, 904 or more will leave, first token in about 9 s"),
+    ] {
+        let mut tester = Tester::loading();
+        let mut info = model(true);
+        info.kv.policy = policy.into();
+        tester.model(Step::Ready(Box::new(info)));
+        tester.type_text("a long text");
+        tester.tick_when_due();
+        tester.update(Msg::Ahead(Step::Planned(Box::new(long.clone()))));
+        let screen = text(&mut tester, 120, 24);
+        assert!(screen.contains(words), "{screen}");
+    }
 }
 
 fn row(id: i64, title: &str, messages: u32) -> ChatRow {
@@ -245,7 +397,10 @@ fn no_size_from_nothing_to_twenty_panics() {
     let mut list = Tester::saving();
     list.command(Command::Chats);
     list.update(Msg::Chats(vec![row(1, "中文 title", 12), row(2, "b", 1)]));
-    for tester in testers.iter_mut().chain([&mut list]) {
+    let mut context = evicted(false);
+    context.command(Command::Context);
+    planned(&mut context, "So");
+    for tester in testers.iter_mut().chain([&mut list, &mut context]) {
         for width in 0..=20 {
             for height in 0..=20 {
                 screen(tester, width, height);

@@ -1,83 +1,25 @@
 //! A model that replays a script: what must be deterministic (the interface's tests, demonstrations) runs against
 //! it through the same channel as against a real one. Chosen by `--engine scripted:FILE`.
-//!
-//! ```toml
-//! load_ms = 20              # how long loading takes
-//! prefill_ms = 40           # how long each prefill takes
-//! token_ms = 5              # time between tokens
-//! cells = 4096              # KV cells it claims to have
-//! has_template = true
-//! fail_load = "sentence"    # optional: loading fails with this
-//!
-//! [[answer]]                # used in order, from the first again after the last
-//! text = "Hello there"      # a token is a word with the space before it
-//! ended = "stop"            # how it ends: stop (default), length, stop_string, loop, error
-//! ```
 
-use std::path::Path;
+mod script;
+
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
+use script::words;
+pub use script::{Answer, Script};
 
 use super::Sink;
 use super::protocol::{
-    CancelFlag, Channel, Cost, DeviceInfo, EngineError, Event, Finish, GenerateOptions, KvInfo, KvSettings,
-    LoadSettings, MessageCost, ModelInfo, Piece, Prompt, Request, RequestId, Step, Work,
+    CancelFlag, Channel, Cost, DeviceInfo, EngineError, Event, Finish, GenerateOptions, KvInfo, LoadSettings,
+    MessageCost, ModelInfo, Piece, Prompt, Request, RequestId, Step, Work,
 };
-use crate::chat::{Ended, Message, Stats, Timings, Usage};
-
-/// What the scripted model does. See the module's documentation for the file's form.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Script {
-    pub load_ms: u64,
-    pub prefill_ms: u64,
-    pub token_ms: u64,
-    pub cells: u32,
-    pub has_template: bool,
-    pub fail_load: Option<String>,
-    #[serde(rename = "answer")]
-    pub answers: Vec<Answer>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Answer {
-    pub text: String,
-    #[serde(default = "stop")]
-    pub ended: Ended,
-}
-
-fn stop() -> Ended {
-    Ended::Stop
-}
-
-impl Default for Script {
-    fn default() -> Self {
-        Self {
-            load_ms: 0,
-            prefill_ms: 0,
-            token_ms: 0,
-            cells: 4096,
-            has_template: true,
-            fail_load: None,
-            answers: Vec::new(),
-        }
-    }
-}
-
-impl Script {
-    /// Reads a script from a TOML file.
-    pub fn read(path: &Path) -> Result<Self, String> {
-        let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-        toml::from_str(&text).map_err(|error| format!("{} is not a script: {error}", path.display()))
-    }
-}
+use crate::chat::{Ended, Message, Role, Stats, Timings, Usage};
 
 /// Answers requests until their sender is gone.
 pub(super) fn serve(script: Script, requests: Receiver<Request>, shutdown: CancelFlag, sink: impl Sink) {
-    let mut player = Player { script, shutdown, sink, next_answer: 0, loaded: false, cells_used: 0 };
+    let mut player =
+        Player { script, shutdown, sink, next_answer: 0, loaded: false, cells_used: 0, evicted: Vec::new() };
     for request in requests {
         if !player.perform(request) {
             return;
@@ -92,6 +34,8 @@ struct Player<S> {
     next_answer: usize,
     loaded: bool,
     cells_used: u32,
+    /// Tokens that have left the cache, for each message that was in it.
+    evicted: Vec<u32>,
 }
 
 impl<S: Sink> Player<S> {
@@ -102,7 +46,8 @@ impl<S: Sink> Player<S> {
             Work::Generate(prompt, options) => self.generate(id, &cancel, &prompt, &options),
             Work::Plan(prompt, _) => self.plan(&prompt),
             Work::Prefill(prompt, _) => {
-                self.cells_used = count(&prompt);
+                self.take_up(&prompt);
+                self.cells_used = self.cells_for(&prompt);
                 self.plan(&prompt)
             }
             Work::Snapshot | Work::Forget(_) => Step::Done,
@@ -127,6 +72,7 @@ impl<S: Sink> Player<S> {
         }
         self.loaded = true;
         self.cells_used = 0;
+        self.evicted.clear();
         Step::Ready(Box::new(self.model_info(settings, started.elapsed())))
     }
 
@@ -146,7 +92,7 @@ impl<S: Sink> Player<S> {
                 type_v: "none".into(),
                 cells: self.script.cells,
                 bytes: 0,
-                policy: "off".into(),
+                policy: self.script.policy.clone(),
                 reason: "the engine is scripted".into(),
             },
             device: DeviceInfo {
@@ -160,20 +106,64 @@ impl<S: Sink> Player<S> {
         }
     }
 
-    fn plan(&self, prompt: &Prompt) -> Step {
+    /// A conversation with fewer messages than the last is another one, of which nothing was evicted.
+    fn take_up(&mut self, prompt: &Prompt) {
+        if prompt.messages.len() < self.evicted.len() {
+            self.evicted.clear();
+        }
+    }
+
+    /// Cells that a prompt takes up.
+    fn cells_for(&self, prompt: &Prompt) -> u32 {
+        count(prompt).saturating_sub(self.evicted.iter().sum()).min(self.script.cells)
+    }
+
+    fn plan(&mut self, prompt: &Prompt) -> Step {
         if !self.loaded {
             return Step::Failed(EngineError::NoModel);
         }
-        let total = count(prompt);
-        let cached = self.cells_used.min(total.saturating_sub(1));
+        self.take_up(prompt);
+        let messages = self.held(&prompt.messages);
+        let pinned = messages.iter().filter(|message| message.is_pinned);
         Step::Planned(Box::new(Cost {
-            prompt_tokens: total,
-            cached_tokens: cached,
+            prompt_tokens: count(prompt),
+            cached_tokens: self.cells_used.min(self.cells_for(prompt).saturating_sub(1)),
+            evicted_tokens: messages.iter().map(|message| message.evicted_tokens).sum(),
+            pinned_tokens: pinned.map(|message| message.cached_tokens).sum(),
             cells: self.script.cells,
             first_token_ms: Some(self.script.prefill_ms as f64),
-            messages: prompt.messages.iter().map(cost).collect(),
+            messages,
             ..Cost::default()
         }))
+    }
+
+    /// What the cache holds of these messages: of those that were in it, what has not left it.
+    fn held(&self, messages: &[Message]) -> Vec<MessageCost> {
+        let mut costs: Vec<MessageCost> = messages.iter().map(cost).collect();
+        for (cost, evicted) in costs.iter_mut().zip(&self.evicted) {
+            cost.evicted_tokens = cost.tokens.min(*evicted);
+            cost.cached_tokens = cost.tokens - cost.evicted_tokens;
+        }
+        costs
+    }
+
+    /// Lets leave what the answer says has left by its end, and tells what is held then.
+    fn evict(&mut self, prompt: &Prompt, answer: &Answer, stats: &mut Stats) -> Vec<MessageCost> {
+        let before: u32 = self.evicted.iter().sum();
+        let said = Message::new(
+            Role::Assistant,
+            words(&answer.text).into_iter().take(stats.usage.completion_tokens as usize).collect::<String>(),
+        );
+        let messages: Vec<Message> = prompt.messages.iter().cloned().chain([said]).collect();
+        self.evicted.clone_from(&answer.evicted);
+        self.evicted.resize(messages.len(), 0);
+        let held = self.held(&messages);
+        self.evicted = held.iter().map(|message| message.evicted_tokens).collect();
+        let evicted = self.evicted.iter().sum::<u32>();
+        stats.usage.evicted_tokens = evicted.saturating_sub(before);
+        let tokens = stats.usage.prompt_tokens + stats.usage.completion_tokens;
+        stats.cells_used = tokens.saturating_sub(evicted).min(self.script.cells);
+        held
     }
 
     fn generate(&mut self, id: RequestId, cancel: &CancelFlag, prompt: &Prompt, options: &GenerateOptions) -> Step {
@@ -181,19 +171,22 @@ impl<S: Sink> Player<S> {
             return Step::Failed(EngineError::NoModel);
         }
         let started = Instant::now();
+        self.take_up(prompt);
         let total = count(prompt);
-        if total >= self.script.cells {
+        if total >= self.script.cells && self.script.policy == "off" {
             return Step::Failed(EngineError::ContextFull { needed: total, cells: self.script.cells });
         }
-        let cached = self.cells_used.min(total.saturating_sub(1));
+        let resident = self.cells_for(prompt);
+        let cached = self.cells_used.min(resident.saturating_sub(1));
         let mut stats = Stats {
             usage: Usage { prompt_tokens: total, cached_prompt_tokens: cached, ..Usage::default() },
-            cells_used: total,
+            cells_used: resident,
             ..Stats::default()
         };
         let seed = options.sampling.seed.unwrap_or(1);
         for quarter in 0..4 {
-            self.send(id, Step::Prefilling { done: cached + (total - cached) * quarter / 4, total, cached });
+            let before = cached + total.saturating_sub(resident);
+            self.send(id, Step::Prefilling { done: before + (total - before) * quarter / 4, total, cached });
             if !self.wait(Duration::from_millis(self.script.prefill_ms / 4), cancel) {
                 return Step::Finished(Finish {
                     ended: Ended::Cancelled,
@@ -207,14 +200,18 @@ impl<S: Sink> Player<S> {
         stats.timings.prefill_ms = milliseconds(started.elapsed());
         let answer = self.script.answers.get(self.next_answer % self.script.answers.len().max(1)).cloned();
         self.next_answer += 1;
-        let ended = match answer {
-            None => Ended::Stop,
-            Some(answer) => self.replay(id, cancel, &answer, options, started, &mut stats),
-        };
+        let (mut ended, mut held) = (Ended::Stop, Vec::new());
+        if let Some(answer) = answer {
+            if !answer.recalled.is_empty() {
+                self.send(id, Step::Recalled(answer.recalled.clone()));
+            }
+            ended = self.replay(id, cancel, &answer, options, started, &mut stats);
+            held = self.evict(prompt, &answer, &mut stats);
+        }
         self.cells_used = stats.cells_used;
         match ended {
             Ended::Error => Step::Failed(EngineError::Failed("the script says that the engine fails here".into())),
-            ended => Step::Finished(Finish { ended, repetition: None, stats, seed, held: Vec::new() }),
+            ended => Step::Finished(Finish { ended, repetition: None, stats, seed, held }),
         }
     }
 
@@ -244,7 +241,6 @@ impl<S: Sink> Player<S> {
             };
             stats.usage.completion_tokens += 1;
             stats.decode_calls += 1;
-            stats.cells_used += 1;
             let tokens = stats.usage.completion_tokens;
             if !self.send(id, Step::Token(Piece { channel: Channel::Answer, text: word.into(), tokens })) {
                 return Ended::Cancelled;
@@ -282,7 +278,7 @@ fn count(prompt: &Prompt) -> u32 {
     prompt.messages.iter().map(|message| cost(message).tokens + 1).sum()
 }
 
-/// What a message costs; nothing of it counts as cached.
+/// What a message costs of which nothing is cached.
 fn cost(message: &Message) -> MessageCost {
     let tokens = words(&message.text).len() as u32;
     MessageCost {
@@ -295,32 +291,11 @@ fn cost(message: &Message) -> MessageCost {
     }
 }
 
-/// The script's tokens: each word with the white space before it.
-fn words(text: &str) -> Vec<&str> {
-    let mut words = Vec::new();
-    let mut start = 0;
-    let mut in_word = false;
-    for (index, character) in text.char_indices() {
-        if character.is_whitespace() {
-            if in_word {
-                words.push(&text[start..index]);
-                start = index;
-            }
-            in_word = false;
-        } else {
-            in_word = true;
-        }
-    }
-    if start < text.len() {
-        words.push(&text[start..]);
-    }
-    words
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::chat::{Message, Role};
+    use crate::engine::protocol::Passage;
     use crate::engine::{Engine, Source, spawn};
     use std::sync::mpsc::{Receiver, channel};
 
@@ -363,15 +338,12 @@ mod tests {
         }
     }
 
-    fn answer(text: &str) -> Script {
-        Script { answers: vec![Answer { text: text.into(), ended: Ended::Stop }], ..Script::default() }
+    fn said(text: &str) -> Answer {
+        Answer { text: text.into(), ended: Ended::Stop, evicted: Vec::new(), recalled: Vec::new() }
     }
 
-    #[test]
-    fn words_keep_every_character() {
-        for text in ["", "one", " one  two\n\nthree ", "\n", "a b"] {
-            assert_eq!(words(text).concat(), text);
-        }
+    fn answer(text: &str) -> Script {
+        Script { answers: vec![said(text)], ..Script::default() }
     }
 
     #[test]
@@ -390,6 +362,34 @@ mod tests {
             .collect();
         assert_eq!(text, "Hello there, you");
         assert!(matches!(steps.last(), Some(Step::Finished(finish)) if finish.ended == Ended::Stop));
+    }
+
+    #[test]
+    fn a_script_may_let_text_leave_the_cache_and_bring_it_back() {
+        let passage = Passage { message: 0, role: Role::User, text: "two".into() };
+        let first = Answer { evicted: vec![2, 9], ..said("yes it is") };
+        let second = Answer { evicted: vec![2, 3], recalled: vec![passage.clone()], ..said("two") };
+        let script = Script { cells: 6, policy: "score".into(), answers: vec![first, second], ..Script::default() };
+        let (engine, events) = engine(script);
+        let (id, _) = engine.submit(load());
+        until_terminal(&events, id);
+        let mut messages: Vec<Message> = Vec::new();
+        let mut turn = |said: Vec<Message>| {
+            messages.extend(said);
+            let prompt = Prompt { chat: None, messages: messages.clone() };
+            let (id, _) = engine.submit(Work::Generate(prompt, GenerateOptions::default()));
+            until_terminal(&events, id)
+        };
+        let Some(Step::Finished(finish)) = turn(vec![Message::new(Role::User, "one two three")]).pop() else {
+            panic!()
+        };
+        let evicted: Vec<_> = finish.held.iter().map(|held| (held.cached_tokens, held.evicted_tokens)).collect();
+        assert_eq!(evicted, [(1, 2), (0, 3)], "no more than there is");
+        assert_eq!((finish.stats.usage.evicted_tokens, finish.stats.cells_used), (5, 2));
+        let steps = turn(vec![Message::new(Role::Assistant, "yes it is"), Message::new(Role::User, "which?")]);
+        assert!(steps.iter().any(|step| matches!(step, Step::Recalled(passages) if passages[..] == [passage.clone()])));
+        let Some(Step::Finished(finish)) = steps.last() else { panic!() };
+        assert_eq!(finish.stats.usage.evicted_tokens, 0, "nothing left in this turn");
     }
 
     #[test]

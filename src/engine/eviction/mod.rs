@@ -1,0 +1,409 @@
+//! Making room in a full KV cache: what leaves it, and that what stays is where llama.cpp has it.
+//!
+//! What never leaves: the beginning (attention sinks, arXiv 2309.17453, and what the template writes before the first
+//! message), the system prompt, what the person pinned, the question that is being answered, and what is recent. Of
+//! the rest whole sentences leave, the least important first. How important they are is told by
+//! - how the question attends to them, where a question is known: read off llama.cpp's own attention while the question
+//!   is computed behind what is in the cache;
+//! - else, in a document (a long message), how unlike the others their keys are and how rare their tokens;
+//! - else how later text attended to them.
+//!
+//! After every eviction the cache is compacted, so that decoding costs what the cells in use cost, and the n-th cell
+//! holds the n-th token that is left.
+
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+use super::kv::evict::{Candidate, least_important, segment_score, without};
+use super::kv::score::{key_difference, ranks, rarity, standardized};
+use super::kv::segments::segments;
+use super::llama::{Decoded, State, Token};
+use super::parts::Part;
+use super::protocol::{CancelFlag, EngineError, Evict};
+use super::session::{Go, Session};
+use crate::chat::Role;
+
+/// Attention sinks.
+const SINKS: usize = 4;
+/// What the template writes before the first message stays as well, up to so many tokens.
+const MOST_HEAD: usize = 48;
+/// The last tokens that never leave while a question tells what is important.
+const RECENT_WITH_QUESTION: usize = 48;
+/// The same where nothing but attention does, as a part of the cells: a chat is about what was just said.
+const RECENT_PART: usize = 3;
+/// A message of more than this part of the cells is a document.
+const DOCUMENT_PART: usize = 4;
+/// At most so many cells are freed at once, and this part of all.
+const MOST_FREED: usize = 1024;
+const FREED_PART: usize = 4;
+/// The last rows of each part of a prompt are watched, to learn what later text attends to.
+const WATCHED_ROWS: usize = 16;
+/// While an answer is written, one token in so many is watched.
+const WATCHED_STEP: usize = 64;
+
+/// What asks in a prompt.
+#[derive(Clone, Debug, Default)]
+pub struct Asking {
+    /// The tokens of the prompt that do.
+    pub ranges: Vec<Range<usize>>,
+    /// Those tokens.
+    pub text: Vec<Token>,
+    /// What is computed behind a part of the prompt to see what the question attends to.
+    pub probe: Vec<Token>,
+}
+
+/// What is known for evicting, beside the ledger.
+#[derive(Debug, Default)]
+pub struct Eviction {
+    /// What leaves first; `Auto` is `Score` where the model can.
+    pub policy: Evict,
+    /// Fewer cells than the context has may be used.
+    pub most_cells: Option<usize>,
+    /// The messages of the prompt.
+    parts: Vec<Part>,
+    /// The messages, by their numbers, that the person pinned.
+    pinned: Vec<usize>,
+    asking: Asking,
+    /// How strongly the question attends to the tokens of the ledger; shorter than that where more came later.
+    asked: Vec<f32>,
+    /// Tokens that left since the turn began.
+    evicted: usize,
+}
+
+impl Eviction {
+    /// A turn begins, with these messages, of which these are pinned.
+    pub fn begin(&mut self, parts: Vec<Part>, pinned: Vec<usize>, asking: Asking) {
+        let (policy, most_cells) = (self.policy, self.most_cells);
+        *self = Self { policy, most_cells, parts, pinned, asking, asked: Vec::new(), evicted: 0 };
+    }
+
+    /// So many tokens were put before the prompt's token with this number.
+    pub fn inserted(&mut self, before: usize, count: usize) {
+        let moved = |place: usize| if place >= before { place + count } else { place };
+        let ranges = self.parts.iter_mut().map(|part| &mut part.tokens).chain(&mut self.asking.ranges);
+        for range in ranges.filter(|range| range.end > before) {
+            *range = moved(range.start)..moved(range.end);
+        }
+    }
+
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// Where the question begins.
+    pub fn question_start(&self) -> Option<usize> {
+        self.asking.ranges.last().map(|range| range.start)
+    }
+
+    /// The question's tokens.
+    pub fn question_text(&self) -> &[Token] {
+        &self.asking.text
+    }
+
+    pub fn is_pinned(&self, message: usize) -> bool {
+        self.pinned.contains(&message)
+    }
+
+    /// Tokens that left since the turn began.
+    pub fn evicted(&self) -> u32 {
+        u32::try_from(self.evicted).unwrap_or(u32::MAX)
+    }
+
+    /// What is computed to see what the question attends to.
+    pub fn question(&self) -> &[Token] {
+        &self.asking.probe
+    }
+}
+
+impl Session<'_> {
+    /// What leaves the cache when it is full, in a word.
+    pub fn policy(&self) -> &'static str {
+        match self.eviction.policy {
+            _ if !self.evicts() => "off",
+            Evict::Window => "window",
+            Evict::Auto | Evict::Score | Evict::Off => "score",
+        }
+    }
+
+    /// Whether anything may leave the cache.
+    pub(super) fn evicts(&self) -> bool {
+        self.eviction.policy != Evict::Off && self.context.can_evict()
+    }
+
+    /// Cells that may be used.
+    pub(super) fn cells(&self) -> usize {
+        let cells = self.context.cells() as usize;
+        self.eviction.most_cells.map_or(cells, |most| most.min(cells))
+    }
+
+    /// Free cells.
+    pub(super) fn room(&self) -> usize {
+        self.cells().saturating_sub(self.ledger.cells())
+    }
+
+    /// How many cells are freed when there is no room.
+    fn block(&self) -> usize {
+        (self.cells() / FREED_PART).clamp(1, MOST_FREED)
+    }
+
+    /// Sees to it that so many tokens can be computed. `false` if that cannot be.
+    pub(super) fn make_room(&mut self, tokens: usize) -> Result<bool, EngineError> {
+        if self.room() < tokens {
+            if !self.evicts() {
+                return Ok(false);
+            }
+            let cells = self.cells();
+            self.evict_to(cells.saturating_sub(tokens.max(self.block())))?;
+        }
+        Ok(self.room() >= tokens && self.number_anew(tokens)?)
+    }
+
+    /// Evicts what is least important until at most so many cells are in use, and compacts the cache. What never
+    /// leaves may take more.
+    pub fn evict_to(&mut self, cells: usize) -> Result<(), EngineError> {
+        let used = self.ledger.cells();
+        if used <= cells || !self.evicts() {
+            return Ok(());
+        }
+        let candidates = self.candidates(used - cells);
+        let chosen = least_important(candidates, used - cells);
+        for range in &chosen {
+            for span in self.ledger.evict(range) {
+                if !self.context.remove(span) {
+                    return Err(self.disagreement());
+                }
+            }
+        }
+        self.eviction.evicted += used - self.ledger.cells();
+        tracing::debug!(before = used, after = self.ledger.cells(), "evicted");
+        if chosen.is_empty() { Ok(()) } else { self.compact() }
+    }
+
+    /// Moves what is left of the cache together, so that no cell is free before one in use, and checks that llama.cpp
+    /// holds the positions that the ledger says.
+    pub(super) fn compact(&mut self) -> Result<(), EngineError> {
+        let state = self.context.state(u64::MAX);
+        let positions = state.as_deref().and_then(State::read);
+        let agrees = positions
+            .is_some_and(|state| state.positions().iter().copied().eq(self.ledger.contents().held.positions()));
+        match state {
+            Some(state) if agrees && self.context.set_state(&state) => Ok(()),
+            _ => Err(self.disagreement()),
+        }
+    }
+
+    /// The cache is not what it should be: better none than a wrong one.
+    fn disagreement(&mut self) -> EngineError {
+        self.context.clear();
+        self.ledger.truncate(0);
+        EngineError::Failed(
+            "the KV cache could not be made smaller, so it was emptied; send the message again, and if this comes back, use `--kv-evict off`"
+                .into(),
+        )
+    }
+
+    /// Where positions near the end of what the model was trained with, they begin anew: those of the cells are
+    /// moved together, or, where the model cannot do that, their tokens are computed again.
+    fn number_anew(&mut self, tokens: usize) -> Result<bool, EngineError> {
+        let most = self.model.trained_context().max(self.context.cells()) as usize;
+        if self.ledger.next_position() as usize + tokens <= most || !self.evicts() {
+            return Ok(true);
+        }
+        if self.context.can_move() {
+            for (span, to) in self.ledger.close_gaps() {
+                self.context.move_down(span, to);
+            }
+            return Ok(true);
+        }
+        let held: Vec<Token> = self.ledger.contents().held.tokens().map(|token| self.ledger.tokens()[token]).collect();
+        self.context.clear();
+        self.ledger.close_gaps();
+        let mut position = 0;
+        for chunk in held.chunks(self.context.batch_size()) {
+            if self.context.decode(chunk, position, &[]) != Decoded::Done {
+                return Err(self.disagreement());
+            }
+            position += chunk.len() as u32;
+        }
+        Ok(true)
+    }
+
+    /// What may leave, with how important it is.
+    fn candidates(&self, to_free: usize) -> Vec<Candidate> {
+        let held: Vec<usize> = self.ledger.contents().held.tokens().collect();
+        let protected = self.protected(&held, to_free);
+        let tokens = self.ledger.tokens();
+        let pieces: Vec<Vec<u8>> = held.iter().map(|token| self.model.piece(tokens[*token])).collect();
+        let scores = self.importance(&held);
+        let mut candidates = Vec::new();
+        for segment in segments(&pieces) {
+            // A segment with an evicted part in its middle is as many candidates as it has parts.
+            let runs = held[segment.clone()].chunk_by(|one, next| one + 1 == *next);
+            let mut start = segment.start;
+            for run in runs {
+                let range = run[0]..run[0] + run.len();
+                let first = range.start;
+                for tokens in without(std::slice::from_ref(&range), &protected) {
+                    let score = segment_score(tokens.clone().map(|token| scores[start + token - first]));
+                    candidates.push(Candidate { cells: tokens.len(), tokens, score });
+                }
+                start += run.len();
+            }
+        }
+        candidates
+    }
+
+    /// What never leaves, in order and without overlaps.
+    fn protected(&self, held: &[usize], to_free: usize) -> Vec<Range<usize>> {
+        let end = self.ledger.tokens().len();
+        let eviction = &self.eviction;
+        let cells = self.cells();
+        let head = eviction.parts.first().map_or(0, |part| part.tokens.start).clamp(SINKS, MOST_HEAD);
+        let recent = match (self.eviction.policy, eviction.asked.is_empty()) {
+            (Evict::Window, _) => 1,
+            (_, false) => RECENT_WITH_QUESTION,
+            (_, true) => self.recent(held.len().saturating_sub(to_free)),
+        };
+        let recent = held.len().checked_sub(recent).map_or(0, |first| held[first]);
+        let mut protected = vec![0..head.min(end), recent..end];
+        // Each of these gets its share, so that together they leave something that can go.
+        let mut add = |ranges: &mut dyn Iterator<Item = Range<usize>>, most_cells: usize| {
+            let mut left = most_cells;
+            for range in ranges {
+                let range = range.start.min(end)..range.end.min(end);
+                let taken = self.ledger.contents().held.count(&range);
+                if taken <= left {
+                    left -= taken;
+                    protected.push(range);
+                }
+            }
+        };
+        let of = |wanted: fn(&Part, &Eviction) -> bool| {
+            eviction.parts.iter().filter(move |part| wanted(part, eviction)).map(|part| part.tokens.clone())
+        };
+        add(&mut of(|part, _| part.role == Role::System), cells / 8);
+        add(&mut of(|part, eviction| eviction.is_pinned(part.message)), cells / 2);
+        add(&mut eviction.asking.ranges.iter().cloned(), cells / 8);
+        if let Some(open) = eviction.parts.iter().rfind(|part| part.role == Role::User) {
+            add(&mut std::iter::once(open.tokens.start..end), cells / 8);
+        }
+        protected.sort_by_key(|range| range.start);
+        protected
+    }
+
+    /// How many of the last tokens stay if `left` cells are to be in use.
+    fn recent(&self, left: usize) -> usize {
+        let in_document = self.eviction.parts.iter().any(|part| self.is_document(part));
+        if in_document { RECENT_WITH_QUESTION } else { left / RECENT_PART }
+    }
+
+    fn is_document(&self, part: &Part) -> bool {
+        part.role == Role::User && part.tokens.len() > self.cells() / DOCUMENT_PART
+    }
+
+    /// How important each of these tokens is; numbers of one kind can be compared with one another, and those of
+    /// different kinds by their ranks, 0 to 1.
+    fn importance(&self, held: &[usize]) -> Vec<f32> {
+        if self.eviction.policy == Evict::Window {
+            return held.iter().map(|token| *token as f32).collect();
+        }
+        let asides = &self.ledger.contents().asides;
+        let is_aside = |token: usize| asides.iter().any(|aside| aside.contains(&token));
+        let asked = |token: &usize| self.eviction.asked.get(*token).copied().filter(|score| *score >= 0.0);
+        let mut scores = vec![0.0; held.len()];
+        let mut rest: Vec<usize> = (0..held.len()).collect();
+        let mut rank = |of: &[usize], values: &[f32]| {
+            for (index, rank) in of.iter().zip(ranks(values)) {
+                scores[*index] = rank;
+            }
+        };
+        let (by_question, others): (Vec<usize>, Vec<usize>) =
+            rest.iter().partition(|index| asked(&held[**index]).is_some());
+        let values: Vec<f32> = by_question.iter().filter_map(|index| asked(&held[*index])).collect();
+        rank(&by_question, &values);
+        rest = others;
+        let in_document = |index: &usize| {
+            let token = held[*index];
+            self.eviction.parts.iter().any(|part| part.tokens.contains(&token) && self.is_document(part))
+        };
+        let attention: Vec<f32> = held.iter().map(|token| self.ledger.attention()[*token]).collect();
+        let is_watched = attention.iter().any(|seen| *seen >= 0.0);
+        let (document, chat): (Vec<usize>, Vec<usize>) =
+            rest.iter().partition(|index| !is_watched || in_document(index));
+        if !document.is_empty() {
+            let values = self.surprise(held);
+            rank(&document, &document.iter().map(|index| values[*index]).collect::<Vec<_>>());
+        }
+        rank(&chat, &chat.iter().map(|index| attention[*index]).collect::<Vec<_>>());
+        for (index, token) in held.iter().enumerate() {
+            if is_aside(*token) {
+                scores[index] = -1.0;
+            }
+        }
+        scores
+    }
+
+    /// How little each token can be told from the others: its key, and how rare it is.
+    fn surprise(&self, held: &[usize]) -> Vec<f32> {
+        let tokens: Vec<Token> = held.iter().map(|token| self.ledger.tokens()[*token]).collect();
+        let rarity = standardized(&rarity(&tokens));
+        let state = self.context.state(u64::MAX);
+        let difference = state
+            .as_deref()
+            .and_then(State::read)
+            .and_then(|state| key_difference(&state, self.model.kv_heads() as usize))
+            .filter(|difference| difference.len() == held.len());
+        match difference {
+            Some(difference) => standardized(&difference).iter().zip(&rarity).map(|(one, other)| one + other).collect(),
+            None => rarity,
+        }
+    }
+
+    /// Whether the next computation of so many tokens is watched: soon something may have to leave.
+    pub(super) fn watch(&mut self, tokens: usize) {
+        let used = self.ledger.cells() + tokens;
+        let is_step = tokens > 1 || used.is_multiple_of(WATCHED_STEP);
+        if self.eviction.policy != Evict::Window && self.evicts() && is_step && used > self.cells() / 2 {
+            self.context.watch(WATCHED_ROWS, used);
+        }
+    }
+
+    /// Takes what was seen in a computation.
+    pub(super) fn learn(&mut self) {
+        if let Some(seen) = self.context.observed() {
+            self.ledger.observed(&seen);
+        }
+    }
+
+    /// Computes the question behind what is in the cache and `tokens` more, to see what it attends to, and takes it
+    /// out again. The tokens stay.
+    pub(super) fn decode_and_ask(&mut self, tokens: &[Token], cancel: &[&CancelFlag]) -> Result<Go, EngineError> {
+        let question = self.eviction.asking.probe.clone();
+        let with_question: Vec<Token> = tokens.iter().chain(&question).copied().collect();
+        self.context.watch(question.len(), self.ledger.cells() + with_question.len());
+        let go = self.decode(&with_question, cancel)?;
+        let seen = self.context.observed();
+        if go == Go::On {
+            if let Some(seen) = seen {
+                self.eviction.asked = vec![-1.0; self.ledger.tokens().len()];
+                for (token, seen) in self.ledger.contents().held.tokens().zip(seen) {
+                    self.eviction.asked[token] = seen;
+                }
+            }
+            let length = self.ledger.tokens().len() - question.len();
+            self.eviction.asked.truncate(length);
+            if self.keep(length) != length {
+                return Err(self.disagreement());
+            }
+        }
+        Ok(go)
+    }
+
+    /// Sees what this question attends to in the cache.
+    pub fn observe_question(&mut self, question: &[Token]) -> Result<Go, EngineError> {
+        self.eviction.asking.probe = question.to_vec();
+        self.decode_and_ask(&[], &[])
+    }
+}
