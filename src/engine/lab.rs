@@ -6,10 +6,13 @@ use std::path::PathBuf;
 
 use super::backend;
 use super::context::Contents;
+use super::eviction::WATCHED_ROWS;
 use super::kv::KvTypes;
 use super::llama::{self, Context, ContextSettings, LoadError, Model};
 use super::probe::Verdict;
-use super::protocol::{CancelFlag, Channel, EngineError, GenerateOptions, LoadSettings, Passage, Prompt, Step, Think};
+use super::protocol::{
+    CancelFlag, Channel, EngineError, Evict, GenerateOptions, LoadSettings, Passage, Prompt, Step, Think,
+};
 use super::session::{Go, Session};
 use super::worker;
 use crate::chat::{Message, Sampling};
@@ -116,7 +119,26 @@ impl Lab {
                 "llama.cpp could not make a {types} cache of {cells} tokens ({words}); try smaller ones with `--lengths` and `--depths`, or leave it out with `--policies`"
             ))
         })?;
-        Ok(Rig { session: Session::new(&self.model, context, None), cancel: &self.cancel })
+        let mut rig = Rig { session: Session::new(&self.model, context, None), cancel: &self.cancel, watches: false };
+        rig.limit(Limits::default());
+        Ok(rig)
+    }
+}
+
+/// How much of a context may be used, and what happens when that is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    pub evict: Evict,
+    /// `None` for all.
+    pub most_cells: Option<usize>,
+    /// Whether evicted text is brought back that a question seems to be about.
+    pub recall: bool,
+}
+
+impl Default for Limits {
+    /// All cells, and nothing is evicted.
+    fn default() -> Self {
+        Self { evict: Evict::Off, most_cells: None, recall: false }
     }
 }
 
@@ -125,12 +147,19 @@ impl Lab {
 pub struct Kept {
     state: Vec<u8>,
     contents: Contents,
+    /// What was seen of the attention to each cell.
+    attention: Vec<f32>,
 }
 
 impl Kept {
     /// What the cells in use take, with llama.cpp's few bytes about each of them.
     pub fn bytes(&self) -> usize {
         self.state.len()
+    }
+
+    /// Cells in use.
+    pub fn cells(&self) -> usize {
+        self.contents.cells()
     }
 }
 
@@ -146,6 +175,7 @@ pub struct Answer {
 pub struct Rig<'lab> {
     session: Session<'lab>,
     cancel: &'lab CancelFlag,
+    watches: bool,
 }
 
 impl Rig<'_> {
@@ -158,35 +188,80 @@ impl Rig<'_> {
         Ok(self.session.take_up(&prompt, Think::Off)?.1)
     }
 
+    /// Whether single cells can be given up.
+    pub fn can_evict(&self) -> bool {
+        self.session.context.can_evict()
+    }
+
+    /// Sets the limits for what comes.
+    pub fn limit(&mut self, limits: Limits) {
+        self.session.eviction.policy = limits.evict;
+        self.session.eviction.most_cells = limits.most_cells;
+        self.session.no_recall = !limits.recall;
+    }
+
+    /// Sees from now on what the last rows of every part of a text attend to while it is computed, as a chat does whose
+    /// cache fills up.
+    pub fn watch(&mut self) {
+        self.watches = true;
+    }
+
     /// Fills the cache with these tokens, as far as they are not there yet; `progress` is told how many are.
     ///
     /// # Errors
     /// If they are too many, it was stopped, or the model fails.
-    pub fn fill(&mut self, tokens: &[Token], progress: &dyn Fn(u32)) -> Result<(), LabError> {
-        let cached = self.session.reuse(tokens);
-        let tell = |step: Step| {
-            if let Step::Prefilling { done, .. } = step {
-                progress(done);
+    pub fn fill(&mut self, tokens: &[Token], progress: &dyn Fn(usize)) -> Result<(), LabError> {
+        self.limit(Limits::default());
+        let mut done = self.session.reuse(tokens);
+        for chunk in tokens[done..].chunks(self.session.context.batch_size()) {
+            progress(done);
+            if self.watches {
+                self.session.context.watch(WATCHED_ROWS, done + chunk.len());
             }
-            true
-        };
-        let go = self.session.prefill(tokens, cached, &[self.cancel], &tell)?;
-        self.check(go, tokens.len())
+            let go = self.session.decode(chunk, &[self.cancel])?;
+            self.check(go, chunk.len())?;
+            self.session.learn();
+            done += chunk.len();
+        }
+        Ok(())
     }
 
-    /// Computes tokens behind what is in the cache, in one go; gives the logits of what may follow the last of them.
+    /// Begins a turn of a conversation whose beginning is in the cache: its last message is the question.
+    ///
+    /// # Errors
+    /// If the model's chat template fails.
+    pub fn begin_turn(&mut self, messages: &[Message]) -> Result<(), LabError> {
+        self.tokens_of(messages).map(drop)
+    }
+
+    /// Sees what the question of the turn attends to.
+    ///
+    /// # Errors
+    /// As [`Rig::fill`].
+    pub fn observe_question(&mut self) -> Result<(), LabError> {
+        let question = self.session.eviction.question().to_vec();
+        let go = self.session.observe_question(&question)?;
+        self.check(go, question.len())
+    }
+
+    /// Evicts what is least important until at most so many cells are in use, but for those that never leave.
+    ///
+    /// # Errors
+    /// If the cache cannot be made smaller.
+    pub fn evict_to(&mut self, policy: Evict, cells: usize) -> Result<(), LabError> {
+        self.limit(Limits { evict: policy, most_cells: Some(cells), recall: false });
+        Ok(self.session.evict_to(cells)?)
+    }
+
+    /// Computes tokens behind what is in the cache, in one go and within the limits; gives the logits of what may
+    /// follow the last of them.
     ///
     /// # Errors
     /// As [`Rig::fill`].
     pub fn go_on(&mut self, tokens: &[Token]) -> Result<&[f32], LabError> {
-        let go = self.session.decode(tokens, &[self.cancel])?;
+        let go = self.session.extend(tokens, &[self.cancel])?;
         self.check(go, tokens.len())?;
         Ok(self.session.context.logits())
-    }
-
-    /// Tokens in the conversation so far.
-    pub fn length(&self) -> usize {
-        self.session.ledger.next_position() as usize
     }
 
     /// Takes down what the cache holds.
@@ -199,7 +274,9 @@ impl Rig<'_> {
                 "a KV cache could not be copied aside; try smaller ones with `--lengths` and `--depths`".into(),
             )
         })?;
-        Ok(Kept { state, contents: self.session.ledger.contents().clone() })
+        let ledger = &self.session.ledger;
+        let attention = ledger.contents().held.tokens().map(|token| ledger.attention()[token]).collect();
+        Ok(Kept { state, contents: ledger.contents().clone(), attention })
     }
 
     /// Makes the cache hold what it held, without holes.
@@ -214,10 +291,11 @@ impl Rig<'_> {
             return Err(EngineError::Failed(sentence.into()).into());
         }
         self.session.ledger.replace(kept.contents.clone());
+        self.session.ledger.observed(&kept.attention);
         Ok(())
     }
 
-    /// The greedy answer to a conversation, as a chat would give it.
+    /// The greedy answer to a conversation, as a chat would give it within the limits.
     ///
     /// # Errors
     /// If the conversation is too long, it was stopped, or the model fails.

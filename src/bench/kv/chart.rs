@@ -151,6 +151,9 @@ fn class_of(policy: Policy) -> &'static str {
         Policy::Full => "a",
         Policy::Q8 => "b",
         Policy::Q4 => "c",
+        Policy::Window => "d",
+        Policy::Score => "e",
+        Policy::ScoreQ8 => "f",
     }
 }
 

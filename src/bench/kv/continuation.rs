@@ -101,11 +101,15 @@ pub fn measure(lab: &Lab, settings: &Settings, report: &Report, results: &mut Co
             for policy in policies.iter() {
                 for budget in policy.budgets(&settings.budgets) {
                     tell(&format!("comparing {policy} {budget}"));
+                    let cells = budget.cells(prompt_tokens);
                     rig.put_back(&cache)?;
+                    rig.evict_to(policy.evict(), cells)?;
+                    let left = rig.keep()?;
+                    rig.limit(super::limits(*policy, cells, false));
                     reference.put_back(&whole)?;
                     let row = results.row(*policy, budget);
                     compare(&mut reference, rig, forced, &mut row.divergence)?;
-                    row.bytes += cache.bytes() as u64;
+                    row.bytes += left.bytes() as u64;
                     let record = Record {
                         suite: "kv",
                         test: "continuation",
@@ -116,8 +120,8 @@ pub fn measure(lab: &Lab, settings: &Settings, report: &Report, results: &mut Co
                         seed: settings.seed,
                         source: text.name,
                         n_prompt: prompt_tokens,
-                        n_cells: budget.cells(prompt_tokens),
-                        kv_bytes: cache.bytes(),
+                        n_cells: left.cells(),
+                        kv_bytes: left.bytes(),
                         summary: row.summary(),
                     };
                     report.record(lab.subject(), &record)?;

@@ -23,7 +23,10 @@ use crate::bench::draw::Draw;
 use crate::bench::report::Report;
 use crate::bench::texts::{TEXTS, Text};
 use crate::engine::KvTypes;
-use crate::engine::lab::{Lab, LabError, Rig, Subject, Token};
+use crate::engine::lab::{Lab, LabError, Limits, Rig, Subject, Token};
+
+/// Cells for questions, answers and what is timed, beside those of a compressed cache.
+const RESERVED_CELLS: usize = 256;
 
 /// What is measured, and with what.
 #[derive(Clone, Debug, PartialEq)]
@@ -116,6 +119,13 @@ fn within_training(settings: &Settings, subject: &Subject, report: &Report) -> S
     Settings { lengths, depths, ..settings.clone() }
 }
 
+/// The limits under which a compressed cache is gone on with: beside the cells that may stay, a tenth as many for what
+/// is recalled, and some for questions and answers.
+fn limits(policy: Policy, cells: usize, recall: bool) -> Limits {
+    let evict = policy.evict();
+    Limits { evict, most_cells: policy.evicts().then_some(cells + cells / 10 + RESERVED_CELLS), recall }
+}
+
 /// A context for each pair of number formats, and the policies that use it.
 struct Rigs<'lab>(Vec<(Vec<Policy>, Rig<'lab>)>);
 
@@ -133,7 +143,17 @@ impl<'lab> Rigs<'lab> {
         let mut rigs = Vec::new();
         for (types, policies) in kinds {
             match lab.rig(cells, types) {
-                Ok(rig) => rigs.push((policies, rig)),
+                Ok(mut rig) => {
+                    let mut policies = policies;
+                    if policies.iter().any(|policy| policy.evicts()) && !rig.can_evict() {
+                        report.note("note: this kind of model cannot give up single cells, so that is left out");
+                        policies.retain(|policy| !policy.evicts());
+                    }
+                    if policies.iter().any(|policy| policy.evicts()) {
+                        rig.watch();
+                    }
+                    rigs.push((policies, rig));
+                }
                 Err(LabError::Engine(error)) if types != KvTypes::default() => {
                     report.note(&format!("note: {types} is left out: {error}"));
                 }

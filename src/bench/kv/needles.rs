@@ -3,7 +3,8 @@
 //!
 //! A question is known when it stands behind the text in the same message and is there when cells are given up. It is
 //! unknown when it comes in a message of its own afterwards. A budget counts the cells of the conversation before the
-//! question; the question and the answer come on top of it.
+//! question; what is recalled, the question and the answer come on top of it. What the budget is not for, the attention
+//! sinks and the last words before the question, stays whatever the policy, as in a chat.
 
 use serde::Serialize;
 
@@ -14,7 +15,7 @@ use crate::bench::Ended;
 use crate::bench::report::Report;
 use crate::chat::{Message, Role};
 use crate::engine::KvType;
-use crate::engine::lab::{Kept, Lab, LabError, Rig, Token};
+use crate::engine::lab::{Kept, Lab, LabError, Limits, Rig, Token};
 
 /// Of an answer.
 const MOST_TOKENS: u32 = 32;
@@ -111,7 +112,7 @@ struct Record<'a> {
     needle_depth_percent: u32,
     /// Tokens before the question.
     n_prompt: usize,
-    /// Cells that those may take.
+    /// Cells that are left of those.
     n_cells: usize,
     kv_bytes: usize,
     expected: &'a str,
@@ -132,9 +133,8 @@ pub fn measure(lab: &Lab, settings: &Settings, report: &Report, needles: &mut Ne
         let case = Case::draw(settings.seed, number, &settings.lengths, &|text| ratios.get(text));
         let run = Run { lab, settings, report, case: &case };
         for (policies, rig) in rigs.iter_mut() {
-            let known = run.ask(rig, policies, Knowledge::Known, needles)?;
-            // The text is common to both.
-            rig.put_back(&known)?;
+            // The whole text is left in the cache, and is common to both.
+            run.ask(rig, policies, Knowledge::Known, needles)?;
             run.ask(rig, policies, Knowledge::Unknown, needles)?;
         }
         report.note(&run.sum_up(needles));
@@ -151,14 +151,14 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Asks under all policies of this rig's number formats; gives the cache as it was before any of them.
+    /// Asks under all policies of this rig's number formats, and leaves the cache as it was before any of them.
     fn ask(
         &self,
         rig: &mut Rig<'_>,
         policies: &[Policy],
         question: Knowledge,
         needles: &mut Needles,
-    ) -> Result<Kept, Ended> {
+    ) -> Result<(), Ended> {
         let prompt = before_question(rig, &self.case.document, question)?;
         let types = policies.first().map(|policy| policy.types().to_string()).unwrap_or_default();
         rig.fill(&prompt, &|done| {
@@ -168,10 +168,35 @@ impl Run<'_> {
         for policy in policies {
             for budget in policy.budgets(&self.settings.budgets) {
                 let setup = Setup { policy: *policy, budget, question, recall: false };
-                self.ask_all(rig, setup, prompt.len(), &whole, needles)?;
+                let cells = budget.cells(prompt.len());
+                rig.put_back(&whole)?;
+                if policy.evicts() {
+                    self.evict(rig, setup, cells)?;
+                }
+                let left = rig.keep()?;
+                // Without anything evicted there is nothing to recall.
+                for recall in [false, true].into_iter().filter(|recall| policy.evicts() || !recall) {
+                    rig.put_back(&left)?;
+                    rig.limit(super::limits(*policy, cells, recall));
+                    self.ask_all(rig, Setup { recall, ..setup }, prompt.len(), &left, needles)?;
+                }
             }
         }
-        Ok(whole)
+        Ok(rig.put_back(&whole)?)
+    }
+
+    /// Gives up cells, seeing what the questions attend to where they are known: all of them then.
+    fn evict(&self, rig: &mut Rig<'_>, setup: Setup, cells: usize) -> Result<(), LabError> {
+        self.tell(&format!("evicting, {} {}, question {:?}", setup.policy, setup.budget, setup.question));
+        let mut messages = opening(&self.case.document, setup.question);
+        let questions: Vec<&str> = self.case.questions.iter().map(|question| question.text.as_str()).collect();
+        ask_for(&mut messages, &questions.join(" "));
+        rig.limit(Limits::default());
+        rig.begin_turn(&messages)?;
+        if setup.question == Knowledge::Known {
+            rig.observe_question()?;
+        }
+        rig.evict_to(setup.policy.evict(), cells)
     }
 
     /// Asks the questions of the case, one after the other in one conversation.
@@ -184,7 +209,6 @@ impl Run<'_> {
         needles: &mut Needles,
     ) -> Result<(), Ended> {
         self.tell(&format!("asking, {} {}, question {:?}", setup.policy, setup.budget, setup.question));
-        rig.put_back(cache)?;
         let mut messages = opening(&self.case.document, setup.question);
         let mut exact_answers = 0;
         for question in &self.case.questions {
@@ -206,7 +230,7 @@ impl Run<'_> {
                 length: self.case.length,
                 needle_depth_percent: self.case.depth,
                 n_prompt: prompt_tokens,
-                n_cells: setup.budget.cells(prompt_tokens),
+                n_cells: cache.cells(),
                 kv_bytes: cache.bytes(),
                 expected: &question.answer,
                 answer: &answer.text,

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use clap::ValueEnum;
 use serde::{Serialize, Serializer};
 
+use crate::engine::protocol::Evict;
 use crate::engine::{KvType, KvTypes};
 
 /// A way to make a KV cache smaller.
@@ -23,32 +24,53 @@ pub enum Policy {
     #[value(name = "q4_0")]
     #[serde(rename = "q4_0")]
     Q4,
+    /// Some cells in 16 bits: the beginning and what is recent
+    #[value(name = "window")]
+    #[serde(rename = "window")]
+    Window,
+    /// Some cells in 16 bits: what is attended to
+    #[value(name = "score")]
+    #[serde(rename = "score")]
+    Score,
+    /// The same in 8 bits
+    #[value(name = "score+q8_0")]
+    #[serde(rename = "score+q8_0")]
+    ScoreQ8,
 }
 
 impl Policy {
-    pub const ALL: [Self; 3] = [Self::Full, Self::Q8, Self::Q4];
+    pub const ALL: [Self; 6] = [Self::Full, Self::Q8, Self::Q4, Self::Window, Self::Score, Self::ScoreQ8];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Full => "none",
             Self::Q8 => "q8_0",
             Self::Q4 => "q4_0",
+            Self::Window => "window",
+            Self::Score => "score",
+            Self::ScoreQ8 => "score+q8_0",
         }
     }
 
     pub fn types(self) -> KvTypes {
         KvTypes::both(match self {
-            Self::Full => KvType::F16,
-            Self::Q8 => KvType::Q8,
+            Self::Full | Self::Window | Self::Score => KvType::F16,
+            Self::Q8 | Self::ScoreQ8 => KvType::Q8,
             Self::Q4 => KvType::Q4,
         })
     }
 
-    /// Whether cells are given up; else the whole cache is kept, whatever the budget.
-    pub fn evicts(self) -> bool {
+    /// What is given up of the cells; nothing where the whole cache is kept, whatever the budget.
+    pub fn evict(self) -> Evict {
         match self {
-            Self::Full | Self::Q8 | Self::Q4 => false,
+            Self::Full | Self::Q8 | Self::Q4 => Evict::Off,
+            Self::Window => Evict::Window,
+            Self::Score | Self::ScoreQ8 => Evict::Score,
         }
+    }
+
+    pub fn evicts(self) -> bool {
+        self.evict() != Evict::Off
     }
 
     /// The budgets out of these that make a difference.
@@ -128,6 +150,12 @@ mod tests {
         for wrong in ["0", "101", "-1", "x", "NaN", ""] {
             assert!(wrong.parse::<Budget>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn only_what_gives_up_cells_has_budgets() {
+        assert_eq!(Policy::Q8.budgets(&Budget::USUAL), [Budget::WHOLE]);
+        assert_eq!(Policy::Score.budgets(&Budget::USUAL), Budget::USUAL[1..]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! its cache takes. All policies are timed in turn, forwards and backwards, so that what slows the machine down slows
 //! them all.
 
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -35,6 +36,7 @@ pub struct Row {
     /// Tokens before what was timed.
     pub depth: u32,
     /// Of the cache before what was timed.
+    pub cells: usize,
     pub bytes: u64,
     /// Tokens per second, a sample for each round.
     pub prefill: Vec<f64>,
@@ -73,7 +75,7 @@ struct Record<'a> {
 /// A line that is being timed: whose rig it uses, and with which cache.
 struct Contestant {
     rig: usize,
-    cache: Option<Kept>,
+    cache: Option<Rc<Kept>>,
     row: Row,
 }
 
@@ -86,8 +88,11 @@ pub fn measure(lab: &Lab, settings: &Settings, report: &Report, speeds: &mut Spe
     let cells = deepest + (PROMPT + WRITTEN) as u32;
     let mut rigs = Rigs::make(lab, &settings.policies, cells, report)?;
     let tokens = Stream::beginning_in(lab, 0, &mut Draw::new(settings.seed, 0)).take(cells as usize + 1);
+    let mut wholes = Vec::new();
     for depth in settings.depths.iter().copied() {
-        let mut contestants = line_up(&mut rigs, settings, report, &tokens[..depth as usize])?;
+        let prompt = &tokens[..depth as usize];
+        wholes = fill(&mut rigs, &wholes, report, prompt)?;
+        let mut contestants = line_up(&mut rigs, &wholes, settings, prompt)?;
         for round in 0..ROUNDS {
             report.progress(&format!("speed at depth {depth}: round {} of {ROUNDS}", round + 1));
             let mut order: Vec<usize> = (0..contestants.len()).collect();
@@ -97,9 +102,9 @@ pub fn measure(lab: &Lab, settings: &Settings, report: &Report, speeds: &mut Spe
             for place in order {
                 let Contestant { rig, cache, row } = &mut contestants[place];
                 let Some((_, rig)) = rigs.iter_mut().nth(*rig) else { continue };
-                set_up(rig, cache.as_ref())?;
+                set_up(rig, cache.as_deref(), row)?;
                 row.decode.push(time_decode(rig, &tokens[depth as usize..])?);
-                set_up(rig, cache.as_ref())?;
+                set_up(rig, cache.as_deref(), row)?;
                 row.prefill.push(time_prefill(rig, &tokens[depth as usize..])?);
             }
         }
@@ -112,27 +117,47 @@ pub fn measure(lab: &Lab, settings: &Settings, report: &Report, speeds: &mut Spe
     Ok(())
 }
 
-/// Fills the rigs up to this depth and compresses their caches.
+/// What the rigs hold before anything is evicted; an empty cache cannot be copied, and need not be.
+type Wholes = Vec<Option<Rc<Kept>>>;
+
+/// Fills the rigs up to this depth, going on from the one before.
+fn fill(rigs: &mut Rigs<'_>, before: &Wholes, report: &Report, prompt: &[Token]) -> Result<Wholes, LabError> {
+    let mut wholes = Vec::new();
+    for (index, (_, rig)) in rigs.iter_mut().enumerate() {
+        if let Some(Some(whole)) = before.get(index) {
+            rig.put_back(whole)?;
+        }
+        let depth = prompt.len();
+        rig.fill(prompt, &|done| report.progress(&format!("speed at depth {depth}: computing, {done} tokens")))?;
+        wholes.push(if prompt.is_empty() { None } else { Some(Rc::new(rig.keep()?)) });
+    }
+    Ok(wholes)
+}
+
+/// Compresses the caches.
 fn line_up(
     rigs: &mut Rigs<'_>,
+    wholes: &Wholes,
     settings: &Settings,
-    report: &Report,
     prompt: &[Token],
 ) -> Result<Vec<Contestant>, LabError> {
     let mut contestants = Vec::new();
-    for (index, (policies, rig)) in rigs.iter_mut().enumerate() {
-        rig.fill(prompt, &|done| {
-            report.progress(&format!("speed at depth {}: computing, {done} tokens", prompt.len()))
-        })?;
-        // An empty cache cannot be copied, and need not be.
-        let whole = if prompt.is_empty() { None } else { Some(rig.keep()?) };
-        for policy in policies.iter() {
+    for (index, ((policies, rig), whole)) in rigs.iter_mut().zip(wholes).enumerate() {
+        for policy in policies {
             for budget in policy.budgets(&settings.budgets) {
-                let cache = whole.clone();
+                let cache = match whole {
+                    Some(whole) if policy.evicts() => {
+                        rig.put_back(whole)?;
+                        rig.evict_to(policy.evict(), budget.cells(prompt.len()))?;
+                        Some(Rc::new(rig.keep()?))
+                    }
+                    whole => whole.clone(),
+                };
                 let row = Row {
                     policy: *policy,
                     budget,
                     depth: prompt.len() as u32,
+                    cells: cache.as_ref().map_or(0, |cache| cache.cells()),
                     bytes: cache.as_ref().map_or(0, |cache| cache.bytes() as u64),
                     prefill: Vec::new(),
                     decode: Vec::new(),
@@ -144,11 +169,13 @@ fn line_up(
     Ok(contestants)
 }
 
-fn set_up(rig: &mut Rig<'_>, cache: Option<&Kept>) -> Result<(), LabError> {
+fn set_up(rig: &mut Rig<'_>, cache: Option<&Kept>, row: &Row) -> Result<(), LabError> {
     match cache {
-        Some(cache) => rig.put_back(cache),
-        None => rig.fill(&[], &|_| {}),
+        Some(cache) => rig.put_back(cache)?,
+        None => rig.fill(&[], &|_| {})?,
     }
+    rig.limit(super::limits(row.policy, row.cells, false));
+    Ok(())
 }
 
 /// Tokens per second, of a prompt computed at once.
@@ -184,7 +211,7 @@ fn record(lab: &Lab, report: &Report, row: &Row) -> Result<(), Ended> {
             n_prompt,
             n_gen,
             n_depth: row.depth,
-            n_cells: row.budget.cells(row.depth as usize),
+            n_cells: row.cells,
             kv_bytes: row.bytes,
             avg_ts: mean(samples),
             stddev_ts: deviation(samples),
