@@ -3,14 +3,14 @@
 
 use std::fmt::Write;
 
-use super::needles::{Knowledge, Setup};
+use super::needles::{Knowledge, Setup, Tally};
 use super::policy::{Budget, Policy};
 use super::{Needles, Results, tables};
 
 const WIDTH: f64 = 860.0;
 const PANEL_WIDTH: f64 = 330.0;
 const PANEL_HEIGHT: f64 = 220.0;
-const ROW_HEIGHT: f64 = PANEL_HEIGHT + 90.0;
+const ROW_HEIGHT: f64 = PANEL_HEIGHT + 64.0;
 const LEFT: f64 = 60.0;
 const TOP: f64 = 64.0;
 /// Between the beginnings of two panels.
@@ -48,8 +48,14 @@ pub fn render(results: &[Results]) -> String {
     svg + "</svg>\n"
 }
 
-/// A place in a panel: the part of the whole cache's bytes, and the share of its exact answers.
-type Point = (f64, f64);
+/// What came of a setup, and where that is in a panel.
+struct Point {
+    /// Bytes, as a part of the whole cache's.
+    part: f64,
+    /// Exact answers, as a share of the whole cache's.
+    share: f64,
+    tally: Tally,
+}
 
 struct Panel<'a> {
     left: f64,
@@ -65,8 +71,12 @@ impl Panel<'_> {
             Knowledge::Known => "question known",
             Knowledge::Unknown => "question unknown",
         };
+        let full = self
+            .needles
+            .full(self.question)
+            .map_or(String::new(), |full| format!(" (whole cache: {} of {})", full.exact, full.asked));
         // Writing to a `String` cannot fail.
-        let _ = write!(svg, "<text x=\"{left}\" y=\"{}\">{}: {name}</text>", self.top - 10.0, escape(model));
+        let _ = write!(svg, "<text x=\"{left}\" y=\"{}\">{}: {name}{full}</text>", self.top - 10.0, escape(model));
         for percent in [0, 25, 50, 75, 100] {
             let y = self.y(f64::from(percent) / 100.0);
             let _ = write!(
@@ -94,14 +104,17 @@ impl Panel<'_> {
         let points = self.points(policy, recall);
         let class = class_of(policy);
         let path: Vec<String> =
-            points.iter().map(|(part, share)| format!("{:.1},{:.1}", self.x(*part), self.y(*share))).collect();
+            points.iter().map(|point| format!("{:.1},{:.1}", self.x(point.part), self.y(point.share))).collect();
         if path.len() > 1 {
             let dashed = if recall { " dashed" } else { "" };
             let _ = write!(svg, "<polyline class=\"{class} line{dashed}\" points=\"{}\"/>", path.join(" "));
         }
-        for (part, share) in points {
+        for Point { part, share, tally: Tally { exact, asked, .. } } in points {
             let (x, y) = (self.x(part), self.y(share));
-            let _ = write!(svg, "<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\"/>");
+            let _ = write!(
+                svg,
+                "<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\"><title>{policy}: {exact} of {asked}</title></circle>"
+            );
         }
     }
 
@@ -113,7 +126,7 @@ impl Panel<'_> {
             let setup = Setup { policy, budget, question: self.question, recall };
             let tally = self.needles.get(setup)?;
             let share = f64::from(tally.exact) / f64::from(tally.asked.max(1)) / full_rate;
-            Some((tables::bytes_share(self.needles, setup)?, share))
+            Some(Point { part: tables::bytes_share(self.needles, setup)?, share, tally })
         };
         rows.filter_map(|(_, budget)| point(budget)).collect()
     }
@@ -159,4 +172,55 @@ fn class_of(policy: Policy) -> &'static str {
 
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::lab::Subject;
+
+    fn results(name: &str) -> Results {
+        let subject = Subject {
+            path: "model.gguf".into(),
+            name: name.into(),
+            architecture: "llama".into(),
+            quantization: "Q4_0".into(),
+            parameters: 1,
+            size: 1,
+            trained_context: 8192,
+            backend: "CPU".into(),
+            threads: 2,
+            library: "1".into(),
+        };
+        let mut results = Results::of(&subject);
+        let mut add = |policy, budget: &str, exact, bytes| {
+            let budget = budget.parse().unwrap();
+            let setup = Setup { policy, budget, question: Knowledge::Known, recall: false };
+            results.needles.add(setup, exact, 8, bytes);
+        };
+        add(Policy::Full, "100", 8, 1000);
+        add(Policy::Score, "50", 6, 500);
+        add(Policy::Score, "25", 4, 250);
+        results
+    }
+
+    #[test]
+    fn a_point_is_where_its_bytes_and_its_exact_answers_are() {
+        let results = results("a");
+        let panel = Panel { left: 0.0, top: 0.0, needles: &results.needles, question: Knowledge::Known };
+        let points = panel.points(Policy::Score, false);
+        let places: Vec<(f64, f64)> = points.iter().map(|point| (point.part, point.share)).collect();
+        assert_eq!(places, [(0.5, 0.75), (0.25, 0.5)]);
+        assert!(panel.x(0.5) > panel.x(0.25) && panel.y(0.75) < panel.y(0.5));
+        assert!(panel.points(Policy::Score, true).is_empty());
+    }
+
+    #[test]
+    fn a_chart_names_its_models_and_policies_and_its_counts() {
+        let chart = render(&[results("one <model>"), results("other")]);
+        for part in ["one &lt;model&gt;: question known (whole cache: 8 of 8)", "other:", ">score<", "score: 4 of 8"] {
+            assert!(chart.contains(part), "{part}: {chart}");
+        }
+        assert!(!chart.contains("q4_0") && chart.matches("<polyline").count() == 2);
+    }
 }

@@ -103,11 +103,14 @@ fn within_training(settings: &Settings, subject: &Subject, report: &Report) -> S
         trained => trained,
     };
     let timed = (speed::PROMPT + speed::WRITTEN) as u32;
-    let fits = |tokens: &u32| *tokens <= most;
-    let (lengths, mut left_out): (Vec<u32>, Vec<u32>) = settings.lengths.iter().partition(|length| fits(length));
-    let (depths, too_deep): (Vec<u32>, Vec<u32>) =
-        settings.depths.iter().partition(|depth| fits(&depth.saturating_add(timed)));
-    left_out.extend(too_deep);
+    let fits = |tokens: u32| tokens <= most;
+    let (lengths, long): (Vec<u32>, Vec<u32>) = settings.lengths.iter().partition(|length| fits(**length));
+    let (depths, deep): (Vec<u32>, Vec<u32>) =
+        settings.depths.iter().partition(|depth| fits(depth.saturating_add(timed)));
+    // A word only about what would have been measured.
+    let is_wanted = |part| settings.parts.contains(&part);
+    let mut left_out = if is_wanted(Part::Needle) || is_wanted(Part::Continuation) { long } else { Vec::new() };
+    left_out.extend(if is_wanted(Part::Speed) { deep } else { Vec::new() });
     if !left_out.is_empty() {
         let left_out: Vec<String> = left_out.iter().map(u32::to_string).collect();
         report.note(&format!(

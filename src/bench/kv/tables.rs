@@ -15,10 +15,9 @@ pub fn render(results: &Results) -> String {
         "{} ({} {}, {} threads, {})\n",
         subject.name, subject.architecture, subject.quantization, subject.threads, subject.backend
     );
-    for part in [needles(&results.needles), continuations(&results.continuations), speeds(&results.speeds)] {
-        if let Some(part) = part {
-            text += &format!("\n{part}");
-        }
+    let parts = [needles(&results.needles), continuations(&results.continuations), speeds(&results.speeds)];
+    for part in parts.into_iter().flatten() {
+        text += &format!("\n{part}");
     }
     text
 }

@@ -1,0 +1,85 @@
+//! `tuichat bench` from outside, with a tiny model: nonsense is answered, but everything is measured.
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use common::program::{Home, Ran};
+use common::tiny_gguf::TinyModel;
+use serde_json::Value;
+
+fn bench(home: &Home, arguments: &[&str]) -> Ran {
+    TinyModel::default().context(2048).write(&home.path("tiny.gguf")).unwrap();
+    home.run(&[&["bench", "./tiny.gguf", "--cases", "1", "--lengths", "1k", "--depths", "0,256"], arguments].concat())
+}
+
+fn records(ran: &Ran) -> Vec<Value> {
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn names(records: &[Value], key: &str) -> BTreeSet<String> {
+    records.iter().map(|record| record[key].to_string()).collect()
+}
+
+#[test]
+fn every_part_is_measured_for_every_policy_within_its_budget() {
+    let records = records(&bench(&Home::new(), &["--json", "--budgets", "50", "--policies", "none,window,score"]));
+    assert_eq!(names(&records, "test").len(), 3);
+    assert_eq!(names(&records, "policy").len(), 3);
+    for record in &records {
+        let number = |key: &str| record[key].as_f64().unwrap_or_else(|| panic!("no {key}: {record}"));
+        assert!(number("model_size") > 0.0 && number("n_threads") > 0.0);
+        let tokens = if record["test"] == "speed" { number("n_depth") } else { number("n_prompt") };
+        // Whole sentences leave, so it may be a few cells less.
+        let most = tokens * number("budget_percent") / 100.0;
+        assert!(number("n_cells") <= most.ceil() && number("n_cells") >= most * 0.5, "{record}");
+        match record["test"].as_str() {
+            Some("needle") => assert!(record["is_exact"].is_boolean() && record["answer"].is_string()),
+            Some("continuation") => assert!(number("mean_kld") > 0.0 && number("perplexity") > 1.0),
+            _ => assert!(record["samples_ts"].as_array().is_some_and(|samples| samples.len() == 4)),
+        }
+    }
+    let whole = |policy: &str| {
+        let of = |record: &&Value| record["policy"] == policy && record["test"] == "needle";
+        records.iter().find(of).unwrap()["kv_bytes"].as_f64().unwrap()
+    };
+    assert!(whole("score") < 0.6 * whole("none"));
+}
+
+#[test]
+fn tables_have_a_row_for_each_policy_and_budget_and_the_chart_is_drawn() {
+    let home = Home::new();
+    let ran = bench(&home, &["--only", "needle", "--policies", "none,window", "--svg", "chart.svg"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    for row in ["none ", "window    50 %", "window    25 %", "window  12.5 %"] {
+        assert!(ran.stdout.contains(row), "{row}: {}", ran.stdout);
+    }
+    let chart = std::fs::read_to_string(home.path("chart.svg")).unwrap();
+    assert!(chart.starts_with("<svg") && chart.ends_with("</svg>\n"));
+}
+
+#[test]
+fn the_same_seed_asks_the_same_and_another_asks_otherwise() {
+    let expected = |seed: &str| {
+        let ran = bench(&Home::new(), &["--json", "--only", "needle", "--policies", "none", "--seed", seed]);
+        names(&records(&ran), "expected")
+    };
+    assert_eq!(expected("5"), expected("5"));
+    assert_ne!(expected("5"), expected("6"));
+}
+
+#[test]
+fn what_is_longer_than_the_training_is_left_out_with_a_word() {
+    let ran = bench(&Home::new(), &["--json", "--only", "needle", "--policies", "none", "--lengths", "4k"]);
+    assert!(ran.stderr.contains("trained with texts of 2048 tokens") && ran.stderr.contains("4096"), "{}", ran.stderr);
+    assert!(records(&ran).iter().all(|record| record["length"] == 1024));
+}
+
+#[test]
+fn a_model_that_is_not_there_is_told_before_anything_is_measured() {
+    let home = Home::new();
+    TinyModel::default().write(&home.path("tiny.gguf")).unwrap();
+    let ran = home.run(&["bench", "./tiny.gguf", "./none.gguf"]);
+    assert!(ran.code != Some(0) && ran.stdout.is_empty() && ran.stderr.contains("none.gguf"), "{}", ran.stderr);
+}
