@@ -8,6 +8,8 @@ mod budget;
 mod check;
 mod choice;
 mod file;
+#[cfg(test)]
+mod real_models;
 mod shape;
 mod shelf;
 mod snapshots;
