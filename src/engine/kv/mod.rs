@@ -9,7 +9,7 @@ mod check;
 mod choice;
 mod file;
 #[cfg(test)]
-mod real_models;
+mod measured;
 mod shape;
 mod shelf;
 mod snapshots;

@@ -8,7 +8,7 @@ use super::{Shape, Situation};
 use crate::engine::divergence::{Divergence, Summary};
 use crate::engine::llama::{Context, ContextSettings, Decoded, Model, Placement, Token};
 
-#[allow(dead_code)]
+#[allow(dead_code, clippy::duplicate_mod)]
 #[path = "../../../tests/common/real_models.rs"]
 mod real_models;
 
