@@ -8,6 +8,7 @@ mod backend;
 pub mod constraint;
 mod context;
 mod continuing;
+pub mod divergence;
 #[cfg(test)]
 mod equivalence;
 mod eviction;
