@@ -4,8 +4,9 @@
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
+use crate::bench::kv::{Budget, Part, Policy};
 use crate::config::Settings;
 use crate::engine::protocol::Think;
 use crate::store::ChatId;
@@ -103,6 +104,8 @@ pub enum Command {
     /// See the settings and where they come from
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Measure models on this machine
+    Bench(BenchCommand),
     /// See what happens inside
     #[command(subcommand)]
     Debug(DebugCommand),
@@ -186,6 +189,89 @@ pub enum ConfigCommand {
     Show,
     /// Print a commented config.toml with every setting
     PrintSample,
+}
+
+#[derive(clap::Args, Clone, Debug, PartialEq)]
+pub struct BenchCommand {
+    /// The models; without any, the one that a chat would take
+    #[arg(value_name = "NAME|PATH")]
+    pub models: Vec<String>,
+
+    /// What to measure
+    #[arg(long, value_enum, value_name = "SUITE", default_value = "kv")]
+    pub suite: Suite,
+
+    /// Draw the needles, and where texts begin, from this number: others for another
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+
+    /// Texts with needles; what is asked about each is asked under every policy, budget and circumstance
+    #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub cases: u32,
+
+    /// Only these ways to make the cache smaller
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "POLICY,…", default_values_t = Policy::ALL)]
+    pub policies: Vec<Policy>,
+
+    /// Cells that may stay, in percent of those of a text [default: 100,50,25,12.5]
+    #[arg(long, value_delimiter = ',', value_name = "PERCENT,…")]
+    pub budgets: Vec<Budget>,
+
+    /// Tokens of a text with needles, questions and answers [default: 2k,4k,8k]
+    #[arg(long, value_delimiter = ',', value_name = "TOKENS,…")]
+    pub lengths: Vec<Length>,
+
+    /// Tokens before what is timed [default: 0,1k,2k,4k,8k,16k]
+    #[arg(long, value_delimiter = ',', value_name = "TOKENS,…")]
+    pub depths: Vec<Depth>,
+
+    /// Only these parts
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "PART,…")]
+    pub only: Vec<Part>,
+
+    /// One JSON object per measurement, as it is made, instead of tables
+    #[arg(long)]
+    pub json: bool,
+
+    /// Draw a chart of the needles into this file
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+
+    /// Threads that compute; without it, those of a chat
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=512))]
+    pub threads: Option<u32>,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Suite {
+    /// Ways to make the KV cache smaller: what they find again, how far they are from the whole cache, bytes, speed
+    Kv,
+}
+
+/// Tokens of a case: 512 to 64k.
+pub type Length = Tokens<512, 65_536>;
+/// Tokens before what is timed: 0 to 256k.
+pub type Depth = Tokens<0, 262_144>;
+
+/// A number of tokens; `4k` is 4096.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tokens<const LEAST: u32, const MOST: u32>(pub u32);
+
+impl<const LEAST: u32, const MOST: u32> std::str::FromStr for Tokens<LEAST, MOST> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (digits, factor) = match text.strip_suffix(['k', 'K']) {
+            Some(digits) => (digits, 1024),
+            None => (text, 1),
+        };
+        let tokens = digits.parse::<u32>().ok().and_then(|number| number.checked_mul(factor));
+        tokens
+            .filter(|tokens| (LEAST..=MOST).contains(tokens))
+            .map(Self)
+            .ok_or_else(|| format!("it must be a number of tokens between {LEAST} and {MOST}, or thousands like 4k"))
+    }
 }
 
 #[derive(Subcommand, Clone, Debug, PartialEq)]
@@ -279,6 +365,22 @@ mod tests {
         ask("chats show 3 --json", |it| {
             it.command = Some(Command::Chats(ChatsCommand::Show { id: ChatId(3), json: true }))
         });
+        ask("bench a b --budgets 50,12.5 --lengths 1k,2000 --policies none,q8_0 --only needle --json", |it| {
+            it.command = Some(Command::Bench(BenchCommand {
+                models: vec!["a".into(), "b".into()],
+                suite: Suite::Kv,
+                seed: 1,
+                cases: 40,
+                policies: vec![Policy::Full, Policy::Q8],
+                budgets: vec!["50".parse().unwrap(), "12.5".parse().unwrap()],
+                lengths: vec![Tokens(1024), Tokens(2000)],
+                depths: Vec::new(),
+                only: vec![Part::Needle],
+                json: true,
+                svg: None,
+                threads: None,
+            }));
+        });
         ask("--top-k 1 config show", |it| {
             it.settings.top_k = Some(1);
             it.command = Some(Command::Config(ConfigCommand::Show));
@@ -307,6 +409,12 @@ mod tests {
             ("--temp 0 models list", "before the subcommand"),
             ("-p hi chats list", "before the subcommand"),
             ("chats show x", "`x` is not the number of a chat"),
+            ("bench --suite x", "[possible values: kv]"),
+            ("bench --budgets 50,101", "a budget is a number of percent between 0.1 and 100"),
+            ("bench --lengths 100", "between 512 and 65536"),
+            ("bench --depths 4x", "or thousands like 4k"),
+            ("bench --policies q3_k", "[possible values: none, q8_0"),
+            ("bench --cases 0", "0 is not in 1..=100000"),
             ("hello", "unrecognized subcommand 'hello'"),
         ] {
             let error = read(line).expect_err(line);

@@ -6,12 +6,13 @@
 //! - What does the work, each knowing nothing of the others' business: [`hardware`] (what the machine is),
 //!   [`store`] (chats on disk), [`models`] (files: finding, downloading, checking), [`engine`] (the thread that
 //!   owns the model; [`engine::protocol`] is what is said to it).
-//! - What a person sees: [`ui`] (the chat), [`oneshot`] (one answer on stdout).
+//! - What a person sees: [`ui`] (the chat), [`oneshot`] (one answer on stdout), [`bench`] (measurements).
 //! - From the shell inwards: [`cli`] (what was typed), [`config`] (what it means with the file and the environment),
 //!   [`mode`] (chat or one answer), [`commands`] (bring the rooms together, one file per command).
 //! - Around all of it: [`exit`] (codes and failures), [`remarks`] (stderr), [`logging`], [`signals`], [`cpu_check`].
 #![deny(unsafe_code)]
 
+pub mod bench;
 pub mod chat;
 pub mod cli;
 pub mod commands;
@@ -53,6 +54,7 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Some(Command::Models(command)) => commands::models::run(command, &surroundings),
         Some(Command::Chats(command)) => commands::chats::run(command, &surroundings),
         Some(Command::Config(command)) => commands::config::run(command, &surroundings),
+        Some(Command::Bench(command)) => commands::bench::run(command, &surroundings),
         Some(Command::Debug(command)) => commands::debug::run(command, &surroundings),
         Some(Command::Probe { .. }) | None => match mode::decide(circumstances)? {
             Mode::OneShot => commands::answer::run(arguments.talk, surroundings),

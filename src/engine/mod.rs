@@ -16,6 +16,7 @@ mod generate;
 mod held;
 pub mod inspect;
 mod kv;
+pub mod lab;
 #[allow(unsafe_code)]
 mod llama;
 mod parts;

@@ -21,7 +21,7 @@ use crate::hardware::memory::Memory;
 use crate::models::gguf;
 
 /// Tokens computed in one call of the model. Larger ones are no faster on a CPU, and progress is told between them.
-const BATCH: u32 = 512;
+pub(super) const BATCH: u32 = 512;
 
 /// Answers requests until their sender is gone or nobody listens.
 pub(super) fn serve(requests: Receiver<Request>, shutdown: CancelFlag, sink: impl Sink) {
@@ -281,7 +281,7 @@ impl Loaded {
     }
 }
 
-fn default_threads() -> u32 {
+pub(super) fn default_threads() -> u32 {
     std::thread::available_parallelism().map_or(1, |threads| u32::try_from(threads.get()).unwrap_or(1))
 }
 

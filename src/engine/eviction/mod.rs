@@ -39,7 +39,7 @@ const DOCUMENT_PART: usize = 4;
 const MOST_FREED: usize = 1024;
 const FREED_PART: usize = 4;
 /// The last rows of each part of a prompt are watched, to learn what later text attends to.
-const WATCHED_ROWS: usize = 16;
+pub(super) const WATCHED_ROWS: usize = 16;
 /// While an answer is written, one token in so many is watched.
 const WATCHED_STEP: usize = 64;
 

@@ -1,0 +1,148 @@
+//! The continuation of a long text: the whole cache in 16 bits and a compressed one read the same text on, token by
+//! token, and what they expect next is compared.
+
+use serde::Serialize;
+
+use super::policy::{Budget, Policy};
+use super::{Rigs, Settings, Stream};
+use crate::bench::Ended;
+use crate::bench::draw::Draw;
+use crate::bench::report::Report;
+use crate::bench::texts::TEXTS;
+use crate::engine::KvType;
+use crate::engine::divergence::{Divergence, Summary};
+use crate::engine::lab::{Lab, LabError, Rig, Token};
+
+/// Tokens that are compared in each text.
+const FORCED: usize = 192;
+
+/// How far the compressed caches are from the whole one, in the order of the table.
+#[derive(Clone, Debug, Default)]
+pub struct Continuations {
+    rows: Vec<Row>,
+}
+
+/// What a policy came to with a budget, in all texts.
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub policy: Policy,
+    pub budget: Budget,
+    pub bytes: u64,
+    divergence: Divergence,
+}
+
+impl Row {
+    pub fn summary(&self) -> Summary {
+        self.divergence.summary()
+    }
+}
+
+impl Continuations {
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    fn row(&mut self, policy: Policy, budget: Budget) -> &mut Row {
+        let place = self.rows.iter().position(|row| row.policy == policy && row.budget == budget);
+        let place = place.unwrap_or_else(|| {
+            self.rows.push(Row { policy, budget, bytes: 0, divergence: Divergence::default() });
+            self.rows.len() - 1
+        });
+        &mut self.rows[place]
+    }
+}
+
+/// How far a policy is from the whole cache, with a budget, in the texts so far.
+#[derive(Serialize)]
+struct Record<'a> {
+    suite: &'static str,
+    test: &'static str,
+    policy: Policy,
+    budget_percent: Budget,
+    type_k: KvType,
+    type_v: KvType,
+    seed: u64,
+    /// The text that was added last.
+    source: &'a str,
+    n_prompt: usize,
+    n_cells: usize,
+    kv_bytes: usize,
+    #[serde(flatten)]
+    summary: Summary,
+}
+
+/// Compares in as many texts as there are cases, one of each at most.
+///
+/// # Errors
+/// If it was stopped, the model fails or a record cannot be written.
+pub fn measure(lab: &Lab, settings: &Settings, report: &Report, results: &mut Continuations) -> Result<(), Ended> {
+    let policies: Vec<Policy> = settings.policies.iter().copied().filter(|policy| *policy != Policy::Full).collect();
+    if policies.is_empty() {
+        report.note("note: there is nothing to compare the whole cache with; add to `--policies`");
+        return Ok(());
+    }
+    let longest = settings.lengths.iter().copied().max().unwrap_or_default();
+    let mut reference = lab.rig(longest, Policy::Full.types())?;
+    let mut rigs = Rigs::make(lab, &policies, longest, report)?;
+    for (number, text) in (0..settings.cases).zip(&TEXTS) {
+        let length = settings.lengths[number as usize % settings.lengths.len()] as usize;
+        let mut draw = Draw::new(settings.seed, u64::from(number));
+        let tokens = Stream::beginning_in(lab, number as usize, &mut draw).take(length);
+        let prompt_tokens = length.saturating_sub(FORCED);
+        let (prompt, forced) = tokens.split_at(prompt_tokens);
+        let tell = |what: &str| {
+            report.progress(&format!("continuation of {}, {prompt_tokens} tokens: {what}", text.name));
+        };
+        reference.fill(prompt, &|done| tell(&format!("computing, {done} tokens")))?;
+        let whole = reference.keep()?;
+        for (policies, rig) in rigs.iter_mut() {
+            rig.fill(prompt, &|done| tell(&format!("computing again, {done} tokens")))?;
+            let cache = rig.keep()?;
+            for policy in policies.iter() {
+                for budget in policy.budgets(&settings.budgets) {
+                    tell(&format!("comparing {policy} {budget}"));
+                    let cells = budget.cells(prompt_tokens);
+                    rig.put_back(&cache)?;
+                    rig.evict_to(policy.evict(), cells)?;
+                    let left = rig.keep()?;
+                    rig.limit(super::limits(*policy, cells, false));
+                    reference.put_back(&whole)?;
+                    let row = results.row(*policy, budget);
+                    compare(&mut reference, rig, forced, &mut row.divergence)?;
+                    row.bytes += left.bytes() as u64;
+                    let record = Record {
+                        suite: "kv",
+                        test: "continuation",
+                        policy: *policy,
+                        budget_percent: budget,
+                        type_k: policy.types().k,
+                        type_v: policy.types().v,
+                        seed: settings.seed,
+                        source: text.name,
+                        n_prompt: prompt_tokens,
+                        n_cells: left.cells(),
+                        kv_bytes: left.bytes(),
+                        summary: row.summary(),
+                    };
+                    report.record(lab.subject(), &record)?;
+                }
+            }
+        }
+        report.note(&format!("continuation of {}, {prompt_tokens} tokens and {FORCED} more: done", text.name));
+    }
+    Ok(())
+}
+
+/// Both read the same tokens, one by one; what each expects next is compared.
+fn compare(
+    reference: &mut Rig<'_>,
+    other: &mut Rig<'_>,
+    tokens: &[Token],
+    divergence: &mut Divergence,
+) -> Result<(), LabError> {
+    for pair in tokens.windows(2) {
+        let expected = reference.go_on(&pair[..1])?;
+        divergence.push(expected, other.go_on(&pair[..1])?, pair[1]);
+    }
+    Ok(())
+}

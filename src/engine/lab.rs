@@ -1,0 +1,338 @@
+//! The engine's door for measuring: a model, and contexts over it that are driven step by step in the caller's own
+//! thread. What is computed is computed by the calls that answer a chat, so what is measured is what a chat gets.
+//! Contexts with KV caches of different number formats may be there at once.
+
+use std::path::PathBuf;
+
+use super::backend;
+use super::context::Contents;
+use super::eviction::WATCHED_ROWS;
+use super::kv::KvTypes;
+use super::llama::{self, Context, ContextSettings, LoadError, Model};
+use super::probe::Verdict;
+use super::protocol::{
+    CancelFlag, Channel, EngineError, Evict, GenerateOptions, LoadSettings, Passage, Prompt, Step, Think,
+};
+use super::session::{Go, Session};
+use super::worker;
+use crate::chat::{Message, Sampling};
+use crate::models::gguf;
+
+pub use super::llama::Token;
+
+/// Why a measurement came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LabError {
+    #[error("it was stopped")]
+    Cancelled,
+    #[error("{0}")]
+    Engine(#[from] EngineError),
+}
+
+/// What is known of the model that is measured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    pub path: PathBuf,
+    /// What the person calls it, else what its file does.
+    pub name: String,
+    pub architecture: String,
+    pub quantization: String,
+    pub parameters: u64,
+    /// Bytes of the weights.
+    pub size: u64,
+    /// Context length in training, in tokens; 0 if the file does not say.
+    pub trained_context: u32,
+    pub backend: String,
+    pub threads: u32,
+    /// The version of llama.cpp.
+    pub library: String,
+}
+
+/// A loaded model.
+#[derive(Debug)]
+pub struct Lab {
+    model: Model,
+    subject: Subject,
+    cancel: CancelFlag,
+}
+
+impl Lab {
+    /// Loads a model, with the checks that a chat's model goes through. The flag stops this and whatever is computed
+    /// with it.
+    ///
+    /// # Errors
+    /// If the file is no model that can be used here, or it was stopped.
+    pub fn open(settings: &LoadSettings, cancel: &CancelFlag) -> Result<Self, LabError> {
+        let bad = |words: &str| LabError::Engine(EngineError::bad_model(&settings.path, words));
+        let header = gguf::read_header(&settings.path).map_err(|error| bad(&error.to_string()))?;
+        match settings.probe.as_ref().map(|probe| probe.check(&settings.path, &[cancel])) {
+            None | Some(Verdict::Good) => {}
+            Some(Verdict::Bad(error)) => return Err(error.into()),
+            Some(Verdict::Cancelled) => return Err(LabError::Cancelled),
+        }
+        let choice = backend::choose(&llama::devices(), settings.device, settings.gpu_layers)
+            .map_err(|sentence| LabError::Engine(EngineError::Failed(sentence)))?;
+        let flag = cancel.clone();
+        let load = Model::load(&settings.path, &choice.placement, move |_| !flag.is_cancelled());
+        let model = load.map_err(|error| match error {
+            LoadError::Cancelled => LabError::Cancelled,
+            LoadError::Refused(words) => bad(&words),
+        })?;
+        let file_name = || settings.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let subject = Subject {
+            path: settings.path.clone(),
+            name: settings.name.clone().or_else(|| header.name().map(str::to_owned)).unwrap_or_else(file_name),
+            architecture: header.architecture().to_owned(),
+            quantization: header.quantization(),
+            parameters: model.parameters(),
+            size: model.size(),
+            trained_context: model.trained_context(),
+            backend: choice.backend,
+            threads: settings.threads.unwrap_or_else(worker::default_threads).max(1),
+            library: llama::version(),
+        };
+        Ok(Self { model, subject, cancel: cancel.clone() })
+    }
+
+    pub fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// The tokens of a text without any conversation around it, and none added before it.
+    pub fn tokenize(&self, text: &str) -> Vec<Token> {
+        self.model.tokenize(text, false)
+    }
+
+    /// The token that every text begins with, if the model wants one.
+    pub fn begin_token(&self) -> Option<Token> {
+        self.model.begin_token().filter(|_| self.model.adds_begin_token())
+    }
+
+    /// An empty context of so many cells.
+    ///
+    /// # Errors
+    /// If there is not enough memory, or the model cannot have such a cache.
+    pub fn rig(&self, cells: u32, types: KvTypes) -> Result<Rig<'_>, LabError> {
+        let settings = ContextSettings { cells, threads: self.subject.threads, batch: worker::BATCH, types };
+        let context = Context::new(&self.model, settings).map_err(|words| {
+            EngineError::NotEnoughMemory(format!(
+                "llama.cpp could not make a {types} cache of {cells} tokens ({words}); try smaller ones with `--lengths` and `--depths`, or leave it out with `--policies`"
+            ))
+        })?;
+        let mut rig = Rig { session: Session::new(&self.model, context, None), cancel: &self.cancel, watches: false };
+        rig.limit(Limits::default());
+        Ok(rig)
+    }
+}
+
+/// How much of a context may be used, and what happens when that is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    pub evict: Evict,
+    /// `None` for all.
+    pub most_cells: Option<usize>,
+    /// Whether evicted text is brought back that a question seems to be about.
+    pub recall: bool,
+}
+
+impl Default for Limits {
+    /// All cells, and nothing is evicted.
+    fn default() -> Self {
+        Self { evict: Evict::Off, most_cells: None, recall: false }
+    }
+}
+
+/// What a cache held.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    state: Vec<u8>,
+    contents: Contents,
+    /// What was seen of the attention to each cell.
+    attention: Vec<f32>,
+}
+
+impl Kept {
+    /// What the cells in use take, with llama.cpp's few bytes about each of them.
+    pub fn bytes(&self) -> usize {
+        self.state.len()
+    }
+
+    /// Cells in use.
+    pub fn cells(&self) -> usize {
+        self.contents.cells()
+    }
+}
+
+/// An answer as it was measured.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    pub text: String,
+    /// What was brought back of the text that had been evicted.
+    pub recalled: Vec<Passage>,
+}
+
+/// A context that is filled, compressed and asked by hand.
+pub struct Rig<'lab> {
+    session: Session<'lab>,
+    cancel: &'lab CancelFlag,
+    watches: bool,
+}
+
+impl Rig<'_> {
+    /// The tokens of a conversation as the model is to see it.
+    ///
+    /// # Errors
+    /// If the model's chat template fails.
+    pub fn tokens_of(&mut self, messages: &[Message]) -> Result<Vec<Token>, LabError> {
+        let prompt = Prompt { chat: None, messages: messages.to_vec() };
+        Ok(self.session.take_up(&prompt, Think::Off)?.1)
+    }
+
+    /// Whether single cells can be given up.
+    pub fn can_evict(&self) -> bool {
+        self.session.context.can_evict()
+    }
+
+    /// Sets the limits for what comes.
+    pub fn limit(&mut self, limits: Limits) {
+        self.session.eviction.policy = limits.evict;
+        self.session.eviction.most_cells = limits.most_cells;
+        self.session.no_recall = !limits.recall;
+    }
+
+    /// Sees from now on what the last rows of every part of a text attend to while it is computed, as a chat does whose
+    /// cache fills up.
+    pub fn watch(&mut self) {
+        self.watches = true;
+    }
+
+    /// Fills the cache with these tokens, as far as they are not there yet; `progress` is told how many are.
+    ///
+    /// # Errors
+    /// If they are too many, it was stopped, or the model fails.
+    pub fn fill(&mut self, tokens: &[Token], progress: &dyn Fn(usize)) -> Result<(), LabError> {
+        self.limit(Limits::default());
+        let mut done = self.session.reuse(tokens);
+        for chunk in tokens[done..].chunks(self.session.context.batch_size()) {
+            progress(done);
+            if self.watches {
+                self.session.context.watch(WATCHED_ROWS, done + chunk.len());
+            }
+            let go = self.session.decode(chunk, &[self.cancel])?;
+            self.check(go, chunk.len())?;
+            self.session.learn();
+            done += chunk.len();
+        }
+        Ok(())
+    }
+
+    /// Begins a turn of a conversation whose beginning is in the cache: its last message is the question.
+    ///
+    /// # Errors
+    /// If the model's chat template fails.
+    pub fn begin_turn(&mut self, messages: &[Message]) -> Result<(), LabError> {
+        self.tokens_of(messages).map(drop)
+    }
+
+    /// Sees what the question of the turn attends to.
+    ///
+    /// # Errors
+    /// As [`Rig::fill`].
+    pub fn observe_question(&mut self) -> Result<(), LabError> {
+        let question = self.session.eviction.question().to_vec();
+        let go = self.session.observe_question(&question)?;
+        self.check(go, question.len())
+    }
+
+    /// Evicts what is least important until at most so many cells are in use, but for those that never leave.
+    ///
+    /// # Errors
+    /// If the cache cannot be made smaller.
+    pub fn evict_to(&mut self, policy: Evict, cells: usize) -> Result<(), LabError> {
+        self.limit(Limits { evict: policy, most_cells: Some(cells), recall: false });
+        Ok(self.session.evict_to(cells)?)
+    }
+
+    /// Computes tokens behind what is in the cache, in one go and within the limits; gives the logits of what may
+    /// follow the last of them.
+    ///
+    /// # Errors
+    /// As [`Rig::fill`].
+    pub fn go_on(&mut self, tokens: &[Token]) -> Result<&[f32], LabError> {
+        let go = self.session.extend(tokens, &[self.cancel])?;
+        self.check(go, tokens.len())?;
+        Ok(self.session.context.logits())
+    }
+
+    /// Takes down what the cache holds.
+    ///
+    /// # Errors
+    /// If llama.cpp cannot, or memory is short.
+    pub fn keep(&self) -> Result<Kept, LabError> {
+        let state = self.session.context.state(u64::MAX).ok_or_else(|| {
+            EngineError::NotEnoughMemory(
+                "a KV cache could not be copied aside; try smaller ones with `--lengths` and `--depths`".into(),
+            )
+        })?;
+        let ledger = &self.session.ledger;
+        let attention = ledger.contents().held.tokens().map(|token| ledger.attention()[token]).collect();
+        Ok(Kept { state, contents: ledger.contents().clone(), attention })
+    }
+
+    /// Makes the cache hold what it held, without holes.
+    ///
+    /// # Errors
+    /// If llama.cpp does not take it.
+    pub fn put_back(&mut self, kept: &Kept) -> Result<(), LabError> {
+        if !self.session.context.set_state(&kept.state) {
+            self.session.ledger.truncate(0);
+            let sentence =
+                "llama.cpp did not take back a KV cache that it gave; leave the policy out with `--policies`";
+            return Err(EngineError::Failed(sentence.into()).into());
+        }
+        self.session.ledger.replace(kept.contents.clone());
+        self.session.ledger.observed(&kept.attention);
+        Ok(())
+    }
+
+    /// The greedy answer to a conversation, as a chat would give it within the limits.
+    ///
+    /// # Errors
+    /// If the conversation is too long, it was stopped, or the model fails.
+    pub fn answer(&mut self, messages: &[Message], most_tokens: u32) -> Result<Answer, LabError> {
+        let prompt = Prompt { chat: None, messages: messages.to_vec() };
+        let options = GenerateOptions {
+            sampling: Sampling { temperature: 0.0, ..Sampling::default() },
+            max_tokens: Some(most_tokens),
+            think: Think::Off,
+            ..GenerateOptions::default()
+        };
+        let answer = std::cell::RefCell::new(Answer::default());
+        let listen = |step: Step| {
+            match step {
+                Step::Token(piece) if piece.channel == Channel::Answer => {
+                    answer.borrow_mut().text.push_str(&piece.text);
+                }
+                Step::Recalled(passages) => answer.borrow_mut().recalled = passages,
+                _ => {}
+            }
+            true
+        };
+        self.session.answer(&prompt, &options, &[self.cancel], &listen)?;
+        if self.cancel.is_cancelled() {
+            return Err(LabError::Cancelled);
+        }
+        Ok(answer.into_inner())
+    }
+
+    fn check(&self, go: Go, more: usize) -> Result<(), LabError> {
+        match go {
+            Go::On => Ok(()),
+            Go::Cancelled => Err(LabError::Cancelled),
+            Go::Full => {
+                let needed = self.session.ledger.next_position().saturating_add(more as u32);
+                Err(EngineError::ContextFull { needed, cells: self.session.context.cells() }.into())
+            }
+        }
+    }
+}
