@@ -76,8 +76,7 @@ impl Surroundings {
 
     /// Where hashes are remembered of models that are not in the library; `None` where nothing may be written.
     fn hashes_file(&self) -> Option<PathBuf> {
-        let cache = &self.directories.cache;
-        if self.config.private || create_private(cache).is_err() { None } else { Some(cache.join("hashes.json")) }
+        self.cache_file("hashes.json")
     }
 
     /// How a model file that was never loaded is tried first; `None` where this program cannot tell where it is.
@@ -86,6 +85,16 @@ impl Surroundings {
         let passed = self.directories.cache.join("passed.json");
         let may_write = !self.config.private && create_private(&self.directories.cache).is_ok();
         Some(Probe { program, passed, may_write })
+    }
+
+    /// Where it is remembered how well KV types did with models; `None` where nothing may be written.
+    fn kv_checks_file(&self) -> Option<PathBuf> {
+        self.cache_file("kv-checks.json")
+    }
+
+    fn cache_file(&self, name: &str) -> Option<PathBuf> {
+        let cache = &self.directories.cache;
+        if self.config.private || create_private(cache).is_err() { None } else { Some(cache.join(name)) }
     }
 
     /// Where the KV caches of chats are kept; `None` where nothing may be written.

@@ -39,7 +39,10 @@ mod tests {
             let value = match key.as_str() {
                 "output" => "json",
                 "device" => "cpu",
-                "private" | "offline" | "quiet" | "verbose" | "loop_breaker" => "off",
+                "private" | "offline" | "quiet" | "verbose" | "loop_breaker" | "recall" => "off",
+                "kv" => "q8_0",
+                "kv_mem" => "64M",
+                "kv_evict" => "window",
                 "ctx" => "4096",
                 "prefill_while_typing" => "off",
                 _ => "1",

@@ -7,7 +7,7 @@ mod file;
 mod settings;
 mod value;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use directories::Directories;
 pub use settings::{Output, Settings, Switch};
@@ -35,6 +35,7 @@ pub struct Config {
     pub threads: Option<u32>,
     pub device: DeviceChoice,
     pub gpu_layers: Option<u32>,
+    pub kv: KvSettings,
     /// When to compute ahead what is being written.
     pub prefill_while_typing: Switch,
     pub snapshots: Room,
@@ -156,6 +157,13 @@ impl From<Settings> for Config {
             threads: settings.threads.and_then(value::Auto::number),
             device: settings.device.unwrap_or_default(),
             gpu_layers: settings.gpu_layers.and_then(value::Auto::number),
+            kv: KvSettings {
+                types: settings.kv.and_then(value::OrAuto::chosen),
+                most_bytes: settings.kv_mem.and_then(value::OrAuto::chosen).map(value::Size::bytes),
+                evict: settings.kv_evict.unwrap_or_default(),
+                no_recall: !settings.recall.unwrap_or(true),
+                checks: None,
+            },
             prefill_while_typing: settings.prefill_while_typing.unwrap_or_default(),
             snapshots: settings.snapshots.unwrap_or_default(),
             private: settings.private.unwrap_or_default(),
@@ -167,12 +175,13 @@ impl From<Settings> for Config {
 }
 
 impl Config {
-    /// How to load this model.
+    /// How to load this model; `checks` is where it is remembered how well KV types did.
     pub fn load_settings(
         &self,
         model: Found,
         probe: Option<Probe>,
         snapshots: Option<SnapshotSettings>,
+        checks: Option<PathBuf>,
     ) -> LoadSettings {
         LoadSettings {
             path: model.path,
@@ -183,7 +192,7 @@ impl Config {
             gpu_layers: self.gpu_layers,
             probe,
             snapshots,
-            kv: KvSettings::default(),
+            kv: KvSettings { checks, ..self.kv.clone() },
         }
     }
 }
@@ -191,6 +200,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::protocol::Evict;
 
     fn directories(home: &tempfile::TempDir) -> Directories {
         Directories::find(Some(home.path().into())).unwrap()
@@ -271,6 +281,24 @@ mod tests {
         assert_eq!(constraint(instead), Some(Constraint::Grammar("root ::= \"a\"".into())));
         let missing = Settings { schema: Some("no/such.json".into()), ..Settings::default() };
         assert!(read(missing).unwrap_err().message.starts_with("cannot read `no/such.json`"));
+    }
+
+    #[test]
+    fn the_kv_cache_is_set_in_any_layer() {
+        let home = tempfile::tempdir().unwrap();
+        let directories = directories(&home);
+        write(&directories, "kv = \"q8_0/q5_1\"\nkv_mem = \"64M\"\nkv_evict = \"window\"\nrecall = false\n");
+        let kv = |typed| Config::from(Layers::read(&directories, |_| None, typed).unwrap().settings).kv;
+        let file = KvSettings {
+            types: "q8_0/q5_1".parse().ok(),
+            most_bytes: Some(64 << 20),
+            evict: Evict::Window,
+            no_recall: true,
+            checks: None,
+        };
+        assert_eq!(kv(Settings::default()), file);
+        let typed = Settings { kv: "auto".parse().ok(), recall: Some(true), ..Settings::default() };
+        assert_eq!(kv(typed), KvSettings { types: None, no_recall: false, ..file });
     }
 
     #[test]

@@ -8,8 +8,9 @@ use clap::builder::{BoolishValueParser, PossibleValuesParser, TypedValueParser};
 use serde::de::{Error, IntoDeserializer};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::value::{Auto, Penalty, Probability, Room, Temperature};
-use crate::engine::protocol::{DeviceChoice, Think};
+use super::value::{Auto, OrAuto, Penalty, Probability, Room, Size, Temperature};
+use crate::engine::KvTypes;
+use crate::engine::protocol::{DeviceChoice, Evict, Think};
 
 /// The form of a one-shot answer on stdout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -157,6 +158,32 @@ pub struct Settings {
     #[arg(long, value_name = "N|auto", allow_negative_numbers = true, help_heading = "Machine")]
     pub gpu_layers: Option<Auto<0, 10_000>>,
 
+    /// Number format of the KV cache: f16, q8_0, q5_1, q5_0, q4_1, q4_0 or iq4_nl, or two for keys and values; `auto`
+    /// takes a smaller one than f16 only for want of memory, and if the model bears it
+    #[arg(long, value_name = "TYPE|K/V|auto", help_heading = "Machine")]
+    pub kv: Option<OrAuto<KvTypes>>,
+
+    /// Memory of the KV cache (256M, 1G), which decides how many tokens it holds; `auto`: up to a quarter of what is
+    /// free
+    #[arg(long, value_name = "SIZE|auto", allow_negative_numbers = true, help_heading = "Machine")]
+    pub kv_mem: Option<OrAuto<Size>>,
+
+    /// What leaves a full KV cache: nothing, all but the beginning and what is recent, or what matters least
+    #[arg(long, value_name = "auto|off|window|score", hide_possible_values = true, help_heading = "Machine",
+          value_parser = evict_parser())]
+    pub kv_evict: Option<Evict>,
+
+    /// Bring text back that has left the KV cache, where a message seems to be about it [default: on]
+    #[arg(long, value_name = "on|off", value_parser = BoolishValueParser::new(), hide_possible_values = true,
+          help_heading = "Machine")]
+    #[serde(deserialize_with = "on_or_off")]
+    pub recall: Option<bool>,
+
+    /// The same as --recall=off
+    #[arg(long, overrides_with = "recall", help_heading = "Machine")]
+    #[serde(skip)]
+    pub no_recall: bool,
+
     /// Compute a message while it is being written; `auto`: not on a battery that is nearly empty
     #[arg(long, value_enum, value_name = "auto|on|off", hide_possible_values = true, help_heading = "Machine")]
     pub prefill_while_typing: Option<Switch>,
@@ -193,6 +220,12 @@ fn device_parser() -> impl TypedValueParser<Value = DeviceChoice> {
     })
 }
 
+fn evict_parser() -> impl TypedValueParser<Value = Evict> {
+    PossibleValuesParser::new(["auto", "off", "window", "score"]).try_map(|word| {
+        Evict::deserialize(IntoDeserializer::<serde::de::value::Error>::into_deserializer(word.as_str()))
+    })
+}
+
 impl Settings {
     /// This layer over `lower`: what is set here wins.
     pub fn over(self, lower: Self) -> Self {
@@ -216,6 +249,11 @@ impl Settings {
             threads: self.threads.or(lower.threads),
             device: self.device.or(lower.device),
             gpu_layers: self.gpu_layers.or(lower.gpu_layers),
+            kv: self.kv.or(lower.kv),
+            kv_mem: self.kv_mem.or(lower.kv_mem),
+            kv_evict: self.kv_evict.or(lower.kv_evict),
+            recall: self.no_recall.then_some(false).or(self.recall).or(lower.recall),
+            no_recall: false,
             prefill_while_typing: self.prefill_while_typing.or(lower.prefill_while_typing),
             snapshots: self.snapshots.or(lower.snapshots),
             private: self.private.or(lower.private),
@@ -249,6 +287,13 @@ mod tests {
         let lower = Settings { top_k: Some(1), model: Some("m".into()), ..Settings::default() };
         let both = upper.over(lower);
         assert_eq!((both.top_k, both.model.as_deref()), (Some(7), Some("m")));
+    }
+
+    #[test]
+    fn no_recall_is_recall_turned_off() {
+        let typed = Settings { no_recall: true, ..Settings::default() };
+        let lower = Settings { recall: Some(true), ..Settings::default() };
+        assert_eq!(typed.over(lower), Settings { recall: Some(false), ..Settings::default() });
     }
 
     #[test]

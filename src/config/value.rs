@@ -123,8 +123,92 @@ impl<const LEAST: u32, const MOST: u32> Serialize for Auto<LEAST, MOST> {
     }
 }
 
-/// Bytes of room that something may take: a number with `K`, `M` or `G` (1024 of the former) or without, the word
-/// `auto`, or `off`.
+/// A number of bytes, written as a number with `K`, `M` or `G` (1024 of the former) or without. Never none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size(u64);
+
+const UNITS: [(char, u64); 3] = [('G', 1 << 30), ('M', 1 << 20), ('K', 1 << 10)];
+
+impl Size {
+    pub fn bytes(self) -> u64 {
+        self.0
+    }
+}
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // `2GB` and `2GiB` are 2G.
+        let text = text.strip_suffix("iB").or(text.strip_suffix('B')).unwrap_or(text);
+        let letter = text.chars().last().map(|letter| letter.to_ascii_uppercase());
+        let unit = UNITS.into_iter().find(|(unit, _)| letter == Some(*unit));
+        let digits = if unit.is_some() { &text[..text.len() - 1] } else { text };
+        let number: Option<u64> = digits.trim_end().parse().ok();
+        let bytes = number.and_then(|number| number.checked_mul(unit.map_or(1, |(_, bytes)| bytes)));
+        bytes.filter(|bytes| *bytes > 0).map(Size).ok_or_else(|| "it must be a size like 500M or 2G".into())
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match UNITS.into_iter().find(|(_, unit)| self.0.is_multiple_of(*unit)) {
+            Some((letter, unit)) => write!(formatter, "{}{letter}", self.0 / unit),
+            None => write!(formatter, "{}", self.0),
+        }
+    }
+}
+
+/// Something that is written as a text, or the word `auto`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrAuto<T> {
+    Auto,
+    Chosen(T),
+}
+
+impl<T> OrAuto<T> {
+    /// What was chosen, or `None` for `auto`.
+    pub fn chosen(self) -> Option<T> {
+        match self {
+            OrAuto::Auto => None,
+            OrAuto::Chosen(value) => Some(value),
+        }
+    }
+}
+
+impl<T: FromStr<Err = String>> FromStr for OrAuto<T> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "auto" => Ok(OrAuto::Auto),
+            _ => text.parse().map(OrAuto::Chosen).map_err(|problem| format!("{problem}, or `auto`")),
+        }
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for OrAuto<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OrAuto::Auto => formatter.write_str("auto"),
+            OrAuto::Chosen(value) => value.fmt(formatter),
+        }
+    }
+}
+
+impl<'de, T: FromStr<Err = String>> Deserialize<'de> for OrAuto<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+impl<T: fmt::Display> Serialize for OrAuto<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Room that something may take: a [`Size`], the word `auto`, or `off`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Room {
     #[default]
@@ -133,28 +217,18 @@ pub enum Room {
     Bytes(u64),
 }
 
-const UNITS: [(char, u64); 3] = [('G', 1 << 30), ('M', 1 << 20), ('K', 1 << 10)];
-
 impl FromStr for Room {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
-            "auto" => return Ok(Room::Auto),
-            "off" | "0" => return Ok(Room::Off),
-            _ => {}
+            "auto" => Ok(Room::Auto),
+            "off" | "0" => Ok(Room::Off),
+            _ => match text.parse::<Size>() {
+                Ok(size) => Ok(Room::Bytes(size.bytes())),
+                Err(problem) => Err(format!("{problem}, `auto`, or `off`")),
+            },
         }
-        // `2GB` and `2GiB` are 2G.
-        let text = text.strip_suffix("iB").or(text.strip_suffix('B')).unwrap_or(text);
-        let letter = text.chars().last().map(|letter| letter.to_ascii_uppercase());
-        let unit = UNITS.into_iter().find(|(unit, _)| letter == Some(*unit));
-        let digits = if unit.is_some() { &text[..text.len() - 1] } else { text };
-        let number: Option<u64> = digits.trim_end().parse().ok();
-        let bytes = number.and_then(|number| number.checked_mul(unit.map_or(1, |(_, bytes)| bytes)));
-        bytes
-            .filter(|bytes| *bytes > 0)
-            .map(Room::Bytes)
-            .ok_or_else(|| "it must be a size like 500M or 2G, `auto`, or `off`".into())
     }
 }
 
@@ -163,10 +237,7 @@ impl fmt::Display for Room {
         match self {
             Room::Auto => formatter.write_str("auto"),
             Room::Off => formatter.write_str("off"),
-            Room::Bytes(bytes) => match UNITS.into_iter().find(|(_, unit)| bytes % unit == 0) {
-                Some((letter, unit)) => write!(formatter, "{}{letter}", bytes / unit),
-                None => write!(formatter, "{bytes}"),
-            },
+            Room::Bytes(bytes) => Size(*bytes).fmt(formatter),
         }
     }
 }
@@ -260,6 +331,18 @@ mod tests {
         for text in ["", "G", "0G", "-1G", "B", "1.5G", "99999999999G", "é"] {
             assert!(text.parse::<Room>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_may_be_left_open_is_auto_or_a_text_and_reads_back() {
+        for text in ["auto", "64M", "1000"] {
+            let size: OrAuto<Size> = text.parse().unwrap();
+            assert_eq!(serde_json::to_value(size).unwrap(), text);
+            assert_eq!(serde_json::from_value::<OrAuto<Size>>(text.into()).unwrap(), size);
+        }
+        assert_eq!("64M".parse().map(OrAuto::chosen), Ok(Some(Size(64 << 20))));
+        assert_eq!("auto".parse::<OrAuto<Size>>().map(OrAuto::chosen), Ok(None));
+        assert_eq!("off".parse::<OrAuto<Size>>(), Err("it must be a size like 500M or 2G, or `auto`".into()));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use super::Sink;
 use super::backend::{self, Choice};
-use super::kv::{Key, KvTypes, Snapshots};
+use super::kv::{self, Checks, Key, KvTypes, Shape, Situation, Snapshots, Unknown, Wish};
 use super::llama::{self, Context, ContextSettings, LoadError, Model};
 use super::probe::Verdict;
 use super::protocol::{
@@ -22,12 +22,6 @@ use crate::models::gguf;
 
 /// Tokens computed in one call of the model. Larger ones are no faster on a CPU, and progress is told between them.
 pub(super) const BATCH: u32 = 512;
-/// Context that is made when nothing else is asked for, if model and memory allow it.
-const DEFAULT_CONTEXT: u32 = 16_384;
-const LEAST_CONTEXT: u32 = 512;
-/// Beside weights and KV cache: buffers of the computation.
-const WORKING_BYTES: u64 = 256 << 20;
-const BYTES_PER_F16: u64 = 2;
 
 /// Answers requests until their sender is gone or nobody listens.
 pub(super) fn serve(requests: Receiver<Request>, shutdown: CancelFlag, sink: impl Sink) {
@@ -88,14 +82,14 @@ fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, setti
             return desk.next();
         }
     };
-    let mut session = match loaded.session(settings, &desk.shutdown) {
-        Ok(session) => session,
-        Err(error) => {
-            desk.send(id, Step::Failed(error));
+    let (mut session, chosen) = match loaded.open(settings, cancel, &desk.shutdown) {
+        Ok(opened) => opened,
+        Err(last) => {
+            desk.send(id, last);
             return desk.next();
         }
     };
-    let mut info = loaded.describe(&session, settings);
+    let mut info = loaded.describe(&session, settings, chosen);
     info.load_ms = started.elapsed().as_secs_f64() * 1000.0;
     desk.send(id, Step::Ready(Box::new(info)));
     loop {
@@ -178,43 +172,83 @@ impl Loaded {
         Ok(Self { model, header, choice, threads, cores })
     }
 
-    /// Makes the context.
-    fn session(&self, settings: &LoadSettings, shutdown: &CancelFlag) -> Result<Session<'_>, EngineError> {
-        let memory = Memory::read();
-        let cells = match settings.context {
-            Some(cells) => {
-                check_context_fits(cells, self.bytes_per_cell(), memory)?;
-                cells
-            }
-            None => default_context(self.model.trained_context(), self.bytes_per_cell(), memory),
+    /// Makes the context and what is around it. The error is the request's last event.
+    fn open(
+        &self,
+        settings: &LoadSettings,
+        cancel: &CancelFlag,
+        shutdown: &CancelFlag,
+    ) -> Result<(Session<'_>, kv::Choice), Step> {
+        let chosen = self.choose_types(settings, &[cancel, shutdown])?;
+        let session = self.session(settings, chosen.types, shutdown).map_err(Step::Failed)?;
+        Ok((session, chosen))
+    }
+
+    /// Decides on the number formats of the KV cache.
+    fn choose_types(&self, settings: &LoadSettings, cancel: &[&CancelFlag]) -> Result<kv::Choice, Step> {
+        let wish = self.wish(settings);
+        let situation = Situation {
+            shape: Shape::of(&self.model),
+            backend: &self.choice.backend,
+            tokens: wish.tokens(),
+            bytes: wish.bytes(Memory::read()),
         };
-        let context = Context::new(
-            &self.model,
-            ContextSettings { cells, threads: self.threads, batch: BATCH, types: KvTypes::default() },
-        )
-        .map_err(|words| {
-            EngineError::NotEnoughMemory(format!(
-                "llama.cpp could not make a context of {cells} tokens ({words}); try a smaller one with `--ctx`"
-            ))
-        })?;
-        let mut session = Session::new(&self.model, context, self.snapshots(settings, shutdown));
+        let checks = Checks {
+            model: &self.model,
+            path: &settings.path,
+            file: settings.kv.checks.as_deref(),
+            backend: &self.choice.backend,
+            threads: self.threads,
+        };
+        let chosen = match settings.kv.types {
+            Some(types) => situation
+                .asked_for(types, checks.recall(types))
+                .map_err(|sentence| Step::Failed(EngineError::Failed(sentence)))?,
+            None => situation.best(|types| checks.find(types, cancel)).map_err(|unknown| match unknown {
+                Unknown::Cancelled => Step::Cancelled,
+                Unknown::Failed(words) => Step::Failed(EngineError::Failed(words)),
+            })?,
+        };
+        tracing::info!(types = %chosen.types, reason = chosen.reason, "chose the format of the KV cache");
+        Ok(chosen)
+    }
+
+    fn wish(&self, settings: &LoadSettings) -> Wish {
+        Wish { context: settings.context, most_bytes: settings.kv.most_bytes, trained: self.model.trained_context() }
+    }
+
+    fn session(
+        &self,
+        settings: &LoadSettings,
+        types: KvTypes,
+        shutdown: &CancelFlag,
+    ) -> Result<Session<'_>, EngineError> {
+        let bytes_per_cell = Shape::of(&self.model).bytes_per_cell(types);
+        let cells = self.wish(settings).cells(bytes_per_cell, Memory::read())?;
+        let context = Context::new(&self.model, ContextSettings { cells, threads: self.threads, batch: BATCH, types })
+            .map_err(|words| {
+                EngineError::NotEnoughMemory(format!(
+                    "llama.cpp could not make a context of {cells} tokens ({words}); try a smaller one with `--ctx`"
+                ))
+            })?;
+        let mut session = Session::new(&self.model, context, self.snapshots(settings, types, shutdown));
         session.eviction.policy = settings.kv.evict;
         session.no_recall = settings.kv.no_recall;
         Ok(session)
     }
 
-    fn snapshots(&self, settings: &LoadSettings, shutdown: &CancelFlag) -> Option<Snapshots> {
+    fn snapshots(&self, settings: &LoadSettings, types: KvTypes, shutdown: &CancelFlag) -> Option<Snapshots> {
         let key = Key {
             model: settings.path.clone(),
             template: self.model.chat_template().unwrap_or_default(),
-            types: "f16 f16".into(),
+            types: format!("{} {}", types.k.as_str(), types.v.as_str()),
             library: llama::version(),
         };
         let opened = Snapshots::open(settings.snapshots.clone()?, key, shutdown.clone());
         opened.inspect_err(|error| tracing::warn!(%error, "there are no snapshots in this run")).ok()
     }
 
-    fn describe(&self, session: &Session<'_>, settings: &LoadSettings) -> ModelInfo {
+    fn describe(&self, session: &Session<'_>, settings: &LoadSettings, chosen: kv::Choice) -> ModelInfo {
         let file_name = || settings.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let cells = session.context.cells();
         ModelInfo {
@@ -228,12 +262,12 @@ impl Loaded {
             has_template: session.template.is_some(),
             load_ms: 0.0,
             kv: KvInfo {
-                type_k: "f16".into(),
-                type_v: "f16".into(),
+                type_k: chosen.types.k.as_str().into(),
+                type_v: chosen.types.v.as_str().into(),
                 cells,
-                bytes: u64::from(cells) * self.bytes_per_cell(),
+                bytes: u64::from(cells) * Shape::of(&self.model).bytes_per_cell(chosen.types),
                 policy: session.policy().into(),
-                reason: String::new(),
+                reason: chosen.reason,
             },
             device: DeviceInfo {
                 backend: self.choice.backend.clone(),
@@ -244,13 +278,6 @@ impl Loaded {
                 reason: self.choice.reason.clone(),
             },
         }
-    }
-
-    /// K and V of one token, in all layers.
-    fn bytes_per_cell(&self) -> u64 {
-        let (key, value) = self.model.head_lengths();
-        let numbers = u64::from(self.model.layers()) * u64::from(self.model.kv_heads()) * u64::from(key + value);
-        numbers * BYTES_PER_F16
     }
 }
 
@@ -271,31 +298,6 @@ fn check_weights_fit(path: &Path, memory: Option<Memory>) -> Result<(), EngineEr
     )))
 }
 
-fn check_context_fits(cells: u32, bytes_per_cell: u64, memory: Option<Memory>) -> Result<(), EngineError> {
-    let Some(memory) = memory else { return Ok(()) };
-    let needed = u64::from(cells).saturating_mul(bytes_per_cell).saturating_add(WORKING_BYTES);
-    if needed <= memory.available {
-        return Ok(());
-    }
-    Err(EngineError::NotEnoughMemory(format!(
-        "a context of {cells} tokens needs {} and {} are free; try `--ctx {}`, or leave `--ctx` out",
-        mebibytes(needed),
-        mebibytes(memory.available),
-        default_context(cells, bytes_per_cell, Some(memory))
-    )))
-}
-
-/// What the model was trained with, up to [`DEFAULT_CONTEXT`] and a quarter of the free memory.
-fn default_context(trained: u32, bytes_per_cell: u64, memory: Option<Memory>) -> u32 {
-    let affordable = match memory {
-        Some(memory) => memory.available.saturating_sub(WORKING_BYTES) / 4 / bytes_per_cell.max(1),
-        None => u64::from(DEFAULT_CONTEXT),
-    };
-    let affordable = u32::try_from(affordable / 256 * 256).unwrap_or(u32::MAX);
-    let trained = if trained == 0 { DEFAULT_CONTEXT } else { trained };
-    trained.min(DEFAULT_CONTEXT).min(affordable.max(LEAST_CONTEXT))
-}
-
 fn mebibytes(bytes: u64) -> String {
     format!("{} MiB", bytes.div_ceil(1 << 20))
 }
@@ -308,21 +310,6 @@ mod tests {
 
     fn memory(total: u64, available: u64) -> Option<Memory> {
         Some(Memory { total, available })
-    }
-
-    #[test]
-    fn the_default_context_is_what_training_and_memory_allow() {
-        assert_eq!(default_context(8192, 23_040, memory(8 * GIB, 6 * GIB)), 8192);
-        assert_eq!(default_context(131_072, 28_672, memory(32 * GIB, 24 * GIB)), DEFAULT_CONTEXT);
-        assert_eq!(default_context(32_768, 131_072, memory(2 * GIB, GIB)), 1536);
-        assert_eq!(default_context(32_768, 131_072, memory(GIB, 0)), LEAST_CONTEXT);
-    }
-
-    #[test]
-    fn a_context_that_does_not_fit_is_refused_with_one_that_does() {
-        let error = check_context_fits(1_000_000, 131_072, memory(4 * GIB, 2 * GIB)).unwrap_err();
-        assert!(matches!(&error, EngineError::NotEnoughMemory(text) if text.contains("--ctx 3584")), "{error}");
-        assert_eq!(check_context_fits(4096, 23_040, memory(4 * GIB, 2 * GIB)), Ok(()));
     }
 
     #[test]

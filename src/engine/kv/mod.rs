@@ -1,11 +1,20 @@
 //! The KV cache beyond one conversation: what was computed for a chat is kept when another chat takes the context, in
 //! memory (`shelf`) and on disk (`snapshots`, in the form of `file`), so that nothing is computed twice.
+//!
+//! And what it is made of: `budget` says how many tokens it holds, `choice` in which number formats (`types`), from what
+//! the model's `shape` and the device allow and what a `check` on the model itself found.
 
+mod budget;
+mod check;
+mod choice;
 pub mod evict;
 mod file;
+#[cfg(test)]
+mod measured;
 pub mod score;
 pub mod search;
 pub mod segments;
+mod shape;
 mod shelf;
 mod snapshots;
 mod types;
@@ -14,6 +23,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+pub use budget::Wish;
+pub use check::{Checks, Unknown};
+pub use choice::{Choice, Situation};
+pub use shape::Shape;
 pub use shelf::Shelf;
 pub use snapshots::{Key, SnapshotSettings, Snapshots, Stored, remove as remove_snapshots};
 pub use types::{KvType, KvTypes};

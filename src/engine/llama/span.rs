@@ -28,6 +28,8 @@ impl Span {
         i32::try_from(position).ok().map(|position| position - self.start)
     }
 
+    /// All of them.
+    #[cfg(test)]
     pub fn positions(&self) -> impl Iterator<Item = u32> + use<> {
         self.start.unsigned_abs()..self.end.unsigned_abs()
     }
