@@ -172,6 +172,8 @@ pub struct Usage {
 pub struct Timings {
     /// Computing the part of the prompt that was not cached.
     pub prefill_ms: f64,
+    /// Part of that: seeing what is important in a cache that is too small, and evicting what is not.
+    pub eviction_ms: f64,
     /// From the request's arrival at the engine to the first token.
     pub time_to_first_token_ms: f64,
     /// From the first token to the last.
@@ -204,6 +206,7 @@ impl Stats {
             },
             timings: Timings {
                 prefill_ms: self.timings.prefill_ms + next.timings.prefill_ms,
+                eviction_ms: self.timings.eviction_ms + next.timings.eviction_ms,
                 time_to_first_token_ms: self.timings.time_to_first_token_ms,
                 decode_ms: self.timings.decode_ms + next.timings.decode_ms,
             },

@@ -30,6 +30,10 @@ pub mod signals;
 pub mod store;
 pub mod text;
 pub mod text_file;
+#[cfg(test)]
+#[allow(dead_code)]
+#[path = "../tests/common/tiny_gguf.rs"]
+mod tiny_gguf;
 pub mod ui;
 
 use std::io::Write;

@@ -128,13 +128,13 @@ fn a_pipe_gets_the_answer_and_every_number_of_the_json_is_true() {
 }
 
 /// Every key of the contract, those of inner objects behind a dot.
-const KEYS: &str = "schema text thinking finish_reason error repetition seed \
+const KEYS: &str = "schema text thinking finish_reason error repetition recalled seed \
     model.name model.path model.sha256 model.quantization model.parameters \
     usage.prompt_tokens usage.cached_prompt_tokens usage.completion_tokens usage.evicted_tokens \
-    timings.load_ms timings.prefill_ms timings.time_to_first_token_ms timings.decode_ms \
+    timings.load_ms timings.prefill_ms timings.eviction_ms timings.time_to_first_token_ms timings.decode_ms \
     timings.prefill_tokens_per_second timings.decode_tokens_per_second \
     speculative.drafter speculative.drafted speculative.accepted speculative.decode_calls speculative.off_reason \
-    kv.type_k kv.type_v kv.cells kv.cells_used kv.bytes kv.policy \
+    kv.type_k kv.type_v kv.cells kv.cells_used kv.bytes kv.policy kv.reason kv.evicted_tokens \
     device.backend device.name device.gpu_layers device.threads device.cores device.reason";
 
 fn keys(object: &Value) -> BTreeSet<String> {

@@ -208,7 +208,7 @@ impl<T: fmt::Display> Serialize for OrAuto<T> {
     }
 }
 
-/// Room that something may take: a [`Size`], the word `auto`, or `off`.
+/// Room that something may take: a size, the word `auto`, or `off`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Room {
     #[default]

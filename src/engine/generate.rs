@@ -30,11 +30,14 @@ impl Session<'_> {
         let mut sampler = Sampler::new(&options.sampling);
         let mut stats = Stats::default();
         stats.usage.prompt_tokens = tokens.len() as u32;
+        let watched = self.context.watching_took();
         // The logits of the last token are needed, so it is always computed.
         let cached = self.reuse(&tokens[..tokens.len() - 1]);
         stats.usage.cached_prompt_tokens = cached as u32;
         let (mut go, recalled) = self.prefill_with_recalled(&tokens, cached, cancel, emit)?;
         stats.timings.prefill_ms = milliseconds(started.elapsed());
+        let watched = self.context.watching_took() - watched;
+        stats.timings.eviction_ms = milliseconds(self.eviction.spent() + watched);
         let mut writer = self.writer(prompt, &rendered, options, &tags);
         let mut detector = options.loop_breaker.then(RepetitionDetector::default);
         let mut repetition = None;

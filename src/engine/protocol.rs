@@ -4,7 +4,7 @@
 //! Load      Loading*  →  Ready | Failed | Cancelled
 //! Plan      Planned | Failed
 //! Prefill   Expected?  →  Prefilling*  →  Planned | Failed
-//! Generate  Prefilling*  →  Token*  →  Finished | Failed
+//! Generate  Prefilling*  →  Recalled?  →  Prefilling*  →  Token*  →  Finished | Failed
 //! Snapshot  Done
 //! Forget    Done
 //! Unload    Unloaded

@@ -48,6 +48,7 @@ pub struct Model {
 pub struct Timings {
     pub load_ms: f64,
     pub prefill_ms: f64,
+    pub eviction_ms: f64,
     pub time_to_first_token_ms: f64,
     pub decode_ms: f64,
     pub prefill_tokens_per_second: Option<f64>,
@@ -136,6 +137,7 @@ impl Report {
         self.timings = Some(Timings {
             load_ms,
             prefill_ms: timings.prefill_ms,
+            eviction_ms: timings.eviction_ms,
             time_to_first_token_ms: timings.time_to_first_token_ms,
             decode_ms: timings.decode_ms,
             prefill_tokens_per_second: finish.stats.prefill_tokens_per_second(),

@@ -6,11 +6,7 @@ use super::*;
 use crate::engine::kv::KvTypes;
 use crate::engine::llama::{Context, ContextSettings, Model, Placement};
 use crate::engine::parts::Part;
-use tiny_gguf::TinyModel;
-
-#[allow(dead_code)]
-#[path = "../../../tests/common/tiny_gguf.rs"]
-mod tiny_gguf;
+use crate::tiny_gguf::TinyModel;
 
 const CELLS: u32 = 256;
 /// Positions end here, so that they must begin anew.
@@ -224,7 +220,7 @@ fn what_is_pinned_and_what_asks_stays() {
     let mut session = session(&model, CELLS);
     let part = |message, tokens| Part { message, role: Role::User, tokens };
     let parts = vec![part(0, 10..40), part(1, 100..110), part(2, 110..240)];
-    session.eviction.begin(parts, vec![0], Asking { ranges: vec![100..110], ..Asking::default() });
+    session.eviction.begin(parts, vec![0], Asking { ranges: std::iter::once(100..110).collect(), ..Asking::default() });
     for chunk in tokens(&model, 3, 240).chunks(64) {
         session.extend(chunk, &[]).unwrap();
     }

@@ -195,11 +195,6 @@ fn median(mut ratios: Vec<f64>) -> f64 {
 }
 
 #[cfg(test)]
-#[allow(dead_code, clippy::duplicate_mod)]
-#[path = "../../../tests/common/tiny_gguf.rs"]
-mod tiny_gguf;
-
-#[cfg(test)]
 mod tests {
     use super::*;
     use crate::engine::llama::Placement;
@@ -210,7 +205,7 @@ mod tests {
     fn tiny() -> (tempfile::TempDir, std::path::PathBuf, Model) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tiny.gguf");
-        tiny_gguf::TinyModel::default().write(&path).unwrap();
+        crate::tiny_gguf::TinyModel::default().write(&path).unwrap();
         let model = Model::load(&path, &Placement::default(), |_| true).unwrap();
         (folder, path, model)
     }

@@ -2,9 +2,6 @@
 
 use std::ops::Range;
 
-/// So many of a segment's tokens, the best ones, tell its importance.
-const TELLING_TOKENS: usize = 3;
-
 /// A sentence or line that may leave.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Candidate {
@@ -16,18 +13,12 @@ pub struct Candidate {
     pub score: f32,
 }
 
-/// The importance of a segment: the mean of its best tokens'.
-pub fn segment_score(tokens: impl Iterator<Item = f32>) -> f32 {
-    let mut best = [f32::NEG_INFINITY; TELLING_TOKENS];
-    for score in tokens {
-        if let Some(place) = best.iter().position(|other| score > *other) {
-            best[place..].rotate_right(1);
-            best[place] = score;
-        }
-    }
-    let found = best.iter().filter(|score| score.is_finite());
-    let count = found.clone().count();
-    if count == 0 { f32::NEG_INFINITY } else { found.sum::<f32>() / count as f32 }
+/// The importance of a segment: the mean of so many of its tokens, the best ones.
+pub fn segment_score(tokens: impl Iterator<Item = f32>, telling: usize) -> f32 {
+    let mut scores: Vec<f32> = tokens.collect();
+    scores.sort_by(|one, other| other.total_cmp(one));
+    scores.truncate(telling);
+    if scores.is_empty() { f32::NEG_INFINITY } else { scores.iter().sum::<f32>() / scores.len() as f32 }
 }
 
 /// The least important candidates, as few as free so many cells; of equals, the oldest.
@@ -83,9 +74,9 @@ mod tests {
 
     #[test]
     fn a_few_tokens_tell_how_important_a_sentence_is() {
-        assert_eq!(segment_score([0.0, 0.0, 9.0, 3.0, 6.0, 1.0].into_iter()), 6.0);
-        assert_eq!(segment_score([4.0].into_iter()), 4.0);
-        assert_eq!(segment_score([].into_iter()), f32::NEG_INFINITY);
+        assert_eq!(segment_score([0.0, 0.0, 9.0, 3.0, 6.0, 1.0].into_iter(), 3), 6.0);
+        assert_eq!(segment_score([4.0].into_iter(), 3), 4.0);
+        assert_eq!(segment_score([].into_iter(), 3), f32::NEG_INFINITY);
     }
 
     #[test]

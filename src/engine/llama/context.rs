@@ -2,6 +2,7 @@
 
 use std::ffi::c_void;
 use std::ptr::NonNull;
+use std::time::Duration;
 
 use llama_cpp_sys_2 as sys;
 
@@ -220,6 +221,12 @@ impl<'model> Context<'model> {
     pub fn watch(&mut self, queries: usize, cells: usize) {
         // SAFETY: the observer lives as long as the context, and nothing is being computed.
         unsafe { (*self.observer).watch(queries, cells) }
+    }
+
+    /// What watching has taken of the time of all decodes.
+    pub fn watching_took(&self) -> Duration {
+        // SAFETY: as in `watch`.
+        unsafe { (*self.observer).spent }
     }
 
     /// What was seen in the last decode: how strongly each cell was attended to, 0 to 1. `None` if nothing could be

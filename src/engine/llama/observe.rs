@@ -10,6 +10,7 @@
 
 use std::ffi::c_void;
 use std::slice;
+use std::time::{Duration, Instant};
 
 use llama_cpp_sys_2 as sys;
 
@@ -24,6 +25,8 @@ const SEEN: [u16; 2] = [0x0000, 0x8000];
 pub(super) struct Observer {
     threads: usize,
     watch: Option<Watch>,
+    /// What watching has taken.
+    pub spent: Duration,
 }
 
 #[derive(Debug)]
@@ -40,7 +43,7 @@ struct Watch {
 
 impl Observer {
     pub fn new(threads: usize) -> Self {
-        Self { threads: threads.max(1), watch: None }
+        Self { threads: threads.max(1), watch: None, spent: Duration::ZERO }
     }
 
     /// In the next computation, watch the last `queries` tokens; `cells` will be in use then, without holes.
@@ -66,10 +69,12 @@ pub(super) unsafe extern "C" fn on_node(node: *mut sys::ggml_tensor, ask: bool, 
         return false;
     }
     if !ask {
+        let started = Instant::now();
         // SAFETY: the node was computed, so its sources hold values.
         if let Some(attention) = unsafe { Attention::of(node, watch) } {
             attention.add_to(watch, observer.threads);
         }
+        observer.spent += started.elapsed();
     }
     true
 }

@@ -4,14 +4,10 @@ use std::fs;
 use std::path::PathBuf;
 
 use tempfile::TempDir;
-use tiny_gguf::TinyModel;
 
 use super::{Import, Installed, Library, Origin, Removed};
 use crate::models::{FailureClass, ModelError};
-
-#[path = "../../../tests/common/tiny_gguf.rs"]
-#[allow(dead_code)]
-mod tiny_gguf;
+use crate::tiny_gguf::TinyModel;
 
 struct Test {
     folder: TempDir,

@@ -1,0 +1,94 @@
+//! A chat of 200 turns in a fixed amount of memory, with a real model: minutes long, so it runs only when it is asked
+//! for, with `cargo test --release --test endurance -- --ignored --nocapture`. Speeds are printed, not judged.
+
+mod common;
+
+use common::engine::{Running, greedy, prompt, settings};
+use common::real_models::test_model;
+use tuichat::chat::{Message, Role, Stats};
+use tuichat::engine::KvTypes;
+use tuichat::engine::protocol::{Evict, GenerateOptions, KvSettings, LoadSettings, Step, Work};
+
+const TURNS: usize = 200;
+const MEMORY: u64 = 32 << 20;
+/// Memory is compared from here on: before, what grows once has grown.
+const SETTLED: usize = 30;
+/// Told in the second turn, asked for in the last but one.
+const FACT: &str = "Please remember this: the password of the garden gate is 4718236.";
+const QUESTION: &str = "What is the password of the garden gate?";
+const TOPICS: [&str; 10] =
+    ["bees", "granite", "the tides", "paper", "violins", "bread", "comets", "salt", "maps", "glaciers"];
+
+fn message(turn: usize) -> String {
+    let topic = TOPICS[turn % TOPICS.len()];
+    match turn {
+        2 => FACT.into(),
+        199 => QUESTION.into(),
+        _ => format!(
+            "Turn {turn}. Tell me something new about {topic}, in two or three sentences, and compare {topic} with {}.",
+            TOPICS[(turn * 7 + 3) % TOPICS.len()]
+        ),
+    }
+}
+
+/// Resident memory in bytes.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+}
+
+/// Tokens per second over these turns.
+fn speed(turns: &[Stats]) -> f64 {
+    let tokens: u32 = turns.iter().map(|stats| stats.usage.completion_tokens.saturating_sub(1)).sum();
+    f64::from(tokens) * 1000.0 / turns.iter().map(|stats| stats.timings.decode_ms).sum::<f64>()
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn a_chat_of_200_turns_stays_within_its_memory_and_knows_what_was_said_first() {
+    let Some(model) = test_model() else { return };
+    let kv = KvSettings {
+        types: Some(KvTypes::default()),
+        most_bytes: Some(MEMORY),
+        evict: Evict::Score,
+        ..KvSettings::default()
+    };
+    let engine = Running::with(LoadSettings { context: None, kv, ..settings(&model, 0, 2) });
+    let mut messages = vec![Message::new(Role::System, "You are a helpful assistant. Answer briefly.")];
+    let (mut turns, mut settled, mut recalls) = (Vec::new(), 0, 0);
+    for turn in 1..=TURNS {
+        messages.push(Message::new(Role::User, message(turn)));
+        let options = GenerateOptions { loop_breaker: false, ..greedy(80) };
+        engine.submit(Work::Generate(prompt(Some(1), &messages), options));
+        let (mut text, mut recalled) = (String::new(), Vec::new());
+        let finish = loop {
+            match engine.next() {
+                Step::Token(piece) => text.push_str(&piece.text),
+                Step::Recalled(passages) => recalled = passages,
+                Step::Finished(finish) => break finish,
+                Step::Failed(error) => panic!("turn {turn}: {error}"),
+                _ => {}
+            }
+        };
+        recalls += usize::from(!recalled.is_empty());
+        assert!(u64::from(finish.stats.cells_used) * 23_040 <= MEMORY);
+        if turn == 199 {
+            println!("{QUESTION} {text} (recalled {recalled:?})");
+            assert!(text.contains("4718236"), "{text}");
+        }
+        if turn == SETTLED {
+            settled = resident();
+        }
+        turns.push(finish.stats);
+        messages.push(Message::new(Role::Assistant, text));
+    }
+    let prompt_tokens = turns.last().unwrap().usage.prompt_tokens;
+    let growth = resident() as f64 / settled as f64 - 1.0;
+    let evicted: u32 = turns.iter().map(|stats| stats.usage.evicted_tokens).sum();
+    println!("{prompt_tokens} tokens, {evicted} evicted, passages recalled in {recalls} turns");
+    println!("resident {} MiB, grown by {:.2} %", resident() >> 20, growth * 100.0);
+    println!("decode: {:.1} tok/s in turns 10 to 30, {:.1} in the last 20", speed(&turns[9..30]), speed(&turns[180..]));
+    assert!(prompt_tokens > 20_000);
+    assert!(growth < 0.01);
+}
