@@ -25,7 +25,7 @@ fn message(turn: usize) -> String {
         2 => FACT.into(),
         199 => QUESTION.into(),
         _ => format!(
-            "Turn {turn}. Tell me something new about {topic}, in two or three sentences, and compare {topic} with {}.",
+            "Turn {turn}. Tell me something new about {topic}, in five sentences, and compare {topic} with {}.",
             TOPICS[(turn * 7 + 3) % TOPICS.len()]
         ),
     }
@@ -59,7 +59,7 @@ fn a_chat_of_200_turns_stays_within_its_memory_and_knows_what_was_said_first() {
     let (mut turns, mut settled, mut recalls) = (Vec::new(), 0, 0);
     for turn in 1..=TURNS {
         messages.push(Message::new(Role::User, message(turn)));
-        let options = GenerateOptions { loop_breaker: false, ..greedy(80) };
+        let options = GenerateOptions { loop_breaker: false, ..greedy(160) };
         engine.submit(Work::Generate(prompt(Some(1), &messages), options));
         let (mut text, mut recalled) = (String::new(), Vec::new());
         let finish = loop {

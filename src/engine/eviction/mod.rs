@@ -44,9 +44,11 @@ const RECENT_WITH_QUESTION: usize = 48;
 const RECENT_PART: usize = 2;
 /// A message of more than this part of the cells is a document.
 const DOCUMENT_PART: usize = 4;
-/// At most so many cells are freed at once, and this part of all.
-const MOST_FREED: usize = 1024;
-const FREED_PART: usize = 4;
+/// At most so many cells are freed at once, and this part of all; more where a question tells what to keep, because
+/// then it is computed for each time.
+const MOST_FREED: usize = 2048;
+const FREED_PART: f32 = 0.25;
+const FREED_PART_WITH_QUESTION: f32 = 0.375;
 /// The last rows of each part of a prompt are watched, to learn what later text attends to.
 pub(super) const WATCHED_ROWS: usize = 16;
 /// While an answer is written, one token in so many is watched.
@@ -162,7 +164,8 @@ impl Session<'_> {
 
     /// How many cells are freed when there is no room.
     fn block(&self) -> usize {
-        (self.cells() / FREED_PART).clamp(1, MOST_FREED)
+        let part = if self.eviction.asked.is_empty() { FREED_PART } else { FREED_PART_WITH_QUESTION };
+        ((self.cells() as f32 * part) as usize).clamp(1, MOST_FREED)
     }
 
     /// Sees to it that so many tokens can be computed. `false` if that cannot be.
