@@ -176,14 +176,15 @@ fn check_facts(object: &Value, case: &Case, model: &Path) {
         ("kv.type_v", "f16".into()),
         ("kv.cells_used", (prompt + completion - 1).into()),
         ("kv.bytes", (cells * layers * kv_heads * (head_length + head_length) * f16_bytes).into()),
-        ("kv.policy", "off".into()),
+        ("kv.policy", "score".into()),
+        ("kv.evicted_tokens", 0.into()),
         ("device.backend", "CPU".into()),
         ("device.gpu_layers", 0.into()),
         ("device.threads", 2.into()),
     ] {
         assert_eq!(at(path), &expected, "{path}");
     }
-    for path in ["model.name", "speculative.off_reason", "device.name", "device.cores", "device.reason"] {
+    for path in ["model.name", "speculative.off_reason", "kv.reason", "device.name", "device.cores", "device.reason"] {
         assert!(at(path).as_str().is_some_and(|text| !text.is_empty()), "{path} in {object}");
     }
     assert!((512..=8192).contains(&cells), "no more than the model was trained with");

@@ -39,6 +39,8 @@ impl Session<'_> {
         let watched = self.context.watching_took() - watched;
         stats.timings.eviction_ms = milliseconds(self.eviction.spent() + watched);
         let mut writer = self.writer(prompt, &rendered, options, &tags);
+        // An answer that nobody limits may not push its own beginning out of the cache.
+        let most_tokens = options.max_tokens.unwrap_or(self.cells() as u32);
         let mut detector = options.loop_breaker.then(RepetitionDetector::default);
         let mut repetition = None;
         let mut thoughts = ThoughtLimit::new(options.think.most_tokens());
@@ -77,7 +79,7 @@ impl Session<'_> {
             if repetition.is_some() {
                 break Ended::Loop;
             }
-            if options.max_tokens.is_some_and(|most| stats.usage.completion_tokens >= most) {
+            if stats.usage.completion_tokens >= most_tokens {
                 break Ended::Length;
             }
             go = self.extend(&[token], cancel)?;

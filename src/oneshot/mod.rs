@@ -211,9 +211,8 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                 Step::Finished(finish) => {
                     self.report.set_finish(&finish, model.load_ms);
                     let stats = &finish.stats;
-                    // A cache that makes room is nearly always full.
                     let is_limit = most_tokens.is_some_and(|most| stats.usage.completion_tokens >= most);
-                    let is_full = finish.ended == Ended::Length && stats.cells_used >= model.kv.cells && !is_limit;
+                    let is_full = finish.ended == Ended::Length && !is_limit;
                     self.full_context = is_full.then_some(model.kv.cells);
                     return Ok(());
                 }
