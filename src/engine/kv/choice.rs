@@ -79,8 +79,11 @@ impl Situation<'_> {
             }
             match try_out(candidate) {
                 Ok(outcome) if !outcome.is_good() => {
+                    let coarser = coarser_than(candidate);
                     notes.push(format!("{candidate} would change this model's answers ({})", figures(&outcome)));
-                    // What is coarser would change them more.
+                    if !coarser.is_empty() {
+                        notes.push(format!("what is coarser still was not tried ({coarser})"));
+                    }
                     break;
                 }
                 Ok(outcome) if outcome.speed < LEAST_SPEED => {
@@ -111,6 +114,11 @@ impl Situation<'_> {
     fn cells(&self, types: KvTypes) -> u32 {
         whole_cells(self.bytes, self.shape.bytes_per_cell(types))
     }
+}
+
+fn coarser_than(types: KvTypes) -> String {
+    let coarser = CANDIDATES.into_iter().skip_while(|candidate| *candidate != types).skip(1);
+    coarser.map(|types| types.to_string()).collect::<Vec<_>>().join(", ")
 }
 
 fn figures(outcome: &Outcome) -> String {
@@ -199,6 +207,7 @@ mod tests {
             assert!(!["q5_1", "q4_0"].contains(&choice.types.to_string().as_str()), "{}", choice.reason);
         }
         let reason = situation(8).best(qwen).unwrap().reason;
+        assert!(reason.contains("coarser still was not tried (q4_0)"), "{reason}");
         let told = "q5_1 would change this model's answers (divergence 0.700 nats, same first choice 67 %";
         assert!(reason.contains(told) && reason.ends_with("; so it is q8_0/q4_0, for 768 tokens"), "{reason}");
     }
