@@ -24,8 +24,9 @@ test: setup ## Run all tests, with a small real model
 	@TUICHAT_TEST_MODEL="$$(scripts/test-model)" && export TUICHAT_TEST_MODEL && cargo test --release --no-fail-fast
 
 test-eval: setup ## Run the tests that need larger models' vocabularies and templates (870 MB, fetched the first time)
-	@models="$$(scripts/eval-models)" && TUICHAT_EVAL_MODELS="$$(dirname "$${models%%.gguf*}")" \
-		cargo test --release --test vocabularies
+	@models="$$(scripts/eval-models)" && TUICHAT_EVAL_MODELS="$$(dirname "$${models%%.gguf*}")" && \
+		export TUICHAT_EVAL_MODELS && \
+		cargo test --release --test vocabularies && cargo test --release --lib kv::measured
 	@cargo build --release
 	@TUICHAT="$${CARGO_TARGET_DIR:-target}/release/tuichat" scripts/check-templates.py
 
