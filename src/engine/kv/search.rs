@@ -1,7 +1,5 @@
 //! Finding the passages that a question is about, by its words (Okapi BM25, Robertson and Zaragoza 2009): pure.
 
-use std::collections::{HashMap, HashSet};
-
 use unicode_segmentation::UnicodeSegmentation;
 
 /// How soon a word that comes again stops to count.
@@ -16,38 +14,56 @@ const LEAST_OF_BEST: f32 = 0.4;
 /// The passages that the question is about, by their numbers, the best first. Words that are in many passages count
 /// little.
 pub fn search(passages: &[String], question: &str) -> Vec<usize> {
-    let words: Vec<Vec<String>> = passages.iter().map(|passage| words(passage)).collect();
-    let asked: HashSet<String> = self::words(question).into_iter().collect();
-    let mut passages_with: HashMap<&str, usize> = HashMap::new();
-    for passage in &words {
-        let distinct: HashSet<&str> = passage.iter().map(String::as_str).filter(|word| asked.contains(*word)).collect();
-        for word in distinct {
-            *passages_with.entry(word).or_default() += 1;
-        }
-    }
+    let mut asked = words(question);
+    asked.sort_unstable();
+    asked.dedup();
+    let counted: Vec<Counted> = passages.iter().map(|passage| Counted::of(passage, &asked)).collect();
     let count = passages.len() as f32;
-    let weight = |word: &str| {
-        let with = passages_with.get(word).copied().unwrap_or(0) as f32;
-        ((count - with + 0.5) / (with + 0.5) + 1.0).ln()
-    };
-    let all: f32 = asked.iter().map(|word| weight(word)).sum();
-    let mean_length = (words.iter().map(Vec::len).sum::<usize>() as f32 / count.max(1.0)).max(1.0);
+    let weights: Vec<f32> = (0..asked.len())
+        .map(|word| {
+            let with = counted.iter().filter(|passage| passage.times.iter().any(|(of, _)| *of == word)).count() as f32;
+            ((count - with + 0.5) / (with + 0.5) + 1.0).ln()
+        })
+        .collect();
+    let all: f32 = weights.iter().sum();
+    let mean_length = (counted.iter().map(|passage| passage.length).sum::<usize>() as f32 / count.max(1.0)).max(1.0);
     let mut found: Vec<(usize, f32)> = Vec::new();
-    for (index, passage) in words.iter().enumerate() {
-        let mut times: HashMap<&str, f32> = HashMap::new();
-        for word in passage.iter().filter(|word| asked.contains(*word)) {
-            *times.entry(word).or_default() += 1.0;
-        }
-        let covered: f32 = times.keys().map(|word| weight(word)).sum();
-        let longer = 1.0 - B + B * passage.len() as f32 / mean_length;
-        let score = times.iter().map(|(word, times)| weight(word) * times * (K1 + 1.0) / (times + K1 * longer)).sum();
+    for (index, passage) in counted.iter().enumerate() {
+        let covered: f32 = passage.times.iter().map(|(word, _)| weights[*word]).sum();
+        let longer = 1.0 - B + B * passage.length as f32 / mean_length;
+        let part = |(word, times): &(usize, f32)| weights[*word] * times * (K1 + 1.0) / (times + K1 * longer);
         if covered > 0.0 && covered >= LEAST_COVERAGE * all {
-            found.push((index, score));
+            found.push((index, passage.times.iter().map(part).sum()));
         }
     }
     found.sort_by(|one, other| other.1.total_cmp(&one.1));
     let best = found.first().map_or(0.0, |found| found.1);
     found.into_iter().take_while(|found| found.1 >= LEAST_OF_BEST * best).map(|found| found.0).collect()
+}
+
+/// What is counted of a passage: not its words themselves, which would be much for a long conversation.
+struct Counted {
+    /// Words.
+    length: usize,
+    /// How often it has which words of the question, for those that it has.
+    times: Vec<(usize, f32)>,
+}
+
+impl Counted {
+    /// `asked` is in order.
+    fn of(passage: &str, asked: &[String]) -> Self {
+        let mut counted = Self { length: 0, times: Vec::new() };
+        for word in words(passage) {
+            counted.length += 1;
+            if let Ok(place) = asked.binary_search(&word) {
+                match counted.times.iter_mut().find(|(of, _)| *of == place) {
+                    Some((_, times)) => *times += 1.0,
+                    None => counted.times.push((place, 1.0)),
+                }
+            }
+        }
+        counted
+    }
 }
 
 /// The words of a text as they are compared: without case, and without the `'s` of English.
