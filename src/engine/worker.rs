@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use super::Sink;
 use super::backend::{self, Choice};
-use super::kv::{self, Checks, Key, KvTypes, Shape, Situation, Snapshots, Unknown, Wish};
+use super::kv::{self, Checks, Key, KvTypes, Shape, Situation, Snapshots, Unknown, Wish, mebibytes};
 use super::llama::{self, Context, ContextSettings, LoadError, Model};
 use super::probe::Verdict;
 use super::protocol::{
@@ -296,10 +296,6 @@ fn check_weights_fit(path: &Path, memory: Option<Memory>) -> Result<(), EngineEr
         mebibytes(file.len()),
         mebibytes(memory.total)
     )))
-}
-
-fn mebibytes(bytes: u64) -> String {
-    format!("{} MiB", bytes.div_ceil(1 << 20))
 }
 
 #[cfg(test)]

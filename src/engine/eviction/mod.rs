@@ -177,7 +177,10 @@ impl Session<'_> {
             let cells = self.cells();
             self.evict_to(cells.saturating_sub(tokens.max(self.block())))?;
         }
-        Ok(self.room() >= tokens && self.number_anew(tokens)?)
+        if self.room() < tokens {
+            return Ok(false);
+        }
+        self.number_anew(tokens).map(|()| true)
     }
 
     /// Evicts what is least important until at most so many cells are in use, and compacts the cache. What never
@@ -229,16 +232,16 @@ impl Session<'_> {
 
     /// Where positions near the end of what the model was trained with, they begin anew: those of the cells are
     /// moved together, or, where the model cannot do that, their tokens are computed again.
-    fn number_anew(&mut self, tokens: usize) -> Result<bool, EngineError> {
+    fn number_anew(&mut self, tokens: usize) -> Result<(), EngineError> {
         let most = self.model.trained_context().max(self.context.cells()) as usize;
         if self.ledger.next_position() as usize + tokens <= most || !self.evicts() {
-            return Ok(true);
+            return Ok(());
         }
         if self.context.can_move() {
             for (span, to) in self.ledger.close_gaps() {
                 self.context.move_down(span, to);
             }
-            return Ok(true);
+            return Ok(());
         }
         let held: Vec<Token> = self.ledger.contents().held.tokens().map(|token| self.ledger.tokens()[token]).collect();
         self.context.clear();
@@ -250,7 +253,7 @@ impl Session<'_> {
             }
             position += chunk.len() as u32;
         }
-        Ok(true)
+        Ok(())
     }
 
     /// What may leave, with how important it is.
@@ -338,17 +341,15 @@ impl Session<'_> {
         let is_aside = |token: usize| asides.iter().any(|aside| aside.contains(&token));
         let asked = |token: &usize| self.eviction.asked.get(*token).copied().filter(|score| *score >= 0.0);
         let mut scores = vec![0.0; held.len()];
-        let mut rest: Vec<usize> = (0..held.len()).collect();
         let mut rank = |of: &[usize], values: &[f32]| {
             for (index, rank) in of.iter().zip(ranks(values)) {
                 scores[*index] = rank;
             }
         };
-        let (by_question, others): (Vec<usize>, Vec<usize>) =
-            rest.iter().partition(|index| asked(&held[**index]).is_some());
+        let (by_question, rest): (Vec<usize>, Vec<usize>) =
+            (0..held.len()).partition(|index| asked(&held[*index]).is_some());
         let values: Vec<f32> = by_question.iter().filter_map(|index| asked(&held[*index])).collect();
         rank(&by_question, &values);
-        rest = others;
         let in_document = |index: &usize| {
             let token = held[*index];
             self.eviction.parts.iter().any(|part| part.tokens.contains(&token) && self.is_document(part))

@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-pub use budget::Wish;
+pub use budget::{Wish, mebibytes};
 pub use check::{Checks, Unknown};
 pub use choice::{Choice, Situation};
 pub use shape::Shape;
