@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use super::archived::Archived;
 use super::held::Held;
 use super::llama::{Span, Token};
 use super::prompt::KnownAnswers;
@@ -25,6 +26,9 @@ pub struct Contents {
     /// What later prompts leave out: thoughts, from where the answer was asked for to its first word, and what was
     /// recalled for a question.
     pub(super) asides: Vec<Range<usize>>,
+    /// Which of them can be read from the chat's archive.
+    #[serde(default)]
+    pub(super) archived: Archived,
 }
 
 /// How much of a prompt is in a cache.
@@ -91,6 +95,7 @@ impl Contents {
         let length = self.held.floor(length.min(self.tokens.len()));
         self.held.truncate(length);
         self.tokens.truncate(length);
+        self.archived.truncate(length);
         self.asides.retain(|aside| aside.end <= length);
         length
     }
@@ -99,6 +104,7 @@ impl Contents {
     pub fn cut(&mut self, range: &Range<usize>) -> Vec<Span> {
         let spans = self.held.cut(range);
         self.tokens.drain(range.clone());
+        self.archived.cut(range);
         let touches = |other: &Range<usize>| other.start < range.end && range.start < other.end;
         self.asides.retain(|aside| !touches(aside));
         for later in self.asides.iter_mut().filter(|other| other.start >= range.end) {
@@ -111,6 +117,7 @@ impl Contents {
     pub fn is_consistent(&self) -> bool {
         self.asides.iter().all(|range| range.start <= range.end && range.end <= self.tokens.len())
             && self.held.is_consistent(self.tokens.len())
+            && self.archived.is_consistent(self.tokens.len())
     }
 }
 
@@ -174,8 +181,14 @@ impl Ledger {
         self.contents.held.evict(range)
     }
 
-    /// Positions are numbered anew from 0, see [`Held::close_gaps`].
+    /// The archive has, or will have, these tokens.
+    pub fn set_archived(&mut self, archived: Archived) {
+        self.contents.archived = archived;
+    }
+
+    /// Positions are numbered anew from 0, see [`Held::close_gaps`]. What was archived had the old ones.
     pub fn close_gaps(&mut self) -> Vec<(Span, u32)> {
+        self.contents.archived = Archived::default();
         self.contents.held.close_gaps()
     }
 
@@ -183,6 +196,12 @@ impl Ledger {
     pub fn replace(&mut self, contents: Contents) {
         self.attention = vec![NOT_OBSERVED; contents.tokens.len()];
         self.contents = contents;
+    }
+
+    /// The same conversation has other cells; how strongly each token was attended to stays known.
+    pub fn replace_cells(&mut self, contents: Contents, attention: Vec<f32>) {
+        self.replace(contents);
+        self.attention.iter_mut().zip(attention).for_each(|(known, before)| *known = before);
     }
 
     /// Later tokens were seen to attend to the tokens in cells as strongly as this, cell by cell.

@@ -110,16 +110,21 @@ impl Session<'_> {
     ) -> Result<(Go, usize), EngineError> {
         let overflows = self.ledger.contents().evicted() > 0 || self.room() < tokens.len() - cached;
         let question = self.eviction.question_start().filter(|_| overflows && self.evicts()).unwrap_or(0);
-        let go = self.prefill(tokens, cached, question, cancel, emit)?;
+        let selects = self.eviction.is_asked_anew() && self.archived() > 0;
+        let mut go = self.prefill(tokens, cached, question, cancel, emit)?;
+        let mut start = cached.max(question);
+        if selects && go == Go::On {
+            // Some of the question may have been computed while it was written.
+            start = self.keep(question);
+            go = self.select_anew(tokens.len() - start, cancel, emit)?;
+        }
         if go != Go::On {
             return Ok((go, 0));
         }
         let recalled = self.recall();
-        let mut start = cached.max(question);
         if recalled.passages.is_empty() {
             return Ok((self.prefill(tokens, start, tokens.len(), cancel, emit)?, 0));
         }
-        // Some of the question may have been computed while it was written.
         if start > question {
             start = self.keep(question);
         }

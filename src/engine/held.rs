@@ -33,7 +33,43 @@ pub struct Held {
     runs: Vec<Run>,
 }
 
+/// Tokens in cells that follow one another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    pub tokens: Range<usize>,
+    /// Position and cell of the first.
+    pub position: u32,
+    pub cell: usize,
+}
+
 impl Held {
+    /// What is held if these tokens are in cells at these positions; both grow.
+    pub fn of(cells: impl IntoIterator<Item = (usize, u32)>) -> Self {
+        let mut runs: Vec<Run> = Vec::new();
+        for (token, position) in cells {
+            match runs.last_mut() {
+                Some(last) if last.tokens.end == token && last.next_position() == position => last.tokens.end += 1,
+                _ => runs.push(Run { tokens: token..token + 1, position }),
+            }
+        }
+        Self { runs }
+    }
+
+    /// Those of these tokens that are in cells.
+    pub fn stretches(&self, tokens: &Range<usize>) -> Vec<Stretch> {
+        let mut cell = 0;
+        let mut stretches = Vec::new();
+        for run in &self.runs {
+            let common = intersection(&run.tokens, tokens);
+            if !common.is_empty() {
+                let ahead = common.start - run.tokens.start;
+                stretches.push(Stretch { tokens: common, position: run.position + ahead as u32, cell: cell + ahead });
+            }
+            cell += run.tokens.len();
+        }
+        stretches
+    }
+
     /// Cells in use.
     pub fn cells(&self) -> usize {
         self.runs.iter().map(|run| run.tokens.len()).sum()
@@ -57,6 +93,12 @@ impl Held {
     /// How many of these tokens are in cells.
     pub fn count(&self, tokens: &Range<usize>) -> usize {
         self.runs.iter().map(|run| intersection(&run.tokens, tokens).len()).sum()
+    }
+
+    /// Whether a token is in a cell.
+    pub fn has(&self, token: usize) -> bool {
+        let behind = self.runs.partition_point(|run| run.tokens.start <= token);
+        behind > 0 && self.runs[behind - 1].tokens.contains(&token)
     }
 
     /// The largest number of first tokens, at most `length`, of which the last one is in a cell.
@@ -270,10 +312,17 @@ mod tests {
                     }
                 }
                 let positions: Vec<u32> = plain.iter().flatten().copied().collect();
-                prop_assert_eq!(it.positions().collect::<Vec<_>>(), positions);
+                prop_assert_eq!(&it.positions().collect::<Vec<_>>(), &positions);
                 let tokens: Vec<usize> = (0..plain.len()).filter(|index| plain[*index].is_some()).collect();
-                prop_assert_eq!(it.tokens().collect::<Vec<_>>(), tokens);
+                prop_assert!((0..plain.len()).all(|token| it.has(token) == plain[token].is_some()));
+                prop_assert_eq!(&it.tokens().collect::<Vec<_>>(), &tokens);
                 prop_assert!(it.is_consistent(plain.len()));
+                let same = Held::of(it.tokens().zip(it.positions()));
+                prop_assert!(same.positions().eq(it.positions()) && same.tokens().eq(it.tokens()));
+                for stretch in it.stretches(&(3..20)) {
+                    prop_assert_eq!(tokens[stretch.cell], stretch.tokens.start);
+                    prop_assert_eq!(plain[stretch.tokens.start], Some(stretch.position));
+                }
             }
         }
     }

@@ -34,6 +34,9 @@ impl Session<'_> {
     ) -> Result<Cost, EngineError> {
         let (rendered, tokens) = self.take_up(prompt, think)?;
         let certain = certain_tokens(self.model, &rendered, &tokens);
+        // The question is computed behind a selection that is made for it.
+        let most = self.eviction.question_start().filter(|_| self.archived() > 0).unwrap_or(certain.len());
+        let certain = &certain[..most.min(certain.len())];
         let found = self.ledger.contents().compare(certain).length;
         let to_compute = tokens.len().saturating_sub(found) + CELLS_TO_LEAVE;
         if found < certain.len() && self.ledger.cells() + to_compute <= self.context.cells() as usize {

@@ -4,7 +4,7 @@
 //! Load      Loading*  →  Ready | Failed | Cancelled
 //! Plan      Planned | Failed
 //! Prefill   Expected?  →  Prefilling*  →  Planned | Failed
-//! Generate  Prefilling*  →  Recalled?  →  Prefilling*  →  Token*  →  Finished | Failed
+//! Generate  Prefilling*  →  Selecting*  →  Recalled?  →  Prefilling*  →  Token*  →  Finished | Failed
 //! Snapshot  Done
 //! Forget    Done
 //! Unload    Unloaded
@@ -229,6 +229,12 @@ pub enum Step {
         total: u32,
         cached: u32,
     },
+    /// What of an earlier document is in the cache is being chosen anew, by the question: `done` of `total` tokens were
+    /// looked through.
+    Selecting {
+        done: u32,
+        total: u32,
+    },
     /// Text that had been evicted was put before the question, since the question seems to be about it.
     Recalled(Vec<Passage>),
     /// What the prompt costs before it is computed ahead.
@@ -247,7 +253,7 @@ impl Step {
     /// Whether this is the last event of its request.
     pub fn is_terminal(&self) -> bool {
         match self {
-            Step::Loading(_) | Step::Prefilling { .. } | Step::Recalled(_) => false,
+            Step::Loading(_) | Step::Prefilling { .. } | Step::Selecting { .. } | Step::Recalled(_) => false,
             Step::Expected(_) | Step::Token(_) => false,
             Step::Ready(_) | Step::Planned(_) | Step::Finished(_) | Step::Failed(_) => true,
             Step::Cancelled | Step::Done | Step::Unloaded => true,

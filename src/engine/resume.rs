@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::archived::Archived;
 use super::context::Contents;
 use super::kv::{About, Kept, Shelf, Snapshots, Stored};
 use super::llama::Token;
@@ -57,6 +58,11 @@ impl Chats {
     pub fn new(snapshots: Option<Snapshots>) -> Self {
         Self { snapshots, ..Self::default() }
     }
+
+    /// Where what leaves the cache of the current chat is kept on disk, if it is.
+    pub(super) fn archives(&self) -> Option<(ChatKey, &Snapshots)> {
+        self.current.filter(|_| !self.is_foreign).zip(self.snapshots.as_ref())
+    }
 }
 
 impl Session<'_> {
@@ -105,6 +111,8 @@ impl Session<'_> {
     pub(super) fn restore_for(&mut self, tokens: &[Token]) {
         self.restore_kept(tokens);
         if std::mem::take(&mut self.chats.is_foreign) {
+            // The archive is that of the chat that was left.
+            self.ledger.set_archived(Archived::default());
             self.reuse(tokens);
         }
     }
@@ -142,12 +150,12 @@ impl Session<'_> {
     fn put_aside(&mut self) {
         // What waits was never put back, so it is still the best there is.
         if let Some(Waiting::InMemory(kept)) = self.chats.waiting.take() {
-            self.chats.shelf.put(kept, memory_for_shelf());
+            self.chats.shelf.put(kept, memory_for_copies());
             return;
         }
         if let Some(mut kept) = self.kept() {
             self.write(&mut kept);
-            self.chats.shelf.put(kept, memory_for_shelf());
+            self.chats.shelf.put(kept, memory_for_copies());
         }
     }
 
@@ -200,7 +208,7 @@ impl Session<'_> {
         if contents.tokens.len() < LEAST_TOKENS {
             return None;
         }
-        let state = Arc::new(self.context.state(memory_for_shelf())?);
+        let state = Arc::new(self.context.state(memory_for_copies())?);
         let answers = known_tokens(self.ledger.known_answers());
         let prefill_speed = self.speed.tokens_per_second();
         let is_written = self.chats.written.as_ref() == Some(&contents);
@@ -217,6 +225,7 @@ fn known_tokens(known: &KnownAnswers) -> Vec<Vec<Token>> {
     known.values().cloned().collect()
 }
 
-fn memory_for_shelf() -> u64 {
+/// What copies of the cache may take.
+pub(super) fn memory_for_copies() -> u64 {
     Memory::read().map_or(UNKNOWN_MEMORY_BYTES, |memory| memory.available / MEMORY_PART)
 }

@@ -84,7 +84,7 @@ impl Session<'_> {
         self.eviction.begin(
             parts::parts(rendered, &ends),
             pinned,
-            Asking { ranges: asking, text: asked, probe: question },
+            Asking { ranges: asking, text: asked, probe: question, is_answered: prompt.continues_answer() },
         );
     }
 

@@ -163,7 +163,7 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                 Step::Ready(model) => return Ok(Some(model)),
                 Step::Failed(error) => return Err(Failure::from(&error)),
                 Step::Cancelled => return Ok(None),
-                Step::Prefilling { .. } | Step::Token(_) | Step::Finished(_) => {}
+                Step::Prefilling { .. } | Step::Selecting { .. } | Step::Token(_) | Step::Finished(_) => {}
                 Step::Recalled(_) | Step::Expected(_) | Step::Planned(_) | Step::Done | Step::Unloaded => {}
             }
         }
@@ -219,7 +219,7 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                 Step::Failed(error) => return Err(Failure::from(&error)),
                 Step::Cancelled => return Ok(()),
                 Step::Loading(_) | Step::Ready(_) | Step::Expected(_) | Step::Planned(_) => {}
-                Step::Done | Step::Unloaded => {}
+                Step::Selecting { .. } | Step::Done | Step::Unloaded => {}
             }
         }
     }

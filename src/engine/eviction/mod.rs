@@ -8,9 +8,14 @@
 //! - else, in a document (a long message), how unlike the others their keys are and how rare their tokens;
 //! - else how later text attended to them.
 //!
+//! What leaves of a document is kept on disk where a chat's snapshots are (`archive`), so that the next question has a
+//! selection of its own (`selection`).
+//!
 //! After every eviction the cache is compacted, so that decoding costs what the cells in use cost, and the n-th cell
 //! holds the n-th token that is left.
 
+mod archive;
+mod selection;
 #[cfg(test)]
 mod tests;
 
@@ -63,6 +68,8 @@ pub struct Asking {
     pub text: Vec<Token>,
     /// What is computed behind a part of the prompt to see what the question attends to.
     pub probe: Vec<Token>,
+    /// An answer to it is gone on with.
+    pub is_answered: bool,
 }
 
 /// What is known for evicting, beside the ledger.
@@ -109,6 +116,11 @@ impl Eviction {
     /// Where the question begins.
     pub fn question_start(&self) -> Option<usize> {
         self.asking.ranges.last().map(|range| range.start)
+    }
+
+    /// Whether the question is one that has no answer yet.
+    pub fn is_asked_anew(&self) -> bool {
+        !self.asking.probe.is_empty() && !self.asking.is_answered
     }
 
     /// The question's tokens.
@@ -193,6 +205,7 @@ impl Session<'_> {
         let started = Instant::now();
         let candidates = self.candidates(used - cells);
         let chosen = least_important(candidates, used - cells);
+        self.archive(&chosen);
         for range in &chosen {
             for span in self.ledger.evict(range) {
                 if !self.context.remove(span) {

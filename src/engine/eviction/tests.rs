@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::engine::kv::KvTypes;
+use crate::engine::kv::{KvTypes, Snapshots};
 use crate::engine::llama::{Context, ContextSettings, Model, Placement};
 use crate::engine::parts::Part;
 use crate::tiny_gguf::TinyModel;
@@ -14,7 +14,7 @@ const TRAINED: u32 = 512;
 /// How far a logit may move by rounding alone: other kernels compute batches of other shapes. 0.017 was seen.
 const ROUNDING: f32 = 0.05;
 
-fn model(trained: u32) -> (tempfile::TempDir, Model) {
+pub(super) fn model(trained: u32) -> (tempfile::TempDir, Model) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tiny.gguf");
     TinyModel::default().context(trained).write(&path).unwrap();
@@ -22,15 +22,19 @@ fn model(trained: u32) -> (tempfile::TempDir, Model) {
     (folder, model)
 }
 
-fn session(model: &Model, cells: u32) -> Session<'_> {
-    let settings = ContextSettings { cells, threads: 1, batch: 64, types: KvTypes::default() };
-    let mut session = Session::new(model, Context::new(model, settings).unwrap(), None);
+pub(super) fn session(model: &Model, cells: u32) -> Session<'_> {
+    session_with(model, cells, KvTypes::default(), None)
+}
+
+pub(super) fn session_with(model: &Model, cells: u32, types: KvTypes, snapshots: Option<Snapshots>) -> Session<'_> {
+    let settings = ContextSettings { cells, threads: 1, batch: 64, types };
+    let mut session = Session::new(model, Context::new(model, settings).unwrap(), snapshots);
     session.eviction.policy = Evict::Score;
     session
 }
 
 /// Words, spaces and line ends of the tiny vocabulary's ordinary tokens.
-fn tokens(model: &Model, seed: u64, count: usize) -> Vec<Token> {
+pub(super) fn tokens(model: &Model, seed: u64, count: usize) -> Vec<Token> {
     let words = ["one ", "two ", "three, ", "four.\n", "five ", "six. "];
     let mut state = seed.wrapping_add(1);
     let mut text = String::new();
@@ -43,7 +47,7 @@ fn tokens(model: &Model, seed: u64, count: usize) -> Vec<Token> {
     tokens
 }
 
-fn assert_agrees(session: &Session<'_>) {
+pub(super) fn assert_agrees(session: &Session<'_>) {
     let held: Vec<u32> = session.ledger.contents().held.positions().collect();
     assert!(held.len() <= session.context.cells() as usize);
     assert!(session.ledger.contents().is_consistent());
@@ -55,7 +59,7 @@ fn assert_agrees(session: &Session<'_>) {
 }
 
 #[derive(Clone, Debug)]
-enum Act {
+pub(super) enum Act {
     /// Compute so many tokens behind what is there.
     Extend(u64, usize),
     /// Go back to this part of the conversation, in hundredths.
@@ -69,7 +73,7 @@ enum Act {
     Ask(u64),
 }
 
-fn acts() -> impl Strategy<Value = Vec<Act>> {
+pub(super) fn acts() -> impl Strategy<Value = Vec<Act>> {
     let act = prop_oneof![
         4 => (any::<u64>(), 1..120usize).prop_map(|(seed, count)| Act::Extend(seed, count)),
         1 => (0..100usize).prop_map(Act::Edit),
@@ -82,7 +86,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     proptest::collection::vec(act, 1..16)
 }
 
-fn act(session: &mut Session<'_>, model: &Model, act: &Act) {
+pub(super) fn act(session: &mut Session<'_>, model: &Model, act: &Act) {
     let length = session.ledger.tokens().len();
     match act {
         Act::Extend(seed, count) => {

@@ -56,6 +56,14 @@ pub fn without(ranges: &[Range<usize>], others: &[Range<usize>]) -> Vec<Range<us
     left
 }
 
+/// What lies both in ranges and in others; both in order.
+pub fn common(ranges: &[Range<usize>], others: &[Range<usize>]) -> Vec<Range<usize>> {
+    let parts = ranges
+        .iter()
+        .flat_map(|range| others.iter().map(move |other| range.start.max(other.start)..range.end.min(other.end)));
+    parts.filter(|part| part.start < part.end).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,5 +92,11 @@ mod tests {
         assert_eq!(without(&[0..10, 10..20], &[3..5, 8..12, 30..40]), [0..3, 5..8, 12..20]);
         assert!(without(std::slice::from_ref(&(0..4)), std::slice::from_ref(&(0..4))).is_empty());
         assert_eq!(without(std::slice::from_ref(&(0..4)), &[]), std::slice::from_ref(&(0..4)));
+    }
+
+    #[test]
+    fn what_ranges_have_in_common_is_found() {
+        assert_eq!(common(&[0..10, 12..20], &[3..5, 8..15, 30..40]), [3..5, 8..10, 12..15]);
+        assert!(common(&[], std::slice::from_ref(&(0..4))).is_empty());
     }
 }

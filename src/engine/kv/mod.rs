@@ -1,9 +1,11 @@
 //! The KV cache beyond one conversation: what was computed for a chat is kept when another chat takes the context, in
-//! memory (`shelf`) and on disk (`snapshots`, in the form of `file`), so that nothing is computed twice.
+//! memory (`shelf`) and on disk (`snapshots`, in the form of `file`), so that nothing is computed twice; and so is what
+//! left the cache of a long text, on disk alone (`archive`).
 //!
 //! And what it is made of: `budget` says how many tokens it holds, `choice` in which number formats (`types`), from what
 //! the model's `shape` and the device allow and what a `check` on the model itself found.
 
+mod archive;
 mod budget;
 mod check;
 mod choice;
@@ -23,6 +25,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+pub use archive::{Archive, NewRows, Title};
 pub use budget::{Wish, mebibytes};
 pub use check::{Checks, Unknown};
 pub use choice::{Choice, Situation};

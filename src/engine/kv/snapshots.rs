@@ -1,5 +1,6 @@
 //! The folder of snapshots: one file for each chat and key, written by a thread of its own, the ones used longest ago
-//! deleted when there are too many. A file that is damaged or was made by something else is as good as none.
+//! deleted when there are too many. A file that is damaged or was made by something else is as good as none. Beside a
+//! snapshot may be an archive, which is of no use without it and goes first.
 //!
 //! The folder is its own index: a name says whose file it is, and its time of change when it was last used.
 
@@ -13,12 +14,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::archive::{self, Archive, NewRows, Title};
 use super::file::{self, Opened};
 use super::{About, Kept};
 use crate::engine::protocol::{CancelFlag, ChatKey};
 use crate::models::{create_private, identity};
 
 const EXTENSION: &str = "kv";
+const ARCHIVE_EXTENSION: &str = "rows";
 /// Bytes that `auto` gives to snapshots, if that is not more than its part of what is free.
 const AUTO_BYTES: u64 = 4 << 30;
 const AUTO_PART: u64 = 10;
@@ -28,6 +31,8 @@ const RESERVE_BYTES: u64 = 256 << 20;
 const UNKNOWN_DISK_SPEED: u64 = 60_000_000;
 /// Half-written files of programs that were killed are deleted after this time.
 const LEFT_OVER_AFTER: Duration = Duration::from_secs(60 * 60);
+/// How often it is looked whether to go on waiting for what is being written.
+const POLL: Duration = Duration::from_millis(20);
 
 /// Where snapshots are kept and how many.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,7 +103,10 @@ pub struct Snapshots {
 /// What the thread that writes is told, and does in this order.
 enum Job {
     Write(Kept),
+    Append(NewRows),
     Remove(ChatKey),
+    /// Say so when everything before this is done.
+    Tell(mpsc::Sender<()>),
 }
 
 /// What both threads need.
@@ -112,6 +120,8 @@ struct Shared {
     stop: CancelFlag,
     /// Bytes per second that the disk was last seen to write; 0 until it was.
     disk_speed: AtomicU64,
+    /// Bytes of rows that wait to be written.
+    waiting: AtomicU64,
 }
 
 impl Snapshots {
@@ -125,16 +135,19 @@ impl Snapshots {
         if let Some(sha256) = known {
             let _ = whole_key.set(key.with(&sha256));
         }
-        let shared = Arc::new(Shared { settings, key, whole_key, stop, disk_speed: AtomicU64::new(0) });
+        let (disk_speed, waiting) = (AtomicU64::new(0), AtomicU64::new(0));
+        let shared = Arc::new(Shared { settings, key, whole_key, stop, disk_speed, waiting });
         let (jobs, received) = mpsc::channel();
         let writer = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("snapshots".into()).spawn(move || {
             // There may be less room than there was.
-            let _ = make_room(&writer.settings.folder, writer.settings.most_bytes, 0, Path::new(""));
+            let _ = make_room(&writer.settings, &Writing { path: Path::new(""), bytes: 0, adds: false });
             for job in received {
                 match job {
                     Job::Write(kept) => writer.write(&kept),
+                    Job::Append(rows) => writer.append(&rows),
                     Job::Remove(chat) => remove(&writer.settings.folder, chat),
+                    Job::Tell(done) => drop(done.send(())),
                 }
             }
         })?;
@@ -145,7 +158,7 @@ impl Snapshots {
     pub fn find(&self, chat: ChatKey) -> Option<Stored> {
         // A hash that was never computed here is that of no snapshot.
         let key = self.shared.whole_key.get()?;
-        let path = self.shared.path(chat, key);
+        let path = self.shared.path(chat, key, EXTENSION);
         let file = File::open(&path).ok()?;
         let _ = file.set_modified(SystemTime::now());
         let opened = file::open(file, key);
@@ -159,6 +172,31 @@ impl Snapshots {
     /// Writes a snapshot, soon.
     pub fn write(&self, kept: Kept) {
         self.tell(Job::Write(kept));
+    }
+
+    /// Writes rows to a chat's archive, soon. `false` if more than `most_waiting` bytes would then wait to be written.
+    pub fn append(&self, rows: NewRows, most_waiting: u64) -> bool {
+        let bytes = rows.bytes.len() as u64;
+        if self.shared.waiting.load(Ordering::Relaxed) + bytes > most_waiting {
+            return false;
+        }
+        self.shared.waiting.fetch_add(bytes, Ordering::Relaxed);
+        self.tell(Job::Append(rows));
+        true
+    }
+
+    /// A chat's archive, with all rows that were to be written to it. `None` if there is no such one, or `go_on` said no
+    /// before they were.
+    pub fn archive(&self, title: Title, go_on: &dyn Fn() -> bool) -> Option<Archive> {
+        let (done, is_done) = mpsc::channel();
+        self.tell(Job::Tell(done));
+        while let Err(error) = is_done.recv_timeout(POLL) {
+            if error == mpsc::RecvTimeoutError::Disconnected || !go_on() {
+                return None;
+            }
+        }
+        let key = self.shared.whole_key.get()?;
+        Archive::open(&self.shared.path(title.chat, key, ARCHIVE_EXTENSION), key, title)
     }
 
     /// Deletes a chat's snapshots, those for other models too, soon.
@@ -201,8 +239,34 @@ pub fn remove(folder: &Path, chat: ChatKey) {
 }
 
 impl Shared {
-    fn path(&self, chat: ChatKey, key: &str) -> PathBuf {
-        self.settings.folder.join(format!("{}-{:016x}.{EXTENSION}", chat.0, xxh3_64(key.as_bytes())))
+    fn path(&self, chat: ChatKey, key: &str, extension: &str) -> PathBuf {
+        self.settings.folder.join(format!("{}-{:016x}.{extension}", chat.0, xxh3_64(key.as_bytes())))
+    }
+
+    /// Writes rows, or logs why not. An archive that misses some is given up, since what is lost is time only.
+    fn append(&self, rows: &NewRows) {
+        self.waiting.fetch_sub(rows.bytes.len() as u64, Ordering::Relaxed);
+        if self.stop.is_cancelled() {
+            return;
+        }
+        if let Err(error) = self.try_append(rows) {
+            tracing::info!(%error, "what left the cache was not written");
+        }
+    }
+
+    fn try_append(&self, rows: &NewRows) -> io::Result<()> {
+        let key = self.hashed_key()?;
+        create_private(&self.settings.folder)?;
+        let path = self.path(rows.title.chat, key, ARCHIVE_EXTENSION);
+        let writing = Writing { path: &path, bytes: rows.bytes.len() as u64, adds: rows.first > 0 };
+        let appended = match make_room(&self.settings, &writing)? {
+            true => archive::append(&path, key, rows, &|| !self.stop.is_cancelled()),
+            false => Err(io::Error::new(io::ErrorKind::StorageFull, "it is more than what snapshots may take")),
+        };
+        if appended.is_err() {
+            let _ = fs::remove_file(&path);
+        }
+        appended
     }
 
     /// Writes a snapshot, or logs why not. What is lost is time only.
@@ -219,9 +283,9 @@ impl Shared {
         let key = self.hashed_key()?;
         let folder = &self.settings.folder;
         create_private(folder)?;
-        let path = self.path(kept.chat, key);
+        let path = self.path(kept.chat, key, EXTENSION);
         let bytes = kept.state.len() as u64;
-        if !make_room(folder, self.settings.most_bytes, bytes, &path)? {
+        if !make_room(&self.settings, &Writing { path: &path, bytes, adds: false })? {
             tracing::info!(bytes, "a snapshot is larger than what snapshots may take");
             return Ok(());
         }
@@ -251,7 +315,7 @@ impl Shared {
 /// A file in the folder.
 struct FoundFile {
     path: PathBuf,
-    /// `None` for a file that is no snapshot.
+    /// `None` for a file that is neither a snapshot nor an archive.
     chat: Option<ChatKey>,
     bytes: u64,
     used: SystemTime,
@@ -262,7 +326,7 @@ fn snapshots(folder: &Path) -> Vec<FoundFile> {
     let found = entries.filter_map(|entry| {
         let metadata = entry.metadata().ok().filter(fs::Metadata::is_file)?;
         let path = entry.path();
-        let is_snapshot = path.extension().is_some_and(|extension| extension == EXTENSION);
+        let is_snapshot = path.extension().is_some_and(|is| is == EXTENSION || is == ARCHIVE_EXTENSION);
         let name = path.file_stem()?.to_str()?;
         let chat = name.rsplit_once('-').filter(|_| is_snapshot).and_then(|(chat, _)| chat.parse().ok()).map(ChatKey);
         Some(FoundFile { chat, bytes: metadata.len(), used: metadata.modified().ok()?, path })
@@ -270,27 +334,48 @@ fn snapshots(folder: &Path) -> Vec<FoundFile> {
     found.collect()
 }
 
-/// Deletes the snapshots used longest ago until `bytes` more may be written in the place of `path`. `false` if that
-/// many never may.
-fn make_room(folder: &Path, most_bytes: Option<u64>, bytes: u64, path: &Path) -> io::Result<bool> {
-    let mut found = snapshots(folder);
+/// What is about to be written.
+struct Writing<'p> {
+    path: &'p Path,
+    bytes: u64,
+    /// They are added to the file; else they take its place.
+    adds: bool,
+}
+
+impl Writing<'_> {
+    /// Whether a file is the same chat's, and made with the same key.
+    fn is_beside(&self, file: &FoundFile) -> bool {
+        file.path.file_stem() == self.path.file_stem()
+    }
+}
+
+/// Deletes the snapshots and archives used longest ago until so many bytes more may be written. An archive of the same
+/// chat goes last, and only for its snapshot. `false` if so many never may.
+fn make_room(settings: &SnapshotSettings, writing: &Writing<'_>) -> io::Result<bool> {
+    let Writing { path, bytes, adds } = *writing;
+    let mut found = snapshots(&settings.folder);
     found.retain(|file| {
         let is_left_over = file.chat.is_none() && file.used.elapsed().is_ok_and(|age| age > LEFT_OVER_AFTER);
         if is_left_over {
             let _ = fs::remove_file(&file.path);
         }
-        file.chat.is_some() && file.path != path
+        file.chat.is_some() && (adds || file.path != path)
     });
-    found.sort_by_key(|file| file.used);
+    found.sort_by_key(|file| (writing.is_beside(file), file.used));
     let mut taken: u64 = found.iter().map(|file| file.bytes).sum();
-    let disk = rustix::fs::statvfs(folder)?;
+    let disk = rustix::fs::statvfs(&settings.folder)?;
     let mut free = disk.f_bavail.saturating_mul(disk.f_frsize);
-    let most_bytes = most_bytes.unwrap_or_else(|| AUTO_BYTES.min((free + taken) / AUTO_PART));
-    if bytes > most_bytes {
+    let most_bytes = settings.most_bytes.unwrap_or_else(|| AUTO_BYTES.min((free + taken) / AUTO_PART));
+    let is_archive = path.extension().is_some_and(|is| is == ARCHIVE_EXTENSION);
+    let own: u64 = found.iter().filter(|file| is_archive && writing.is_beside(file)).map(|file| file.bytes).sum();
+    if own + bytes > most_bytes {
         return Ok(false);
     }
     for oldest in found {
         if taken + bytes <= most_bytes && free >= bytes + RESERVE_BYTES {
+            break;
+        }
+        if is_archive && writing.is_beside(&oldest) {
             break;
         }
         fs::remove_file(&oldest.path)?;

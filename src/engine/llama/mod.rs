@@ -9,6 +9,7 @@ mod grammar;
 mod log;
 mod model;
 mod observe;
+mod rows;
 mod span;
 mod state;
 
@@ -21,6 +22,7 @@ use llama_cpp_2::llama_backend::LlamaBackend;
 pub use context::{Context, ContextSettings, Decoded};
 pub use grammar::{Grammar, json_schema_to_grammar};
 pub use model::{LoadError, Model, Placement, Token, TokenKind};
+pub use rows::{Rebuilt, Rows};
 pub use span::Span;
 pub use state::State;
 

@@ -216,7 +216,7 @@ impl Model {
     }
 
     /// Positions that a layer with a sliding window attends to; 0 if the model has none.
-    pub(super) fn window(&self) -> i32 {
+    pub fn window(&self) -> i32 {
         // SAFETY: the model lives.
         unsafe { sys::llama_model_n_swa(self.raw()) }
     }

@@ -19,21 +19,7 @@ impl<'b> State<'b> {
     /// `None` for a layout that is not known. Of a cache with a sliding window this is the part that holds everything.
     pub fn read(bytes: &'b [u8]) -> Option<Self> {
         let mut reader = Reader { bytes };
-        if reader.u32()? == MAGIC {
-            reader.u32()?;
-        } else {
-            reader.bytes = bytes;
-        }
-        let (streams, cells) = (reader.u32()?, reader.u32()? as usize);
-        if streams != 1 || cells > bytes.len() / 12 {
-            return None;
-        }
-        let mut positions = Vec::with_capacity(cells);
-        for _ in 0..cells {
-            let position = i32::from_le_bytes(reader.array()?);
-            let (sequences, _sequence) = (reader.u32()?, reader.u32()?);
-            positions.push(u32::try_from(position).ok().filter(|_| sequences == 1)?);
-        }
+        let Beginning { positions, .. } = Beginning::read(&mut reader)?;
         Some(Self { rest: reader, positions })
     }
 
@@ -61,6 +47,38 @@ impl<'b> State<'b> {
             each(&keys[..numbers]);
         }
         Some(())
+    }
+}
+
+/// What stands before the form of the layers.
+pub(super) struct Beginning {
+    /// Bytes before the number of cells.
+    pub length: usize,
+    pub positions: Vec<u32>,
+}
+
+impl Beginning {
+    /// `None` for a layout that is not known.
+    pub fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let bytes = reader.bytes;
+        if reader.u32()? == MAGIC {
+            reader.u32()?;
+        } else {
+            reader.bytes = bytes;
+        }
+        let streams = reader.u32()?;
+        let length = bytes.len() - reader.bytes.len();
+        let cells = reader.u32()? as usize;
+        if streams != 1 || cells > bytes.len() / 12 {
+            return None;
+        }
+        let mut positions = Vec::with_capacity(cells);
+        for _ in 0..cells {
+            let position = i32::from_le_bytes(reader.array()?);
+            let (sequences, _sequence) = (reader.u32()?, reader.u32()?);
+            positions.push(u32::try_from(position).ok().filter(|_| sequences == 1)?);
+        }
+        Some(Self { length, positions })
     }
 }
 
@@ -100,12 +118,12 @@ fn to_floats(kind: sys::ggml_type, bytes: &[u8], floats: &mut Vec<f32>) -> Optio
 }
 
 #[derive(Debug)]
-struct Reader<'b> {
-    bytes: &'b [u8],
+pub(super) struct Reader<'b> {
+    pub bytes: &'b [u8],
 }
 
 impl<'b> Reader<'b> {
-    fn take(&mut self, length: usize) -> Option<&'b [u8]> {
+    pub fn take(&mut self, length: usize) -> Option<&'b [u8]> {
         let (taken, rest) = self.bytes.split_at_checked(length)?;
         self.bytes = rest;
         Some(taken)

@@ -48,7 +48,7 @@ impl App {
         let reason = match &self.activity {
             Activity::NoModel(reason) => reason,
             Activity::Loading(_) => "the model is still being loaded; press Ctrl-G again when it is there",
-            Activity::Prefilling { .. } | Activity::Answering(_) | Activity::Stopping => {
+            Activity::Prefilling { .. } | Activity::Selecting { .. } | Activity::Answering(_) | Activity::Stopping => {
                 "an answer is in progress; Ctrl-G goes on with it once it has ended"
             }
             Activity::Idle if self.outbox.is_some() => "a message waits for its answer; Esc takes it back",

@@ -42,6 +42,11 @@ pub enum Activity {
         done: u32,
         total: u32,
     },
+    /// What of an earlier document is in the cache is chosen anew: `done` of `total` tokens were looked through.
+    Selecting {
+        done: u32,
+        total: u32,
+    },
     Answering(Pace),
     /// The answer was told to stop and has not ended yet.
     Stopping,

@@ -77,14 +77,17 @@ impl Unsaved {
 
 impl App {
     pub(super) fn is_answering(&self) -> bool {
-        matches!(self.activity, Activity::Prefilling { .. } | Activity::Answering(_) | Activity::Stopping)
+        matches!(
+            self.activity,
+            Activity::Prefilling { .. } | Activity::Selecting { .. } | Activity::Answering(_) | Activity::Stopping
+        )
     }
 
     /// Why nothing can be sent now. The text stays in the composer.
     fn refusal(&self) -> Option<String> {
         match &self.activity {
             Activity::NoModel(reason) => Some(reason.clone()),
-            Activity::Prefilling { .. } | Activity::Answering(_) | Activity::Stopping => {
+            Activity::Prefilling { .. } | Activity::Selecting { .. } | Activity::Answering(_) | Activity::Stopping => {
                 Some("an answer is in progress: wait for its end or stop it with Esc, then send with Enter".into())
             }
             _ if self.outbox.is_some() => {
@@ -241,7 +244,7 @@ impl App {
     pub(super) fn stop(&mut self) -> Vec<Effect> {
         self.notices.clear();
         match self.activity {
-            Activity::Prefilling { .. } | Activity::Answering(_) => {
+            Activity::Prefilling { .. } | Activity::Selecting { .. } | Activity::Answering(_) => {
                 self.activity = Activity::Stopping;
                 vec![Effect::CancelAnswer]
             }
@@ -281,7 +284,9 @@ impl App {
                 self.lose_model("no model is loaded; start again with `tuichat -m MODEL`".into());
             }
             // These belong to answers.
-            Step::Prefilling { .. } | Step::Token(_) | Step::Finished(_) => return self.answer_step(step, now),
+            Step::Prefilling { .. } | Step::Selecting { .. } | Step::Token(_) | Step::Finished(_) => {
+                return self.answer_step(step, now);
+            }
             Step::Recalled(_) | Step::Expected(_) | Step::Planned(_) | Step::Done => {}
         }
         Vec::new()
@@ -321,8 +326,14 @@ impl App {
         match step {
             Step::Prefilling { done, total, .. } => {
                 self.hold_read(done);
-                if matches!(self.activity, Activity::Prefilling { .. }) {
+                if matches!(self.activity, Activity::Prefilling { .. } | Activity::Selecting { .. }) {
                     self.activity = Activity::Prefilling { done, total };
+                }
+                Vec::new()
+            }
+            Step::Selecting { done, total } => {
+                if matches!(self.activity, Activity::Prefilling { .. } | Activity::Selecting { .. }) {
+                    self.activity = Activity::Selecting { done, total };
                 }
                 Vec::new()
             }

@@ -37,7 +37,7 @@ pub fn draw(app: &App, area: Rect, frame: &mut Frame) {
 /// The most helpful words that fit.
 fn hints(app: &App, width: u16) -> &'static str {
     let choices: [&str; 3] = match app.activity() {
-        Activity::Prefilling { .. } | Activity::Answering(_) | Activity::Stopping => {
+        Activity::Prefilling { .. } | Activity::Selecting { .. } | Activity::Answering(_) | Activity::Stopping => {
             ["Esc stops the answer · PgUp/PgDn scroll · F1 keys", "Esc stops · F1 keys", "Esc stops"]
         }
         _ => ["Enter sends · Alt-Enter new line · Ctrl-O chats · F1 keys", "Enter sends · F1 keys", "F1 keys"],

@@ -70,6 +70,9 @@ fn state(app: &App) -> String {
         Activity::Prefilling { done, total } => {
             format!("prefilling {} %", u64::from(*done) * 100 / u64::from(*total))
         }
+        Activity::Selecting { done, total } => {
+            format!("looking through the text {} %", u64::from(*done) * 100 / u64::from(*total).max(1))
+        }
         Activity::Answering(_) => "answering".into(),
         Activity::Stopping => "stopping".into(),
     }
