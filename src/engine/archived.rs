@@ -52,6 +52,11 @@ impl Archived {
         self.id
     }
 
+    /// Behind the last token.
+    pub fn end(&self) -> usize {
+        self.runs.last().map_or(0, |run| run.tokens.end)
+    }
+
     /// The tokens, as ranges in order.
     pub fn ranges(&self) -> impl Iterator<Item = &Range<usize>> {
         self.runs.iter().map(|run| &run.tokens)
@@ -141,6 +146,7 @@ mod tests {
         assert_eq!(rows, [(4, 4, 3), (5, 5, 4), (10, 10, 0), (11, 11, 1), (12, 12, 2)]);
         assert_eq!(it.missing_of(&[0..5, 12..20]), [0..4, 13..20]);
         assert_eq!(it.ranges().cloned().collect::<Vec<_>>(), [4..6, 10..13]);
+        assert_eq!((it.end(), Archived::default().end()), (13, 0));
     }
 
     #[test]

@@ -53,7 +53,8 @@ impl Session<'_> {
         // The last token is always computed: what follows it is drawn from that.
         let known = found.length.min(tokens.len().saturating_sub(1));
         let evicted = found.evicted(contents, known);
-        let seconds = self.speed.estimate(tokens.len() - known).map(|time| time.as_secs_f64());
+        let to_compute = tokens.len() - known + self.selection_cost();
+        let seconds = self.speed.estimate(to_compute).map(|time| time.as_secs_f64());
         let messages = self.messages(rendered, tokens, &found, known);
         Cost {
             prompt_tokens: tokens.len() as u32,

@@ -41,6 +41,8 @@ enum Source {
 enum Failed {
     /// What was there is put back, and the answer is given with that.
     Without(&'static str),
+    /// The same, and the archive is of no use any more.
+    Lost(&'static str),
     Cancelled,
     Engine(EngineError),
 }
@@ -76,7 +78,10 @@ impl Session<'_> {
         let (spent, watched) = (self.eviction.spent, self.context.watching_took());
         let contents = self.ledger.contents().clone();
         let attention = self.ledger.attention().to_vec();
-        let Some(state) = self.context.state(memory_for_copies()) else { return Ok(Go::On) };
+        let Some(state) = self.context.state(memory_for_copies()) else {
+            tracing::info!("there is no memory to choose anew");
+            return Ok(Go::On);
+        };
         let selected = match self.material(&contents, &state, cancel) {
             Ok(material) => self.select(&material, to_come, cancel, emit),
             Err(failed) => Err(failed),
@@ -100,11 +105,37 @@ impl Session<'_> {
             return Err(self.disagreement());
         }
         self.ledger.replace_cells(contents, attention);
-        if let Failed::Without(reason) = failed {
-            tracing::warn!(reason, "the selection for an earlier question is used");
-            return Ok(Go::On);
+        let reason = match failed {
+            Failed::Without(reason) => reason,
+            Failed::Lost(reason) => {
+                self.ledger.set_archived(Archived::default());
+                reason
+            }
+            Failed::Cancelled | Failed::Engine(_) => return Ok(Go::Cancelled),
+        };
+        tracing::warn!(reason, "the selection for an earlier question is used");
+        Ok(Go::On)
+    }
+
+    /// How many tokens are computed to choose anew: the question, once for each part of the documents.
+    pub(in crate::engine) fn selection_cost(&self) -> usize {
+        let question = self.eviction.question().len();
+        let end = self.ledger.contents().archived.end();
+        let tokens = self.archived() + self.ledger.contents().held.count(&(0..end));
+        let room = self.cells().saturating_sub(question).max(1);
+        if !self.eviction.is_asked_anew() || self.archived() == 0 || tokens <= self.most_ahead(end, 0) {
+            return 0;
         }
-        Ok(Go::Cancelled)
+        question * (1 + tokens.saturating_sub(room).div_ceil((room / KEPT_PART).max(1)))
+    }
+
+    /// How many of the tokens up to `end` may be in the cache if `to_come` will be computed next; no fewer than are.
+    fn most_ahead(&self, end: usize, to_come: usize) -> usize {
+        let (cells, contents) = (self.cells(), self.ledger.contents());
+        let before = contents.held.count(&(0..end));
+        let behind = contents.cells() - before;
+        let to_free = to_come.max(((cells as f32 * FREED_PART_WITH_QUESTION) as usize).min(MOST_FREED));
+        cells.saturating_sub(behind + to_free).max(before)
     }
 
     fn material<'m>(
@@ -113,18 +144,18 @@ impl Session<'_> {
         state: &'m [u8],
         cancel: &[&CancelFlag],
     ) -> Result<Material<'m>, Failed> {
-        let rows = Rows::read(state).ok_or(Failed::Without("the cache has another form than was expected"))?;
+        let rows = Rows::read(state).ok_or(Failed::Lost("the cache has another form than was expected"))?;
         let (chat, snapshots) = self.chats.archives().ok_or(Failed::Without("nothing is kept of this chat"))?;
         let title = Title { chat, id: contents.archived.id(), row_bytes: rows.row_bytes() };
         let archive = snapshots.archive(title, &|| !is_cancelled(cancel));
         if is_cancelled(cancel) {
             return Err(Failed::Cancelled);
         }
-        let archive = archive.ok_or(Failed::Without("the archive is gone"))?;
+        let archive = archive.ok_or(Failed::Lost("the archive is gone"))?;
         let found = found(contents);
         let grows = found.windows(2).all(|pair| pair[0].position < pair[1].position);
         if !grows || !rows.positions().iter().copied().eq(contents.held.positions()) {
-            return Err(Failed::Without("the archive is of other positions"));
+            return Err(Failed::Lost("the archive is of other positions"));
         }
         Ok(Material { contents, rows, archive, found })
     }
@@ -138,17 +169,13 @@ impl Session<'_> {
         cancel: &[&CancelFlag],
         emit: &dyn Fn(Step) -> bool,
     ) -> Result<Held, Failed> {
-        let cells = self.cells();
-        let end = material.contents.archived.ranges().last().map_or(0, |range| range.end);
+        let end = material.contents.archived.end();
         let (ahead, behind) = material.found.split_at(material.found.partition_point(|found| found.token < end));
-        // What was selected before is no less.
-        let before = ahead.iter().filter(|found| matches!(found.source, Source::Cell(_))).count();
-        let to_free = to_come.max(((cells as f32 * FREED_PART_WITH_QUESTION) as usize).min(MOST_FREED));
-        let most = cells.saturating_sub(behind.len() + to_free).max(before);
+        let most = self.most_ahead(end, to_come);
         let chosen =
             if ahead.len() <= most { ahead.to_vec() } else { self.go_through(material, ahead, most, cancel, emit)? };
         let all: Vec<Found> = chosen.iter().chain(behind).copied().collect();
-        if all.len() > cells {
+        if all.len() > self.cells() {
             return Err(Failed::Without("there is no room for a selection"));
         }
         self.put_in(material, &all, cancel)?;
@@ -182,7 +209,7 @@ impl Session<'_> {
             self.put_in(material, &kept, cancel)?;
             self.eviction.asked.clear();
             match self.decode_and_ask(&[], cancel)? {
-                Go::On if self.eviction.asked.is_empty() => return Err(Failed::Without("attention cannot be seen")),
+                Go::On if self.eviction.asked.is_empty() => return Err(Failed::Lost("attention cannot be seen")),
                 Go::On => {}
                 Go::Cancelled => return Err(Failed::Cancelled),
                 Go::Full => return Err(Failed::Without("there is no room for the question")),
@@ -201,7 +228,7 @@ impl Session<'_> {
         let Some(last) = tokens.last() else { return Err(Failed::Without("there is nothing to select")) };
         let rebuilt = material.rebuild(tokens, cancel)?;
         if !self.context.set_state(rebuilt.bytes()) || self.context.last_position() != Some(last.position) {
-            return Err(self.disagreement().into());
+            return Err(Failed::Lost("llama.cpp does not take what was put together"));
         }
         let whole = material.contents;
         let length = last.token + 1;
@@ -227,7 +254,7 @@ impl Material<'_> {
                 Source::Archive { .. } if is_cancelled(cancel) => return Err(Failed::Cancelled),
                 Source::Archive { row: number, seed } => {
                     if !self.archive.read(number, seed, &mut row) {
-                        return Err(Failed::Without("the archive is damaged or not whole"));
+                        return Err(Failed::Lost("the archive is damaged or not whole"));
                     }
                     rebuilt.put(cell, &row);
                 }

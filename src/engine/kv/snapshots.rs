@@ -536,6 +536,70 @@ mod tests {
         assert_eq!(fixture.files(), 0);
     }
 
+    fn title(chat: i64) -> Title {
+        Title { chat: ChatKey(chat), id: 5, row_bytes: 100 }
+    }
+
+    /// Writes so many rows of an archive and waits for them.
+    fn append(snapshots: &Snapshots, chat: i64, first: u32, rows: usize) -> Option<Archive> {
+        let bytes = vec![chat as u8; rows * 100];
+        assert!(snapshots.append(NewRows { title: title(chat), first, seed: 3, bytes }, 1 << 20));
+        snapshots.archive(title(chat), &|| true)
+    }
+
+    #[test]
+    fn an_archive_is_its_owners_alone_and_deleted_with_its_chat() {
+        let fixture = Fixture::new();
+        let snapshots = fixture.open(1 << 20);
+        let archive = append(&snapshots, 7, 0, 10).unwrap();
+        let mut row = [0; 100];
+        assert!(archive.read(9, 3, &mut row) && row == [7; 100]);
+        let mode = fs::metadata(fs::read_dir(fixture.folder()).unwrap().next().unwrap().unwrap().path()).unwrap();
+        assert_eq!(mode.permissions().mode() & 0o777, 0o600);
+        snapshots.write(kept(7, 1000));
+        drop(snapshots);
+        assert_eq!(fixture.files(), 2);
+        remove(&fixture.folder(), ChatKey(7));
+        assert_eq!(fixture.files(), 0);
+    }
+
+    #[test]
+    fn an_archive_makes_room_for_what_was_used_later_before_its_snapshot_does() {
+        let fixture = Fixture::new();
+        let snapshots = fixture.open(6000);
+        assert!(append(&snapshots, 1, 0, 20).is_some());
+        std::thread::sleep(Duration::from_millis(20));
+        snapshots.write(kept(1, 1000));
+        snapshots.archive(title(1), &|| true).unwrap();
+        // Reading it is using it, but it goes first all the same where its own snapshot needs the room.
+        snapshots.write(kept(1, 4500));
+        assert!(snapshots.archive(title(1), &|| true).is_none());
+        assert!(snapshots.find(ChatKey(1)).is_some());
+    }
+
+    #[test]
+    fn an_archive_that_grows_larger_than_all_of_the_room_is_given_up_and_its_snapshot_stays() {
+        let fixture = Fixture::new();
+        let snapshots = fixture.open(4000);
+        snapshots.write(kept(1, 1000));
+        snapshots.write(kept(2, 500));
+        assert!(append(&snapshots, 1, 0, 10).is_some());
+        assert!(snapshots.find(ChatKey(2)).is_some());
+        assert!(append(&snapshots, 1, 10, 30).is_none(), "more than 4,000 bytes of rows");
+        let there = [1, 2].map(|chat| snapshots.find(ChatKey(chat)).is_some());
+        assert_eq!(there, [true, true], "nothing is deleted for what never fits");
+        assert!(append(&snapshots, 1, 40, 1).is_none(), "what came before is missing");
+        assert!(append(&snapshots, 1, 0, 1).is_some(), "it is begun anew");
+    }
+
+    #[test]
+    fn rows_that_would_wait_in_too_much_memory_are_not_taken() {
+        let fixture = Fixture::new();
+        let rows = NewRows { title: title(1), first: 0, seed: 3, bytes: vec![1; 1000] };
+        assert!(!fixture.open(1 << 20).append(rows, 999));
+        assert_eq!(fixture.files(), 0);
+    }
+
     #[test]
     fn a_snapshot_pays_where_the_disk_is_faster_than_the_model() {
         let fixture = Fixture::new();

@@ -145,11 +145,10 @@ mod tests {
 
     /// A cache of this many cells and layers, whose rows tell where they are from.
     fn cache(positions: &[u32], layers: u8, row_bytes: u8) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        let mut put = |number: u32| bytes.extend(number.to_le_bytes());
-        [0xaf14_3cd8, 0, 1, positions.len() as u32].map(&mut put);
-        positions.iter().for_each(|position| drop([*position, 1, 0].map(&mut put)));
-        [0, u32::from(layers), 0, 0].map(&mut put);
+        let mut numbers = vec![0xaf14_3cd8, 0, 1, positions.len() as u32];
+        numbers.extend(positions.iter().flat_map(|position| [*position, 1, 0]));
+        numbers.extend([0, u32::from(layers), 0, 0]);
+        let mut bytes: Vec<u8> = numbers.into_iter().flat_map(u32::to_le_bytes).collect();
         for section in 0..2 * layers {
             bytes.extend(1_u32.to_le_bytes());
             bytes.extend(u64::from(row_bytes + section).to_le_bytes());

@@ -58,6 +58,18 @@ fn a_streaming_answer_with_code_and_a_table() {
 }
 
 #[test]
+fn looking_through_a_text_is_told_until_the_question_is_read() {
+    let mut tester = Tester::ready();
+    tester.send("And the second?");
+    tester.answer(Step::Selecting { done: 400, total: 1000 });
+    assert!(text(&mut tester, 80, 16).contains("looking through the text 40 %"));
+    tester.answer(Step::Prefilling { done: 30, total: 40, cached: 0 });
+    assert!(text(&mut tester, 80, 16).contains("prefilling 75 %"));
+    tester.token("It", 1);
+    assert!(text(&mut tester, 80, 16).contains("answering"));
+}
+
+#[test]
 fn a_large_screen_keeps_the_text_readable() {
     insta::assert_snapshot!(text(&mut streaming(), 200, 50));
 }

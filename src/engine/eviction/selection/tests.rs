@@ -66,7 +66,7 @@ impl Fixture {
 /// What is there is one long message, but for its first tokens, and then comes a question of so many tokens.
 fn ask(session: &mut Session<'_>, question: &[i32]) {
     let length = session.ledger.tokens().len();
-    let document = Part { message: 0, role: Role::User, tokens: 4..length.min(DOCUMENT).max(4) };
+    let document = Part { message: 0, role: Role::User, tokens: 4..length.clamp(4, DOCUMENT) };
     let asking = Asking { probe: question.to_vec(), ..Asking::default() };
     session.eviction.begin(vec![document], Vec::new(), asking);
 }
@@ -186,13 +186,23 @@ fn a_question_that_is_cancelled_leaves_what_was_there() {
     assert_eq!(select(&mut session, &[]), Go::On);
 }
 
+/// The same of an archive that turns out to be of no use, which is not tried again.
+fn assert_only_the_archive_is_lost(session: &mut Session<'_>) {
+    let archived = session.ledger.contents().archived.clone();
+    assert_nothing_changes(session, Go::On, |session| {
+        assert_eq!(select(session, &[]), Go::On);
+        assert_eq!(session.archived(), 0);
+        session.ledger.set_archived(archived);
+        Go::On
+    });
+}
+
 #[test]
 fn an_archive_that_is_damaged_or_gone_leaves_what_was_there() {
     let fixture = Fixture::new(TRAINED);
     let mut session = fixture.session();
     read(&mut session, |_| ());
     ask(&mut session, &tokens(&fixture.model, 3, 64));
-    assert_eq!(session.context.state(u64::MAX).map(|state| Rows::read(&state).is_some()), Some(true));
     // What was to be written is written before it is read.
     session.chats.archives().unwrap().1.archive(Title { chat: ChatKey(1), id: 0, row_bytes: 1 }, &|| true);
     let path = fixture.archives().pop().unwrap();
@@ -201,12 +211,12 @@ fn an_archive_that_is_damaged_or_gone_leaves_what_was_there() {
         let mut damaged = whole.clone();
         damaged[place] ^= 4;
         fs::write(&path, damaged).unwrap();
-        assert_nothing_changes(&mut session, Go::On, |session| select(session, &[]));
+        assert_only_the_archive_is_lost(&mut session);
     }
     fs::write(&path, &whole[..whole.len() / 2]).unwrap();
-    assert_nothing_changes(&mut session, Go::On, |session| select(session, &[]));
+    assert_only_the_archive_is_lost(&mut session);
     fs::remove_file(&path).unwrap();
-    assert_nothing_changes(&mut session, Go::On, |session| select(session, &[]));
+    assert_only_the_archive_is_lost(&mut session);
     fs::write(&path, &whole).unwrap();
     let before = session.ledger.contents().held.clone();
     assert_eq!(select(&mut session, &[]), Go::On);
@@ -219,7 +229,7 @@ fn what_the_disk_has_no_room_for_is_given_up() {
     let mut session = fixture.session_with("f16", 100_000);
     read(&mut session, |_| ());
     ask(&mut session, &tokens(&fixture.model, 3, 64));
-    assert_nothing_changes(&mut session, Go::On, |session| select(session, &[]));
+    assert_only_the_archive_is_lost(&mut session);
     assert_eq!(fixture.archives(), Vec::<PathBuf>::new());
 }
 
@@ -307,7 +317,7 @@ proptest! {
                     let go = session.select_anew(10, &[], &listen).unwrap();
                     prop_assert!(go == Go::On || parts.get() < 0);
                     let after = session.ledger.contents();
-                    prop_assert_eq!((&after.tokens, &after.archived), (&before.tokens, &before.archived));
+                    prop_assert_eq!(&after.tokens, &before.tokens);
                     prop_assert!(go == Go::On || after.held == before.held);
                 }
             }
