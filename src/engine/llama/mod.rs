@@ -6,6 +6,7 @@
 
 mod context;
 mod grammar;
+mod lanes;
 mod log;
 mod model;
 mod observe;
