@@ -20,7 +20,7 @@ pub struct BenchCommand {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
 
-    /// Needles, five to a text; each is asked for under every policy, budget and circumstance
+    /// Needles, up to five to a text; each is asked for under every policy, budget and circumstance
     #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub cases: u32,
 

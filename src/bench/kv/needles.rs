@@ -9,7 +9,7 @@
 
 use serde::Serialize;
 
-use super::case::{Haystack, Kind, Needle, texts_for};
+use super::case::{Haystack, Kind, Needle};
 use super::policy::{Budget, Policy};
 use super::{Rigs, Settings, exact};
 use crate::bench::Ended;
@@ -130,12 +130,14 @@ pub fn measure(lab: &Lab, settings: &Settings, report: &Report, needles: &mut Ne
     let cells = settings.lengths.iter().copied().max().unwrap_or_default();
     let mut rigs = Rigs::make(lab, &settings.policies, cells, report)?;
     let ratios = super::BytesPerToken::of(lab);
-    let texts = texts_for(settings.cases);
-    for number in 0..texts {
+    let (mut number, mut asked) = (0, 0);
+    while asked < settings.cases {
         let bytes_per_token = |text: &_| ratios.get(text);
-        let haystack = Haystack::draw(settings.seed, number, settings.cases, &settings.lengths, &bytes_per_token);
-        let of_all = format!("text {} of {texts}", number + 1);
-        let run = Run { lab, settings, report, haystack: &haystack, of_all: &of_all };
+        let haystack =
+            Haystack::draw(settings.seed, number, asked, settings.cases, &settings.lengths, &bytes_per_token);
+        number += 1;
+        asked += haystack.needles.len() as u32;
+        let run = Run { lab, settings, report, haystack: &haystack, until: asked };
         for (policies, rig) in rigs.iter_mut() {
             // The whole text is left in the cache, and is common to both.
             run.ask(rig, policies, Knowledge::Known, needles)?;
@@ -152,8 +154,8 @@ struct Run<'a> {
     settings: &'a Settings,
     report: &'a Report,
     haystack: &'a Haystack,
-    /// Which text it is, in words.
-    of_all: &'a str,
+    /// Needles in it and in the texts before it.
+    until: u32,
 }
 
 impl Run<'_> {
@@ -272,7 +274,13 @@ impl Run<'_> {
     }
 
     fn tell(&self, what: &str) {
-        self.report.progress(&format!("needles, {}: {what}", self.of_all));
+        self.report.progress(&format!("{}: {what}", self.which()));
+    }
+
+    fn which(&self) -> String {
+        let first = self.until + 1 - self.haystack.needles.len() as u32;
+        let numbers = if first == self.until { first.to_string() } else { format!("{first} to {}", self.until) };
+        format!("needle {numbers} of {}", self.settings.cases)
     }
 
     /// A line when a text is done: which it was, and how the whole cache does so far.
@@ -280,8 +288,8 @@ impl Run<'_> {
         let full =
             |question| needles.full(question).map_or("–".into(), |tally| format!("{}/{}", tally.exact, tally.asked));
         format!(
-            "needles, {} ({}, {} tokens); full cache so far: known {}, unknown {}",
-            self.of_all,
+            "{} ({}, {} tokens); full cache so far: known {}, unknown {}",
+            self.which(),
             self.haystack.source,
             self.haystack.length,
             full(Knowledge::Known),
