@@ -40,6 +40,8 @@ const RECENT_WITH_QUESTION: usize = 48;
 /// four texts of 2,000 tokens in a quarter of the cells: the divergence from the whole cache is 0.161 nats with a half,
 /// and 0.192 if all of it is what is recent.)
 const RECENT_PART: usize = 2;
+/// Pinned messages stay up to this part of the cells.
+const PINNED_PART: usize = 2;
 /// A message of more than this part of the cells is a document.
 const DOCUMENT_PART: usize = 4;
 /// At most so many cells are freed at once, and this part of all; more where a question tells what to keep, because
@@ -116,6 +118,18 @@ impl Eviction {
 
     pub fn is_pinned(&self, message: usize) -> bool {
         self.pinned.contains(&message)
+    }
+
+    /// The pinned messages that so many cells have room for, the first ones first.
+    pub fn kept_pins(&self, cells: usize) -> Vec<usize> {
+        let mut left = cells / PINNED_PART;
+        let pinned = self.parts.iter().filter(|part| self.is_pinned(part.message));
+        let kept = pinned.filter(|part| {
+            let fits = part.tokens.len() <= left;
+            left -= if fits { part.tokens.len() } else { 0 };
+            fits
+        });
+        kept.map(|part| part.message).collect()
     }
 
     /// Tokens that left since the turn began.
@@ -299,11 +313,11 @@ impl Session<'_> {
                 }
             }
         };
-        let of = |wanted: fn(&Part, &Eviction) -> bool| {
-            eviction.parts.iter().filter(move |part| wanted(part, eviction)).map(|part| part.tokens.clone())
-        };
-        add(&mut of(|part, _| part.role == Role::System), cells / 8);
-        add(&mut of(|part, eviction| eviction.is_pinned(part.message)), cells / 2);
+        let of_system = eviction.parts.iter().filter(|part| part.role == Role::System);
+        add(&mut of_system.map(|part| part.tokens.clone()), cells / 8);
+        let kept_pins = eviction.kept_pins(cells);
+        let is_kept = |part: &&Part| kept_pins.contains(&part.message);
+        add(&mut eviction.parts.iter().filter(is_kept).map(|part| part.tokens.clone()), cells);
         add(&mut eviction.asking.ranges.iter().cloned(), cells / 8);
         if let Some(open) = eviction.parts.iter().rfind(|part| part.role == Role::User) {
             add(&mut std::iter::once(open.tokens.start..end), cells / 8);
