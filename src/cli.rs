@@ -332,7 +332,7 @@ mod tests {
             ("chats show x", "`x` is not the number of a chat"),
             ("bench --suite x", "[possible values: kv]"),
             ("bench --budgets 50,101", "a budget is a number of percent between 0.1 and 100"),
-            ("bench --lengths 100", "between 512 and 65536"),
+            ("bench --lengths 100", "between 1024 and 65536"),
             ("bench --depths 4x", "or thousands like 4k"),
             ("bench --policies q3_k", "[possible values: none, q8_0"),
             ("bench --cases 0", "0 is not in 1..=100000"),

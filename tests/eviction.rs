@@ -7,7 +7,9 @@ use common::tiny_gguf::TinyModel;
 use tempfile::TempDir;
 use tuichat::chat::{Ended, Message, Role};
 use tuichat::engine::SnapshotSettings;
-use tuichat::engine::protocol::{EngineError, Evict, Finish, KvSettings, LoadSettings, Passage, Step, Think, Work};
+use tuichat::engine::protocol::{
+    EngineError, Evict, Finish, KvSettings, LoadSettings, Passage, Pin, Step, Think, Work,
+};
 
 const CELLS: u32 = 512;
 /// The sentence that is to be found again. Half of the text's tokens are single bytes.
@@ -136,8 +138,18 @@ fn a_pinned_message_stays() {
     let pinned = Message { is_pinned: true, ..user(FACT) };
     let messages = [pinned, Message::new(Role::Assistant, "Good."), user(sentences(60))];
     let (_, finish, _) = ask(&engine, None, &messages);
-    assert!(finish.held[0].is_pinned);
+    assert_eq!(finish.held[0].pin, Pin::Kept);
     assert_eq!((finish.held[0].evicted_tokens, finish.held[0].cached_tokens), (0, finish.held[0].tokens));
+    assert!(finish.held[2].evicted_tokens > 0);
+}
+
+#[test]
+fn a_pinned_message_that_is_too_long_to_be_kept_is_told_as_such() {
+    let engine = Home::new().start(Evict::Window);
+    let pin = |message: Message| Message { is_pinned: true, ..message };
+    let messages = [pin(user(FACT)), Message::new(Role::Assistant, "Good."), pin(user(sentences(60)))];
+    let (_, finish, _) = ask(&engine, None, &messages);
+    assert_eq!([0, 1, 2].map(|message: usize| finish.held[message].pin), [Pin::Kept, Pin::None, Pin::TooLong]);
     assert!(finish.held[2].evicted_tokens > 0);
 }
 

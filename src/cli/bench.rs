@@ -20,7 +20,7 @@ pub struct BenchCommand {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
 
-    /// Texts with needles; what is asked about each is asked under every policy, budget and circumstance
+    /// Needles, up to five to a text; each is asked for under every policy, budget and circumstance
     #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub cases: u32,
 
@@ -64,8 +64,8 @@ pub enum Suite {
     Kv,
 }
 
-/// Tokens of a case: 512 to 64k.
-pub type Length = Tokens<512, 65_536>;
+/// Tokens of a text with needles: 1k to 64k.
+pub type Length = Tokens<1024, 65_536>;
 /// Tokens before what is timed: 0 to 256k.
 pub type Depth = Tokens<0, 262_144>;
 

@@ -5,7 +5,7 @@ use unicode_segmentation::UnicodeSegmentation;
 use super::context::Match;
 use super::llama::{Model, Token};
 use super::parts;
-use super::protocol::{CancelFlag, Cost, EngineError, MessageCost, Prompt, Step, Think};
+use super::protocol::{CancelFlag, Cost, EngineError, MessageCost, Pin, Prompt, Step, Think};
 use super::session::Session;
 use super::template::Rendered;
 use crate::chat::Role;
@@ -62,7 +62,7 @@ impl Session<'_> {
             evicted_tokens: evicted as u32,
             pinned_tokens: messages
                 .iter()
-                .filter(|message| message.is_pinned)
+                .filter(|message| message.pin.is_wanted())
                 .map(|message| message.cached_tokens)
                 .sum(),
             left_out_tokens: found.left_out.iter().map(ExactSizeIterator::len).sum::<usize>() as u32,
@@ -88,7 +88,7 @@ impl Session<'_> {
                 tokens: 0,
                 cached_tokens: 0,
                 evicted_tokens: 0,
-                is_pinned: false,
+                pin: Pin::None,
             });
         }
         if let Some(last) = messages.last_mut() {
@@ -104,6 +104,7 @@ impl Session<'_> {
         let contents = self.ledger.contents();
         let ends = parts::ends(self.model, rendered, tokens);
         let evicted = |length: usize| found.evicted(contents, length.min(known));
+        let kept_pins = self.eviction.kept_pins(self.cells());
         parts::parts(rendered, &ends)
             .into_iter()
             .zip(&rendered.bodies)
@@ -116,10 +117,18 @@ impl Session<'_> {
                     tokens: part.tokens.len() as u32,
                     cached_tokens: (computed - evicted) as u32,
                     evicted_tokens: evicted as u32,
-                    is_pinned: self.eviction.is_pinned(part.message),
+                    pin: self.pin(part.message, &kept_pins),
                 }
             })
             .collect()
+    }
+
+    fn pin(&self, message: usize, kept: &[usize]) -> Pin {
+        match self.eviction.is_pinned(message) {
+            false => Pin::None,
+            true if !self.evicts() || kept.contains(&message) => Pin::Kept,
+            true => Pin::TooLong,
+        }
     }
 }
 

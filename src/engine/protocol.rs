@@ -222,6 +222,8 @@ pub struct Event {
 pub enum Step {
     /// Part of the model that is loaded, 0 to 1.
     Loading(f32),
+    /// Number formats of the KV cache are tried on the model, which takes seconds and is done once.
+    Trying(KvTypes),
     Ready(Box<ModelInfo>),
     /// `done` of `total` prompt tokens are in the cache; `cached` of them were there before.
     Prefilling {
@@ -253,7 +255,8 @@ impl Step {
     /// Whether this is the last event of its request.
     pub fn is_terminal(&self) -> bool {
         match self {
-            Step::Loading(_) | Step::Prefilling { .. } | Step::Selecting { .. } | Step::Recalled(_) => false,
+            Step::Loading(_) | Step::Trying(_) | Step::Prefilling { .. } => false,
+            Step::Selecting { .. } | Step::Recalled(_) => false,
             Step::Expected(_) | Step::Token(_) => false,
             Step::Ready(_) | Step::Planned(_) | Step::Finished(_) | Step::Failed(_) => true,
             Step::Cancelled | Step::Done | Step::Unloaded => true,
@@ -310,8 +313,25 @@ pub struct MessageCost {
     pub tokens: u32,
     pub cached_tokens: u32,
     pub evicted_tokens: u32,
-    /// The person wants it kept.
-    pub is_pinned: bool,
+    pub pin: Pin,
+}
+
+/// Whether the person wants a message kept in the cache.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pin {
+    #[default]
+    None,
+    /// It is kept.
+    Kept,
+    /// It may leave all the same: with the pinned messages before it, it is longer than what pins may keep.
+    TooLong,
+}
+
+impl Pin {
+    /// Whether the person wants it, be it kept or not.
+    pub fn is_wanted(self) -> bool {
+        self != Pin::None
+    }
 }
 
 /// A piece of an earlier message, or of a file in one.

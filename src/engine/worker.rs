@@ -82,7 +82,10 @@ fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, setti
             return desk.next();
         }
     };
-    let (mut session, chosen) = match loaded.open(settings, cancel, &desk.shutdown) {
+    let tell_trial = |types| {
+        desk.send(id, Step::Trying(types));
+    };
+    let (mut session, chosen) = match loaded.open(settings, &tell_trial, cancel, &desk.shutdown) {
         Ok(opened) => opened,
         Err(last) => {
             desk.send(id, last);
@@ -99,6 +102,7 @@ fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, setti
                 let flags = [&request.cancel, &desk.shutdown];
                 let answered = session.answer(&prompt, &options, &flags, &|step| desk.send(request.id, step));
                 desk.send(request.id, answered.map_or_else(Step::Failed, Step::Finished));
+                llama::release_free_memory();
             }
             Work::Plan(prompt, think) => {
                 let planned = session.plan(&prompt, think);
@@ -176,16 +180,22 @@ impl Loaded {
     fn open(
         &self,
         settings: &LoadSettings,
+        tell_trial: &dyn Fn(KvTypes),
         cancel: &CancelFlag,
         shutdown: &CancelFlag,
     ) -> Result<(Session<'_>, kv::Choice), Step> {
-        let chosen = self.choose_types(settings, &[cancel, shutdown])?;
+        let chosen = self.choose_types(settings, tell_trial, &[cancel, shutdown])?;
         let session = self.session(settings, chosen.types, shutdown).map_err(Step::Failed)?;
         Ok((session, chosen))
     }
 
     /// Decides on the number formats of the KV cache.
-    fn choose_types(&self, settings: &LoadSettings, cancel: &[&CancelFlag]) -> Result<kv::Choice, Step> {
+    fn choose_types(
+        &self,
+        settings: &LoadSettings,
+        tell_trial: &dyn Fn(KvTypes),
+        cancel: &[&CancelFlag],
+    ) -> Result<kv::Choice, Step> {
         let wish = self.wish(settings);
         let situation = Situation {
             shape: Shape::of(&self.model),
@@ -204,10 +214,13 @@ impl Loaded {
             Some(types) => situation
                 .asked_for(types, checks.recall(types))
                 .map_err(|sentence| Step::Failed(EngineError::Failed(sentence)))?,
-            None => situation.best(|types| checks.find(types, cancel)).map_err(|unknown| match unknown {
-                Unknown::Cancelled => Step::Cancelled,
-                Unknown::Failed(words) => Step::Failed(EngineError::Failed(words)),
-            })?,
+            None => {
+                let chosen = situation.best(|types| checks.find(types, || tell_trial(types), cancel));
+                chosen.map_err(|unknown| match unknown {
+                    Unknown::Cancelled => Step::Cancelled,
+                    Unknown::Failed(words) => Step::Failed(EngineError::Failed(words)),
+                })?
+            }
         };
         tracing::info!(types = %chosen.types, reason = chosen.reason, "chose the format of the KV cache");
         Ok(chosen)

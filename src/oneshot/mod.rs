@@ -160,6 +160,7 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
         loop {
             match self.next_step(id, &cancel)? {
                 Step::Loading(part) => self.show_progress(Phase::Loading, f64::from(part))?,
+                Step::Trying(_) => self.show_progress(Phase::Trying, 0.0)?,
                 Step::Ready(model) => return Ok(Some(model)),
                 Step::Failed(error) => return Err(Failure::from(&error)),
                 Step::Cancelled => return Ok(None),
@@ -218,7 +219,7 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                 }
                 Step::Failed(error) => return Err(Failure::from(&error)),
                 Step::Cancelled => return Ok(()),
-                Step::Loading(_) | Step::Ready(_) | Step::Expected(_) | Step::Planned(_) => {}
+                Step::Loading(_) | Step::Trying(_) | Step::Ready(_) | Step::Expected(_) | Step::Planned(_) => {}
                 Step::Selecting { .. } | Step::Done | Step::Unloaded => {}
             }
         }

@@ -17,6 +17,7 @@ use crate::text;
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
     Loading,
+    Trying,
     Prefilling,
 }
 
@@ -24,6 +25,7 @@ impl fmt::Display for Phase {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Phase::Loading => "loading the model",
+            Phase::Trying => "trying a smaller KV cache on this model, once",
             Phase::Prefilling => "reading the prompt",
         })
     }

@@ -1,5 +1,5 @@
-//! A case of the search for needles: a text with facts hidden in it, and the questions about them. The same seed and
-//! number give the same case.
+//! The search for needles: a text with facts hidden in it, and the questions about them. The same seed and number give
+//! the same texts. A long text has several needles: computing it is what takes longest, asking is short.
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -14,7 +14,9 @@ pub const DEPTHS: u32 = 11;
 /// Facts of the same form beside the one that is asked for.
 const LOOK_ALIKES: usize = 4;
 /// Tokens of a case that are not the text: the template, needles, questions and answers.
-const RESERVED_TOKENS: u32 = 384;
+const RESERVED_TOKENS: u32 = 512;
+/// A text has a needle for each so many tokens: an eighth of them holds the needles of all kinds, with their look-alikes.
+const TOKENS_OF_NEEDLE: u32 = 1536;
 /// Part of a case that is left to what is recalled, which is at most as much.
 const RECALL_PART: u32 = 10;
 
@@ -45,56 +47,90 @@ pub struct Question {
     pub answer: String,
 }
 
+/// Something that is hidden, and asked for on its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Case {
+pub struct Needle {
+    /// Counted from 0 over all texts.
     pub number: u32,
-    /// The text that it begins in.
-    pub source: &'static str,
     pub kind: Kind,
-    /// Tokens that everything takes together, about.
-    pub length: u32,
-    /// Where the (first) needle is, in percent of the text.
+    /// Where the (first) sentence is, in percent of the text.
     pub depth: u32,
-    pub document: String,
     /// In the order in which they are asked.
     pub questions: Vec<Question>,
 }
 
-impl Case {
-    /// Draws a case. `bytes_per_token` tells how the model splits a text.
+/// A text with needles in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Haystack {
+    /// The text that it begins in.
+    pub source: &'static str,
+    /// Tokens that everything takes together, about.
+    pub length: u32,
+    pub text: String,
+    pub needles: Vec<Needle>,
+}
+
+impl Haystack {
+    /// Draws the text with this number. The texts before it have `hidden` of so many needles. `bytes_per_token` tells
+    /// how the model splits a text.
     ///
-    /// Kinds, texts, lengths and depths each come in turn; as there are 5, 4 and 11 of them, few cases have much of
-    /// each, and 220 have every combination.
-    pub fn draw(seed: u64, number: u32, lengths: &[u32], bytes_per_token: &dyn Fn(&Text) -> f64) -> Self {
+    /// Kinds and depths come in turn from needle to needle, texts and lengths from text to text. As there are 5, 11
+    /// and 4 of them, few needles have much of each, and 220 have every combination.
+    pub fn draw(
+        seed: u64,
+        number: u32,
+        hidden: u32,
+        needles: u32,
+        lengths: &[u32],
+        bytes_per_token: &dyn Fn(&Text) -> f64,
+    ) -> Self {
         let mut draw = Draw::new(seed, u64::from(number));
         // Another seed begins elsewhere in the turns, and so joins other ones.
         let mut turns = Draw::new(seed, u64::MAX);
         let mut turn = |of: usize| (number as usize + turns.below(of)) % of.max(1);
-        let kind = Kind::ALL[turn(Kind::ALL.len())];
         let first_text = turn(TEXTS.len());
-        let depth = turn(DEPTHS as usize) as u32 * 100 / (DEPTHS - 1);
         let length = lengths.get(turn(lengths.len())).copied().unwrap_or(RESERVED_TOKENS);
+        let (first_kind, first_depth) = (turns.below(Kind::ALL.len()) as u32, turns.below(DEPTHS as usize) as u32);
         let text = &TEXTS[first_text];
         let text_tokens = length.saturating_sub(length / RECALL_PART).saturating_sub(RESERVED_TOKENS);
-        let mut haystack = Haystack::draw(first_text, text_tokens, bytes_per_token, &mut draw);
-        let whole = haystack.text();
-        // The facts name things that are in none of the texts; should one be there, another fact is drawn.
-        let (asked, alike) = loop {
-            let (asked, alike) = facts_of(kind, text.style, &mut draw);
-            if asked.iter().all(|fact| !exact::holds(&whole, &fact.answer)) && are_distinct(&asked) {
-                break (asked, alike);
+        let mut pieces = Pieces::draw(first_text, text_tokens, bytes_per_token, &mut draw);
+        let most = (length / TOKENS_OF_NEEDLE).clamp(1, Kind::ALL.len() as u32);
+        let numbers = hidden..needles.min(hidden + most);
+        let kinds = numbers.clone().map(|number| Kind::ALL[(first_kind + number) as usize % Kind::ALL.len()]);
+        let drawn = draw_facts(&kinds.collect::<Vec<_>>(), text.style, &pieces.text(), &mut draw);
+        let mut hidden = Vec::new();
+        for (number, (kind, asked, alike)) in numbers.zip(drawn) {
+            let depth = (first_depth + number) % DEPTHS * 100 / (DEPTHS - 1);
+            for (index, fact) in asked.iter().enumerate() {
+                // The second of two is anywhere.
+                pieces.hide(&fact.sentence, if index == 0 { depth } else { draw.below(101) as u32 });
             }
-        };
-        for (index, fact) in asked.iter().enumerate() {
-            // The second of two is anywhere.
-            let depth = if index == 0 { depth } else { draw.below(101) as u32 };
-            haystack.hide(&fact.sentence, depth);
+            for fact in &alike {
+                pieces.hide(&fact.sentence, draw.below(101) as u32);
+            }
+            let question = |fact: Fact| Question { text: fact.question, answer: fact.answer };
+            hidden.push(Needle { number, kind, depth, questions: asked.into_iter().map(question).collect() });
         }
-        for fact in &alike {
-            haystack.hide(&fact.sentence, draw.below(101) as u32);
+        Self { source: text.name, length, text: pieces.text(), needles: hidden }
+    }
+}
+
+/// For a needle of each kind, the facts that are asked for, and those that only look like them.
+///
+/// The facts name things that are in none of the texts, and are about different things. Should an answer be told
+/// elsewhere after all, others are drawn.
+fn draw_facts(kinds: &[Kind], style: Style, text: &str, draw: &mut Draw) -> Vec<(Kind, Vec<Fact>, Vec<Fact>)> {
+    loop {
+        let mut drawn = Vec::new();
+        for kind in kinds {
+            let (asked, alike) = facts_of(*kind, style, draw);
+            drawn.push((*kind, asked, alike));
         }
-        let questions = asked.into_iter().map(|fact| Question { text: fact.question, answer: fact.answer }).collect();
-        Self { number, source: text.name, kind, length, depth, document: haystack.text(), questions }
+        let asked: Vec<&Fact> = drawn.iter().flat_map(|(_, asked, _)| asked).collect();
+        let all: Vec<&Fact> = drawn.iter().flat_map(|(_, asked, alike)| asked.iter().chain(alike)).collect();
+        if asked.iter().all(|fact| !exact::holds(text, &fact.answer) && is_told_once(fact, &all)) {
+            return drawn;
+        }
     }
 }
 
@@ -112,16 +148,14 @@ fn facts_of(kind: Kind, style: Style, draw: &mut Draw) -> (Vec<Fact>, Vec<Fact>)
     }
 }
 
-/// Whether no fact tells the answer of another.
-fn are_distinct(facts: &[Fact]) -> bool {
-    facts.iter().all(|fact| {
-        let tells = |other: &Fact| exact::holds(&other.sentence, &fact.answer);
-        facts.iter().filter(|other| tells(other)).count() == 1
-    })
+/// Whether of these facts only this one tells its answer, and only its question asks for it.
+fn is_told_once(fact: &Fact, all: &[&Fact]) -> bool {
+    let tells = |other: &&&Fact| exact::holds(&other.sentence, &fact.answer) || other.question == fact.question;
+    all.iter().filter(tells).count() == 1 && !all.iter().any(|other| exact::holds(&other.question, &fact.answer))
 }
 
 /// A run of pieces of the texts, among which sentences are hidden.
-struct Haystack {
+struct Pieces {
     pieces: Vec<(Style, String)>,
     /// Bytes of the texts, without what is hidden.
     bytes: usize,
@@ -129,10 +163,10 @@ struct Haystack {
     hidden: Vec<usize>,
 }
 
-impl Haystack {
+impl Pieces {
     /// So many tokens, beginning somewhere in the first text; what it is too short for comes from the next ones.
     fn draw(first_text: usize, tokens: u32, bytes_per_token: &dyn Fn(&Text) -> f64, draw: &mut Draw) -> Self {
-        let mut haystack = Self { pieces: Vec::new(), bytes: 0, hidden: Vec::new() };
+        let mut drawn = Self { pieces: Vec::new(), bytes: 0, hidden: Vec::new() };
         let mut tokens_left = f64::from(tokens);
         for (turn, text) in TEXTS.iter().cycle().skip(first_text).take(TEXTS.len()).enumerate() {
             let pieces = text.pieces();
@@ -145,16 +179,16 @@ impl Haystack {
                 passed += piece.len();
                 if passed > start && taken + piece.len() <= most_bytes {
                     taken += piece.len();
-                    haystack.pieces.push((text.style, piece.to_owned()));
+                    drawn.pieces.push((text.style, piece.to_owned()));
                 }
             }
-            haystack.bytes += taken;
+            drawn.bytes += taken;
             tokens_left -= taken as f64 / bytes_per_token(text).max(f64::MIN_POSITIVE);
             if spare > 0 {
                 break;
             }
         }
-        haystack
+        drawn
     }
 
     /// Puts a sentence between two pieces, next to so many percent of the way.
@@ -202,72 +236,98 @@ impl Haystack {
 mod tests {
     use super::*;
 
-    fn draw(seed: u64, number: u32) -> Case {
-        Case::draw(seed, number, &[2048, 4096, 8192], &|_| 4.0)
+    /// Texts one after the other until so many needles are hidden.
+    fn draw_all(seed: u64, needles: u32, lengths: &[u32]) -> Vec<Haystack> {
+        let mut all: Vec<Haystack> = Vec::new();
+        let mut hidden = 0;
+        while hidden < needles {
+            all.push(Haystack::draw(seed, all.len() as u32, hidden, needles, lengths, &|_| 4.0));
+            hidden += all.last().unwrap().needles.len() as u32;
+        }
+        all
+    }
+
+    fn draw(seed: u64) -> Vec<Haystack> {
+        draw_all(seed, 55, &[2048, 4096, 8192])
+    }
+
+    fn questions(haystack: &Haystack) -> Vec<&Question> {
+        haystack.needles.iter().flat_map(|needle| &needle.questions).collect()
     }
 
     #[test]
-    fn a_case_is_the_same_for_its_seed_and_another_for_another() {
-        assert_eq!(draw(1, 3), draw(1, 3));
-        assert_ne!(draw(1, 3).document, draw(2, 3).document);
-        assert_ne!(draw(1, 3).questions, draw(1, 4).questions);
+    fn texts_are_the_same_for_their_seed_and_others_for_another() {
+        assert_eq!(draw(1), draw(1));
+        assert_ne!(draw(1), draw(2));
     }
 
     #[test]
-    fn an_answer_is_in_the_text_exactly_once_and_the_questions_do_not_tell_it() {
-        for case in (0..60).map(|number| draw(5, number)) {
-            for question in &case.questions {
-                assert_eq!(exact::occurrences(&case.document, &question.answer), 1, "{question:?}");
-                assert!(case.questions.iter().all(|other| !exact::holds(&other.text, &question.answer)));
+    fn an_answer_is_in_the_text_exactly_once_and_no_question_tells_it() {
+        for haystack in draw(5) {
+            let questions = questions(&haystack);
+            for question in &questions {
+                assert_eq!(exact::occurrences(&haystack.text, &question.answer), 1, "{question:?}");
+                assert!(questions.iter().all(|other| !exact::holds(&other.text, &question.answer)));
+                assert_eq!(questions.iter().filter(|other| other.text == question.text).count(), 1);
             }
         }
     }
 
     #[test]
     fn a_needle_is_a_whole_sentence_at_its_depth() {
-        for case in (0..44).map(|number| draw(9, number)) {
-            let answer = &case.questions[0].answer;
-            let place = case.document.find(answer.as_str()).unwrap();
-            let percent = place as f64 / case.document.len() as f64 * 100.0;
-            let depth = f64::from(case.depth);
-            // The sentence is some hundred bytes, and so is the sentence that it may not be put into.
-            assert!((percent - depth).abs() < 12.0, "{percent} instead of {depth}: {case:?}");
-            let before = case.document[..place].rfind(['.', '\n', '!', '?']).map_or(0, |end| end + 1);
-            assert!(case.document[place..].starts_with(answer.as_str()) && before <= place);
+        for haystack in draw(9) {
+            for needle in &haystack.needles {
+                let place = haystack.text.find(needle.questions[0].answer.as_str()).unwrap();
+                let percent = place as f64 / haystack.text.len() as f64 * 100.0;
+                let depth = f64::from(needle.depth);
+                // The sentence is some hundred bytes, and so are the others, and those that it may not be put into.
+                assert!((percent - depth).abs() < 12.0, "{percent} instead of {depth}: {haystack:?}");
+            }
         }
     }
 
     #[test]
-    fn cases_are_as_long_as_asked_for_with_room_for_questions_and_recall() {
-        for case in (0..44).map(|number| draw(7, number)) {
-            let tokens = case.document.len() as f64 / 4.0;
-            let most = f64::from(case.length) * 0.9;
-            assert!(tokens < most && tokens > most - 384.0 - 600.0, "{tokens} of {}", case.length);
+    fn texts_are_as_long_as_asked_for_with_room_for_questions_and_recall() {
+        for haystack in draw(7) {
+            let tokens = haystack.text.len() as f64 / 4.0;
+            let most = f64::from(haystack.length) * 0.9;
+            assert!(tokens < most && tokens > most - 512.0 - 600.0, "{tokens} of {}", haystack.length);
         }
     }
 
     #[test]
     fn a_length_that_one_text_is_too_short_for_takes_the_next_ones_too() {
-        let case = Case::draw(1, 0, &[32_768], &|_| 4.0);
-        assert!(case.document.len() > 100_000, "{}", case.document.len());
+        let haystack = &draw_all(1, 1, &[32_768])[0];
+        assert!(haystack.text.len() > 100_000, "{}", haystack.text.len());
     }
 
     #[test]
-    fn few_cases_have_every_kind_text_and_depth() {
-        let cases: Vec<Case> = (0..11).map(|number| draw(3, number)).collect();
-        let count = |of: &dyn Fn(&Case) -> String| cases.iter().map(of).collect::<std::collections::HashSet<_>>().len();
-        assert_eq!(count(&|case| format!("{:?}", case.kind)), 5);
-        assert_eq!(count(&|case| case.source.into()), 4);
-        assert_eq!(count(&|case| case.depth.to_string()), 11);
-        assert_eq!(count(&|case| case.length.to_string()), 3);
+    fn few_needles_have_every_kind_text_length_and_depth() {
+        let all = draw(3);
+        let distinct = |values: Vec<String>| values.into_iter().collect::<std::collections::HashSet<_>>().len();
+        assert_eq!(distinct(all.iter().map(|haystack| haystack.source.to_owned()).collect()), 4);
+        assert_eq!(distinct(all.iter().map(|haystack| haystack.length.to_string()).collect()), 3);
+        let needles = all.iter().flat_map(|haystack| &haystack.needles);
+        assert_eq!(distinct(needles.map(|needle| format!("{:?} {}", needle.kind, needle.depth)).collect()), 55);
+    }
+
+    #[test]
+    fn so_many_needles_are_hidden_as_were_asked_for_and_more_in_longer_texts() {
+        for needles in [1, 5, 40] {
+            let all = draw_all(1, needles, &[2048, 4096, 8192]);
+            assert_eq!(all.iter().map(|haystack| haystack.needles.len()).sum::<usize>(), needles as usize);
+        }
+        let in_one = |length| draw_all(1, 5, &[length])[0].needles.len();
+        assert_eq!([1024, 2048, 4096, 8192, 32_768].map(in_one), [1, 1, 2, 5, 5]);
     }
 
     #[test]
     fn look_alikes_are_all_there_and_only_one_is_asked_for() {
-        let case = (0..5).map(|number| draw(4, number)).find(|case| case.kind == Kind::LookAlikes).unwrap();
-        assert_eq!(case.questions.len(), 1);
-        let is_number = case.questions[0].answer.parse::<u32>().is_ok();
+        let haystack = &draw_all(4, 5, &[8192])[0];
+        let needle = haystack.needles.iter().find(|needle| needle.kind == Kind::LookAlikes).unwrap();
+        assert_eq!(needle.questions.len(), 1);
+        let is_number = needle.questions[0].answer.parse::<u32>().is_ok();
         let form = if is_number { "The access code of the " } else { " is called " };
-        assert!(case.document.matches(form).count() > LOOK_ALIKES, "{}", case.document);
+        assert!(haystack.text.matches(form).count() > LOOK_ALIKES, "{}", haystack.text);
     }
 }

@@ -32,6 +32,7 @@ const RESERVED_CELLS: usize = 256;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     pub seed: u64,
+    /// Needles that are asked for.
     pub cases: u32,
     pub policies: Vec<Policy>,
     pub budgets: Vec<Budget>,

@@ -1,5 +1,6 @@
 //! Needles in haystacks: facts are hidden in a text, the text's cache is compressed, and the facts are asked for. The
-//! text is computed once for every number format; each way of compressing begins from a copy.
+//! text is computed once for every number format; each way of compressing begins from a copy, and each needle is asked for
+//! in a conversation of its own.
 //!
 //! A question is known when it stands behind the text in the same message and is there when cells are given up. It is
 //! unknown when it comes in a message of its own afterwards. A budget counts the cells of the conversation before the
@@ -8,7 +9,7 @@
 
 use serde::Serialize;
 
-use super::case::{Case, Kind};
+use super::case::{Haystack, Kind, Needle};
 use super::policy::{Budget, Policy};
 use super::{Rigs, Settings, exact};
 use crate::bench::Ended;
@@ -121,7 +122,7 @@ struct Record<'a> {
     is_exact: bool,
 }
 
-/// Runs all cases, adding to `needles` as it goes.
+/// Asks for all needles, adding to `needles` as it goes.
 ///
 /// # Errors
 /// If it was stopped, the model fails or a record cannot be written.
@@ -129,9 +130,14 @@ pub fn measure(lab: &Lab, settings: &Settings, report: &Report, needles: &mut Ne
     let cells = settings.lengths.iter().copied().max().unwrap_or_default();
     let mut rigs = Rigs::make(lab, &settings.policies, cells, report)?;
     let ratios = super::BytesPerToken::of(lab);
-    for number in 0..settings.cases {
-        let case = Case::draw(settings.seed, number, &settings.lengths, &|text| ratios.get(text));
-        let run = Run { lab, settings, report, case: &case };
+    let (mut number, mut asked) = (0, 0);
+    while asked < settings.cases {
+        let bytes_per_token = |text: &_| ratios.get(text);
+        let haystack =
+            Haystack::draw(settings.seed, number, asked, settings.cases, &settings.lengths, &bytes_per_token);
+        number += 1;
+        asked += haystack.needles.len() as u32;
+        let run = Run { lab, settings, report, haystack: &haystack, until: asked };
         for (policies, rig) in rigs.iter_mut() {
             // The whole text is left in the cache, and is common to both.
             run.ask(rig, policies, Knowledge::Known, needles)?;
@@ -142,12 +148,14 @@ pub fn measure(lab: &Lab, settings: &Settings, report: &Report, needles: &mut Ne
     Ok(())
 }
 
-/// A case that is being asked.
+/// A text whose needles are being asked for.
 struct Run<'a> {
     lab: &'a Lab,
     settings: &'a Settings,
     report: &'a Report,
-    case: &'a Case,
+    haystack: &'a Haystack,
+    /// Needles in it and in the texts before it.
+    until: u32,
 }
 
 impl Run<'_> {
@@ -159,7 +167,7 @@ impl Run<'_> {
         question: Knowledge,
         needles: &mut Needles,
     ) -> Result<(), Ended> {
-        let prompt = before_question(rig, &self.case.document, question)?;
+        let prompt = before_question(rig, &self.haystack.text, question)?;
         let types = policies.first().map(|policy| policy.types().to_string()).unwrap_or_default();
         rig.fill(&prompt, &|done| {
             self.tell(&format!("{types}: computing the text, {done} of {} tokens", prompt.len()))
@@ -168,28 +176,48 @@ impl Run<'_> {
         for policy in policies {
             for budget in policy.budgets(&self.settings.budgets) {
                 let setup = Setup { policy: *policy, budget, question, recall: false };
-                let cells = budget.cells(prompt.len());
-                rig.put_back(&whole)?;
-                if policy.evicts() {
-                    self.evict(rig, setup, cells)?;
-                }
-                let left = rig.keep()?;
-                // Without anything evicted there is nothing to recall.
-                for recall in [false, true].into_iter().filter(|recall| policy.evicts() || !recall) {
-                    rig.put_back(&left)?;
-                    rig.limit(super::limits(*policy, cells, recall));
-                    self.ask_all(rig, Setup { recall, ..setup }, prompt.len(), &left, needles)?;
+                // What is given up depends on the question, if that is known.
+                let mut left = None;
+                for needle in &self.haystack.needles {
+                    if question == Knowledge::Known || left.is_none() {
+                        rig.put_back(&whole)?;
+                        if policy.evicts() {
+                            self.evict(rig, setup, needle, budget.cells(prompt.len()))?;
+                        }
+                        left = Some(rig.keep()?);
+                    }
+                    let Some(left) = &left else { continue };
+                    self.ask_for_needle(rig, setup, needle, prompt.len(), left, needles)?;
                 }
             }
         }
         Ok(rig.put_back(&whole)?)
     }
 
+    /// Asks behind what is left of the text, with and without bringing back what is gone.
+    fn ask_for_needle(
+        &self,
+        rig: &mut Rig<'_>,
+        setup: Setup,
+        needle: &Needle,
+        prompt_tokens: usize,
+        left: &Kept,
+        needles: &mut Needles,
+    ) -> Result<(), Ended> {
+        // Without anything evicted there is nothing to recall.
+        for recall in [false, true].into_iter().filter(|recall| setup.policy.evicts() || !recall) {
+            rig.put_back(left)?;
+            rig.limit(super::limits(setup.policy, setup.budget.cells(prompt_tokens), recall));
+            self.ask_all(rig, Setup { recall, ..setup }, needle, prompt_tokens, left, needles)?;
+        }
+        Ok(())
+    }
+
     /// Gives up cells, seeing what the questions attend to where they are known: all of them then.
-    fn evict(&self, rig: &mut Rig<'_>, setup: Setup, cells: usize) -> Result<(), LabError> {
+    fn evict(&self, rig: &mut Rig<'_>, setup: Setup, needle: &Needle, cells: usize) -> Result<(), LabError> {
         self.tell(&format!("evicting, {} {}, question {:?}", setup.policy, setup.budget, setup.question));
-        let mut messages = opening(&self.case.document, setup.question);
-        let questions: Vec<&str> = self.case.questions.iter().map(|question| question.text.as_str()).collect();
+        let mut messages = opening(&self.haystack.text, setup.question);
+        let questions: Vec<&str> = needle.questions.iter().map(|question| question.text.as_str()).collect();
         ask_for(&mut messages, &questions.join(" "));
         rig.limit(Limits::default());
         rig.begin_turn(&messages)?;
@@ -199,19 +227,20 @@ impl Run<'_> {
         rig.evict_to(setup.policy.evict(), cells)
     }
 
-    /// Asks the questions of the case, one after the other in one conversation.
+    /// Asks the questions about a needle, one after the other in one conversation.
     fn ask_all(
         &self,
         rig: &mut Rig<'_>,
         setup: Setup,
+        needle: &Needle,
         prompt_tokens: usize,
         cache: &Kept,
         needles: &mut Needles,
     ) -> Result<(), Ended> {
         self.tell(&format!("asking, {} {}, question {:?}", setup.policy, setup.budget, setup.question));
-        let mut messages = opening(&self.case.document, setup.question);
+        let mut messages = opening(&self.haystack.text, setup.question);
         let mut exact_answers = 0;
-        for question in &self.case.questions {
+        for question in &needle.questions {
             ask_for(&mut messages, &question.text);
             let answer = rig.answer(&messages, MOST_TOKENS)?;
             let is_exact = exact::holds(&answer.text, &question.answer);
@@ -224,11 +253,11 @@ impl Run<'_> {
                 type_k: types.k,
                 type_v: types.v,
                 seed: self.settings.seed,
-                case: self.case.number,
-                kind: self.case.kind,
-                source: self.case.source,
-                length: self.case.length,
-                needle_depth_percent: self.case.depth,
+                case: needle.number,
+                kind: needle.kind,
+                source: self.haystack.source,
+                length: self.haystack.length,
+                needle_depth_percent: needle.depth,
                 n_prompt: prompt_tokens,
                 n_cells: cache.cells(),
                 kv_bytes: cache.bytes(),
@@ -240,25 +269,29 @@ impl Run<'_> {
             self.report.record(self.lab.subject(), &record)?;
             messages.push(Message::new(Role::Assistant, answer.text));
         }
-        needles.add(setup, exact_answers, self.case.questions.len() as u32, cache.bytes() as u64);
+        needles.add(setup, exact_answers, needle.questions.len() as u32, cache.bytes() as u64);
         Ok(())
     }
 
     fn tell(&self, what: &str) {
-        self.report.progress(&format!("needle {} of {}: {what}", self.case.number + 1, self.settings.cases));
+        self.report.progress(&format!("{}: {what}", self.which()));
     }
 
-    /// A line when a case is done: which it was, and how the whole cache does so far.
+    fn which(&self) -> String {
+        let first = self.until + 1 - self.haystack.needles.len() as u32;
+        let numbers = if first == self.until { first.to_string() } else { format!("{first} to {}", self.until) };
+        format!("needle {numbers} of {}", self.settings.cases)
+    }
+
+    /// A line when a text is done: which it was, and how the whole cache does so far.
     fn sum_up(&self, needles: &Needles) -> String {
-        let Case { number, kind, source, length, depth, .. } = self.case;
-        let kind =
-            serde_json::to_value(kind).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default();
         let full =
             |question| needles.full(question).map_or("–".into(), |tally| format!("{}/{}", tally.exact, tally.asked));
         format!(
-            "needle {} of {} ({kind}, {source}, {length} tokens, depth {depth} %); full cache so far: known {}, unknown {}",
-            number + 1,
-            self.settings.cases,
+            "{} ({}, {} tokens); full cache so far: known {}, unknown {}",
+            self.which(),
+            self.haystack.source,
+            self.haystack.length,
             full(Knowledge::Known),
             full(Knowledge::Unknown)
         )

@@ -5,7 +5,7 @@
 //! the rest whole sentences leave, the least important first. How important they are is told by
 //! - how the question attends to them, where a question is known: read off llama.cpp's own attention while the question
 //!   is computed behind what is in the cache;
-//! - else, in a document (a long message), how unlike the others their keys are and how rare their tokens;
+//! - else, in a document (a long message), how unlike the others their values are and how rare their tokens;
 //! - else how later text attended to them.
 //!
 //! What leaves of a document is kept on disk where a chat's snapshots are (`archive`), so that the next question has a
@@ -23,7 +23,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::kv::evict::{Candidate, least_important, segment_score, without};
-use super::kv::score::{key_difference, ranks, rarity, standardized};
+use super::kv::score::{peculiarity, ranks};
 use super::kv::segments::segments;
 use super::llama::{Decoded, State, Token};
 use super::parts::Part;
@@ -35,10 +35,8 @@ use crate::chat::Role;
 const SINKS: usize = 4;
 /// What the template writes before the first message stays as well, up to so many tokens.
 const MOST_HEAD: usize = 48;
-/// So many of a sentence's tokens, the best ones, tell how important it is. Of needles in texts of 2,000 tokens, keys and
-/// rarity on Qwen2.5 0.5B kept 19 of 22 in a quarter of the cells and 16 in an eighth with 6 tokens; 19 and 13 with 3.
-/// The surprise of the model itself, in place of rarity, kept fewer (18 and 13 with 6).
-const TELLING_TOKENS: usize = 6;
+/// So many of a sentence's tokens, the best ones, tell how important it is (4 to 12 keep about as many facts, 16 fewer).
+const TELLING_TOKENS: usize = 8;
 /// The same of how a question attends to them.
 const TELLING_TOKENS_OF_QUESTION: usize = 3;
 /// The last tokens that never leave while a question tells what is important.
@@ -47,6 +45,8 @@ const RECENT_WITH_QUESTION: usize = 48;
 /// four texts of 2,000 tokens in a quarter of the cells: the divergence from the whole cache is 0.161 nats with a half,
 /// and 0.192 if all of it is what is recent.)
 const RECENT_PART: usize = 2;
+/// Pinned messages stay up to this part of the cells.
+const PINNED_PART: usize = 2;
 /// A message of more than this part of the cells is a document.
 const DOCUMENT_PART: usize = 4;
 /// At most so many cells are freed at once, and this part of all; more where a question tells what to keep, because
@@ -130,6 +130,18 @@ impl Eviction {
 
     pub fn is_pinned(&self, message: usize) -> bool {
         self.pinned.contains(&message)
+    }
+
+    /// The pinned messages that so many cells have room for, the first ones first.
+    pub fn kept_pins(&self, cells: usize) -> Vec<usize> {
+        let mut left = cells / PINNED_PART;
+        let pinned = self.parts.iter().filter(|part| self.is_pinned(part.message));
+        let kept = pinned.filter(|part| {
+            let fits = part.tokens.len() <= left;
+            left -= if fits { part.tokens.len() } else { 0 };
+            fits
+        });
+        kept.map(|part| part.message).collect()
     }
 
     /// Tokens that left since the turn began.
@@ -314,11 +326,11 @@ impl Session<'_> {
                 }
             }
         };
-        let of = |wanted: fn(&Part, &Eviction) -> bool| {
-            eviction.parts.iter().filter(move |part| wanted(part, eviction)).map(|part| part.tokens.clone())
-        };
-        add(&mut of(|part, _| part.role == Role::System), cells / 8);
-        add(&mut of(|part, eviction| eviction.is_pinned(part.message)), cells / 2);
+        let of_system = eviction.parts.iter().filter(|part| part.role == Role::System);
+        add(&mut of_system.map(|part| part.tokens.clone()), cells / 8);
+        let kept_pins = eviction.kept_pins(cells);
+        let is_kept = |part: &&Part| kept_pins.contains(&part.message);
+        add(&mut eviction.parts.iter().filter(is_kept).map(|part| part.tokens.clone()), cells);
         add(&mut eviction.asking.ranges.iter().cloned(), cells / 8);
         if let Some(open) = eviction.parts.iter().rfind(|part| part.role == Role::User) {
             add(&mut std::iter::once(open.tokens.start..end), cells / 8);
@@ -372,7 +384,7 @@ impl Session<'_> {
         let (document, chat): (Vec<usize>, Vec<usize>) =
             rest.iter().partition(|index| !is_watched || in_document(index));
         if !document.is_empty() {
-            let values = self.surprise(held);
+            let values = self.peculiarity(held);
             rank(&document, &document.iter().map(|index| values[*index]).collect::<Vec<_>>());
         }
         rank(&chat, &chat.iter().map(|index| attention[*index]).collect::<Vec<_>>());
@@ -384,20 +396,11 @@ impl Session<'_> {
         scores
     }
 
-    /// How little each token can be told from the others: its key, and how rare it is.
-    fn surprise(&self, held: &[usize]) -> Vec<f32> {
+    /// How unlike the others each token is.
+    fn peculiarity(&self, held: &[usize]) -> Vec<f32> {
         let tokens: Vec<Token> = held.iter().map(|token| self.ledger.tokens()[*token]).collect();
-        let rarity = standardized(&rarity(&tokens));
         let state = self.context.state(u64::MAX);
-        let difference = state
-            .as_deref()
-            .and_then(State::read)
-            .and_then(|state| key_difference(&state, self.model.kv_heads() as usize))
-            .filter(|difference| difference.len() == held.len());
-        match difference {
-            Some(difference) => standardized(&difference).iter().zip(&rarity).map(|(one, other)| one + other).collect(),
-            None => rarity,
-        }
+        peculiarity(&tokens, state.as_deref().and_then(State::read).as_ref(), self.model.kv_heads() as usize)
     }
 
     /// Whether the next computation of so many tokens is watched: soon something may have to leave.

@@ -98,14 +98,15 @@ impl Checks<'_> {
         self.remembered().remove(&self.conditions(types))
     }
 
-    /// What was found before, or is found now.
+    /// What was found before, or is found now, which takes seconds: `begin` is called before.
     ///
     /// # Errors
     /// If it was cancelled, or cannot be computed.
-    pub fn find(&self, types: KvTypes, cancel: &[&CancelFlag]) -> Result<Outcome, Unknown> {
+    pub fn find(&self, types: KvTypes, begin: impl FnOnce(), cancel: &[&CancelFlag]) -> Result<Outcome, Unknown> {
         if let Some(known) = self.recall(types) {
             return Ok(known);
         }
+        begin();
         let outcome = run(self.model, types, self.threads, cancel)?;
         tracing::info!(%types, ?outcome, good = outcome.is_good(), "checked a format of the KV cache");
         self.remember(types, outcome);
@@ -228,18 +229,20 @@ mod tests {
         let file = folder.path().join("checks.json");
         let checks = |threads| Checks { model: &model, path: &path, file: Some(&file), backend: "CPU", threads };
         assert_eq!(checks(1).recall(Q8), None);
-        let found = checks(1).find(Q8, &[]).unwrap();
+        let mut begun = 0;
+        let found = checks(1).find(Q8, || begun += 1, &[]).unwrap();
         assert_eq!(checks(1).recall(Q8), Some(found));
-        assert_eq!(checks(1).find(Q8, &[&cancelled()]), Ok(found));
+        assert_eq!(checks(1).find(Q8, || begun += 1, &[&cancelled()]), Ok(found));
+        assert_eq!(begun, 1);
         assert_eq!(checks(2).recall(Q8), None);
         assert_eq!(checks(1).recall(KvTypes { v: KvType::Q4, ..Q8 }), None);
         assert_eq!(Checks { backend: "Vulkan", ..checks(1) }.recall(Q8), None);
 
-        let other = checks(1).find(KvTypes::both(KvType::Q4), &[]).unwrap();
+        let other = checks(1).find(KvTypes::both(KvType::Q4), || {}, &[]).unwrap();
         assert_eq!((checks(1).recall(Q8), checks(1).recall(KvTypes::both(KvType::Q4))), (Some(found), Some(other)));
         std::fs::write(&file, &std::fs::read(&file).unwrap()[..40]).unwrap();
         assert_eq!(checks(1).recall(Q8), None);
-        checks(1).find(Q8, &[]).unwrap();
+        checks(1).find(Q8, || {}, &[]).unwrap();
         assert!(checks(1).recall(Q8).is_some());
     }
 
@@ -248,7 +251,7 @@ mod tests {
         let (folder, path, model) = tiny();
         let file = folder.path().join("checks.json");
         let checks = Checks { model: &model, path: &path, file: Some(&file), backend: "CPU", threads: 1 };
-        assert_eq!(checks.find(Q8, &[&cancelled()]), Err(Unknown::Cancelled));
+        assert_eq!(checks.find(Q8, || {}, &[&cancelled()]), Err(Unknown::Cancelled));
         assert_eq!(checks.recall(Q8), None);
     }
 

@@ -6,6 +6,7 @@
 
 mod context;
 mod grammar;
+mod lanes;
 mod log;
 mod model;
 mod observe;
@@ -41,6 +42,16 @@ fn backend() -> Option<&'static LlamaBackend> {
 pub fn version() -> String {
     // SAFETY: the call takes nothing and gives a static string.
     unsafe { CStr::from_ptr(llama_cpp_sys_2::llama_version()) }.to_string_lossy().into_owned()
+}
+
+/// Gives free memory back to the system. A long conversation is tokenised as a whole for every turn, and of what that
+/// takes for a moment, glibc keeps more with every turn; so it does of copies of the KV cache.
+pub fn release_free_memory() {
+    // SAFETY: the call takes no pointer, and may be made at any time from any thread.
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }
 
 /// Something llama.cpp can compute on.

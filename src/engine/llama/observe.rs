@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 use llama_cpp_sys_2 as sys;
 
+use super::lanes::{Columns, LANES, exp, most, total};
+
 /// More queries than this tell hardly more, and cost.
 const MOST_QUERIES: usize = 16;
 /// What a mask says of a cell that is seen, as an f16: zero, or minus zero.
@@ -215,51 +217,44 @@ impl Attention {
 
     /// For each cell, the most that one of these queries attends to it with a head of this KV head's group.
     fn most_attention(&self, kv_head: usize, queries: &[usize], cells: usize) -> Vec<f32> {
-        let length = self.keys.lengths[0];
         let group = self.queries.lengths[2] / self.keys.lengths[2];
-        let rows: Vec<(usize, &[f32])> = queries
-            .iter()
-            .flat_map(|query| (0..group).map(move |head| (*query, self.query(*query, kv_head * group + head))))
-            .collect();
-        let mut logits = vec![f32::NEG_INFINITY; rows.len() * cells];
-        let masks: Vec<&[u16]> = rows.iter().map(|(query, _)| self.mask_row(*query)).collect();
-        let mut key = vec![0.0_f32; length];
-        for cell in 0..cells {
-            // SAFETY: a row of keys holds `length` numbers of its type, and `key` has room for them.
-            unsafe { (self.to_float)(self.keys.row(cell, kv_head).cast(), key.as_mut_ptr(), length as i64) };
-            for (row, (_, query)) in rows.iter().enumerate() {
-                if SEEN.contains(&masks[row][cell]) {
-                    logits[row * cells + cell] = self.logit(dot(query, &key));
+        let of_group = |query: &usize| {
+            let query = *query;
+            (0..group).map(move |head| (self.query(query, kv_head * group + head), self.mask_row(query)))
+        };
+        let (queries, masks): (Vec<&[f32]>, Vec<&[u16]>) = queries.iter().flat_map(of_group).unzip();
+        let columns = cells.next_multiple_of(LANES);
+        let mut logits = vec![f32::NEG_INFINITY; queries.len() * columns];
+        let mut keys = Columns::new(self.keys.lengths[0]);
+        for first in (0..cells).step_by(LANES) {
+            let count = LANES.min(cells - first);
+            for lane in 0..count {
+                // SAFETY: a row of keys holds so many numbers of its type, and `row` has room for them.
+                keys.put(lane, |row| unsafe {
+                    (self.to_float)(self.keys.row(first + lane, kv_head).cast(), row.as_mut_ptr(), row.len() as i64);
+                });
+            }
+            for (row, query) in queries.iter().enumerate() {
+                let products = keys.products(query);
+                let (mask, place) = (&masks[row][first..first + count], row * columns + first);
+                for (lane, logit) in logits[place..place + count].iter_mut().enumerate() {
+                    *logit = if SEEN.contains(&mask[lane]) { self.logit(products[lane]) } else { f32::NEG_INFINITY };
                 }
             }
         }
-        let mut most = vec![0.0_f32; cells];
-        for row in logits.chunks_exact_mut(cells) {
-            let top = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            row.iter_mut().for_each(|logit| *logit = (*logit - top).exp());
-            let total = row.iter().sum::<f32>();
-            most.iter_mut().zip(row.iter()).for_each(|(most, value)| *most = most.max(value / total));
+        let mut seen = vec![0.0_f32; columns];
+        for row in logits.chunks_exact_mut(columns) {
+            let top = most(row);
+            row.iter_mut().for_each(|logit| *logit = exp(*logit - top));
+            let part = 1.0 / total(row);
+            seen.iter_mut().zip(row.iter()).for_each(|(seen, value)| *seen = seen.max(value * part));
         }
-        most
+        seen.truncate(cells);
+        seen
     }
 
     fn logit(&self, product: f32) -> f32 {
         let logit = product * self.scale;
         if self.softcap == 0.0 { logit } else { self.softcap * (logit / self.softcap).tanh() }
     }
-}
-
-/// In lanes, so that the compiler uses the processor's.
-fn dot(one: &[f32], other: &[f32]) -> f32 {
-    const LANES: usize = 16;
-    let (one_lanes, one_rest) = one.as_chunks::<LANES>();
-    let (other_lanes, other_rest) = other.as_chunks::<LANES>();
-    let mut sums = [0.0_f32; LANES];
-    for (one, other) in one_lanes.iter().zip(other_lanes) {
-        for lane in 0..LANES {
-            sums[lane] += one[lane] * other[lane];
-        }
-    }
-    let rest: f32 = one_rest.iter().zip(other_rest).map(|(one, other)| one * other).sum();
-    sums.iter().sum::<f32>() + rest
 }

@@ -1,5 +1,5 @@
 //! Reading the bytes in which llama.cpp hands out a KV cache (`llama_state_seq_get_data`): which positions the cells
-//! hold, and their keys. The layout is llama.cpp's own business (`llama_kv_cache::state_write`), so everything here
+//! hold, and their values. The layout is llama.cpp's own business (`llama_kv_cache::state_write`), so everything here
 //! checks what it reads and gives up rather than guess; a test compares it with a real context.
 
 use llama_cpp_sys_2 as sys;
@@ -28,23 +28,30 @@ impl<'b> State<'b> {
         &self.positions
     }
 
-    /// Calls `each` with the keys of every layer: for each cell a row of all KV heads, as f32.
-    /// `None` if the layout is not known.
-    pub fn for_each_layer(&self, mut each: impl FnMut(&[f32])) -> Option<()> {
+    /// Calls `each` with the values of the last layers, one in so many of all: for each cell a row of all KV heads, as
+    /// f32. `None` if the layout is not known.
+    pub fn for_each_late_layer(&self, one_in: u32, mut each: impl FnMut(&[f32])) -> Option<()> {
         let mut reader = Reader { bytes: self.rest.bytes };
         let cells = self.positions.len();
         if cells == 0 {
             return Some(());
         }
-        let (_transposed, layers) = (reader.u32()?, reader.u32()?);
+        let (is_transposed, layers) = (reader.u32()?, reader.u32()?);
         let _rotations = (reader.u32()?, reader.u32()?);
-        let mut keys = Vec::new();
-        for _ in 0..layers {
+        if is_transposed != 0 {
+            return None;
+        }
+        let first = layers - layers.div_ceil(one_in.max(1));
+        let mut values = Vec::new();
+        // The keys of all layers come first.
+        for layer in 0..layers.checked_mul(2)? {
             let kind = reader.u32()?;
             let row_bytes = usize::try_from(u64::from_le_bytes(reader.array()?)).ok()?;
             let rows = reader.take(row_bytes.checked_mul(cells)?)?;
-            let numbers = to_floats(kind, rows, &mut keys)?;
-            each(&keys[..numbers]);
+            if layer >= layers + first {
+                let numbers = to_floats(kind, rows, &mut values).filter(|numbers| *numbers > 0)?;
+                each(&values[..numbers]);
+            }
         }
         Some(())
     }

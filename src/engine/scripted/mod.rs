@@ -12,7 +12,7 @@ pub use script::{Answer, Script};
 use super::Sink;
 use super::protocol::{
     CancelFlag, Channel, Cost, DeviceInfo, EngineError, Event, Finish, GenerateOptions, KvInfo, LoadSettings,
-    MessageCost, ModelInfo, Piece, Prompt, Request, RequestId, Step, Work,
+    MessageCost, ModelInfo, Piece, Pin, Prompt, Request, RequestId, Step, Work,
 };
 use crate::chat::{Ended, Message, Role, Stats, Timings, Usage};
 
@@ -124,7 +124,7 @@ impl<S: Sink> Player<S> {
         }
         self.take_up(prompt);
         let messages = self.held(&prompt.messages);
-        let pinned = messages.iter().filter(|message| message.is_pinned);
+        let pinned = messages.iter().filter(|message| message.pin.is_wanted());
         Step::Planned(Box::new(Cost {
             prompt_tokens: count(prompt),
             cached_tokens: self.cells_used.min(self.cells_for(prompt).saturating_sub(1)),
@@ -287,7 +287,7 @@ fn cost(message: &Message) -> MessageCost {
         tokens,
         cached_tokens: 0,
         evicted_tokens: 0,
-        is_pinned: message.is_pinned,
+        pin: if message.is_pinned { Pin::Kept } else { Pin::None },
     }
 }
 

@@ -142,6 +142,7 @@ impl App {
         self.opening = None;
         self.held = Held::default();
         self.eviction_told = false;
+        self.unkept_pins.clear();
         self.tokens_per_second = None;
         self.notices.clear();
         if let super::Activity::NoModel(reason) = &self.activity {

@@ -47,7 +47,9 @@ impl App {
     fn reason_not_to_continue(&self) -> Option<String> {
         let reason = match &self.activity {
             Activity::NoModel(reason) => reason,
-            Activity::Loading(_) => "the model is still being loaded; press Ctrl-G again when it is there",
+            Activity::Loading(_) | Activity::Trying(_) => {
+                "the model is still being loaded; press Ctrl-G again when it is there"
+            }
             Activity::Prefilling { .. } | Activity::Selecting { .. } | Activity::Answering(_) | Activity::Stopping => {
                 "an answer is in progress; Ctrl-G goes on with it once it has ended"
             }

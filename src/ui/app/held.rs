@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use super::App;
-use crate::engine::protocol::{Cost, Finish, MessageCost, Passage};
+use crate::engine::protocol::{Cost, Finish, MessageCost, Passage, Pin};
 use crate::ui::msg::Effect;
 use crate::ui::transcript::{Entry, Evicted, Recalled};
 
@@ -41,7 +41,22 @@ impl App {
     pub(super) fn hold_planned(&mut self, cost: &Cost) {
         self.held.evicted = cost.evicted_tokens;
         self.held.pinned = pinned(&cost.messages);
+        self.tell_unkept_pins(cost);
         self.hold_read(cost.prompt_tokens);
+    }
+
+    /// Says which pins are of no use, when that changes.
+    fn tell_unkept_pins(&mut self, cost: &Cost) {
+        let too_long = cost.messages.iter().zip(1..).filter(|(message, _)| message.pin == Pin::TooLong);
+        let too_long: Vec<u32> = too_long.map(|(_, number)| number).collect();
+        let is_new = too_long.iter().any(|number| !self.unkept_pins.contains(number));
+        if is_new && let Some(number) = too_long.last() {
+            self.notice(format!(
+                "message {number} is too long to be kept: pins keep at most half of the cache, {} tokens; `/unpin` others, or restart with a larger `--kv-mem`",
+                cost.cells / 2
+            ));
+        }
+        self.unkept_pins = too_long;
     }
 
     /// What an answer left behind. The first time in a chat that text has left the cache, that is told.
@@ -130,7 +145,7 @@ impl App {
 }
 
 fn pinned(messages: &[MessageCost]) -> u32 {
-    messages.iter().filter(|message| message.is_pinned).map(|message| message.cached_tokens).sum()
+    messages.iter().filter(|message| message.pin.is_wanted()).map(|message| message.cached_tokens).sum()
 }
 
 #[cfg(test)]
@@ -292,6 +307,27 @@ mod tests {
         refused(&mut resumed(false), "/pin 1", "message 1 is the system prompt");
         refused(&mut resumed(false), "/unpin 4", "there is no message 4");
         refused(&mut resumed(false), "/pin 0", "there is no message 0");
+    }
+
+    #[test]
+    fn a_pin_that_cannot_be_kept_is_told_once() {
+        let mut tester = Tester::ready();
+        turn(&mut tester, &[]);
+        tester.send("/pin");
+        let plan = |tester: &mut Tester, pins: [Pin; 2]| {
+            tester.tick_when_due();
+            let message = |pin| MessageCost { pin, ..message_cost(Role::User, "one", 900, 0) };
+            let messages = pins.map(message).to_vec();
+            tester.update(Msg::Ahead(Step::Planned(Box::new(Cost { cells: 1024, messages, ..Cost::default() }))));
+            std::mem::take(&mut tester.app.notices)
+        };
+        let told = plan(&mut tester, [Pin::Kept, Pin::TooLong]);
+        assert!(told.last().is_some_and(|notice| notice.contains("message 2 is too long to be kept")), "{told:?}");
+        assert!(told.last().is_some_and(|notice| notice.contains("512 tokens")), "{told:?}");
+        tester.send("/context");
+        assert!(plan(&mut tester, [Pin::Kept, Pin::TooLong]).is_empty());
+        tester.send("/context");
+        assert!(!plan(&mut tester, [Pin::TooLong, Pin::TooLong]).is_empty());
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::slash::{self, Written};
 use super::theme::Theme;
 use super::transcript::Transcript;
 use crate::config::Switch;
+use crate::engine::KvTypes;
 use crate::engine::protocol::{GenerateOptions, LoadSettings, ModelInfo};
 use crate::store::ChatId;
 
@@ -36,6 +37,8 @@ pub enum Activity {
     NoModel(String),
     /// The model is being loaded; so much of it is there, 0 to 1.
     Loading(f32),
+    /// A model is loaded, and formats of its KV cache are tried.
+    Trying(KvTypes),
     Idle,
     /// The model reads: `done` of `total` tokens.
     Prefilling {
@@ -130,6 +133,8 @@ pub struct App {
     held: Held,
     /// It was told that text has left the cache of this chat.
     eviction_told: bool,
+    /// Pinned messages that are too long to be kept, by their numbers.
+    unkept_pins: Vec<u32>,
     /// Text that has left the cache comes back when a message is about it.
     recalls: bool,
     ahead: Ahead,
@@ -178,6 +183,7 @@ impl App {
             tokens_per_second: None,
             held: Held::default(),
             eviction_told: false,
+            unkept_pins: Vec::new(),
             recalls,
             ahead: Ahead::new(start.prefill_while_typing),
         };

@@ -4,8 +4,9 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::*;
 use crate::chat::{Ended, Message, Role, Stats, Usage};
+use crate::engine::KvType;
 use crate::engine::protocol::{
-    Channel, DeviceInfo, EngineError, Finish, KvInfo, KvSettings, MessageCost, Piece, Prompt, Step,
+    Channel, DeviceInfo, EngineError, Finish, KvInfo, KvSettings, MessageCost, Piece, Pin, Prompt, Step,
 };
 use crate::store::MessageId;
 use crate::ui::keys;
@@ -204,7 +205,7 @@ impl Tester {
 /// What a message costs that was computed.
 pub(in crate::ui) fn message_cost(role: Role, beginning: &str, tokens: u32, evicted_tokens: u32) -> MessageCost {
     let (beginning, cached_tokens) = (beginning.to_owned(), tokens - evicted_tokens);
-    MessageCost { role, beginning, tokens, cached_tokens, evicted_tokens, is_pinned: false }
+    MessageCost { role, beginning, tokens, cached_tokens, evicted_tokens, pin: Pin::None }
 }
 
 pub(in crate::ui) fn prompt(effects: &[Effect]) -> Option<&Prompt> {
@@ -247,6 +248,17 @@ fn the_model_is_loaded_at_the_start_and_its_progress_shown() {
     tester.model(Step::Ready(Box::new(model(true))));
     assert_eq!(*tester.app.activity(), Activity::Idle);
     assert_eq!(tester.app.model_name(), "Tiny 1B");
+}
+
+#[test]
+fn a_trial_of_the_kv_cache_is_told_and_a_message_waits_for_it() {
+    let (mut tester, _) = Tester::start(Ok(settings()), false, None);
+    tester.model(Step::Loading(1.0));
+    tester.model(Step::Trying(KvTypes::both(KvType::Q8)));
+    assert_eq!(*tester.app.activity(), Activity::Trying(KvTypes::both(KvType::Q8)));
+    assert!(prompt(&tester.send("Hi")).is_none());
+    let effects = tester.model(Step::Ready(Box::new(model(true))));
+    assert_eq!(prompt(&effects).unwrap().messages, [user("Hi")]);
 }
 
 #[test]

@@ -94,7 +94,7 @@ impl App {
                 Some("a message waits for its answer already: Esc takes it back, then send with Enter".into())
             }
             _ if self.opening.is_some() => Some("the chat is still being read; send again in a moment".into()),
-            Activity::Loading(_) | Activity::Idle => None,
+            Activity::Loading(_) | Activity::Trying(_) | Activity::Idle => None,
         }
     }
 
@@ -126,7 +126,7 @@ impl App {
         let parent = self.last_saved();
         let question = Question {
             text: WrappedText::new(text.clone()),
-            waiting: matches!(self.activity, Activity::Loading(_)),
+            waiting: matches!(self.activity, Activity::Loading(_) | Activity::Trying(_)),
             ..Question::default()
         };
         let message = question.saved.clone();
@@ -272,6 +272,7 @@ impl App {
     pub(super) fn model_step(&mut self, step: Step, now: Instant) -> Vec<Effect> {
         match step {
             Step::Loading(part) => self.activity = Activity::Loading(part.clamp(0.0, 1.0)),
+            Step::Trying(types) => self.activity = Activity::Trying(types),
             Step::Ready(info) => {
                 self.activity = Activity::Idle;
                 self.model = Some(info);
@@ -348,7 +349,7 @@ impl App {
                 effects
             }
             Step::Failed(error) => self.end_answer(End::Failed(error.to_string()), Stats::default(), None, now),
-            Step::Loading(_) | Step::Ready(_) | Step::Expected(_) | Step::Planned(_) => Vec::new(),
+            Step::Loading(_) | Step::Trying(_) | Step::Ready(_) | Step::Expected(_) | Step::Planned(_) => Vec::new(),
             Step::Cancelled | Step::Done | Step::Unloaded => Vec::new(),
         }
     }

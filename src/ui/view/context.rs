@@ -7,7 +7,7 @@ use ratatui::text::Line;
 use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
-use crate::engine::protocol::{Cost, MessageCost};
+use crate::engine::protocol::{Cost, MessageCost, Pin};
 use crate::ui::app::{Activity, App};
 use crate::ui::theme::Theme;
 use crate::ui::transcript::{Evicted, Hold};
@@ -93,8 +93,12 @@ impl Table<'_> {
     }
 
     fn message<'r>(&self, index: usize, is_sent: bool, message: &'r MessageCost) -> Row<'r> {
-        let hold = Hold { evicted: Evicted::from(message), is_pinned: message.is_pinned };
-        let pinned = if message.is_pinned { "pinned: " } else { "" };
+        let hold = Hold { evicted: Evicted::from(message), is_pinned: message.pin.is_wanted() };
+        let pinned = match message.pin {
+            Pin::None => "",
+            Pin::Kept => "pinned: ",
+            Pin::TooLong => "pinned, but too long to be kept: ",
+        };
         Row {
             mark: hold.mark(self.theme).unwrap_or_default(),
             number: if is_sent { (index + 1).to_string() } else { String::new() },
@@ -149,7 +153,7 @@ impl Table<'_> {
             meanings.push(format!("{} left the cache", mark(Evicted::All, false)));
             meanings.push(format!("{} left it in part", mark(Evicted::Part, false)));
         }
-        if self.cost.messages.iter().any(|message| message.is_pinned) {
+        if self.cost.messages.iter().any(|message| message.pin.is_wanted()) {
             meanings.push(format!("{} pinned", mark(Evicted::Nothing, true)));
         }
         (!meanings.is_empty()).then(|| meanings.join("   "))

@@ -63,6 +63,7 @@ fn state(app: &App) -> String {
     match app.activity() {
         Activity::NoModel(_) => "no model".into(),
         Activity::Loading(part) => format!("loading {:.0} %", part * 100.0),
+        Activity::Trying(types) => format!("trying {types} on this model, once"),
         Activity::Idle if app.progress_ahead().is_some() => "reading ahead".into(),
         Activity::Idle if was_stopped(app) => "stopped".into(),
         Activity::Idle => "idle".into(),

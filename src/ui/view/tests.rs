@@ -4,7 +4,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use crate::chat::{Ended, Role};
-use crate::engine::protocol::{Cost, EngineError, MessageCost, Passage, Step};
+use crate::engine::protocol::{Cost, EngineError, MessageCost, Passage, Pin, Step};
 use crate::store::ChatId;
 use crate::ui::app::tests::{Tester, message_cost, model, stored};
 use crate::ui::msg::{ChatRow, Command, Msg, OpenedChat, Scroll};
@@ -150,7 +150,7 @@ fn what_the_context_holds_is_shown_message_by_message() {
         tokens,
         cached_tokens,
         evicted_tokens: 0,
-        is_pinned: false,
+        pin: Pin::None,
     };
     tester.tick_when_due();
     tester.update(Msg::Ahead(Step::Planned(Box::new(Cost {
@@ -211,7 +211,7 @@ fn planned(tester: &mut Tester, draft: &str) {
         message_cost(Role::Assistant, "The other one.", 4, 0),
         MessageCost { cached_tokens: 0, ..message_cost(Role::User, draft, 3, 0) },
     ];
-    messages[2].is_pinned = true;
+    messages[2].pin = Pin::Kept;
     tester.update(Msg::Ahead(Step::Planned(Box::new(Cost {
         prompt_tokens: 52,
         cached_tokens: 30,
@@ -264,7 +264,7 @@ fn marks_come_and_go_without_moving_a_line() {
 fn the_gauge_tells_cells_what_was_evicted_and_what_is_pinned_as_far_as_there_is_room() {
     let mut tester = evicted(false);
     let mut messages = vec![message_cost(Role::User, "a book", 6000, 5200), message_cost(Role::User, "", 0, 0)];
-    messages[0].is_pinned = true;
+    messages[0].pin = Pin::Kept;
     let cost = Cost { prompt_tokens: 7200, evicted_tokens: 5200, cells: 4096, messages, ..Cost::default() };
     tester.update(Msg::Ahead(Step::Planned(Box::new(cost))));
     for (width, words) in [

@@ -25,7 +25,7 @@ fn draw_welcome(app: &App, area: Rect, used: u16, frame: &mut Frame) {
     let theme = app.theme();
     let about = match app.activity() {
         Activity::NoModel(_) => "There is no model to talk to yet.",
-        Activity::Loading(_) => "The model is being loaded. You can write already.",
+        Activity::Loading(_) | Activity::Trying(_) => "The model is being loaded. You can write already.",
         _ => "Write something and press Enter.",
     };
     let saved = if app.is_saved() { "Chats are saved; Ctrl-O lists them." } else { "This chat is not saved." };
