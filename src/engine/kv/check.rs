@@ -23,13 +23,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
 use super::types::{KvType, KvTypes};
 use crate::engine::divergence::{Divergence, Summary};
-use crate::engine::llama::{self, Context, ContextSettings, Decoded, Model, Token};
+use crate::engine::llama::{self, Context, ContextSettings, Decoded, Model, Rows, Token};
 use crate::engine::protocol::CancelFlag;
 use crate::models::identity;
 
@@ -43,7 +43,12 @@ const BATCHES: usize = 4;
 const SINGLE: usize = 32;
 /// What comes before has too little behind it to tell anything.
 const FIRST_JUDGED: usize = 64;
-const CELLS: u32 = 512;
+/// How fast a format is shows only where there is much to attend to: a conversation of so many tokens, ...
+const DEPTH: usize = 1024;
+/// ... behind which so many tokens are timed, and so many parts of a prompt.
+const TIMED: usize = 12;
+const TIMED_BATCHES: usize = 3;
+const CELLS: u32 = 1536;
 
 /// A format is good whose mean divergence is at most this, in nats, ...
 const MOST_DIVERGENCE: f64 = 0.03;
@@ -58,6 +63,8 @@ pub struct Outcome {
     pub divergence: Summary,
     /// Tokens per second of an answer, as a part of those with f16.
     pub speed: f64,
+    /// The same of a prompt.
+    pub prompt_speed: f64,
 }
 
 impl Outcome {
@@ -149,23 +156,47 @@ pub(super) fn run(model: &Model, types: KvTypes, threads: u32, cancel: &[&Cancel
     let mut reference = context(KvTypes::both(KvType::F16))?;
     let mut other = context(types)?;
     let mut divergence = Divergence::default();
-    let mut ratios = Vec::new();
     let mut position = 0;
     while position + 1 < tokens.len() {
         let rows = if position < BATCH * BATCHES { BATCH } else { 1 };
         let rows = &tokens[position..(position + rows).min(tokens.len() - 1)];
-        let spent = (decode(&mut reference, rows, position, cancel)?, decode(&mut other, rows, position, cancel)?);
+        done(reference.decode_with_all_logits(rows, position as u32, cancel))?;
+        done(other.decode_with_all_logits(rows, position as u32, cancel))?;
         for row in 0..rows.len() {
             if position + row >= FIRST_JUDGED {
                 divergence.push(reference.logits_of(row), other.logits_of(row), tokens[position + row + 1]);
             }
         }
-        if rows.len() == 1 {
-            ratios.push(spent.0.as_secs_f64() / spent.1.as_secs_f64().max(f64::MIN_POSITIVE));
-        }
         position += rows.len();
     }
-    Ok(Outcome { divergence: divergence.summary(), speed: median(ratios) })
+    if let (Some(()), Some(())) = (deepen(&mut reference), deepen(&mut other)) {
+        position = DEPTH;
+    }
+    let mut race = |rows: usize| {
+        let time = |context: &mut Context<'_>| {
+            let started = Instant::now();
+            done(context.decode(&tokens[..rows], position as u32, cancel)).map(|()| started.elapsed().as_secs_f64())
+        };
+        let (first, second) = (time(&mut reference)?, time(&mut other)?);
+        position += rows;
+        Ok(first / second.max(f64::MIN_POSITIVE))
+    };
+    let speed = median((0..TIMED).map(|_| race(1)).collect::<Result<_, _>>()?);
+    let prompt_speed = median((0..TIMED_BATCHES).map(|_| race(BATCH)).collect::<Result<_, _>>()?);
+    Ok(Outcome { divergence: divergence.summary(), speed, prompt_speed })
+}
+
+/// Makes a conversation of [`DEPTH`] tokens of what a context holds, over and over: nonsense, but as slow as any.
+/// `None` where the cache cannot be put together from parts; it is as it was then.
+fn deepen(context: &mut Context<'_>) -> Option<()> {
+    let state = context.state(u64::MAX)?;
+    let rows = Rows::read(&state)?;
+    let there = rows.positions().len();
+    let mut rebuilt = rows.rebuild(&(0..DEPTH as u32).collect::<Vec<_>>())?;
+    for cell in (0..DEPTH).step_by(there) {
+        rebuilt.copy(cell, &rows, 0..there.min(DEPTH - cell));
+    }
+    context.set_state(rebuilt.bytes()).then_some(())
 }
 
 fn text(model: &Model) -> Vec<Token> {
@@ -174,15 +205,9 @@ fn text(model: &Model) -> Vec<Token> {
     tokens.take(BATCH * BATCHES + SINGLE + 1).collect()
 }
 
-fn decode(
-    context: &mut Context<'_>,
-    tokens: &[Token],
-    position: usize,
-    cancel: &[&CancelFlag],
-) -> Result<Duration, Unknown> {
-    let started = Instant::now();
-    match context.decode_with_all_logits(tokens, position as u32, cancel) {
-        Decoded::Done => Ok(started.elapsed()),
+fn done(decoded: Decoded) -> Result<(), Unknown> {
+    match decoded {
+        Decoded::Done => Ok(()),
         Decoded::Cancelled => Err(Unknown::Cancelled),
         failed => Err(Unknown::Failed(format!("the model does not compute ({failed:?})"))),
     }

@@ -19,6 +19,8 @@ const CANDIDATES: [KvTypes; 4] = [
 const ENOUGH: u32 = 2048;
 /// Of f16's speed. More tokens that are held are worth a slower answer, but not any.
 const LEAST_SPEED: f64 = 0.7;
+/// The same for prompts, which are computed once.
+const LEAST_PROMPT_SPEED: f64 = 0.5;
 
 /// Formats, and why these, in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,7 +88,7 @@ impl Situation<'_> {
                     }
                     break;
                 }
-                Ok(outcome) if outcome.speed < LEAST_SPEED => {
+                Ok(outcome) if outcome.speed < LEAST_SPEED || outcome.prompt_speed < LEAST_PROMPT_SPEED => {
                     notes.push(format!("{candidate} would slow it down ({})", figures(&outcome)));
                 }
                 Ok(outcome) => {
@@ -122,9 +124,9 @@ fn coarser_than(types: KvTypes) -> String {
 }
 
 fn figures(outcome: &Outcome) -> String {
-    let Outcome { divergence, speed } = outcome;
+    let Outcome { divergence, speed, prompt_speed } = outcome;
     format!(
-        "divergence {:.3} nats, same first choice {:.0} %, {speed:.2} times the speed of f16",
+        "divergence {:.3} nats, same first choice {:.0} %, {speed:.2} times the speed of f16 and {prompt_speed:.2} times for prompts",
         divergence.mean_kld,
         divergence.same_top * 100.0
     )
@@ -154,7 +156,7 @@ mod tests {
         let (perplexity, reference_perplexity) = (14.0, 14.0);
         let divergence =
             Summary { tokens: 224, reference_perplexity, perplexity, mean_kld, p99_kld: mean_kld, same_top };
-        Outcome { divergence, speed }
+        Outcome { divergence, speed, prompt_speed: speed }
     }
 
     fn bears_all(_: KvTypes) -> Result<Outcome, Unknown> {
@@ -176,10 +178,15 @@ mod tests {
         Ok(outcome(0.005, 0.96, 0.5))
     }
 
+    /// Reads slowly, but answers well and fast.
+    fn slow_with_prompts(_: KvTypes) -> Result<Outcome, Unknown> {
+        Ok(Outcome { prompt_speed: 0.4, ..outcome(0.005, 0.96, 0.9) })
+    }
+
     #[test]
     fn the_finest_format_is_taken_that_has_room_and_that_the_model_bears() {
         type Trial = fn(KvTypes) -> Result<Outcome, Unknown>;
-        let table: [(u64, Trial, &str); 13] = [
+        let table: [(u64, Trial, &str); 14] = [
             (180, bears_all, "f16"),
             (179, bears_all, "q8_0"),
             (24, bears_all, "q8_0"),
@@ -193,6 +200,7 @@ mod tests {
             (1, qwen, "q8_0/q4_0"),
             (179, slow, "f16"),
             (1, slow, "f16"),
+            (1, slow_with_prompts, "f16"),
         ];
         for (mebibytes, trial, expected) in table {
             let choice = situation(mebibytes).best(trial).unwrap();
