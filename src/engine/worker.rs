@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use super::Sink;
 use super::backend::{self, Choice};
+use super::draft::Drafting;
 use super::kv::{self, Checks, Key, KvTypes, Shape, Situation, Snapshots, Unknown, Wish, mebibytes};
 use super::llama::{self, Context, ContextSettings, LoadError, Model};
 use super::probe::Verdict;
@@ -16,6 +17,7 @@ use super::protocol::{
     CancelFlag, DeviceInfo, EngineError, Event, KvInfo, LoadSettings, ModelInfo, Request, RequestId, Step, Work,
 };
 use super::session::Session;
+use super::speculative::Speculator;
 use crate::hardware::cores;
 use crate::hardware::memory::Memory;
 use crate::models::gguf;
@@ -82,7 +84,9 @@ fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, setti
             return desk.next();
         }
     };
-    let (mut session, chosen) = match loaded.open(settings, cancel, &desk.shutdown) {
+    let flags = [cancel, &desk.shutdown];
+    let drafting = Drafting::load(settings, &loaded.model, &loaded.choice.placement, flags);
+    let (mut session, chosen) = match loaded.open(settings, &drafting, cancel, &desk.shutdown) {
         Ok(opened) => opened,
         Err(last) => {
             desk.send(id, last);
@@ -90,6 +94,7 @@ fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, setti
         }
     };
     let mut info = loaded.describe(&session, settings, chosen);
+    info.draft = drafting.describe();
     info.load_ms = started.elapsed().as_secs_f64() * 1000.0;
     desk.send(id, Step::Ready(Box::new(info)));
     loop {
@@ -120,7 +125,7 @@ fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, setti
             Work::Load(_) => return Some(request),
             Work::Unload => {
                 drop(session);
-                drop(loaded);
+                drop((loaded, drafting));
                 desk.send(request.id, Step::Unloaded);
                 return desk.next();
             }
@@ -173,14 +178,17 @@ impl Loaded {
     }
 
     /// Makes the context and what is around it. The error is the request's last event.
-    fn open(
-        &self,
+    fn open<'s>(
+        &'s self,
         settings: &LoadSettings,
+        drafting: &'s Drafting,
         cancel: &CancelFlag,
         shutdown: &CancelFlag,
-    ) -> Result<(Session<'_>, kv::Choice), Step> {
+    ) -> Result<(Session<'s>, kv::Choice), Step> {
         let chosen = self.choose_types(settings, &[cancel, shutdown])?;
-        let session = self.session(settings, chosen.types, shutdown).map_err(Step::Failed)?;
+        let mut session = self.session(settings, chosen.types, shutdown).map_err(Step::Failed)?;
+        let draft_model = drafting.open(&self.model, session.context.cells(), self.threads);
+        session.speculator = Speculator::new(self.choice.backend != "CPU", draft_model);
         Ok((session, chosen))
     }
 
@@ -277,6 +285,7 @@ impl Loaded {
                 cores: cores::describe(&self.cores),
                 reason: self.choice.reason.clone(),
             },
+            draft: None,
         }
     }
 }
