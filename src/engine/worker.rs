@@ -80,7 +80,7 @@ fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, setti
     let loaded = match loaded {
         Ok(loaded) => loaded,
         Err(last) => {
-            desk.send(id, last);
+            desk.send(id, *last);
             return desk.next();
         }
     };
@@ -89,7 +89,7 @@ fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, setti
     let (mut session, chosen) = match loaded.open(settings, &drafting, cancel, &desk.shutdown) {
         Ok(opened) => opened,
         Err(last) => {
-            desk.send(id, last);
+            desk.send(id, *last);
             return desk.next();
         }
     };
@@ -133,6 +133,9 @@ fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, setti
     }
 }
 
+/// The last event of a load that came to nothing.
+type Last = Box<Step>;
+
 /// A model and how it was placed.
 struct Loaded {
     model: Model,
@@ -149,15 +152,15 @@ impl Loaded {
         id: RequestId,
         cancel: &CancelFlag,
         settings: &LoadSettings,
-    ) -> Result<Self, Step> {
-        let failed = |error| Step::Failed(error);
+    ) -> Result<Self, Last> {
+        let failed = |error| Box::new(Step::Failed(error));
         let header = gguf::read_header(&settings.path)
             .map_err(|error| failed(EngineError::bad_model(&settings.path, &error.to_string())))?;
         check_weights_fit(&settings.path, Memory::read()).map_err(failed)?;
         match settings.probe.as_ref().map(|probe| probe.check(&settings.path, &[cancel, &desk.shutdown])) {
             None | Some(Verdict::Good) => {}
             Some(Verdict::Bad(error)) => return Err(failed(error)),
-            Some(Verdict::Cancelled) => return Err(Step::Cancelled),
+            Some(Verdict::Cancelled) => return Err(Box::new(Step::Cancelled)),
         }
         let choice = backend::choose(&llama::devices(), settings.device, settings.gpu_layers)
             .map_err(|sentence| failed(EngineError::Failed(sentence)))?;
@@ -169,7 +172,7 @@ impl Loaded {
             listened_to.get() && !cancel.is_cancelled() && !shutdown.is_cancelled()
         };
         let model = Model::load(&settings.path, &choice.placement, progress).map_err(|error| match error {
-            LoadError::Cancelled => Step::Cancelled,
+            LoadError::Cancelled => Box::new(Step::Cancelled),
             LoadError::Refused(words) => failed(EngineError::bad_model(&settings.path, &words)),
         })?;
         let cores = cores::allowed();
@@ -184,16 +187,17 @@ impl Loaded {
         drafting: &'s Drafting,
         cancel: &CancelFlag,
         shutdown: &CancelFlag,
-    ) -> Result<(Session<'s>, kv::Choice), Step> {
+    ) -> Result<(Session<'s>, kv::Choice), Last> {
         let chosen = self.choose_types(settings, &[cancel, shutdown])?;
-        let mut session = self.session(settings, chosen.types, shutdown).map_err(Step::Failed)?;
+        let mut session =
+            self.session(settings, chosen.types, shutdown).map_err(|error| Box::new(Step::Failed(error)))?;
         let draft_model = drafting.open(&self.model, session.context.cells(), self.threads);
         session.speculator = Speculator::new(self.choice.backend != "CPU", draft_model);
         Ok((session, chosen))
     }
 
     /// Decides on the number formats of the KV cache.
-    fn choose_types(&self, settings: &LoadSettings, cancel: &[&CancelFlag]) -> Result<kv::Choice, Step> {
+    fn choose_types(&self, settings: &LoadSettings, cancel: &[&CancelFlag]) -> Result<kv::Choice, Last> {
         let wish = self.wish(settings);
         let situation = Situation {
             shape: Shape::of(&self.model),
@@ -211,10 +215,10 @@ impl Loaded {
         let chosen = match settings.kv.types {
             Some(types) => situation
                 .asked_for(types, checks.recall(types))
-                .map_err(|sentence| Step::Failed(EngineError::Failed(sentence)))?,
+                .map_err(|sentence| Box::new(Step::Failed(EngineError::Failed(sentence))))?,
             None => situation.best(|types| checks.find(types, cancel)).map_err(|unknown| match unknown {
-                Unknown::Cancelled => Step::Cancelled,
-                Unknown::Failed(words) => Step::Failed(EngineError::Failed(words)),
+                Unknown::Cancelled => Box::new(Step::Cancelled),
+                Unknown::Failed(words) => Box::new(Step::Failed(EngineError::Failed(words))),
             })?,
         };
         tracing::info!(types = %chosen.types, reason = chosen.reason, "chose the format of the KV cache");
