@@ -17,7 +17,9 @@ const LEAST_GAIN: f64 = 1.05;
 /// Part of an answer's time that drafts may lose.
 const MOST_LOSS: f64 = 0.01;
 /// What a draft may be expected to lose where it is wrong, in single tokens' times, before anything was gained.
-const RISK: f64 = 0.75;
+const RISK: f64 = 1.25;
+/// What may be lost beyond that part, in single tokens' times: less is noise, and an answer has hardly begun.
+const GRACE: f64 = 1.0;
 /// Tokens to wait after a loss, doubled each time up to the most.
 const FIRST_WAIT: u32 = 16;
 const MOST_WAIT: u32 = 1024;
@@ -116,14 +118,14 @@ impl Controller {
     /// What a draft may be expected to lose now, in single tokens' times.
     fn allowance(&mut self, cells: usize) -> f64 {
         let Some(plain) = self.costs.plain(cells).filter(|_| self.wait == 0) else { return -1.0 };
-        let left = MOST_LOSS * self.book.spent() - self.book.loss();
+        let left = MOST_LOSS * self.book.spent() + GRACE * plain - self.book.loss();
         if left < 0.0 {
             self.has_lost = true;
             self.wait = self.next_wait;
             self.next_wait = (self.next_wait * 2).min(MOST_WAIT);
             return -1.0;
         }
-        RISK + left / plain
+        RISK - GRACE + left / plain
     }
 
     fn estimate(&self, ground: Ground, length: usize, cells: usize) -> Estimate {

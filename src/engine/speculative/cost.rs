@@ -2,7 +2,7 @@
 //! by how full the cache is. There is no warm-up. What was not measured yet is expected to be what lies between the
 //! measured sizes, and cheap beyond them; so it is tried where a draft is likely to be right, and then it is known. Such
 //! a trial costs next to nothing if the draft is right, since several tokens at once take hardly longer than one after
-//! the other; what it costs if the draft is wrong is counted as if they took as long.
+//! the other; what it may cost if the draft is wrong is counted half way to that.
 
 /// Most tokens in one step whose time is kept.
 pub const MOST_ROWS: usize = 64;
@@ -105,10 +105,12 @@ impl Costs {
         }
     }
 
-    /// What so many tokens take at the worst: what was measured, else no less than a size beyond, or one after the other.
+    /// What so many tokens are to be feared to take: what was measured, else no less than a size beyond, or half way from
+    /// what is expected to one after the other.
     pub fn worst_ratio(&self, tokens: usize, cells: usize) -> f64 {
+        let expected = self.ratio(tokens, cells);
         let known = self.known(cells).into_iter().find(|(size, _)| *size >= tokens);
-        known.map_or(tokens as f64, |(_, ratio)| ratio.min(tokens as f64).max(self.ratio(tokens, cells)))
+        known.map_or((expected + tokens as f64) / 2.0, |(_, ratio)| ratio.min(tokens as f64).max(expected))
     }
 
     /// The largest step that may be tried: one that is not far beyond those that were measured.
