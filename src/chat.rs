@@ -180,6 +180,97 @@ pub struct Timings {
     pub decode_ms: f64,
 }
 
+/// What guessed tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DraftedBy {
+    /// What was said before.
+    Ngram,
+    /// A smaller model.
+    Draft,
+    Both,
+}
+
+impl DraftedBy {
+    /// The word in the JSON output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DraftedBy::Ngram => "ngram",
+            DraftedBy::Draft => "draft",
+            DraftedBy::Both => "ngram+draft",
+        }
+    }
+}
+
+/// Why no tokens were guessed, or no more of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotDrafted {
+    TurnedOff,
+    CannotTakeBack,
+    NoDraftModel,
+    Unlikely,
+    Lost,
+}
+
+impl NotDrafted {
+    /// The reason in words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            NotDrafted::TurnedOff => "it is turned off",
+            NotDrafted::CannotTakeBack => "this model's memory cannot take tokens back",
+            NotDrafted::NoDraftModel => "there is no draft model",
+            NotDrafted::Unlikely => "nothing was likely enough to come to be worth it",
+            NotDrafted::Lost => "it took more time than it saved",
+        }
+    }
+}
+
+/// What came of guessing tokens and computing several at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Speculation {
+    /// What guessed them; `None` if nothing did.
+    pub drafter: Option<DraftedBy>,
+    /// Tokens that were guessed and computed.
+    pub drafted: u32,
+    /// How many of them the answer has.
+    pub accepted: u32,
+    /// Calls of the model in which there were such tokens.
+    pub verified_calls: u32,
+    /// What all calls took, and what they would have taken with one token each, as far as is known.
+    pub spent_ms: f64,
+    pub plain_ms: f64,
+    /// How far the answer may be from what the model would have said.
+    pub fuzzy: f32,
+    /// Why nothing was guessed, or nothing more.
+    pub off: Option<NotDrafted>,
+}
+
+impl Speculation {
+    /// How many times as fast as without; `None` if nothing was guessed.
+    pub fn speedup(&self) -> Option<f64> {
+        (self.drafted > 0 && self.spent_ms > 0.0).then(|| self.plain_ms / self.spent_ms)
+    }
+
+    fn followed_by(self, next: Self) -> Self {
+        let drafter = match (self.drafter, next.drafter) {
+            (Some(one), Some(other)) if one != other => Some(DraftedBy::Both),
+            (one, other) => other.or(one),
+        };
+        Self {
+            drafter,
+            drafted: self.drafted.saturating_add(next.drafted),
+            accepted: self.accepted.saturating_add(next.accepted),
+            verified_calls: self.verified_calls.saturating_add(next.verified_calls),
+            spent_ms: self.spent_ms + next.spent_ms,
+            plain_ms: self.plain_ms + next.plain_ms,
+            fuzzy: self.fuzzy.max(next.fuzzy),
+            off: next.off,
+        }
+    }
+}
+
 /// What one answer cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -188,6 +279,7 @@ pub struct Stats {
     pub timings: Timings,
     /// Calls of the model after prefill, one token each unless drafts were verified.
     pub decode_calls: u32,
+    pub speculation: Speculation,
     /// KV cells in use when the answer ended.
     pub cells_used: u32,
 }
@@ -211,6 +303,7 @@ impl Stats {
                 decode_ms: self.timings.decode_ms + next.timings.decode_ms,
             },
             decode_calls: self.decode_calls.saturating_add(next.decode_calls),
+            speculation: self.speculation.followed_by(next.speculation),
             cells_used: if next.cells_used > 0 { next.cells_used } else { self.cells_used },
         }
     }
@@ -251,12 +344,13 @@ mod tests {
             usage: Usage { prompt_tokens, completion_tokens, ..Usage::default() },
             timings: Timings { time_to_first_token_ms, decode_ms: 500.0, ..Timings::default() },
             decode_calls: completion_tokens - 1,
+            speculation: Speculation { drafted: 4, spent_ms: 2.0, plain_ms: 3.0, ..Speculation::default() },
             cells_used,
         };
         let both = part(10, 20, 30.0, 29).followed_by(part(30, 5, 2.0, 34));
         assert_eq!((both.usage.prompt_tokens, both.usage.completion_tokens, both.decode_calls), (40, 25, 23));
         assert_eq!((both.timings.time_to_first_token_ms, both.timings.decode_ms), (30.0, 1000.0));
-        assert_eq!(both.cells_used, 34);
+        assert_eq!((both.cells_used, both.speculation.drafted, both.speculation.speedup()), (34, 8, Some(1.5)));
         assert_eq!(both.followed_by(Stats::default()), both);
     }
 

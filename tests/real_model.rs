@@ -18,7 +18,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 use serde_json::Value;
 use tuichat::chat::{Ended, Message, Role};
-use tuichat::engine::protocol::{Finish, Step, Work};
+use tuichat::engine::protocol::{Finish, GenerateOptions, Speculate, SpeculationOptions, Step, Work};
 
 /// What llama.cpp's own server answered, greedily; made by `scripts/reference-answers.py`.
 #[derive(Deserialize)]
@@ -134,6 +134,7 @@ const KEYS: &str = "schema text thinking finish_reason error repetition recalled
     timings.load_ms timings.prefill_ms timings.eviction_ms timings.time_to_first_token_ms timings.decode_ms \
     timings.prefill_tokens_per_second timings.decode_tokens_per_second \
     speculative.drafter speculative.drafted speculative.accepted speculative.decode_calls speculative.off_reason \
+    speculative.verified_calls speculative.spent_ms speculative.plain_ms speculative.speedup speculative.fuzzy \
     kv.type_k kv.type_v kv.cells kv.cells_used kv.bytes kv.policy kv.reason kv.evicted_tokens \
     device.backend device.name device.gpu_layers device.threads device.cores device.reason";
 
@@ -270,6 +271,21 @@ fn the_second_turn_computes_only_what_is_new() {
         let (usage, cells_used) = (second.stats.usage, first.stats.cells_used);
         assert!(usage.cached_prompt_tokens >= cells_used - 1, "{usage:?} after {cells_used} cells");
     }
+}
+
+#[test]
+fn a_text_that_is_repeated_is_the_same_with_guesses_and_without_and_takes_fewer_steps() {
+    let Some((model, _turn)) = reference_model() else { return };
+    let engine = load(&model);
+    let question = prompt(None, &[user(&question_about_towns(30))]);
+    let [(plain, without), (text, with)] = [Speculate::Off, Speculate::Ngram].map(|by| {
+        let speculation = SpeculationOptions { by, ..SpeculationOptions::default() };
+        engine.ask(question.clone(), GenerateOptions { speculation, ..greedy(60) })
+    });
+    assert!(plain.starts_with("1. Town 1 has"), "{plain}");
+    assert_eq!(text, plain);
+    assert_eq!(with.stats.usage.completion_tokens, without.stats.usage.completion_tokens);
+    assert!(with.stats.decode_calls * 2 < without.stats.decode_calls, "{:?}", with.stats);
 }
 
 #[test]

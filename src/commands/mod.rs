@@ -19,10 +19,11 @@ use crate::config::{Config, Directories, Layers, Room, Settings};
 use crate::engine::SnapshotSettings;
 use crate::engine::Source;
 use crate::engine::probe::Probe;
+use crate::engine::protocol::Speculate;
 use crate::engine::scripted::Script;
 use crate::exit::Failure;
 use crate::logging::{self, Log};
-use crate::models::{Found, Library, create_private};
+use crate::models::{Found, Library, catalog, create_private};
 use crate::remarks::Remarks;
 use crate::text;
 
@@ -111,6 +112,20 @@ impl Surroundings {
             model_sha256,
             hashes: self.hashes_file()?,
         })
+    }
+
+    /// The model that guesses tokens for this one: the one that was named, else the one that the catalogue names, if it
+    /// is there.
+    fn draft_model(&self, model: &Found) -> Option<Result<PathBuf, String>> {
+        let resolve = |name: &str| self.library().resolve(Some(name)).map(|found| found.path);
+        match (self.config.generate.speculation.by, &self.config.draft_model) {
+            (Speculate::Off | Speculate::Ngram, _) => None,
+            (_, Some(name)) => Some(resolve(name).map_err(|error| error.to_string())),
+            (_, None) => {
+                let entry = catalog::by_name(&model.name)?;
+                resolve(entry.draft.as_deref()?).ok().map(Ok)
+            }
+        }
     }
 
     /// The model that the settings mean. A script is its own model.

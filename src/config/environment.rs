@@ -43,6 +43,7 @@ mod tests {
                 "kv" => "q8_0",
                 "kv_mem" => "64M",
                 "kv_evict" => "window",
+                "spec" => "off",
                 "ctx" => "4096",
                 "prefill_while_typing" => "off",
                 _ => "1",

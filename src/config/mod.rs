@@ -16,7 +16,9 @@ pub use value::Room;
 use crate::chat::Sampling;
 use crate::engine::SnapshotSettings;
 use crate::engine::probe::Probe;
-use crate::engine::protocol::{Constraint, DeviceChoice, GenerateOptions, KvSettings, LoadSettings};
+use crate::engine::protocol::{
+    Constraint, DeviceChoice, GenerateOptions, KvSettings, LoadSettings, SpeculationOptions,
+};
 use crate::exit::Failure;
 use crate::models::Found;
 use crate::text_file;
@@ -36,6 +38,8 @@ pub struct Config {
     pub device: DeviceChoice,
     pub gpu_layers: Option<u32>,
     pub kv: KvSettings,
+    /// The model that guesses tokens, by name or path.
+    pub draft_model: Option<String>,
     /// When to compute ahead what is being written.
     pub prefill_while_typing: Switch,
     pub snapshots: Room,
@@ -152,6 +156,11 @@ impl From<Settings> for Config {
                 constraint: schema.or(grammar),
                 think: settings.think.unwrap_or_default(),
                 loop_breaker: settings.loop_breaker.unwrap_or(true),
+                speculation: SpeculationOptions {
+                    by: settings.spec.unwrap_or_default(),
+                    most: settings.spec_max.and_then(value::Auto::number),
+                    fuzzy: settings.spec_fuzzy.map_or(0.0, value::Within::get),
+                },
             },
             context: settings.ctx.and_then(value::Auto::number),
             threads: settings.threads.and_then(value::Auto::number),
@@ -164,6 +173,7 @@ impl From<Settings> for Config {
                 no_recall: !settings.recall.unwrap_or(true),
                 checks: None,
             },
+            draft_model: settings.draft_model.filter(|model| !model.is_empty()),
             prefill_while_typing: settings.prefill_while_typing.unwrap_or_default(),
             snapshots: settings.snapshots.unwrap_or_default(),
             private: settings.private.unwrap_or_default(),
@@ -175,10 +185,11 @@ impl From<Settings> for Config {
 }
 
 impl Config {
-    /// How to load this model; `checks` is where it is remembered how well KV types did.
+    /// How to load this model; `draft` guesses for it, and `checks` is where it is remembered how well KV types did.
     pub fn load_settings(
         &self,
         model: Found,
+        draft: Option<Result<PathBuf, String>>,
         probe: Option<Probe>,
         snapshots: Option<SnapshotSettings>,
         checks: Option<PathBuf>,
@@ -193,6 +204,7 @@ impl Config {
             probe,
             snapshots,
             kv: KvSettings { checks, ..self.kv.clone() },
+            draft,
         }
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::value::{Auto, OrAuto, Penalty, Probability, Room, Size, Temperature};
 use crate::engine::KvTypes;
-use crate::engine::protocol::{DeviceChoice, Evict, Think};
+use crate::engine::protocol::{DeviceChoice, Evict, Speculate, Think};
 
 /// The form of a one-shot answer on stdout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -184,6 +184,24 @@ pub struct Settings {
     #[serde(skip)]
     pub no_recall: bool,
 
+    /// Guess tokens and compute several at once: from what was said before (ngram), by a smaller model (draft), or not
+    /// at all; `auto`: where it is faster
+    #[arg(long, value_name = "auto|off|ngram|draft", hide_possible_values = true, help_heading = "Machine",
+          value_parser = speculate_parser())]
+    pub spec: Option<Speculate>,
+
+    /// The smaller model that guesses; it must have the same vocabulary
+    #[arg(long, value_name = "NAME|PATH", help_heading = "Machine")]
+    pub draft_model: Option<String>,
+
+    /// Most tokens that are guessed at once
+    #[arg(long, value_name = "N|auto", allow_negative_numbers = true, help_heading = "Machine")]
+    pub spec_max: Option<Auto<1, 63>>,
+
+    /// Take guesses that the model finds nearly as good as its own choice, 0 to 1; 0 takes no others [default: 0]
+    #[arg(long, value_name = "F", allow_negative_numbers = true, help_heading = "Machine")]
+    pub spec_fuzzy: Option<Probability>,
+
     /// Compute a message while it is being written; `auto`: not on a battery that is nearly empty
     #[arg(long, value_enum, value_name = "auto|on|off", hide_possible_values = true, help_heading = "Machine")]
     pub prefill_while_typing: Option<Switch>,
@@ -226,6 +244,12 @@ fn evict_parser() -> impl TypedValueParser<Value = Evict> {
     })
 }
 
+fn speculate_parser() -> impl TypedValueParser<Value = Speculate> {
+    PossibleValuesParser::new(["auto", "off", "ngram", "draft"]).try_map(|word| {
+        Speculate::deserialize(IntoDeserializer::<serde::de::value::Error>::into_deserializer(word.as_str()))
+    })
+}
+
 impl Settings {
     /// This layer over `lower`: what is set here wins.
     pub fn over(self, lower: Self) -> Self {
@@ -254,6 +278,10 @@ impl Settings {
             kv_evict: self.kv_evict.or(lower.kv_evict),
             recall: self.no_recall.then_some(false).or(self.recall).or(lower.recall),
             no_recall: false,
+            spec: self.spec.or(lower.spec),
+            draft_model: self.draft_model.or(lower.draft_model),
+            spec_max: self.spec_max.or(lower.spec_max),
+            spec_fuzzy: self.spec_fuzzy.or(lower.spec_fuzzy),
             prefill_while_typing: self.prefill_while_typing.or(lower.prefill_while_typing),
             snapshots: self.snapshots.or(lower.snapshots),
             private: self.private.or(lower.private),

@@ -54,23 +54,54 @@ fn answer(session: &mut Session<'_>, prompt: &Prompt, tokens: usize) -> (Vec<Cho
     session.prefill(&prompt, cached, prompt.len(), &[], &|_| true).unwrap();
     let mut answer = Vec::new();
     while answer.len() < tokens {
-        let logits = session.context.logits();
-        let mut best = (0, f32::MIN);
-        let mut second = f32::MIN;
-        for (token, logit) in logits.iter().enumerate() {
-            if *logit > best.1 {
-                second = std::mem::replace(&mut best, (token as Token, *logit)).1;
-            } else {
-                second = second.max(*logit);
-            }
-        }
-        answer.push((best.0, best.1 - second));
-        if session.model.is_end_of_generation(best.0) {
+        let choice = choose(session.context.logits());
+        answer.push(choice);
+        if session.model.is_end_of_generation(choice.0) {
             break;
         }
-        session.decode(&[best.0], &[]).unwrap();
+        session.decode(&[choice.0], &[]).unwrap();
     }
     (answer, cached)
+}
+
+fn choose(logits: &[f32]) -> Choice {
+    let mut best = (0, f32::MIN);
+    let mut second = f32::MIN;
+    for (token, logit) in logits.iter().enumerate() {
+        if *logit > best.1 {
+            second = std::mem::replace(&mut best, (token as Token, *logit)).1;
+        } else {
+            second = second.max(*logit);
+        }
+    }
+    (best.0, best.1 - second)
+}
+
+/// The same answer, computed with drafts of each length in turn, of which the last token is wrong.
+fn answer_with_drafts(session: &mut Session<'_>, prompt: &Prompt, plain: &[Choice]) -> Vec<Choice> {
+    let (_, prompt) = session.take_up(prompt, Think::Auto).unwrap();
+    session.prefill(&prompt, 0, prompt.len(), &[], &|_| true).unwrap();
+    let mut answer = vec![choose(session.context.logits())];
+    for length in (1..20).cycle() {
+        let done = answer.len();
+        if done >= plain.len() || answer[done - 1].0 != plain[done - 1].0 {
+            return answer;
+        }
+        let mut tokens = vec![answer[done - 1].0];
+        tokens.extend(plain[done..].iter().take(length).map(|choice| choice.0));
+        tokens.push(0);
+        let (before, count) = (session.ledger.tokens().len(), tokens.len());
+        session.decode_with_all_logits(&tokens, &[]).unwrap();
+        for row in 0..count - 1 {
+            answer.push(choose(session.context.logits_of(row)));
+            let is_right = tokens.get(row + 1) == answer.last().map(|choice| &choice.0);
+            if !is_right || answer.len() == plain.len() {
+                assert_eq!(session.keep(before + row + 1), before + row + 1);
+                break;
+            }
+        }
+    }
+    answer
 }
 
 #[track_caller]
@@ -140,6 +171,19 @@ fn a_second_turn_and_a_chat_that_was_reopened_answer_as_from_a_fresh_start() {
     assert_eq!(cached, 0);
     assert_equal_up_to_near_ties(&model, &reused, &fresh);
     assert_equal_up_to_near_ties(&model, &restored, &fresh);
+}
+
+#[test]
+fn what_is_computed_with_drafts_and_taken_back_is_what_is_computed_alone() {
+    let Some(path) = real_models::test_model() else { return };
+    let _turn = TURN.lock();
+    let model = load(&path);
+    for question in ["Name three colours.", "Write a short story about a lighthouse keeper and his dog."] {
+        let question = Prompt { chat: None, messages: vec![Message::new(Role::User, question)] };
+        let (plain, _) = answer(&mut session(&model, &path, None), &question, 80);
+        let drafted = answer_with_drafts(&mut session(&model, &path, None), &question, &plain);
+        assert_equal_up_to_near_ties(&model, &drafted, &plain);
+    }
 }
 
 #[test]

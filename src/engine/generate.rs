@@ -9,6 +9,7 @@ use super::protocol::{CancelFlag, EngineError, Finish, GenerateOptions, Prompt, 
 use super::repetition::RepetitionDetector;
 use super::sampler::Sampler;
 use super::session::{Go, Session};
+use super::speculative::{Drafted, is_close, take_or_draw};
 use super::thinking::{Tags, ThoughtLimit};
 use super::writer::{ExactAnswer, Writer};
 use crate::chat::{Ended, Stats};
@@ -45,6 +46,7 @@ impl Session<'_> {
         let mut repetition = None;
         let mut thoughts = ThoughtLimit::new(options.think.most_tokens());
         let mut first_token_at = None;
+        self.begin_answer(options);
         let ended = loop {
             match go {
                 Go::On => {}
@@ -82,9 +84,11 @@ impl Session<'_> {
             if stats.usage.completion_tokens >= most_tokens {
                 break Ended::Length;
             }
-            go = self.extend(&[token], cancel)?;
-            stats.decode_calls += 1;
+            go = self.advance(token, most_tokens - stats.usage.completion_tokens, cancel)?;
         };
+        self.take_back_drafts()?;
+        stats.decode_calls = self.speculator.calls();
+        stats.speculation = self.speculator.told();
         if let Some(guide) = &guide {
             tracing::debug!(cost = ?guide.cost, "the answer was held to its constraint");
         }
@@ -151,18 +155,31 @@ impl Session<'_> {
         guide: Option<&mut Guide<'_>>,
         tags: &Tags,
     ) -> Result<Option<Token>, EngineError> {
-        let token = self.sample(sampler)?;
+        let token = self.sample(sampler, guide.is_some())?;
         let Some(guide) = guide else { return Ok(Some(token)) };
         // A model that would end its turn among its thoughts begins its answer instead.
         if !self.model.is_end_of_generation(token) && writer.is_outside_answer(&self.readable(token, tags)) {
             return Ok(Some(token));
         }
         writer.begin_answer();
-        guide.next(token, sampler, self.context.logits(), self.ledger.tokens())
+        let run = self.speculator.run();
+        guide.next(token, sampler, run.logits(&mut self.context), run.without_unchosen(self.ledger.tokens()))
     }
 
-    fn sample(&mut self, sampler: &mut Sampler) -> Result<Token, EngineError> {
-        let token = sampler.sample(self.context.logits(), self.ledger.tokens());
+    /// Draws a token. One that was drafted may be taken instead, where that comes to the same. (Under a guide, which may
+    /// draw again, only drawing as ever does.)
+    fn sample(&mut self, sampler: &mut Sampler, is_guided: bool) -> Result<Token, EngineError> {
+        let run = self.speculator.run();
+        let (logits, recent) = (run.logits(&mut self.context), run.without_unchosen(self.ledger.tokens()));
+        let token = match run.drafted() {
+            Some(drafted) if is_close(logits, drafted, self.speculator.fuzzy()) => Some(drafted.token),
+            Some(Drafted { token, odds: Some(drafted_odds), .. }) if !is_guided => {
+                let (first, second) = (sampler.random(), sampler.random());
+                let odds = sampler.odds(logits, recent);
+                odds.and_then(|odds| take_or_draw(&odds, token, drafted_odds, first, second))
+            }
+            _ => sampler.sample(logits, recent),
+        };
         token.ok_or_else(|| {
             EngineError::Failed(
                 "the model computed no number for any token, so the file or the hardware is damaged; check the file with `tuichat models check`".into(),

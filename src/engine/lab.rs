@@ -11,9 +11,11 @@ use super::kv::KvTypes;
 use super::llama::{self, Context, ContextSettings, LoadError, Model};
 use super::probe::Verdict;
 use super::protocol::{
-    CancelFlag, Channel, EngineError, Evict, GenerateOptions, LoadSettings, Passage, Prompt, Step, Think,
+    CancelFlag, Channel, EngineError, Evict, Finish, GenerateOptions, LoadSettings, Passage, Prompt, Speculate,
+    SpeculationOptions, Step, Think,
 };
 use super::session::{Go, Session};
+use super::speculative::Speculator;
 use super::worker;
 use crate::chat::{Message, Sampling};
 use crate::models::gguf;
@@ -119,7 +121,10 @@ impl Lab {
                 "llama.cpp could not make a {types} cache of {cells} tokens ({words}); try smaller ones with `--lengths` and `--depths`, or leave it out with `--policies`"
             ))
         })?;
-        let mut rig = Rig { session: Session::new(&self.model, context, None), cancel: &self.cancel, watches: false };
+        let mut session = Session::new(&self.model, context, None);
+        let is_on_gpu = self.subject.backend != "CPU";
+        session.speculator = Speculator::new(is_on_gpu, None);
+        let mut rig = Rig { session, cancel: &self.cancel, watches: false, is_on_gpu };
         rig.limit(Limits::default());
         Ok(rig)
     }
@@ -176,6 +181,7 @@ pub struct Rig<'lab> {
     session: Session<'lab>,
     cancel: &'lab CancelFlag,
     watches: bool,
+    is_on_gpu: bool,
 }
 
 impl Rig<'_> {
@@ -295,18 +301,27 @@ impl Rig<'_> {
         Ok(())
     }
 
-    /// The greedy answer to a conversation, as a chat would give it within the limits.
+    /// The greedy answer to a conversation, as a chat would give it within the limits, one token after the other.
     ///
     /// # Errors
     /// If the conversation is too long, it was stopped, or the model fails.
     pub fn answer(&mut self, messages: &[Message], most_tokens: u32) -> Result<Answer, LabError> {
-        let prompt = Prompt { chat: None, messages: messages.to_vec() };
         let options = GenerateOptions {
             sampling: Sampling { temperature: 0.0, ..Sampling::default() },
             max_tokens: Some(most_tokens),
             think: Think::Off,
+            speculation: SpeculationOptions { by: Speculate::Off, ..SpeculationOptions::default() },
             ..GenerateOptions::default()
         };
+        Ok(self.ask(messages, &options)?.0)
+    }
+
+    /// The answer to a conversation as a chat would give it within the limits, and what it cost.
+    ///
+    /// # Errors
+    /// As [`Rig::answer`].
+    pub fn ask(&mut self, messages: &[Message], options: &GenerateOptions) -> Result<(Answer, Finish), LabError> {
+        let prompt = Prompt { chat: None, messages: messages.to_vec() };
         let answer = std::cell::RefCell::new(Answer::default());
         let listen = |step: Step| {
             match step {
@@ -318,11 +333,21 @@ impl Rig<'_> {
             }
             true
         };
-        self.session.answer(&prompt, &options, &[self.cancel], &listen)?;
+        let finish = self.session.answer(&prompt, options, &[self.cancel], &listen)?;
         if self.cancel.is_cancelled() {
             return Err(LabError::Cancelled);
         }
-        Ok(answer.into_inner())
+        Ok((answer.into_inner(), finish))
+    }
+
+    /// How long steps of several tokens were seen to take beside one of one, by their tokens, at so many cells in use.
+    pub fn step_ratios(&self, cells: usize) -> Vec<(usize, f64)> {
+        self.session.speculator.step_ratios(cells)
+    }
+
+    /// Forgets what was learned of drafts and of the times of steps.
+    pub fn forget_drafts(&mut self) {
+        self.session.speculator = Speculator::new(self.is_on_gpu, None);
     }
 
     fn check(&self, go: Go, more: usize) -> Result<(), LabError> {

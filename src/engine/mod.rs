@@ -4,12 +4,14 @@
 //! Dropping the [`Engine`] cancels what it is doing and ends the thread; a sink that returns `false` (nobody
 //! listens any more) does the same.
 
+mod advance;
 mod archived;
 mod backend;
 pub mod constraint;
 mod context;
 mod continuing;
 pub mod divergence;
+mod draft;
 #[cfg(test)]
 mod equivalence;
 mod eviction;
@@ -31,6 +33,7 @@ mod resume;
 mod sampler;
 pub mod scripted;
 mod session;
+mod speculative;
 mod speed;
 mod stop;
 mod template;

@@ -86,6 +86,8 @@ pub struct LoadSettings {
     /// Where the KV caches of chats are kept on disk; `None` keeps none there.
     pub snapshots: Option<SnapshotSettings>,
     pub kv: KvSettings,
+    /// The model that guesses tokens, or in a sentence why there is none; `None` if none was wanted.
+    pub draft: Option<Result<PathBuf, String>>,
 }
 
 /// How much memory the KV cache may take, and how.
@@ -154,6 +156,7 @@ pub struct GenerateOptions {
     pub think: Think,
     /// Whether an answer that repeats itself is ended.
     pub loop_breaker: bool,
+    pub speculation: SpeculationOptions,
 }
 
 impl Default for GenerateOptions {
@@ -165,8 +168,34 @@ impl Default for GenerateOptions {
             constraint: None,
             think: Think::default(),
             loop_breaker: true,
+            speculation: SpeculationOptions::default(),
         }
     }
+}
+
+/// Whether tokens are guessed, and several computed at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SpeculationOptions {
+    pub by: Speculate,
+    /// Most tokens that are guessed at once; `None` lets the engine choose.
+    pub most: Option<u32>,
+    /// How far an answer may be from what the model would say, for more of its guesses to be taken: 0 (not at all) to 1.
+    pub fuzzy: f32,
+}
+
+/// What guesses tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Speculate {
+    /// What there is, where it pays.
+    #[default]
+    Auto,
+    /// Nothing.
+    Off,
+    /// What was said before, whether it pays or not.
+    Ngram,
+    /// A smaller model, whether it pays or not.
+    Draft,
 }
 
 /// What an answer is held to. [`super::constraint::check`] says whether it can be.
@@ -375,6 +404,15 @@ pub struct ModelInfo {
     pub load_ms: f64,
     pub kv: KvInfo,
     pub device: DeviceInfo,
+    pub draft: Option<DraftInfo>,
+}
+
+/// The model that guesses tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DraftInfo {
+    pub name: String,
+    /// Why it cannot be used, in a sentence.
+    pub problem: Option<String>,
 }
 
 /// The KV cache as it was made.

@@ -1,5 +1,6 @@
 //! Choosing the next token from the logits: repeat penalty, top-k, top-p, min-p, temperature, draw; in the order of
-//! llama.cpp's default chain, so that its settings mean the same here.
+//! llama.cpp's default chain, so that its settings mean the same here. And what a draw is made from, for whoever compares
+//! two models' odds.
 
 use std::collections::HashSet;
 
@@ -15,6 +16,46 @@ struct Candidate {
     token: Token,
     logit: f32,
     probability: f32,
+}
+
+/// The tokens that may be drawn, with their probabilities; all others have none.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Odds(Vec<(Token, f32)>);
+
+impl Odds {
+    pub fn of(&self, token: Token) -> f32 {
+        self.0.iter().find(|(other, _)| *other == token).map_or(0.0, |(_, probability)| *probability)
+    }
+
+    /// The greatest of the probabilities.
+    #[cfg(test)]
+    pub fn most(&self) -> f32 {
+        self.0.iter().map(|(_, probability)| *probability).fold(0.0, f32::max)
+    }
+
+    /// What these have more than the others, as odds. Where that is nothing, as rounding can have it, these themselves.
+    pub fn beyond(&self, others: &Self) -> Self {
+        let more = |(token, probability): &(Token, f32)| (*token, (probability - others.of(*token)).max(0.0));
+        let left: Vec<(Token, f32)> = self.0.iter().map(more).collect();
+        let sum: f32 = left.iter().map(|(_, probability)| probability).sum();
+        if sum <= 0.0 {
+            return self.clone();
+        }
+        Self(left.into_iter().map(|(token, probability)| (token, probability / sum)).collect())
+    }
+
+    /// A token by a random number from 0 to 1; `None` if there is none.
+    pub fn draw(&self, random: f32) -> Option<Token> {
+        let mut left = random;
+        for (token, probability) in &self.0 {
+            left -= probability;
+            if left < 0.0 {
+                return Some(*token);
+            }
+        }
+        // Rounding can leave a crumb.
+        self.0.iter().rfind(|(_, probability)| *probability > 0.0).map(|(token, _)| *token)
+    }
 }
 
 /// Draws tokens. Two samplers with the same settings and seed draw the same from the same logits.
@@ -48,21 +89,62 @@ impl Sampler {
     /// The next token, given the logits of all tokens and the last tokens of the conversation. `None` if no logit is
     /// a number, which a damaged model or an overflow can cause.
     pub fn sample(&mut self, logits: &[f32], recent: &[Token]) -> Option<Token> {
+        self.penalised(logits, recent, |sampler, logits| {
+            if sampler.settings.temperature <= 0.0 { best(logits) } else { sampler.draw(logits) }
+        })
+    }
+
+    /// What [`Sampler::sample`] draws from.
+    pub fn odds(&mut self, logits: &[f32], recent: &[Token]) -> Option<Odds> {
+        self.penalised(logits, recent, |sampler, logits| {
+            if sampler.settings.temperature <= 0.0 {
+                return best(logits).map(|token| Odds(vec![(token, 1.0)]));
+            }
+            sampler.weigh(logits)?;
+            let kept = sampler.candidates.iter();
+            Some(Odds(kept.map(|candidate| (candidate.token, candidate.probability)).collect()))
+        })
+    }
+
+    /// A random number from 0 to 1, of those that tokens are drawn with.
+    pub fn random(&mut self) -> f32 {
+        self.random.f32()
+    }
+
+    /// Whether tokens are drawn, and not the best taken.
+    pub fn draws(&self) -> bool {
+        self.settings.temperature > 0.0
+    }
+
+    /// Calls `choose` with the logits as the repeat penalty leaves them.
+    fn penalised<T>(&mut self, logits: &[f32], recent: &[Token], choose: impl FnOnce(&mut Self, &[f32]) -> T) -> T {
+        if self.settings.repeat_penalty == 1.0 {
+            return choose(self, logits);
+        }
         let mut penalised = std::mem::take(&mut self.penalised);
-        let logits = if self.settings.repeat_penalty == 1.0 {
-            logits
-        } else {
-            penalised.clear();
-            penalised.extend_from_slice(logits);
-            penalise(&mut penalised, recent, self.settings.repeat_penalty);
-            &penalised
-        };
-        let token = if self.settings.temperature <= 0.0 { best(logits) } else { self.draw(logits) };
+        penalised.clear();
+        penalised.extend_from_slice(logits);
+        penalise(&mut penalised, recent, self.settings.repeat_penalty);
+        let chosen = choose(self, &penalised);
         self.penalised = penalised;
-        token
+        chosen
     }
 
     fn draw(&mut self, logits: &[f32]) -> Option<Token> {
+        self.weigh(logits)?;
+        let mut left = self.random.f32();
+        for candidate in &self.candidates {
+            left -= candidate.probability;
+            if left < 0.0 {
+                return Some(candidate.token);
+            }
+        }
+        // Rounding can leave a crumb.
+        self.candidates.last().map(|candidate| candidate.token)
+    }
+
+    /// Makes the candidates those that may be drawn, with their probabilities.
+    fn weigh(&mut self, logits: &[f32]) -> Option<()> {
         let best = logits[usize::try_from(best(logits)?).ok()?];
         self.keep_top_k(logits, best);
         let kept = &mut self.candidates;
@@ -72,15 +154,7 @@ impl Sampler {
         let probable = probable_length(kept, self.settings.min_p);
         kept.truncate(nucleus.min(probable));
         softmax(kept, self.settings.temperature);
-        let mut left = self.random.f32();
-        for candidate in kept.iter() {
-            left -= candidate.probability;
-            if left < 0.0 {
-                return Some(candidate.token);
-            }
-        }
-        // Rounding can leave a crumb.
-        kept.last().map(|candidate| candidate.token)
+        Some(())
     }
 
     /// Fills the candidates with the k best, in no order. One pass with a small heap: the vocabulary has up to some

@@ -10,6 +10,7 @@ use super::parts;
 use super::prompt::{self, SpecialTexts};
 use super::protocol::{CancelFlag, EngineError, Prompt, Step, Think};
 use super::resume::Chats;
+use super::speculative::Speculator;
 use super::speed::PrefillSpeed;
 use super::template::{Rendered, Template, render_plain};
 use super::thinking::Tags;
@@ -33,6 +34,7 @@ pub struct Session<'model> {
     /// Whose tokens these are, and what is kept of other chats.
     pub chats: Chats,
     pub speed: PrefillSpeed,
+    pub speculator: Speculator<'model>,
 }
 
 /// Whether to go on.
@@ -59,11 +61,12 @@ impl<'model> Session<'model> {
             no_recall: false,
             chats: Chats::new(snapshots),
             speed: PrefillSpeed::default(),
+            speculator: Speculator::new(false, None),
         }
     }
 }
 
-impl Session<'_> {
+impl<'model> Session<'model> {
     /// The conversation as the model is to see it, with the cache of its chat in the context.
     pub(super) fn take_up(&mut self, prompt: &Prompt, think: Think) -> Result<(Rendered, Vec<Token>), EngineError> {
         self.go_to(prompt.chat);
@@ -231,11 +234,29 @@ impl Session<'_> {
 
     /// Computes tokens behind what is in the cache. After a cancel, the ledger holds what was computed before it.
     pub(super) fn decode(&mut self, tokens: &[Token], cancel: &[&CancelFlag]) -> Result<Go, EngineError> {
+        self.decode_by(Context::decode, tokens, cancel)
+    }
+
+    /// Like [`Session::decode`], with the logits of every token.
+    pub(super) fn decode_with_all_logits(
+        &mut self,
+        tokens: &[Token],
+        cancel: &[&CancelFlag],
+    ) -> Result<Go, EngineError> {
+        self.decode_by(Context::decode_with_all_logits, tokens, cancel)
+    }
+
+    fn decode_by(
+        &mut self,
+        decode: impl FnOnce(&mut Context<'model>, &[Token], u32, &[&CancelFlag]) -> Decoded,
+        tokens: &[Token],
+        cancel: &[&CancelFlag],
+    ) -> Result<Go, EngineError> {
         let before = self.ledger.next_position();
         if self.room() < tokens.len() {
             return Ok(Go::Full);
         }
-        let decoded = self.context.decode(tokens, before, cancel);
+        let decoded = decode(&mut self.context, tokens, before, cancel);
         if decoded == Decoded::Done {
             self.ledger.push(tokens);
             return Ok(Go::On);

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use super::Sink;
 use super::backend::{self, Choice};
+use super::draft::Drafting;
 use super::kv::{self, Checks, Key, KvTypes, Shape, Situation, Snapshots, Unknown, Wish, mebibytes};
 use super::llama::{self, Context, ContextSettings, LoadError, Model};
 use super::probe::Verdict;
@@ -16,6 +17,7 @@ use super::protocol::{
     CancelFlag, DeviceInfo, EngineError, Event, KvInfo, LoadSettings, ModelInfo, Request, RequestId, Step, Work,
 };
 use super::session::Session;
+use super::speculative::Speculator;
 use crate::hardware::cores;
 use crate::hardware::memory::Memory;
 use crate::models::gguf;
@@ -78,21 +80,24 @@ fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, setti
     let loaded = match loaded {
         Ok(loaded) => loaded,
         Err(last) => {
-            desk.send(id, last);
+            desk.send(id, *last);
             return desk.next();
         }
     };
     let tell_trial = |types| {
         desk.send(id, Step::Trying(types));
     };
-    let (mut session, chosen) = match loaded.open(settings, &tell_trial, cancel, &desk.shutdown) {
+    let flags = [cancel, &desk.shutdown];
+    let drafting = Drafting::load(settings, &loaded.model, &loaded.choice.placement, flags);
+    let (mut session, chosen) = match loaded.open(settings, &drafting, &tell_trial, flags) {
         Ok(opened) => opened,
         Err(last) => {
-            desk.send(id, last);
+            desk.send(id, *last);
             return desk.next();
         }
     };
     let mut info = loaded.describe(&session, settings, chosen);
+    info.draft = drafting.describe();
     info.load_ms = started.elapsed().as_secs_f64() * 1000.0;
     desk.send(id, Step::Ready(Box::new(info)));
     loop {
@@ -124,13 +129,16 @@ fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, setti
             Work::Load(_) => return Some(request),
             Work::Unload => {
                 drop(session);
-                drop(loaded);
+                drop((loaded, drafting));
                 desk.send(request.id, Step::Unloaded);
                 return desk.next();
             }
         }
     }
 }
+
+/// The last event of a load that came to nothing.
+type Last = Box<Step>;
 
 /// A model and how it was placed.
 struct Loaded {
@@ -148,15 +156,15 @@ impl Loaded {
         id: RequestId,
         cancel: &CancelFlag,
         settings: &LoadSettings,
-    ) -> Result<Self, Step> {
-        let failed = |error| Step::Failed(error);
+    ) -> Result<Self, Last> {
+        let failed = |error| Box::new(Step::Failed(error));
         let header = gguf::read_header(&settings.path)
             .map_err(|error| failed(EngineError::bad_model(&settings.path, &error.to_string())))?;
         check_weights_fit(&settings.path, Memory::read()).map_err(failed)?;
         match settings.probe.as_ref().map(|probe| probe.check(&settings.path, &[cancel, &desk.shutdown])) {
             None | Some(Verdict::Good) => {}
             Some(Verdict::Bad(error)) => return Err(failed(error)),
-            Some(Verdict::Cancelled) => return Err(Step::Cancelled),
+            Some(Verdict::Cancelled) => return Err(Box::new(Step::Cancelled)),
         }
         let choice = backend::choose(&llama::devices(), settings.device, settings.gpu_layers)
             .map_err(|sentence| failed(EngineError::Failed(sentence)))?;
@@ -168,7 +176,7 @@ impl Loaded {
             listened_to.get() && !cancel.is_cancelled() && !shutdown.is_cancelled()
         };
         let model = Model::load(&settings.path, &choice.placement, progress).map_err(|error| match error {
-            LoadError::Cancelled => Step::Cancelled,
+            LoadError::Cancelled => Box::new(Step::Cancelled),
             LoadError::Refused(words) => failed(EngineError::bad_model(&settings.path, &words)),
         })?;
         let cores = cores::allowed();
@@ -177,15 +185,18 @@ impl Loaded {
     }
 
     /// Makes the context and what is around it. The error is the request's last event.
-    fn open(
-        &self,
+    fn open<'s>(
+        &'s self,
         settings: &LoadSettings,
+        drafting: &'s Drafting,
         tell_trial: &dyn Fn(KvTypes),
-        cancel: &CancelFlag,
-        shutdown: &CancelFlag,
-    ) -> Result<(Session<'_>, kv::Choice), Step> {
+        [cancel, shutdown]: [&CancelFlag; 2],
+    ) -> Result<(Session<'s>, kv::Choice), Last> {
         let chosen = self.choose_types(settings, tell_trial, &[cancel, shutdown])?;
-        let session = self.session(settings, chosen.types, shutdown).map_err(Step::Failed)?;
+        let mut session =
+            self.session(settings, chosen.types, shutdown).map_err(|error| Box::new(Step::Failed(error)))?;
+        let draft_model = drafting.open(&self.model, session.context.cells(), self.threads);
+        session.speculator = Speculator::new(self.choice.backend != "CPU", draft_model);
         Ok((session, chosen))
     }
 
@@ -195,7 +206,7 @@ impl Loaded {
         settings: &LoadSettings,
         tell_trial: &dyn Fn(KvTypes),
         cancel: &[&CancelFlag],
-    ) -> Result<kv::Choice, Step> {
+    ) -> Result<kv::Choice, Last> {
         let wish = self.wish(settings);
         let situation = Situation {
             shape: Shape::of(&self.model),
@@ -213,12 +224,12 @@ impl Loaded {
         let chosen = match settings.kv.types {
             Some(types) => situation
                 .asked_for(types, checks.recall(types))
-                .map_err(|sentence| Step::Failed(EngineError::Failed(sentence)))?,
+                .map_err(|sentence| Box::new(Step::Failed(EngineError::Failed(sentence))))?,
             None => {
                 let chosen = situation.best(|types| checks.find(types, || tell_trial(types), cancel));
                 chosen.map_err(|unknown| match unknown {
-                    Unknown::Cancelled => Step::Cancelled,
-                    Unknown::Failed(words) => Step::Failed(EngineError::Failed(words)),
+                    Unknown::Cancelled => Box::new(Step::Cancelled),
+                    Unknown::Failed(words) => Box::new(Step::Failed(EngineError::Failed(words))),
                 })?
             }
         };
@@ -290,6 +301,7 @@ impl Loaded {
                 cores: cores::describe(&self.cores),
                 reason: self.choice.reason.clone(),
             },
+            draft: None,
         }
     }
 }

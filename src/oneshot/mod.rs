@@ -161,7 +161,12 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
             match self.next_step(id, &cancel)? {
                 Step::Loading(part) => self.show_progress(Phase::Loading, f64::from(part))?,
                 Step::Trying(_) => self.show_progress(Phase::Trying, 0.0)?,
-                Step::Ready(model) => return Ok(Some(model)),
+                Step::Ready(model) => {
+                    if let Some(problem) = model.draft.as_ref().and_then(|draft| draft.problem.as_ref()) {
+                        self.remarks.warning(problem);
+                    }
+                    return Ok(Some(model));
+                }
                 Step::Failed(error) => return Err(Failure::from(&error)),
                 Step::Cancelled => return Ok(None),
                 Step::Prefilling { .. } | Step::Selecting { .. } | Step::Token(_) | Step::Finished(_) => {}

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use crate::chat::{Repetition, Stats, Usage};
+use crate::chat::{DraftedBy, NotDrafted, Repetition, Stats, Usage};
 use crate::engine::protocol::{Channel, DeviceInfo, Finish, ModelInfo, Passage, Piece};
 use crate::exit::Failure;
 
@@ -61,6 +61,13 @@ pub struct Speculative {
     pub drafted: u32,
     pub accepted: u32,
     pub decode_calls: u32,
+    /// Calls of the model in which drafts were verified.
+    pub verified_calls: u32,
+    /// What all calls took, and what they would have taken without drafts, as far as is known.
+    pub spent_ms: f64,
+    pub plain_ms: f64,
+    pub speedup: Option<f64>,
+    pub fuzzy: f32,
     pub off_reason: Option<&'static str>,
 }
 
@@ -129,7 +136,7 @@ impl Report {
     }
 
     pub fn set_finish(&mut self, finish: &Finish, load_ms: f64) {
-        let Stats { usage, timings, decode_calls, cells_used } = finish.stats;
+        let Stats { usage, timings, decode_calls, speculation, cells_used } = finish.stats;
         self.finish_reason = finish.ended.as_str();
         self.repetition = finish.repetition;
         self.seed = Some(finish.seed);
@@ -144,11 +151,16 @@ impl Report {
             decode_tokens_per_second: finish.stats.decode_tokens_per_second(),
         });
         self.speculative = Some(Speculative {
-            drafter: None,
-            drafted: 0,
-            accepted: 0,
+            drafter: speculation.drafter.map(DraftedBy::as_str),
+            drafted: speculation.drafted,
+            accepted: speculation.accepted,
             decode_calls,
-            off_reason: Some("not built in this version"),
+            verified_calls: speculation.verified_calls,
+            spent_ms: speculation.spent_ms,
+            plain_ms: speculation.plain_ms,
+            speedup: speculation.speedup(),
+            fuzzy: speculation.fuzzy,
+            off_reason: speculation.off.map(NotDrafted::as_str),
         });
         if let Some(kv) = &mut self.kv {
             kv.cells_used = Some(cells_used);

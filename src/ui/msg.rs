@@ -61,6 +61,8 @@ pub enum Command {
     Context,
     Chats,
     NewChat,
+    /// Tell what guessing tokens brought to the last answer.
+    Drafts,
     /// Go on with the last answer.
     Continue,
     /// Keep a message in the KV cache: that of this number in the conversation, counted from 1, else the last question.

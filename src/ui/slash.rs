@@ -34,6 +34,11 @@ pub static COMMANDS: &[SlashCommand] = &[
         about: "keep message N of /context in the cache, or your last",
     },
     SlashCommand {
+        name: "spec",
+        takes: Takes::Nothing(Command::Drafts),
+        about: "tell what guessing tokens brought to the last answer",
+    },
+    SlashCommand {
         name: "unpin",
         takes: Takes::Number(Command::Unpin),
         about: "let message N of /context leave the cache, or your last",
@@ -142,7 +147,7 @@ mod tests {
             assert!(sentence.contains("write a space or one more slash first"), "{sentence}");
         }
         let Written::Mistake(sentence) = read("/pni") else { panic!() };
-        assert!(sentence.contains("`/context`, `/help`, `/pin`, `/unpin`"), "{sentence}");
+        assert!(sentence.contains("`/context`, `/help`, `/pin`, `/spec`, `/unpin`"), "{sentence}");
     }
 
     #[test]

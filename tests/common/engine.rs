@@ -25,6 +25,7 @@ pub fn settings(model: &Path, cells: u32, threads: u32) -> LoadSettings {
         gpu_layers: None,
         probe: None,
         snapshots: None,
+        draft: None,
         kv: KvSettings { evict: Evict::Off, ..KvSettings::default() },
     }
 }

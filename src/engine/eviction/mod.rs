@@ -246,7 +246,7 @@ impl Session<'_> {
     }
 
     /// The cache is not what it should be: better none than a wrong one.
-    fn disagreement(&mut self) -> EngineError {
+    pub(super) fn disagreement(&mut self) -> EngineError {
         self.context.clear();
         self.ledger.truncate(0);
         EngineError::Failed(
@@ -407,8 +407,22 @@ impl Session<'_> {
     pub(super) fn watch(&mut self, tokens: usize) {
         let used = self.ledger.cells() + tokens;
         let is_step = tokens > 1 || used.is_multiple_of(WATCHED_STEP);
-        if self.eviction.policy != Evict::Window && self.evicts() && is_step && used > self.cells() / 2 {
+        if is_step && self.is_watched(used) {
             self.context.watch(WATCHED_ROWS, used);
+        }
+    }
+
+    fn is_watched(&self, used: usize) -> bool {
+        self.eviction.policy != Evict::Window && self.evicts() && used > self.cells() / 2
+    }
+
+    /// How many tokens may be computed together with the next one, if the one that is watched is to be computed alone.
+    pub(super) fn tokens_until_watched(&self) -> usize {
+        let next = self.ledger.cells() + 1;
+        match next % WATCHED_STEP {
+            _ if !self.is_watched(next) => usize::MAX,
+            0 => 0,
+            into => WATCHED_STEP - 1 - into,
         }
     }
 

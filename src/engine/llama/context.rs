@@ -165,18 +165,22 @@ impl<'model> Context<'model> {
     /// cleared.
     #[must_use]
     pub fn truncate(&mut self, from: u32) -> bool {
+        if !self.can_truncate(from) {
+            return false;
+        }
         let Ok(from) = i32::try_from(from) else { return true };
         // SAFETY: the context lives, and with it its memory; the range is from a position that is not negative to
         // the end.
-        unsafe {
-            let memory = sys::llama_get_memory(self.context.as_ptr());
-            // A restored sliding window begins where it was saved; going back needs a whole window before `from`.
-            let first = sys::llama_memory_seq_pos_min(memory, SEQUENCE);
-            if first > 0 && from < first.saturating_add(self.model.window()) {
-                return false;
-            }
-            sys::llama_memory_seq_rm(memory, SEQUENCE, from, -1)
-        }
+        unsafe { sys::llama_memory_seq_rm(sys::llama_get_memory(self.context.as_ptr()), SEQUENCE, from, -1) }
+    }
+
+    /// Whether the positions before `from` still have everything that they attend to: a restored sliding window begins
+    /// where it was saved, and going back needs a whole window.
+    pub fn can_truncate(&self, from: u32) -> bool {
+        let Ok(from) = i32::try_from(from) else { return true };
+        // SAFETY: the context lives, and with it its memory.
+        let first = unsafe { sys::llama_memory_seq_pos_min(sys::llama_get_memory(self.context.as_ptr()), SEQUENCE) };
+        first <= 0 || from >= first.saturating_add(self.model.window())
     }
 
     /// Removes positions. `false` if this kind of memory cannot (recurrent models); the cache is as before then.

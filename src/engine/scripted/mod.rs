@@ -95,6 +95,7 @@ impl<S: Sink> Player<S> {
                 policy: self.script.policy.clone(),
                 reason: "the engine is scripted".into(),
             },
+            draft: None,
             device: DeviceInfo {
                 backend: "script".into(),
                 name: "a file".into(),
@@ -315,6 +316,7 @@ mod tests {
             gpu_layers: None,
             probe: None,
             snapshots: None,
+            draft: None,
             kv: Default::default(),
         })
     }

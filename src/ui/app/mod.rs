@@ -4,6 +4,7 @@
 mod ahead;
 mod chats;
 mod continuing;
+mod drafts;
 mod held;
 mod turn;
 
@@ -14,6 +15,7 @@ use super::msg::{Command, Effect, Msg, Slot};
 use super::slash::{self, Written};
 use super::theme::Theme;
 use super::transcript::Transcript;
+use crate::chat::Stats;
 use crate::config::Switch;
 use crate::engine::KvTypes;
 use crate::engine::protocol::{GenerateOptions, LoadSettings, ModelInfo};
@@ -130,6 +132,8 @@ pub struct App {
     /// When Ctrl-C was pressed once.
     leave_asked: Option<Instant>,
     tokens_per_second: Option<f64>,
+    /// What the last answer cost.
+    last_answer: Option<Stats>,
     held: Held,
     /// It was told that text has left the cache of this chat.
     eviction_told: bool,
@@ -181,6 +185,7 @@ impl App {
             continued: None,
             leave_asked: None,
             tokens_per_second: None,
+            last_answer: None,
             held: Held::default(),
             eviction_told: false,
             unkept_pins: Vec::new(),
@@ -255,6 +260,7 @@ impl App {
                 self.popup = Popup::Context { top: 0 };
                 self.look_ahead(now);
             }
+            Command::Drafts => self.explain_drafts(),
             Command::Pin(number) => return self.pin(number, true, now),
             Command::Unpin(number) => return self.pin(number, false, now),
             Command::Chats => return self.list_chats(),

@@ -30,6 +30,7 @@ pub(in crate::ui) fn settings() -> LoadSettings {
         gpu_layers: None,
         probe: None,
         snapshots: None,
+        draft: None,
         kv: KvSettings::default(),
     }
 }
@@ -53,6 +54,7 @@ pub(in crate::ui) fn model(has_template: bool) -> ModelInfo {
             policy: "score".into(),
             reason: String::new(),
         },
+        draft: None,
         device: DeviceInfo {
             backend: "CPU".into(),
             name: "a processor".into(),
@@ -100,6 +102,10 @@ impl Tester {
         let mut tester = Self::loading();
         tester.model(Step::Ready(Box::new(model(true))));
         tester
+    }
+
+    pub fn be_fuzzy(&mut self) {
+        self.app.options.speculation.fuzzy = 0.3;
     }
 
     pub fn use_ascii(&mut self) {

@@ -277,6 +277,7 @@ impl App {
                 self.activity = Activity::Idle;
                 self.model = Some(info);
                 self.note_base_model();
+                self.note_draft_model();
                 self.look_ahead(now);
                 return self.answer_if_possible();
             }
@@ -311,6 +312,14 @@ impl App {
         };
         self.lose_model(reason.into());
         effects
+    }
+
+    /// Tells that the draft model that was asked for cannot be used.
+    fn note_draft_model(&mut self) {
+        let draft = self.model.as_ref().and_then(|model| model.draft.as_ref());
+        if let Some(problem) = draft.and_then(|draft| draft.problem.clone()) {
+            self.notice(problem);
+        }
     }
 
     /// Tells in place that a base model does not answer but goes on writing.
@@ -387,6 +396,7 @@ impl App {
         let ended = end.ended();
         let effects = self.unsaved.finish(ended, stats, seed);
         self.tokens_per_second = stats.decode_tokens_per_second().or(self.tokens_per_second);
+        self.last_answer = Some(stats);
         self.activity = Activity::Idle;
         if let Some(answer) = self.transcript.last_answer_mut() {
             answer.finish(end);

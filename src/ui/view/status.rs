@@ -22,7 +22,7 @@ const GAUGE_WIDTH: usize = 8;
 fn words(app: &App, width: usize) -> String {
     let ascii = app.theme().ascii;
     let separator = if ascii { " | " } else { " · " };
-    let state = format!(" {}", state(app));
+    let state = format!(" {}{}", state(app), if app.is_fuzzy() { ", fuzzy" } else { "" });
     let name = |width| Some(fitted(app.model_name(), width, ascii)).filter(|name| !name.is_empty());
     let (device, speed, gauge) = (device(app), speed(app), gauge(app));
     let (context, short) = (context(app), short_context(app));
@@ -38,16 +38,26 @@ fn words(app: &App, width: usize) -> String {
             [None, wait, None, short.clone()],
             [None, None, None, short],
         ],
-        None => vec![
-            [name(NAME_WIDTH), device.clone(), speed.clone(), joined(&gauge, &context)],
-            [name(SHORT_NAME_WIDTH), device.clone(), speed.clone(), joined(&gauge, &context)],
-            [name(SHORT_NAME_WIDTH), device, speed.clone(), context.clone()],
-            [name(SHORT_NAME_WIDTH), None, speed.clone(), told],
-            [name(SHORT_NAME_WIDTH), None, speed.clone(), context.clone()],
-            [None, None, speed.clone(), context.clone()],
-            [None, None, speed, short.clone()],
-            [None, None, None, short],
-        ],
+        None => {
+            let drafts = joined(&speed, &app.drafts().map(|drafts| format!("({drafts})")));
+            let with_drafts = drafts.map(|drafts| {
+                [
+                    [name(NAME_WIDTH), device.clone(), Some(drafts.clone()), joined(&gauge, &context)],
+                    [name(SHORT_NAME_WIDTH), None, Some(drafts), told.clone()],
+                ]
+            });
+            let without = [
+                [name(NAME_WIDTH), device.clone(), speed.clone(), joined(&gauge, &context)],
+                [name(SHORT_NAME_WIDTH), device.clone(), speed.clone(), joined(&gauge, &context)],
+                [name(SHORT_NAME_WIDTH), device, speed.clone(), context.clone()],
+                [name(SHORT_NAME_WIDTH), None, speed.clone(), told],
+                [name(SHORT_NAME_WIDTH), None, speed.clone(), context.clone()],
+                [None, None, speed.clone(), context.clone()],
+                [None, None, speed, short.clone()],
+                [None, None, None, short],
+            ];
+            with_drafts.into_iter().flatten().chain(without).collect()
+        }
     };
     for parts in choices {
         let right = parts.into_iter().flatten().collect::<Vec<_>>().join(separator) + " ";

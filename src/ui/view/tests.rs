@@ -3,8 +3,8 @@ use proptest::prelude::*;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
-use crate::chat::{Ended, Role};
-use crate::engine::protocol::{Cost, EngineError, MessageCost, Passage, Pin, Step};
+use crate::chat::{DraftedBy, Ended, Role, Speculation, Stats};
+use crate::engine::protocol::{Cost, EngineError, Finish, MessageCost, Passage, Pin, Step};
 use crate::store::ChatId;
 use crate::ui::app::tests::{Tester, message_cost, model, stored};
 use crate::ui::msg::{ChatRow, Command, Msg, OpenedChat, Scroll};
@@ -136,6 +136,38 @@ fn the_help_is_written_from_the_table_of_keys() {
     let mut tester = Tester::ready();
     tester.key(KeyCode::F(1), KeyModifiers::NONE);
     insta::assert_snapshot!(text(&mut tester, 90, 40));
+}
+
+#[test]
+fn what_guessing_tokens_brought_is_in_the_status_line_and_explained() {
+    let mut tester = streaming();
+    tester.command(Command::Drafts);
+    assert!(text(&mut tester, 120, 24).contains("there was no answer yet"));
+    let (drafted, accepted, spent_ms, plain_ms) = (60, 45, 4000.0, 6000.0);
+    let speculation = Speculation {
+        drafter: Some(DraftedBy::Ngram),
+        drafted,
+        accepted,
+        spent_ms,
+        plain_ms,
+        ..Speculation::default()
+    };
+    let (ended, seed) = (Ended::Stop, 7);
+    let stats = Stats { speculation, ..Stats::default() };
+    tester.answer(Step::Finished(Finish { ended, repetition: None, stats, seed, held: Vec::new() }));
+    assert!(text(&mut tester, 120, 24).contains("tok/s (45/60 drafted x1.50)"), "{}", text(&mut tester, 120, 24));
+    assert!(!text(&mut tester, 60, 24).contains("drafted"));
+    tester.send("/spec");
+    assert!(text(&mut tester, 120, 24).contains("45 of those were right"));
+}
+
+#[test]
+fn a_fuzzy_chat_says_so_whatever_it_does() {
+    let mut tester = Tester::ready();
+    tester.be_fuzzy();
+    assert!(text(&mut tester, 80, 24).contains(" idle, fuzzy "));
+    tester.send("go");
+    assert!(text(&mut tester, 40, 24).contains(" prefilling, fuzzy "));
 }
 
 #[test]

@@ -1,0 +1,199 @@
+//! How long the model takes to compute n tokens at once, against one: measured in the steps that answers are made of,
+//! by how full the cache is. There is no warm-up. What was not measured yet is expected to be what lies between the
+//! measured sizes, and cheap beyond them; so it is tried where a draft is likely to be right, and then it is known. Such
+//! a trial costs next to nothing if the draft is right, since several tokens at once take hardly longer than one after
+//! the other; what it may cost if the draft is wrong is counted half way to that.
+
+/// Most tokens in one step whose time is kept.
+pub const MOST_ROWS: usize = 64;
+/// Part of a new measurement in an average, once there are several.
+const NEWEST: f64 = 0.15;
+/// A measurement counts for no more than so many times the average: the machine was busy with something else.
+const OUTLIER: f64 = 3.0;
+/// Single tokens to be measured before anything is compared with them.
+const LEAST_PLAIN: u32 = 3;
+/// What a further token adds to a step, as a part of the time of one, before anything is known. On two cores 0.5 to
+/// 0.7 was measured for models of 0.1 to 1.5 billion parameters; a GPU has room for more at once.
+const SLOPE_CPU: f64 = 0.55;
+const SLOPE_GPU: f64 = 0.12;
+/// Beyond the largest measured size a further token is expected to add this part of what it did so far.
+const CHEAP: f64 = 0.55;
+/// How many times the largest measured size is tried next.
+const MOST_GROWTH: usize = 4;
+/// Cells from which on the next depth begins: attention costs by the cell, and differently for one row and for many.
+const DEPTHS: [usize; 5] = [1024, 2048, 4096, 8192, 16_384];
+
+/// An average that begins as a mean, and then follows what is new.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Average {
+    value: f64,
+    count: u32,
+}
+
+impl Average {
+    fn push(&mut self, value: f64) {
+        self.count = self.count.saturating_add(1);
+        let value = if self.count > 2 { value.min(self.value * OUTLIER) } else { value };
+        self.value += (value - self.value) * NEWEST.max(1.0 / f64::from(self.count));
+    }
+}
+
+/// What was measured at one depth.
+#[derive(Clone, Debug, PartialEq)]
+struct Curve {
+    /// Seconds of a single token.
+    plain: Average,
+    /// Of n tokens, the time as a multiple of a single one's; by n.
+    ratios: Vec<Average>,
+}
+
+impl Default for Curve {
+    fn default() -> Self {
+        Self { plain: Average::default(), ratios: vec![Average::default(); MOST_ROWS + 1] }
+    }
+}
+
+/// The times of steps of a model on a machine.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Costs {
+    curves: [Curve; DEPTHS.len() + 1],
+    slope: f64,
+}
+
+impl Costs {
+    /// Nothing was measured yet.
+    pub fn new(on_gpu: bool) -> Self {
+        let curves = std::array::from_fn(|_| Curve::default());
+        Self { curves, slope: if on_gpu { SLOPE_GPU } else { SLOPE_CPU } }
+    }
+
+    /// A step of so many tokens, with so many cells in use, took so many seconds.
+    pub fn measured(&mut self, tokens: usize, cells: usize, seconds: f64) {
+        if seconds <= 0.0 {
+            return;
+        }
+        let plain = self.plain(cells);
+        let curve = &mut self.curves[depth(cells)];
+        match (tokens, plain) {
+            (1, _) => curve.plain.push(seconds),
+            (2..=MOST_ROWS, Some(plain)) => curve.ratios[tokens].push(seconds / plain),
+            _ => {}
+        }
+    }
+
+    /// Seconds of a single token; unknown before some were measured.
+    pub fn plain(&self, cells: usize) -> Option<f64> {
+        self.nearest(cells, |curve| curve.plain.count >= LEAST_PLAIN).map(|curve| curve.plain.value)
+    }
+
+    /// How much longer than one so many tokens take.
+    pub fn ratio(&self, tokens: usize, cells: usize) -> f64 {
+        let ratios = self.nearest(cells, |curve| curve.ratios.iter().any(|ratio| ratio.count > 0));
+        let ratios = ratios.map_or(&[][..], |curve| &curve.ratios);
+        let known = |tokens: &usize| ratios.get(*tokens).is_some_and(|ratio| ratio.count > 0);
+        let at = |tokens: usize| if tokens <= 1 { 1.0 } else { ratios[tokens].value };
+        let below = (2..=tokens).rev().find(known).unwrap_or(1);
+        let above = (tokens..=MOST_ROWS).find(known);
+        match above {
+            _ if below == tokens => at(below),
+            None if below == 1 => 1.0 + (tokens - 1) as f64 * self.slope,
+            None => at(below) + (tokens - below) as f64 * (at(below) - 1.0) / (below - 1) as f64 * CHEAP,
+            Some(above) => {
+                let part = (tokens - below) as f64 / (above - below) as f64;
+                at(below) + part * (at(above) - at(below))
+            }
+        }
+    }
+
+    /// What so many tokens are to be feared to take: what was measured, else no less than a size beyond, or half way from
+    /// what is expected to one after the other.
+    pub fn worst_ratio(&self, tokens: usize, cells: usize) -> f64 {
+        let expected = self.ratio(tokens, cells);
+        let known = self.known(cells).into_iter().find(|(size, _)| *size >= tokens);
+        known.map_or((expected + tokens as f64) / 2.0, |(_, ratio)| ratio.min(tokens as f64).max(expected))
+    }
+
+    /// The largest step that may be tried: one that is not far beyond those that were measured.
+    pub fn most(&self, cells: usize) -> usize {
+        let largest = self.known(cells).last().map_or(1, |(tokens, _)| *tokens);
+        (largest * MOST_GROWTH).min(MOST_ROWS)
+    }
+
+    /// The sizes that were measured at this depth or the nearest, with their ratios.
+    pub fn known(&self, cells: usize) -> Vec<(usize, f64)> {
+        let curve = self.nearest(cells, |curve| curve.ratios.iter().any(|ratio| ratio.count > 0));
+        let ratios = curve.iter().flat_map(|curve| curve.ratios.iter().enumerate());
+        ratios.filter(|(_, ratio)| ratio.count > 0).map(|(tokens, ratio)| (tokens, ratio.value)).collect()
+    }
+
+    fn nearest(&self, cells: usize, is_known: impl Fn(&Curve) -> bool) -> Option<&Curve> {
+        let wanted = depth(cells);
+        let mut depths: Vec<usize> = (0..self.curves.len()).collect();
+        depths.sort_by_key(|depth| depth.abs_diff(wanted));
+        depths.into_iter().map(|depth| &self.curves[depth]).find(|curve| is_known(curve))
+    }
+}
+
+fn depth(cells: usize) -> usize {
+    DEPTHS.iter().position(|end| cells < *end).unwrap_or(DEPTHS.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn costs() -> Costs {
+        let mut costs = Costs::new(false);
+        (0..LEAST_PLAIN).for_each(|_| costs.measured(1, 0, 0.05));
+        costs
+    }
+
+    #[test]
+    fn nothing_is_known_before_single_tokens_were_measured() {
+        let mut costs = Costs::new(false);
+        costs.measured(8, 0, 0.4);
+        costs.measured(1, 0, 0.05);
+        assert_eq!((costs.plain(0), costs.known(0)), (None, Vec::new()));
+        assert_eq!(super::tests::costs().plain(9999), Some(0.05), "of another depth, until this one is known");
+    }
+
+    #[test]
+    fn what_was_measured_is_believed_and_what_lies_between_is_guessed() {
+        let mut costs = costs();
+        assert_eq!((costs.ratio(1, 0), costs.ratio(3, 0)), (1.0, 1.0 + 2.0 * SLOPE_CPU));
+        costs.measured(5, 0, 0.15);
+        costs.measured(9, 0, 0.35);
+        let close = |ratio: f64, expected: f64| assert!((ratio - expected).abs() < 1e-9, "{ratio}, not {expected}");
+        close(costs.ratio(5, 0), 3.0);
+        close(costs.ratio(3, 0), 2.0);
+        close(costs.ratio(7, 0), 5.0);
+        close(costs.ratio(11, 0), 7.0 + 2.0 * 0.75 * CHEAP);
+        close(costs.ratio(9, 5000), 7.0);
+    }
+
+    #[test]
+    fn larger_steps_are_tried_by_and_by() {
+        let mut costs = costs();
+        assert_eq!(costs.most(0), 4);
+        costs.measured(4, 0, 0.1);
+        assert_eq!(costs.most(0), 16);
+        costs.measured(16, 0, 0.3);
+        assert_eq!(costs.most(0), MOST_ROWS);
+    }
+
+    #[test]
+    fn depths_are_told_apart() {
+        let mut costs = costs();
+        (0..LEAST_PLAIN).for_each(|_| costs.measured(1, 3000, 0.1));
+        costs.measured(4, 0, 0.1);
+        costs.measured(4, 3000, 0.4);
+        assert_eq!((costs.ratio(4, 0), costs.ratio(4, 3000)), (2.0, 4.0));
+    }
+
+    #[test]
+    fn a_step_that_was_held_up_does_not_spoil_the_average() {
+        let mut costs = costs();
+        costs.measured(1, 0, 5.0);
+        assert!(costs.plain(0).unwrap() < 0.08, "{:?}", costs.plain(0));
+    }
+}
