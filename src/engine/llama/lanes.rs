@@ -66,9 +66,8 @@ pub fn exp(number: f32) -> f32 {
     let whole = power.floor();
     let part = power - whole;
     // 2^part between 0 and 1, by its Taylor series: ln(2)^n / n!.
-    let series = 1.0
-        + part
-            * (0.693_147_2 + part * (0.240_226_5 + part * (0.055_504_1 + part * (0.009_618_1 + part * 0.001_333_4))));
+    let behind = 0.240_226_5 + part * (0.055_504_1 + part * (0.009_618_1 + part * 0.001_333_4));
+    let series = 1.0 + part * (std::f32::consts::LN_2 + part * behind);
     f32::from_bits(((whole + 127.0) as u32) << 23) * series
 }
 
