@@ -220,7 +220,7 @@ impl NotDrafted {
             NotDrafted::TurnedOff => "it is turned off",
             NotDrafted::CannotTakeBack => "this model's memory cannot take tokens back",
             NotDrafted::NoDraftModel => "there is no draft model",
-            NotDrafted::Unlikely => "nothing was likely enough to come to be worth it",
+            NotDrafted::Unlikely => "no guess was likely enough to be right to save time",
             NotDrafted::Lost => "it took more time than it saved",
         }
     }

@@ -80,6 +80,9 @@ fn a_chat_of_200_turns_stays_within_its_memory_and_knows_what_was_said_first() {
         if turn == SETTLED {
             settled = resident();
         }
+        if turn % 20 == 0 {
+            println!("turn {turn}: {} KiB resident", resident() >> 10);
+        }
         turns.push(finish.stats);
         messages.push(Message::new(Role::Assistant, text));
     }

@@ -121,9 +121,11 @@ impl Surroundings {
         match (self.config.generate.speculation.by, &self.config.draft_model) {
             (Speculate::Off | Speculate::Ngram, _) => None,
             (_, Some(name)) => Some(resolve(name).map_err(|error| error.to_string())),
-            (_, None) => {
-                let entry = catalog::by_name(&model.name)?;
-                resolve(entry.draft.as_deref()?).ok().map(Ok)
+            (mode, None) => {
+                let named = catalog::by_name(&model.name).and_then(|entry| entry.draft.as_deref());
+                let found = named.and_then(|name| resolve(name).ok()).map(Ok);
+                let missing = || Err("`--spec draft` needs one, and none was named".into());
+                found.or_else(|| (mode == Speculate::Draft).then(missing))
             }
         }
     }

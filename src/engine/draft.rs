@@ -62,7 +62,7 @@ impl Drafting {
                 name => format!("{} cannot be the draft model", escape_line(name)),
             };
             let problem = escape_line(problem);
-            format!("{what}: {problem}; the chat goes on without one; choose another with `--draft-model`")
+            format!("{what}: {problem}; answers are written without one; choose one with `--draft-model`")
         });
         Some(DraftInfo { name: self.name.clone(), problem })
     }

@@ -62,7 +62,7 @@ impl Session<'_> {
             evicted_tokens: evicted as u32,
             pinned_tokens: messages
                 .iter()
-                .filter(|message| message.pin.is_wanted())
+                .filter(|message| message.pin == Pin::Kept)
                 .map(|message| message.cached_tokens)
                 .sum(),
             left_out_tokens: found.left_out.iter().map(ExactSizeIterator::len).sum::<usize>() as u32,

@@ -451,7 +451,7 @@ pub enum EngineError {
     #[error("{0}")]
     BadModel(String),
     #[error(
-        "the conversation has {needed} tokens and the context holds {cells}; start a new chat, shorten the message, or load the model with a larger `--ctx`"
+        "the conversation has {needed} tokens and the context holds {cells}; shorten the text, start a new chat, use a larger `--ctx` or `--kv-mem`, or let text leave the cache with `--kv-evict auto`"
     )]
     ContextFull { needed: u32, cells: u32 },
     #[error("the model's chat template failed: {0}; choose another model with `-m`")]

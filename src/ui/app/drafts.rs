@@ -4,9 +4,12 @@ use super::App;
 use crate::chat::{Speculation, Stats};
 
 impl App {
-    /// How many of the guessed tokens were right, and how much faster that was; nothing if none were guessed.
+    /// How many of the guessed tokens were right, and how much faster that was; nothing if none were.
     pub fn drafts(&self) -> Option<String> {
         let Speculation { drafted, accepted, .. } = self.last_answer?.speculation;
+        if accepted == 0 {
+            return None;
+        }
         let speedup = self.last_answer?.speculation.speedup()?;
         Some(format!("{accepted}/{drafted} drafted x{speedup:.2}"))
     }
@@ -31,9 +34,9 @@ fn explanation(stats: &Stats) -> String {
     let tokens = stats.usage.completion_tokens;
     let mut words = match (drafter, stats.speculation.speedup()) {
         (Some(by), Some(speedup)) => format!(
-            "{tokens} tokens came in {} steps: {drafted} were guessed by {} in {verified_calls} of them, and {accepted} of \
-             those were right; that took {:.1} s, and one by one it would have taken about {:.1} s: {speedup:.2} times as \
-             fast",
+            "{tokens} tokens came in {} steps, {verified_calls} of them with guesses; of {drafted} tokens guessed by {}, \
+             {accepted} were right; that took {:.1} s, and one by one it would have taken about {:.1} s: {speedup:.2} \
+             times as fast",
             stats.decode_calls,
             by.as_str(),
             spent_ms / 1000.0,
@@ -70,7 +73,11 @@ mod tests {
         let usage = Usage { completion_tokens: 120, ..Usage::default() };
         let stats = Stats { usage, decode_calls: 74, speculation, ..Stats::default() };
         let told = explanation(&stats);
-        for part in ["120 tokens came in 74 steps", "60 were guessed by ngram", "about 6.0 s: 1.50 times as fast"] {
+        for part in [
+            "120 tokens came in 74 steps",
+            "of 60 tokens guessed by ngram, 45 were right",
+            "about 6.0 s: 1.50 times as fast",
+        ] {
             assert!(told.contains(part), "{told}");
         }
     }
@@ -79,7 +86,7 @@ mod tests {
     fn why_nothing_was_guessed_is_told() {
         let speculation = Speculation { off: Some(NotDrafted::Unlikely), fuzzy: 0.3, ..Speculation::default() };
         let told = explanation(&Stats { speculation, ..Stats::default() });
-        assert!(told.contains("one by one; nothing was guessed: nothing was likely enough"), "{told}");
+        assert!(told.contains("one by one; nothing was guessed: no guess was likely enough"), "{told}");
         assert!(told.contains("fuzzy 0.3"), "{told}");
     }
 }

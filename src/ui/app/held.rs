@@ -52,7 +52,7 @@ impl App {
         let is_new = too_long.iter().any(|number| !self.unkept_pins.contains(number));
         if is_new && let Some(number) = too_long.last() {
             self.notice(format!(
-                "message {number} is too long to be kept: pins keep at most half of the cache, {} tokens; `/unpin` others, or restart with a larger `--kv-mem`",
+                "message {number} is too long to be kept: pins keep at most half of the cache, {} tokens; `/unpin` others, or restart with a larger `--kv-mem` or `--ctx`",
                 cost.cells / 2
             ));
         }
@@ -134,7 +134,7 @@ impl App {
     fn pin_entry(&mut self, entry: usize, number: usize, is_pinned: bool, now: Instant) -> Vec<Effect> {
         self.transcript.pin(entry, is_pinned);
         self.notice(if is_pinned {
-            format!("message {number} is pinned: it stays in the cache; `/unpin {number}` lets it go")
+            format!("message {number} is pinned: what the cache holds of it stays; `/unpin {number}` lets it go")
         } else {
             format!("message {number} is not pinned: it may leave the cache")
         });
@@ -145,7 +145,7 @@ impl App {
 }
 
 fn pinned(messages: &[MessageCost]) -> u32 {
-    messages.iter().filter(|message| message.pin.is_wanted()).map(|message| message.cached_tokens).sum()
+    messages.iter().filter(|message| message.pin == Pin::Kept).map(|message| message.cached_tokens).sum()
 }
 
 #[cfg(test)]

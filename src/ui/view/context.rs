@@ -71,8 +71,8 @@ impl Table<'_> {
         lines.push(self.line(width, self.sum()).style(theme.strong));
         lines.push(self.line(width, self.free()));
         if cost.left_out_tokens > 0 {
-            let words = "leave the context with the next message".into();
-            lines.push(self.line(width, Row { tokens: cost.left_out_tokens.to_string(), words, ..named("thoughts") }));
+            let words = "thoughts and recalls, gone next turn".into();
+            lines.push(self.line(width, Row { tokens: cost.left_out_tokens.to_string(), words, ..named("left out") }));
         }
         lines.push(Line::default());
         lines.extend(self.legend().map(|legend| Line::raw(fitted(&legend, width, theme.ascii)).style(theme.dim)));

@@ -158,7 +158,7 @@ fn what_guessing_tokens_brought_is_in_the_status_line_and_explained() {
     assert!(text(&mut tester, 120, 24).contains("tok/s (45/60 drafted x1.50)"), "{}", text(&mut tester, 120, 24));
     assert!(!text(&mut tester, 60, 24).contains("drafted"));
     tester.send("/spec");
-    assert!(text(&mut tester, 120, 24).contains("45 of those were right"));
+    assert!(text(&mut tester, 120, 24).contains("ngram, 45 were right"));
 }
 
 #[test]
