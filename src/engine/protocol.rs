@@ -88,6 +88,8 @@ pub struct LoadSettings {
     pub kv: KvSettings,
     /// The model that guesses tokens, or in a sentence why there is none; `None` if none was wanted.
     pub draft: Option<Result<PathBuf, String>>,
+    /// A file that remembers how long models take for several tokens at once; `None` remembers nothing.
+    pub step_times: Option<PathBuf>,
 }
 
 /// How much memory the KV cache may take, and how.

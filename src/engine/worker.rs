@@ -17,7 +17,7 @@ use super::protocol::{
     CancelFlag, DeviceInfo, EngineError, Event, KvInfo, LoadSettings, ModelInfo, Request, RequestId, Step, Work,
 };
 use super::session::Session;
-use super::speculative::Speculator;
+use super::speculative::{Speculator, TimesFile};
 use crate::hardware::cores;
 use crate::hardware::memory::Memory;
 use crate::models::gguf;
@@ -107,6 +107,7 @@ fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, setti
                 let flags = [&request.cancel, &desk.shutdown];
                 let answered = session.answer(&prompt, &options, &flags, &|step| desk.send(request.id, step));
                 desk.send(request.id, answered.map_or_else(Step::Failed, Step::Finished));
+                session.speculator.write_times();
                 llama::release_free_memory();
             }
             Work::Plan(prompt, think) => {
@@ -197,6 +198,14 @@ impl Loaded {
             self.session(settings, chosen.types, shutdown).map_err(|error| Box::new(Step::Failed(error)))?;
         let draft_model = drafting.open(&self.model, session.context.cells(), self.threads);
         session.speculator = Speculator::new(self.choice.backend != "CPU", draft_model);
+        if let Some(file) = &settings.step_times {
+            session.speculator.keep_times(TimesFile {
+                model: settings.path.clone(),
+                file: file.clone(),
+                version: kv::version(),
+                conditions: self.checks(settings).conditions(chosen.types),
+            });
+        }
         Ok((session, chosen))
     }
 
@@ -214,13 +223,7 @@ impl Loaded {
             tokens: wish.tokens(),
             bytes: wish.bytes(Memory::read()),
         };
-        let checks = Checks {
-            model: &self.model,
-            path: &settings.path,
-            file: settings.kv.checks.as_deref(),
-            backend: &self.choice.backend,
-            threads: self.threads,
-        };
+        let checks = self.checks(settings);
         let chosen = match settings.kv.types {
             Some(types) => situation
                 .asked_for(types, checks.recall(types))
@@ -235,6 +238,16 @@ impl Loaded {
         };
         tracing::info!(types = %chosen.types, reason = chosen.reason, "chose the format of the KV cache");
         Ok(chosen)
+    }
+
+    fn checks<'s>(&'s self, settings: &'s LoadSettings) -> Checks<'s> {
+        Checks {
+            model: &self.model,
+            path: &settings.path,
+            file: settings.kv.checks.as_deref(),
+            backend: &self.choice.backend,
+            threads: self.threads,
+        }
     }
 
     fn wish(&self, settings: &LoadSettings) -> Wish {

@@ -317,6 +317,7 @@ mod tests {
             probe: None,
             snapshots: None,
             draft: None,
+            step_times: None,
             kv: Default::default(),
         })
     }

@@ -4,6 +4,10 @@
 //! a trial costs next to nothing if the draft is right, since several tokens at once take hardly longer than one after
 //! the other; what it may cost if the draft is wrong is counted half way to that.
 
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
 /// Most tokens in one step whose time is kept.
 pub const MOST_ROWS: usize = 64;
 /// Part of a new measurement in an average, once there are several.
@@ -22,6 +26,27 @@ const CHEAP: f64 = 0.55;
 const MOST_GROWTH: usize = 4;
 /// Cells from which on the next depth begins: attention costs by the cell, and differently for one row and for many.
 const DEPTHS: [usize; 5] = [1024, 2048, 4096, 8192, 16_384];
+
+/// What an earlier run measured counts for so many measurements at most: the machine may have become another.
+const MOST_RECALLED: u32 = 4;
+
+/// What was measured, for keeping: by depth and number of tokens the ratio, and how many measurements it is of. How long
+/// a single token takes is not kept, since it is measured at once, and depends on what else the machine does.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Times(Vec<BTreeMap<usize, (f64, u32)>>);
+
+impl Times {
+    /// Whether it is the same, up to this part of each ratio.
+    pub fn is_like(&self, other: &Self, part: f64) -> bool {
+        let flat = |times: &Self| -> BTreeMap<(usize, usize), f64> {
+            let depths = times.0.iter().enumerate();
+            depths.flat_map(|(depth, sizes)| sizes.iter().map(move |(size, known)| ((depth, *size), known.0))).collect()
+        };
+        let (one, other) = (flat(self), flat(other));
+        one.len() == other.len()
+            && one.iter().all(|(key, ratio)| other.get(key).is_some_and(|other| (ratio / other - 1.0).abs() <= part))
+    }
+}
 
 /// An average that begins as a mean, and then follows what is new.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -81,6 +106,27 @@ impl Costs {
         }
     }
 
+    /// What was measured, for keeping.
+    pub fn times(&self) -> Times {
+        let of = |curve: &Curve| {
+            let known = curve.ratios.iter().enumerate().filter(|(_, ratio)| ratio.count > 0);
+            known.map(|(tokens, ratio)| (tokens, (ratio.value, ratio.count))).collect()
+        };
+        Times(self.curves.iter().map(of).collect())
+    }
+
+    /// What an earlier run measured, as far as it makes sense.
+    pub fn recall(&mut self, times: &Times) {
+        for (curve, sizes) in self.curves.iter_mut().zip(&times.0) {
+            for (tokens, (value, count)) in sizes {
+                let is_sane = (2..=MOST_ROWS).contains(tokens) && *count > 0 && is_plausible(*tokens, *value);
+                if is_sane && curve.ratios[*tokens].count == 0 {
+                    curve.ratios[*tokens] = Average { value: *value, count: (*count).min(MOST_RECALLED) };
+                }
+            }
+        }
+    }
+
     /// Seconds of a single token; unknown before some were measured.
     pub fn plain(&self, cells: usize) -> Option<f64> {
         self.nearest(cells, |curve| curve.plain.count >= LEAST_PLAIN).map(|curve| curve.plain.value)
@@ -132,6 +178,11 @@ impl Costs {
         depths.sort_by_key(|depth| depth.abs_diff(wanted));
         depths.into_iter().map(|depth| &self.curves[depth]).find(|curve| is_known(curve))
     }
+}
+
+/// Whether so many tokens may take so many times as long as one on any machine.
+fn is_plausible(tokens: usize, ratio: f64) -> bool {
+    (0.5..=4.0 * tokens as f64).contains(&ratio)
 }
 
 fn depth(cells: usize) -> usize {
@@ -195,5 +246,19 @@ mod tests {
         let mut costs = costs();
         costs.measured(1, 0, 5.0);
         assert!(costs.plain(0).unwrap() < 0.08, "{:?}", costs.plain(0));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_not_recalled() {
+        let times = |text| serde_json::from_str::<Times>(text).unwrap();
+        let mut costs = costs();
+        costs.recall(&times(
+            r#"[{"0": [1.0, 9], "1": [1.0, 9], "4": [-2.0, 9], "8": [1e300, 9], "16": [9.0, 0], "900": [9.0, 9]}]"#,
+        ));
+        assert_eq!(costs.known(0), []);
+        costs.recall(&times(r#"[{}, {"16": [8.5, 900]}, {}, {}, {}, {}, {}, {}, {"8": [4.0, 1]}]"#));
+        assert_eq!(costs.known(2000), [(16, 8.5)]);
+        (0..40).for_each(|_| costs.measured(16, 2000, 0.5));
+        assert!((costs.ratio(16, 2000) - 10.0).abs() < 0.1, "what is new outweighs it: {}", costs.ratio(16, 2000));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Book, Bursts, Controller, Draft, DraftModel, Drafter, Ngrams, Run};
+use super::{Book, Bursts, Controller, Draft, DraftModel, Drafter, Ngrams, Run, TimesFile};
 use crate::chat::{DraftedBy, NotDrafted, Speculation};
 use crate::engine::llama::Token;
 use crate::engine::protocol::{CancelFlag, GenerateOptions, Speculate, SpeculationOptions};
@@ -24,6 +24,8 @@ pub struct Speculator<'model> {
     by: Option<DraftedBy>,
     /// Seconds that the draft of the step under way has taken.
     drafting: f64,
+    /// Where the times of steps are kept, if they are.
+    times: Option<TimesFile>,
 }
 
 impl<'model> Speculator<'model> {
@@ -37,6 +39,22 @@ impl<'model> Speculator<'model> {
             run: Run::default(),
             by: None,
             drafting: 0.0,
+            times: None,
+        }
+    }
+
+    /// Begins with the times that are kept there, and keeps there what is measured.
+    pub fn keep_times(&mut self, file: TimesFile) {
+        self.controller.costs.recall(&file.recall());
+        self.times = Some(file);
+    }
+
+    /// Writes the times of steps, where they are kept and have changed.
+    pub fn write_times(&self) {
+        if let Some(file) = &self.times
+            && file.remember(&self.controller.costs)
+        {
+            tracing::debug!(times = ?self.controller.costs.times(), "kept the times of steps");
         }
     }
 
