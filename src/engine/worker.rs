@@ -4,8 +4,8 @@
 use std::cell::Cell;
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::mpsc::Receiver;
-use std::time::Instant;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
 use super::Sink;
 use super::backend::{self, Choice};
@@ -25,6 +25,9 @@ use crate::models::gguf;
 /// Tokens computed in one call of the model. Larger ones are no faster on a CPU, and progress is told between them.
 pub(super) const BATCH: u32 = 512;
 
+/// Where nothing was asked for so long, nobody waits.
+const QUIET: Duration = Duration::from_millis(200);
+
 /// Answers requests until their sender is gone or nobody listens.
 pub(super) fn serve(requests: Receiver<Request>, shutdown: CancelFlag, sink: impl Sink) {
     let desk = Desk { requests, shutdown, sink: Rc::new(sink), listened_to: Rc::new(Cell::new(true)) };
@@ -36,7 +39,7 @@ pub(super) fn serve(requests: Receiver<Request>, shutdown: CancelFlag, sink: imp
                 desk.send(request.id, Step::Failed(EngineError::NoModel));
                 desk.next()
             }
-            Work::Snapshot | Work::Forget(_) => {
+            Work::Snapshot | Work::Forget(_) | Work::TimeSteps => {
                 desk.send(request.id, Step::Done);
                 desk.next()
             }
@@ -63,6 +66,23 @@ impl<S: Sink> Desk<S> {
             return None;
         }
         self.requests.recv().ok()
+    }
+
+    /// The next request. As long as none comes, nobody waits: that is when steps are timed.
+    fn next_or_time_steps(&self, session: &mut Session<'_>) -> Option<Request> {
+        loop {
+            match self.requests.recv_timeout(QUIET) {
+                Ok(request) => return (!self.shutdown.is_cancelled() && self.listened_to.get()).then_some(request),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => {
+                    let is_one_left = session.time_a_step(&[&self.shutdown]);
+                    if !is_one_left {
+                        session.speculator.write_times();
+                        return self.next();
+                    }
+                }
+            }
+        }
     }
 
     fn send(&self, id: RequestId, step: Step) -> bool {
@@ -101,7 +121,7 @@ fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, setti
     info.load_ms = started.elapsed().as_secs_f64() * 1000.0;
     desk.send(id, Step::Ready(Box::new(info)));
     loop {
-        let request = desk.next()?;
+        let request = desk.next_or_time_steps(&mut session)?;
         match request.work {
             Work::Generate(prompt, options) => {
                 let flags = [&request.cancel, &desk.shutdown];
@@ -125,6 +145,12 @@ fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, setti
             }
             Work::Forget(chat) => {
                 session.forget(chat);
+                desk.send(request.id, Step::Done);
+            }
+            Work::TimeSteps => {
+                let flags = [&request.cancel, &desk.shutdown];
+                while session.speculator.keeps_times() && session.time_a_step(&flags) {}
+                session.speculator.write_times();
                 desk.send(request.id, Step::Done);
             }
             Work::Load(_) => return Some(request),

@@ -49,6 +49,10 @@ impl<'model> Speculator<'model> {
         self.times = Some(file);
     }
 
+    pub fn keeps_times(&self) -> bool {
+        self.times.is_some()
+    }
+
     /// Writes the times of steps, where they are kept and have changed.
     pub fn write_times(&self) {
         if let Some(file) = &self.times
@@ -56,6 +60,16 @@ impl<'model> Speculator<'model> {
         {
             tracing::debug!(times = ?self.controller.costs.times(), "kept the times of steps");
         }
+    }
+
+    /// How many tokens at once, up to `most`, are to be timed next while nobody waits; none if nothing is drafted anyway.
+    pub fn size_to_time(&self, cells: usize, most: usize, seconds: f64) -> Option<usize> {
+        self.drafts().then(|| self.controller.costs.to_time(cells, most, seconds)).flatten()
+    }
+
+    /// So many tokens at once took so long, and a single one as long as that.
+    pub fn timed(&mut self, tokens: usize, cells: usize, plain: f64, seconds: f64) {
+        self.controller.costs.timed(tokens, cells, seconds / plain.max(f64::MIN_POSITIVE));
     }
 
     /// An answer begins behind this text.
