@@ -1,8 +1,8 @@
 //! How long the model takes to compute n tokens at once, against one: measured in the steps that answers are made of,
-//! by how full the cache is. There is no warm-up. What was not measured yet is expected to be what lies between the
-//! measured sizes, and cheap beyond them; so it is tried where a draft is likely to be right, and then it is known. Such
-//! a trial costs next to nothing if the draft is right, since several tokens at once take hardly longer than one after
-//! the other; what it may cost if the draft is wrong is counted half way to that.
+//! by how full the cache is, and for some sizes while nobody waits (`engine/calibrate.rs`). What was not measured yet is
+//! expected to be what lies between the measured sizes, and cheap beyond them; so it is tried where a draft is likely to
+//! be right, and then it is known. Such a trial costs next to nothing if the draft is right, since several tokens at once
+//! take hardly longer than one after the other; what it may cost if the draft is wrong is counted half way to that.
 
 use std::collections::BTreeMap;
 
