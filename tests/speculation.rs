@@ -263,3 +263,32 @@ fn answers_by_a_draft_model_are_distributed_as_those_without() {
     let (variation, null) = (total_variation(&plain, &drafted), null(&plain, &drafted));
     assert!(variation < null, "{variation}, and by chance {null}");
 }
+
+#[test]
+fn steps_are_timed_when_an_answer_is_over_and_that_is_kept_and_changes_nothing() {
+    let home = Home::new(circling());
+    let times = home.path("times.json");
+    let messages = [user("hello there")];
+    let ask = |settings: LoadSettings, times_steps: bool| {
+        let engine = Running::with(settings);
+        let options = by(Speculate::Ngram, greedy(40));
+        let (first, _) = engine.ask(prompt(Some(1), &messages), options.clone());
+        if times_steps {
+            engine.submit(Work::TimeSteps);
+            assert!(matches!(engine.last(), Step::Done));
+        }
+        let longer = [messages[0].clone(), Message::new(Role::Assistant, &first), user("and then")];
+        let (second, finish) = engine.ask(prompt(Some(1), &longer), options);
+        (first, second, finish.held, finish.stats.usage)
+    };
+    let plain = ask(home.settings(512), false);
+    assert!(!times.exists());
+    let kept = LoadSettings { step_times: Some(times.clone()), ..home.settings(512) };
+    assert_eq!(ask(kept.clone(), true), plain);
+    let written = std::fs::read_to_string(&times).unwrap();
+    for size in ["2", "3", "4", "8", "16", "32"] {
+        assert!(written.contains(&format!("\\\"{size}\\\":[")), "{size} in {written}");
+    }
+    std::fs::write(&times, &written[..written.len() - 9]).unwrap();
+    assert_eq!(ask(kept, true), plain, "a damaged file costs nothing but what it held");
+}

@@ -33,13 +33,14 @@ fn prepare(talk: Talk, surroundings: Surroundings) -> Result<Job, Failure> {
     let hashes_file = surroundings.hashes_file();
     let probe = surroundings.probe();
     let checks = surroundings.kv_checks_file();
+    let step_times = surroundings.step_times_file();
     let draft = surroundings.draft_model(&model);
     let config = surroundings.config;
     let system = config.system.as_deref().map(|text| Message::new(Role::System, text));
     let messages = system.into_iter().chain([Message::new(Role::User, text)]).collect();
     Ok(Job {
         source,
-        load: config.load_settings(model.clone(), draft, probe, None, checks),
+        load: config.load_settings(model.clone(), draft, probe, None, checks, step_times),
         prompt: Prompt { chat: None, messages },
         options: config.generate,
         schema,

@@ -81,7 +81,8 @@ fn models(command: &BenchCommand, surroundings: &Surroundings) -> Result<Vec<Loa
         .iter()
         .map(|name| {
             let found = library.resolve(*name)?;
-            let settings = surroundings.config.clone().load_settings(found, None, surroundings.probe(), None, None);
+            let settings =
+                surroundings.config.clone().load_settings(found, None, surroundings.probe(), None, None, None);
             Ok(LoadSettings { threads: command.threads.or(settings.threads), ..settings })
         })
         .collect()

@@ -24,6 +24,7 @@ pub fn run(talk: Talk, surroundings: Surroundings) -> Result<Exit, Failure> {
     let probe = surroundings.probe();
     let snapshots = model.as_ref().ok().and_then(|found| surroundings.snapshots(found));
     let checks = surroundings.kv_checks_file();
+    let step_times = surroundings.step_times_file();
     let draft = model.as_ref().ok().and_then(|found| surroundings.draft_model(found));
     let mut config = surroundings.config;
     if let Some(Err(sentence)) = config.generate.constraint.as_ref().map(constraint::check) {
@@ -33,7 +34,7 @@ pub fn run(talk: Talk, surroundings: Surroundings) -> Result<Exit, Failure> {
     let setup = Setup {
         engine: source(&talk.engine)?,
         model: model
-            .map(|found| config.load_settings(found, draft, probe, snapshots, checks))
+            .map(|found| config.load_settings(found, draft, probe, snapshots, checks, step_times))
             .map_err(|failure| failure.message),
         options: config.generate,
         system: config.system,

@@ -93,6 +93,11 @@ impl Surroundings {
         self.cache_file("kv-checks.json")
     }
 
+    /// Where it is remembered how long steps of models take; `None` where nothing may be written.
+    fn step_times_file(&self) -> Option<PathBuf> {
+        self.cache_file("step-times.json")
+    }
+
     fn cache_file(&self, name: &str) -> Option<PathBuf> {
         let cache = &self.directories.cache;
         if self.config.private || create_private(cache).is_err() { None } else { Some(cache.join(name)) }

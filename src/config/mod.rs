@@ -185,7 +185,8 @@ impl From<Settings> for Config {
 }
 
 impl Config {
-    /// How to load this model; `draft` guesses for it, and `checks` is where it is remembered how well KV types did.
+    /// How to load this model; `draft` guesses for it, `checks` is where it is remembered how well KV types did, and
+    /// `step_times` how long its steps take.
     pub fn load_settings(
         &self,
         model: Found,
@@ -193,6 +194,7 @@ impl Config {
         probe: Option<Probe>,
         snapshots: Option<SnapshotSettings>,
         checks: Option<PathBuf>,
+        step_times: Option<PathBuf>,
     ) -> LoadSettings {
         LoadSettings {
             path: model.path,
@@ -205,6 +207,7 @@ impl Config {
             snapshots,
             kv: KvSettings { checks, ..self.kv.clone() },
             draft,
+            step_times,
         }
     }
 }

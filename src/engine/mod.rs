@@ -7,6 +7,7 @@
 mod advance;
 mod archived;
 mod backend;
+mod calibrate;
 pub mod constraint;
 mod context;
 mod continuing;

@@ -7,6 +7,7 @@
 //! Generate  Prefilling*  →  Selecting*  →  Recalled?  →  Prefilling*  →  Token*  →  Finished | Failed
 //! Snapshot  Done
 //! Forget    Done
+//! TimeSteps Done
 //! Unload    Unloaded
 //! ```
 //!
@@ -64,6 +65,8 @@ pub enum Work {
     Snapshot,
     /// Delete whatever is kept of a chat.
     Forget(ChatKey),
+    /// Find out how long steps of several tokens take, if that is not known and is kept: the program is about to leave.
+    TimeSteps,
     /// Free the model and its context.
     Unload,
 }
@@ -88,6 +91,8 @@ pub struct LoadSettings {
     pub kv: KvSettings,
     /// The model that guesses tokens, or in a sentence why there is none; `None` if none was wanted.
     pub draft: Option<Result<PathBuf, String>>,
+    /// A file that remembers how long models take for several tokens at once; `None` remembers nothing.
+    pub step_times: Option<PathBuf>,
 }
 
 /// How much memory the KV cache may take, and how.

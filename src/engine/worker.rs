@@ -4,8 +4,8 @@
 use std::cell::Cell;
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::mpsc::Receiver;
-use std::time::Instant;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
 use super::Sink;
 use super::backend::{self, Choice};
@@ -17,13 +17,16 @@ use super::protocol::{
     CancelFlag, DeviceInfo, EngineError, Event, KvInfo, LoadSettings, ModelInfo, Request, RequestId, Step, Work,
 };
 use super::session::Session;
-use super::speculative::Speculator;
+use super::speculative::{Speculator, TimesFile};
 use crate::hardware::cores;
 use crate::hardware::memory::Memory;
 use crate::models::gguf;
 
 /// Tokens computed in one call of the model. Larger ones are no faster on a CPU, and progress is told between them.
 pub(super) const BATCH: u32 = 512;
+
+/// Where nothing was asked for so long, nobody waits.
+const QUIET: Duration = Duration::from_millis(200);
 
 /// Answers requests until their sender is gone or nobody listens.
 pub(super) fn serve(requests: Receiver<Request>, shutdown: CancelFlag, sink: impl Sink) {
@@ -36,7 +39,7 @@ pub(super) fn serve(requests: Receiver<Request>, shutdown: CancelFlag, sink: imp
                 desk.send(request.id, Step::Failed(EngineError::NoModel));
                 desk.next()
             }
-            Work::Snapshot | Work::Forget(_) => {
+            Work::Snapshot | Work::Forget(_) | Work::TimeSteps => {
                 desk.send(request.id, Step::Done);
                 desk.next()
             }
@@ -63,6 +66,23 @@ impl<S: Sink> Desk<S> {
             return None;
         }
         self.requests.recv().ok()
+    }
+
+    /// The next request. As long as none comes, nobody waits: that is when steps are timed.
+    fn next_or_time_steps(&self, session: &mut Session<'_>) -> Option<Request> {
+        loop {
+            match self.requests.recv_timeout(QUIET) {
+                Ok(request) => return (!self.shutdown.is_cancelled() && self.listened_to.get()).then_some(request),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => {
+                    let is_one_left = session.time_a_step(&[&self.shutdown]);
+                    if !is_one_left {
+                        session.speculator.write_times();
+                        return self.next();
+                    }
+                }
+            }
+        }
     }
 
     fn send(&self, id: RequestId, step: Step) -> bool {
@@ -101,12 +121,13 @@ fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, setti
     info.load_ms = started.elapsed().as_secs_f64() * 1000.0;
     desk.send(id, Step::Ready(Box::new(info)));
     loop {
-        let request = desk.next()?;
+        let request = desk.next_or_time_steps(&mut session)?;
         match request.work {
             Work::Generate(prompt, options) => {
                 let flags = [&request.cancel, &desk.shutdown];
                 let answered = session.answer(&prompt, &options, &flags, &|step| desk.send(request.id, step));
                 desk.send(request.id, answered.map_or_else(Step::Failed, Step::Finished));
+                session.speculator.write_times();
                 llama::release_free_memory();
             }
             Work::Plan(prompt, think) => {
@@ -124,6 +145,12 @@ fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, setti
             }
             Work::Forget(chat) => {
                 session.forget(chat);
+                desk.send(request.id, Step::Done);
+            }
+            Work::TimeSteps => {
+                let flags = [&request.cancel, &desk.shutdown];
+                while session.speculator.keeps_times() && session.time_a_step(&flags) {}
+                session.speculator.write_times();
                 desk.send(request.id, Step::Done);
             }
             Work::Load(_) => return Some(request),
@@ -197,6 +224,14 @@ impl Loaded {
             self.session(settings, chosen.types, shutdown).map_err(|error| Box::new(Step::Failed(error)))?;
         let draft_model = drafting.open(&self.model, session.context.cells(), self.threads);
         session.speculator = Speculator::new(self.choice.backend != "CPU", draft_model);
+        if let Some(file) = &settings.step_times {
+            session.speculator.keep_times(TimesFile {
+                model: settings.path.clone(),
+                file: file.clone(),
+                version: kv::version(),
+                conditions: self.checks(settings).conditions(chosen.types),
+            });
+        }
         Ok((session, chosen))
     }
 
@@ -214,13 +249,7 @@ impl Loaded {
             tokens: wish.tokens(),
             bytes: wish.bytes(Memory::read()),
         };
-        let checks = Checks {
-            model: &self.model,
-            path: &settings.path,
-            file: settings.kv.checks.as_deref(),
-            backend: &self.choice.backend,
-            threads: self.threads,
-        };
+        let checks = self.checks(settings);
         let chosen = match settings.kv.types {
             Some(types) => situation
                 .asked_for(types, checks.recall(types))
@@ -235,6 +264,16 @@ impl Loaded {
         };
         tracing::info!(types = %chosen.types, reason = chosen.reason, "chose the format of the KV cache");
         Ok(chosen)
+    }
+
+    fn checks<'s>(&'s self, settings: &'s LoadSettings) -> Checks<'s> {
+        Checks {
+            model: &self.model,
+            path: &settings.path,
+            file: settings.kv.checks.as_deref(),
+            backend: &self.choice.backend,
+            threads: self.threads,
+        }
     }
 
     fn wish(&self, settings: &LoadSettings) -> Wish {

@@ -11,7 +11,7 @@ mod report;
 use std::io::{self, IsTerminal};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use question::Question;
 
@@ -27,6 +27,10 @@ use crate::remarks::Remarks;
 use crate::signals;
 use printer::{Phase, Printer, Progress};
 use report::Report;
+
+/// How long the program stays after an answer to learn how long steps of a model take; only the first times, and it is
+/// kept. (An interrupt ends it at once.)
+const TIMING_WITHIN: Duration = Duration::from_millis(1500);
 
 /// What is to be answered, and by what.
 pub struct Job {
@@ -65,7 +69,11 @@ pub fn run(form: Output, prepare: impl FnOnce() -> Result<Job, Failure>) -> Resu
                 hash: Hash::NotAsked,
             };
             let outcome = run.answer(job, sender);
-            run.end(outcome)
+            let ended = run.end(outcome);
+            if ended.is_ok() {
+                run.time_steps();
+            }
+            ended
         }
         Err(failure) => {
             let mut report = Report::default();
@@ -228,6 +236,20 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                 Step::Selecting { .. } | Step::Done | Step::Unloaded => {}
             }
         }
+    }
+
+    /// Lets the engine learn how long steps take, unless the program was told to stop.
+    fn time_steps(&mut self) {
+        let (id, cancel) = self.engine.submit(Work::TimeSteps);
+        let deadline = Instant::now() + TIMING_WITHIN;
+        while self.stopped_by.is_none() && Instant::now() < deadline {
+            match self.wait(&cancel) {
+                Ok(Some(event)) if event.id == id => break,
+                Ok(_) => {}
+                Err(_) => break,
+            }
+        }
+        cancel.cancel();
     }
 
     /// The next event of this request.

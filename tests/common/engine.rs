@@ -26,6 +26,7 @@ pub fn settings(model: &Path, cells: u32, threads: u32) -> LoadSettings {
         probe: None,
         snapshots: None,
         draft: None,
+        step_times: None,
         kv: KvSettings { evict: Evict::Off, ..KvSettings::default() },
     }
 }

@@ -135,13 +135,14 @@ impl Checks<'_> {
         fact.and_then(|fact| serde_json::from_str(&fact).ok()).unwrap_or_default()
     }
 
-    fn conditions(&self, types: KvTypes) -> String {
+    /// What a finding holds for, beside the model's file.
+    pub fn conditions(&self, types: KvTypes) -> String {
         format!("{}, {}, {} threads, {types}", version(), self.backend, self.threads)
     }
 }
 
 /// What computes; another one may find something else.
-fn version() -> String {
+pub fn version() -> String {
     format!("{} {}", env!("CARGO_PKG_VERSION"), llama::version())
 }
 

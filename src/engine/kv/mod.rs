@@ -27,7 +27,7 @@ use jiff::Timestamp;
 
 pub use archive::{Archive, NewRows, Title};
 pub use budget::{Wish, mebibytes};
-pub use check::{Checks, Unknown};
+pub use check::{Checks, Unknown, version};
 pub use choice::{Choice, Situation};
 pub use shape::Shape;
 pub use shelf::Shelf;

@@ -50,7 +50,7 @@ impl<S: Sink> Player<S> {
                 self.cells_used = self.cells_for(&prompt);
                 self.plan(&prompt)
             }
-            Work::Snapshot | Work::Forget(_) => Step::Done,
+            Work::Snapshot | Work::Forget(_) | Work::TimeSteps => Step::Done,
             Work::Unload => {
                 self.loaded = false;
                 Step::Unloaded
@@ -317,6 +317,7 @@ mod tests {
             probe: None,
             snapshots: None,
             draft: None,
+            step_times: None,
             kv: Default::default(),
         })
     }

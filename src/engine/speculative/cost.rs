@@ -1,8 +1,12 @@
 //! How long the model takes to compute n tokens at once, against one: measured in the steps that answers are made of,
-//! by how full the cache is. There is no warm-up. What was not measured yet is expected to be what lies between the
-//! measured sizes, and cheap beyond them; so it is tried where a draft is likely to be right, and then it is known. Such
-//! a trial costs next to nothing if the draft is right, since several tokens at once take hardly longer than one after
-//! the other; what it may cost if the draft is wrong is counted half way to that.
+//! by how full the cache is, and for some sizes while nobody waits (`engine/calibrate.rs`). What was not measured yet is
+//! expected to be what lies between the measured sizes, and cheap beyond them; so it is tried where a draft is likely to
+//! be right, and then it is known. Such a trial costs next to nothing if the draft is right, since several tokens at once
+//! take hardly longer than one after the other; what it may cost if the draft is wrong is counted half way to that.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 
 /// Most tokens in one step whose time is kept.
 pub const MOST_ROWS: usize = 64;
@@ -22,6 +26,33 @@ const CHEAP: f64 = 0.55;
 const MOST_GROWTH: usize = 4;
 /// Cells from which on the next depth begins: attention costs by the cell, and differently for one row and for many.
 const DEPTHS: [usize; 5] = [1024, 2048, 4096, 8192, 16_384];
+
+/// Sizes that are timed while nobody waits, the most important first. On two cores a step of 7 to 12 tokens of a model
+/// of 1.5 billion parameters is a bad one, and 16 are as fast as 10: what lies between cannot be told from few sizes.
+const TIMED: [usize; 6] = [4, 16, 2, 32, 8, 3];
+/// Bounds of what can be believed, the upper one by the token.
+const LEAST_RATIO: f64 = 0.5;
+const MOST_RATIO: f64 = 4.0;
+/// What an earlier run measured counts for so many measurements at most: the machine may have become another.
+const MOST_RECALLED: u32 = 4;
+
+/// What was measured, for keeping: by depth and number of tokens the ratio, and how many measurements it is of. How long
+/// a single token takes is not kept, since it is measured at once, and depends on what else the machine does.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Times(Vec<BTreeMap<usize, (f64, u32)>>);
+
+impl Times {
+    /// Whether it is the same, up to this part of each ratio.
+    pub fn is_like(&self, other: &Self, part: f64) -> bool {
+        let flat = |times: &Self| -> BTreeMap<(usize, usize), f64> {
+            let depths = times.0.iter().enumerate();
+            depths.flat_map(|(depth, sizes)| sizes.iter().map(move |(size, known)| ((depth, *size), known.0))).collect()
+        };
+        let (one, other) = (flat(self), flat(other));
+        one.len() == other.len()
+            && one.iter().all(|(key, ratio)| other.get(key).is_some_and(|other| (ratio / other - 1.0).abs() <= part))
+    }
+}
 
 /// An average that begins as a mean, and then follows what is new.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -81,6 +112,43 @@ impl Costs {
         }
     }
 
+    /// So many tokens were found to take so many times as long as one.
+    pub fn timed(&mut self, tokens: usize, cells: usize, ratio: f64) {
+        if let Some(known) = self.curves[depth(cells)].ratios.get_mut(tokens) {
+            known.push(ratio.clamp(LEAST_RATIO, MOST_RATIO * tokens as f64));
+        }
+    }
+
+    /// Which of these sizes is to be timed next: one that was not measured where so many cells are in use, and is not
+    /// expected to take more than so many seconds.
+    pub fn to_time(&self, cells: usize, most: usize, seconds: f64) -> Option<usize> {
+        let plain = self.plain(cells)?;
+        let curve = &self.curves[depth(cells)];
+        let is_short = |size: &usize| *size <= most && self.ratio(*size, cells) * plain <= seconds;
+        TIMED.into_iter().filter(is_short).find(|size| curve.ratios[*size].count == 0)
+    }
+
+    /// What was measured, for keeping.
+    pub fn times(&self) -> Times {
+        let of = |curve: &Curve| {
+            let known = curve.ratios.iter().enumerate().filter(|(_, ratio)| ratio.count > 0);
+            known.map(|(tokens, ratio)| (tokens, (ratio.value, ratio.count))).collect()
+        };
+        Times(self.curves.iter().map(of).collect())
+    }
+
+    /// What an earlier run measured, as far as it makes sense.
+    pub fn recall(&mut self, times: &Times) {
+        for (curve, sizes) in self.curves.iter_mut().zip(&times.0) {
+            for (tokens, (value, count)) in sizes {
+                let is_sane = (2..=MOST_ROWS).contains(tokens) && *count > 0 && is_plausible(*tokens, *value);
+                if is_sane && curve.ratios[*tokens].count == 0 {
+                    curve.ratios[*tokens] = Average { value: *value, count: (*count).min(MOST_RECALLED) };
+                }
+            }
+        }
+    }
+
     /// Seconds of a single token; unknown before some were measured.
     pub fn plain(&self, cells: usize) -> Option<f64> {
         self.nearest(cells, |curve| curve.plain.count >= LEAST_PLAIN).map(|curve| curve.plain.value)
@@ -88,21 +156,23 @@ impl Costs {
 
     /// How much longer than one so many tokens take.
     pub fn ratio(&self, tokens: usize, cells: usize) -> f64 {
-        let ratios = self.nearest(cells, |curve| curve.ratios.iter().any(|ratio| ratio.count > 0));
-        let ratios = ratios.map_or(&[][..], |curve| &curve.ratios);
-        let known = |tokens: &usize| ratios.get(*tokens).is_some_and(|ratio| ratio.count > 0);
-        let at = |tokens: usize| if tokens <= 1 { 1.0 } else { ratios[tokens].value };
-        let below = (2..=tokens).rev().find(known).unwrap_or(1);
-        let above = (tokens..=MOST_ROWS).find(known);
-        match above {
-            _ if below == tokens => at(below),
-            None if below == 1 => 1.0 + (tokens - 1) as f64 * self.slope,
-            None => at(below) + (tokens - below) as f64 * (at(below) - 1.0) / (below - 1) as f64 * CHEAP,
-            Some(above) => {
-                let part = (tokens - below) as f64 / (above - below) as f64;
-                at(below) + part * (at(above) - at(below))
+        let at = |tokens: usize| if tokens <= 1 { Some(1.0) } else { self.measured_ratio(tokens, cells) };
+        let below = (1..=tokens).rev().find_map(|size| at(size).map(|ratio| (size, ratio)));
+        let above = (tokens..=MOST_ROWS).find_map(|size| at(size).map(|ratio| (size, ratio)));
+        match (below.unwrap_or((1, 1.0)), above) {
+            ((below, ratio), _) if below == tokens => ratio,
+            ((1, _), None) => 1.0 + (tokens - 1) as f64 * self.slope,
+            ((below, ratio), None) => ratio + (tokens - below) as f64 * (ratio - 1.0) / (below - 1) as f64 * CHEAP,
+            ((below, low), Some((above, high))) => {
+                low + (high - low) * (tokens - below) as f64 / (above - below) as f64
             }
         }
+    }
+
+    /// What was measured of a size, at this depth or the nearest where it was.
+    fn measured_ratio(&self, tokens: usize, cells: usize) -> Option<f64> {
+        let is_known = |curve: &Curve| curve.ratios.get(tokens).is_some_and(|ratio| ratio.count > 0);
+        self.nearest(cells, is_known).map(|curve| curve.ratios[tokens].value)
     }
 
     /// What so many tokens are to be feared to take: what was measured, else no less than a size beyond, or half way from
@@ -119,19 +189,22 @@ impl Costs {
         (largest * MOST_GROWTH).min(MOST_ROWS)
     }
 
-    /// The sizes that were measured at this depth or the nearest, with their ratios.
+    /// The sizes that were measured, with their ratios at this depth or the nearest.
     pub fn known(&self, cells: usize) -> Vec<(usize, f64)> {
-        let curve = self.nearest(cells, |curve| curve.ratios.iter().any(|ratio| ratio.count > 0));
-        let ratios = curve.iter().flat_map(|curve| curve.ratios.iter().enumerate());
-        ratios.filter(|(_, ratio)| ratio.count > 0).map(|(tokens, ratio)| (tokens, ratio.value)).collect()
+        (2..=MOST_ROWS).filter_map(|tokens| Some((tokens, self.measured_ratio(tokens, cells)?))).collect()
     }
 
     fn nearest(&self, cells: usize, is_known: impl Fn(&Curve) -> bool) -> Option<&Curve> {
         let wanted = depth(cells);
-        let mut depths: Vec<usize> = (0..self.curves.len()).collect();
-        depths.sort_by_key(|depth| depth.abs_diff(wanted));
-        depths.into_iter().map(|depth| &self.curves[depth]).find(|curve| is_known(curve))
+        let near = |distance: usize| [wanted.checked_sub(distance), wanted.checked_add(distance)];
+        let depths = (0..self.curves.len()).flat_map(near).flatten();
+        depths.filter_map(|depth| self.curves.get(depth)).find(|curve| is_known(curve))
     }
+}
+
+/// Whether so many tokens may take so many times as long as one on any machine.
+fn is_plausible(tokens: usize, ratio: f64) -> bool {
+    (LEAST_RATIO..=MOST_RATIO * tokens as f64).contains(&ratio)
 }
 
 fn depth(cells: usize) -> usize {
@@ -172,6 +245,22 @@ mod tests {
     }
 
     #[test]
+    fn the_sizes_that_matter_are_timed_once_at_each_depth_unless_they_take_long() {
+        assert_eq!(Costs::new(false).to_time(0, 64, 9.0), None, "not before single tokens were measured");
+        let mut costs = costs();
+        let mut sizes = Vec::new();
+        while let Some(size) = costs.to_time(0, 64, 9.0) {
+            costs.timed(size, 0, 0.5 * size as f64);
+            sizes.push(size);
+        }
+        sizes.sort_unstable();
+        assert_eq!(sizes, [2, 3, 4, 8, 16, 32]);
+        assert_eq!(costs.ratio(16, 0), 8.0);
+        assert_eq!((costs.to_time(2000, 64, 9.0), costs.to_time(2000, 3, 9.0)), (Some(4), Some(2)));
+        assert_eq!(costs.to_time(2000, 64, 0.06), Some(2), "four would take 0.1 s");
+    }
+
+    #[test]
     fn larger_steps_are_tried_by_and_by() {
         let mut costs = costs();
         assert_eq!(costs.most(0), 4);
@@ -195,5 +284,19 @@ mod tests {
         let mut costs = costs();
         costs.measured(1, 0, 5.0);
         assert!(costs.plain(0).unwrap() < 0.08, "{:?}", costs.plain(0));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_not_recalled() {
+        let times = |text| serde_json::from_str::<Times>(text).unwrap();
+        let mut costs = costs();
+        costs.recall(&times(
+            r#"[{"0": [1.0, 9], "1": [1.0, 9], "4": [-2.0, 9], "8": [1e300, 9], "16": [9.0, 0], "900": [9.0, 9]}]"#,
+        ));
+        assert_eq!(costs.known(0), []);
+        costs.recall(&times(r#"[{}, {"16": [8.5, 900]}, {}, {}, {}, {}, {}, {}, {"8": [4.0, 1]}]"#));
+        assert_eq!(costs.known(2000), [(16, 8.5)]);
+        (0..40).for_each(|_| costs.measured(16, 2000, 0.5));
+        assert!((costs.ratio(16, 2000) - 10.0).abs() < 0.1, "what is new outweighs it: {}", costs.ratio(16, 2000));
     }
 }

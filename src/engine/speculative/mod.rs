@@ -5,7 +5,7 @@
 //!
 //! - [`ngram`] guesses from what was said before, [`draft_model`] by a smaller model;
 //! - [`verify`] chooses tokens so that an answer is distributed as without drafts, or nearly (fuzzy);
-//! - [`cost`] knows how long computing n tokens takes, [`chances`] how often guesses are right;
+//! - [`cost`] knows how long computing n tokens takes, [`times_file`] keeps that on disk, [`chances`] how often guesses are right;
 //! - [`controller`] decides how many tokens are drafted, and keeps the books of an answer; [`bursts`] decides when a draft
 //!   model is asked;
 //! - [`run`] is what was drafted and computed and not chosen yet; [`speculator`] is all of it together, for a session.
@@ -20,6 +20,7 @@ mod run;
 #[cfg(test)]
 mod simulation;
 mod speculator;
+mod times_file;
 mod verify;
 
 use super::llama::Token;
@@ -33,6 +34,7 @@ pub use draft_model::{DraftModel, check_vocabulary};
 pub use ngram::Ngrams;
 pub use run::Run;
 pub use speculator::Speculator;
+pub use times_file::TimesFile;
 pub use verify::{Drafted, is_close, take_or_draw};
 
 /// Something that guesses how a text goes on.

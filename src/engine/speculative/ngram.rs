@@ -40,6 +40,8 @@ pub struct Ngrams {
     left: Option<(usize, usize)>,
     /// What is followed was taken up again there.
     is_resumed: bool,
+    /// What stood in its place where a copy differed by one token: a name that is changed once is changed everywhere.
+    changed: HashMap<Token, Token>,
 }
 
 /// A place that is like the end of the text.
@@ -69,7 +71,12 @@ impl Ngrams {
 
     /// The place behind the followed one, if the text goes on as it does. Else it is noted where it was left.
     fn follow(&mut self, followed: usize, token: Token) -> Option<usize> {
-        if self.text.get(followed) == Some(&token) {
+        let there = self.text.get(followed).copied()?;
+        if there == token {
+            self.changed.remove(&there);
+            return Some(followed + 1);
+        }
+        if self.changed.get(&there) == Some(&token) {
             return Some(followed + 1);
         }
         if self.is_resumed || self.matched(followed) >= LONG_MATCH {
@@ -77,6 +84,15 @@ impl Ngrams {
         }
         self.is_resumed = false;
         None
+    }
+
+    /// Where a text was left for one token and goes on, that token was changed.
+    fn learn_change(&mut self, token: Token) {
+        if let (Some((left, 1)), Some(put)) = (self.left, self.text.last())
+            && self.text.get(left + 1) == Some(&token)
+        {
+            self.changed.insert(self.text[left], *put);
+        }
     }
 
     /// The latest places behind the two tokens that the text ends with.
@@ -91,7 +107,16 @@ impl Ngrams {
     /// How many tokens before this place are those that the text ends with.
     fn matched(&self, place: usize) -> usize {
         let before = self.text[..place].iter().rev();
-        before.zip(self.text.iter().rev()).take(LONGEST_MATCH).take_while(|(one, other)| one == other).count()
+        before
+            .zip(self.text.iter().rev())
+            .take(LONGEST_MATCH)
+            .take_while(|(one, other)| self.is_same(**one, **other))
+            .count()
+    }
+
+    /// Whether this token of the text is that one in a copy.
+    fn is_same(&self, token: Token, copied: Token) -> bool {
+        token == copied || self.changed.get(&token) == Some(&copied)
     }
 
     /// The place to draft from: where a text that was followed goes on, unless another place has a good match.
@@ -136,6 +161,7 @@ impl Drafter for Ngrams {
         let text = &text[text.len().saturating_sub(MOST_TOKENS)..];
         let common = self.text.iter().zip(text).take_while(|(one, other)| one == other).count();
         (self.followed, self.left, self.is_resumed) = (None, None, false);
+        self.changed.clear();
         while self.text.len() > common {
             self.pop();
         }
@@ -145,6 +171,7 @@ impl Drafter for Ngrams {
     fn push(&mut self, token: Token) {
         let place = self.text.len();
         self.left = self.left.map(|(place, since)| (place, since + 1)).filter(|(_, since)| *since <= MOST_CHANGED);
+        self.learn_change(token);
         self.followed = self.followed.and_then(|followed| self.follow(followed, token));
         if place >= MOST_TOKENS {
             // The end of the text is what drafts are found by, so it cannot be left out.
@@ -166,7 +193,7 @@ impl Drafter for Ngrams {
         // A place near the end of the text goes on with what is drafted, as a text that repeats itself does.
         for index in place.next..place.next + most {
             let known = self.text.get(index).or_else(|| tokens.get(index - self.text.len()));
-            tokens.extend(known.copied());
+            tokens.extend(known.map(|token| self.changed.get(token).unwrap_or(token)).copied());
         }
         Draft { by: Some(DraftedBy::Ngram), tokens, ground, ..Draft::default() }
     }
@@ -190,6 +217,25 @@ mod tests {
 
     fn ground(matched: usize, kind: Kind) -> Ground {
         Ground { matched, kind }
+    }
+
+    #[test]
+    fn a_name_that_was_changed_in_a_copy_is_changed_where_it_comes_again() {
+        let text: Vec<Token> = (100..115).chain([7]).chain(200..210).chain([7]).chain(300..305).collect();
+        let mut ngrams = over(&text);
+        for token in (100..115).chain([8, 200]) {
+            ngrams.draft(1, &[]);
+            ngrams.push(token);
+        }
+        let expected: Vec<Token> = (201..210).chain([8]).chain(300..303).collect();
+        let draft = ngrams.draft(13, &[]);
+        assert_eq!(draft.tokens, expected);
+        assert!(draft.ground.matched >= LONG_MATCH, "the change does not end the match: {:?}", draft.ground);
+        for token in (201..210).chain([7]) {
+            ngrams.draft(1, &[]);
+            ngrams.push(token);
+        }
+        assert_eq!(ngrams.changed.len(), 0, "it was not changed this time");
     }
 
     #[test]
@@ -244,10 +290,10 @@ mod tests {
         assert_eq!(ngrams.draft(2, &[]), of(&[117, 118], ground(1, Kind::Resumed)));
         ngrams.push(117);
         assert_eq!(ngrams.draft(1, &[]), of(&[118], ground(2, Kind::Resumed)));
-        // Once more, soon after.
+        // Once more, soon after; one token for one, so the match goes on before it.
         ngrams.push(9);
         ngrams.push(119);
-        assert_eq!(ngrams.draft(2, &[]), of(&[120, 121], ground(1, Kind::Resumed)));
+        assert_eq!(ngrams.draft(2, &[]), of(&[120, 121], ground(4, Kind::Resumed)));
     }
 
     #[test]

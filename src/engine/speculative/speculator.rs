@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Book, Bursts, Controller, Draft, DraftModel, Drafter, Ngrams, Run};
+use super::{Book, Bursts, Controller, Draft, DraftModel, Drafter, Ngrams, Run, TimesFile};
 use crate::chat::{DraftedBy, NotDrafted, Speculation};
 use crate::engine::llama::Token;
 use crate::engine::protocol::{CancelFlag, GenerateOptions, Speculate, SpeculationOptions};
@@ -24,6 +24,8 @@ pub struct Speculator<'model> {
     by: Option<DraftedBy>,
     /// Seconds that the draft of the step under way has taken.
     drafting: f64,
+    /// Where the times of steps are kept, if they are.
+    times: Option<TimesFile>,
 }
 
 impl<'model> Speculator<'model> {
@@ -37,7 +39,37 @@ impl<'model> Speculator<'model> {
             run: Run::default(),
             by: None,
             drafting: 0.0,
+            times: None,
         }
+    }
+
+    /// Begins with the times that are kept there, and keeps there what is measured.
+    pub fn keep_times(&mut self, file: TimesFile) {
+        self.controller.costs.recall(&file.recall());
+        self.times = Some(file);
+    }
+
+    pub fn keeps_times(&self) -> bool {
+        self.times.is_some()
+    }
+
+    /// Writes the times of steps, where they are kept and have changed.
+    pub fn write_times(&self) {
+        if let Some(file) = &self.times
+            && file.remember(&self.controller.costs)
+        {
+            tracing::debug!(times = ?self.controller.costs.times(), "kept the times of steps");
+        }
+    }
+
+    /// How many tokens at once, up to `most`, are to be timed next while nobody waits; none if nothing is drafted anyway.
+    pub fn size_to_time(&self, cells: usize, most: usize, seconds: f64) -> Option<usize> {
+        self.drafts().then(|| self.controller.costs.to_time(cells, most, seconds)).flatten()
+    }
+
+    /// So many tokens at once took so long, and a single one as long as that.
+    pub fn timed(&mut self, tokens: usize, cells: usize, plain: f64, seconds: f64) {
+        self.controller.costs.timed(tokens, cells, seconds / plain.max(f64::MIN_POSITIVE));
     }
 
     /// An answer begins behind this text.

@@ -31,6 +31,7 @@ pub(in crate::ui) fn settings() -> LoadSettings {
         probe: None,
         snapshots: None,
         draft: None,
+        step_times: None,
         kv: KvSettings::default(),
     }
 }
