@@ -208,7 +208,7 @@ fn a_draft_model_that_cannot_be_used_is_told_and_the_chat_goes_on() {
         let engine = Running::start();
         let info = engine.load(settings).unwrap();
         let problem = info.draft.unwrap().problem.unwrap();
-        assert!(problem.starts_with(part) && problem.contains("the chat goes on without one"), "{problem}");
+        assert!(problem.starts_with(part) && problem.contains("answers are written without one"), "{problem}");
         let (text, finish) = engine.ask(prompt(None, &[user("hi")]), by(Speculate::Draft, greedy(10)));
         assert!(!text.is_empty());
         assert_eq!(finish.stats.speculation.off, Some(NotDrafted::NoDraftModel));
