@@ -128,7 +128,6 @@ fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, setti
                 let answered = session.answer(&prompt, &options, &flags, &|step| desk.send(request.id, step));
                 desk.send(request.id, answered.map_or_else(Step::Failed, Step::Finished));
                 session.speculator.write_times();
-                llama::release_free_memory();
             }
             Work::Plan(prompt, think) => {
                 let planned = session.plan(&prompt, think);

@@ -44,16 +44,6 @@ pub fn version() -> String {
     unsafe { CStr::from_ptr(llama_cpp_sys_2::llama_version()) }.to_string_lossy().into_owned()
 }
 
-/// Gives free memory back to the system. A long conversation is tokenised as a whole for every turn, and of what that
-/// takes for a moment, glibc keeps more with every turn; so it does of copies of the KV cache.
-pub fn release_free_memory() {
-    // SAFETY: the call takes no pointer, and may be made at any time from any thread.
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    unsafe {
-        libc::malloc_trim(0);
-    }
-}
-
 /// Something llama.cpp can compute on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Device {
