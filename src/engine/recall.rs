@@ -47,13 +47,13 @@ impl Session<'_> {
         for part in self.eviction.parts().iter().filter(|part| part.role != Role::System) {
             self.cut_into_passages(part, most.min(PASSAGE_TOKENS), &mut found, &mut is_gone);
         }
-        let texts: Vec<String> = found.iter().map(|passage| passage.text.clone()).collect();
+        let texts: Vec<&str> = found.iter().map(|passage| passage.text.as_str()).collect();
         let mut chosen = Vec::new();
         let mut recalled = Vec::new();
         for index in search(&texts, &question).into_iter().filter(|index| is_gone[*index]) {
             chosen.push(index);
             chosen.sort_unstable();
-            let tokens = self.frame(chosen.iter().map(|index| texts[*index].as_str()));
+            let tokens = self.frame(chosen.iter().map(|index| texts[*index]));
             if tokens.len() <= most {
                 recalled = tokens;
             } else {

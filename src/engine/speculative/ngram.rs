@@ -13,9 +13,13 @@ use crate::engine::protocol::CancelFlag;
 const KEY: usize = 2;
 /// So many of the latest places are looked at. They are the likeliest, and this bounds the time of a guess.
 const MOST_PLACES: usize = 48;
+/// Chains of places, a power of two. Few pairs of tokens share one by chance.
+const CHAINS: usize = 1 << 16;
+/// Places of a chain that are looked at, those of other pairs with them.
+const MOST_LINKS: usize = 4 * MOST_PLACES;
 /// Matches are not followed back beyond this: a longer one tells no more.
 const LONGEST_MATCH: usize = 64;
-/// Tokens that are remembered, 24 bytes each at most.
+/// Tokens that are remembered, 8 bytes each.
 const MOST_TOKENS: usize = 1 << 18;
 const NOWHERE: u32 = u32::MAX;
 /// A match from which on it is clear which text is followed.
@@ -27,12 +31,12 @@ const MOST_CHANGED: usize = 12;
 
 /// All tokens of a conversation, chained by the two before each of them as in a compressor of the LZ77 family: a token
 /// more costs one entry, a token less takes it back.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Ngrams {
     text: Vec<Token>,
-    /// The last place behind these two tokens.
-    latest: HashMap<[Token; KEY], u32>,
-    /// For each place, the one before it with the same two tokens before it.
+    /// Of each chain the last place.
+    latest: Vec<u32>,
+    /// For each place, the one before it in its chain.
     earlier: Vec<u32>,
     /// Where the last draft was taken from, moved on with the text as long as that is the same.
     followed: Option<usize>,
@@ -52,7 +56,22 @@ struct Place {
     matched: usize,
 }
 
+impl Default for Ngrams {
+    fn default() -> Self {
+        Self {
+            text: Vec::new(),
+            latest: vec![NOWHERE; CHAINS],
+            earlier: Vec::new(),
+            followed: None,
+            left: None,
+            is_resumed: false,
+            changed: HashMap::new(),
+        }
+    }
+}
+
 impl Ngrams {
+    /// The tokens before a place by which it is found.
     fn key(&self, place: usize) -> Option<[Token; KEY]> {
         self.text.get(place.checked_sub(KEY)?..place)?.try_into().ok()
     }
@@ -62,10 +81,7 @@ impl Ngrams {
         let (key, earlier) = (self.key(place), self.earlier.pop());
         self.text.pop();
         if let (Some(key), Some(earlier)) = (key, earlier) {
-            match earlier {
-                NOWHERE => drop(self.latest.remove(&key)),
-                earlier => drop(self.latest.insert(key, earlier)),
-            }
+            self.latest[chain(key)] = earlier;
         }
     }
 
@@ -97,11 +113,14 @@ impl Ngrams {
 
     /// The latest places behind the two tokens that the text ends with.
     fn places(&self) -> impl Iterator<Item = usize> + '_ {
-        let first = self.key(self.text.len()).and_then(|key| self.latest.get(&key)).copied();
+        let key = self.key(self.text.len());
+        let first = key.map(|key| self.latest[chain(key)]);
         std::iter::successors(first, |place| self.earlier.get(*place as usize).copied())
             .take_while(|place| *place != NOWHERE)
-            .take(MOST_PLACES)
+            .take(MOST_LINKS)
             .map(|place| place as usize)
+            .filter(move |place| self.key(*place) == key)
+            .take(MOST_PLACES)
     }
 
     /// How many tokens before this place are those that the text ends with.
@@ -156,6 +175,12 @@ impl Ngrams {
     }
 }
 
+/// The chain of the places behind these tokens (Fibonacci hashing, Knuth 6.4).
+fn chain(key: [Token; KEY]) -> usize {
+    let pair = (u64::from(key[0].cast_unsigned()) << 32) | u64::from(key[1].cast_unsigned());
+    (pair.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (u64::BITS - CHAINS.trailing_zeros())) as usize
+}
+
 impl Drafter for Ngrams {
     fn begin(&mut self, text: &[Token]) {
         let text = &text[text.len().saturating_sub(MOST_TOKENS)..];
@@ -180,7 +205,7 @@ impl Drafter for Ngrams {
             self.begin(&half);
             return self.push(token);
         }
-        let earlier = self.key(place).and_then(|key| self.latest.insert(key, place as u32));
+        let earlier = self.key(place).map(|key| std::mem::replace(&mut self.latest[chain(key)], place as u32));
         self.earlier.push(earlier.unwrap_or(NOWHERE));
         self.text.push(token);
     }
@@ -300,7 +325,7 @@ mod tests {
     fn memory_is_bounded() {
         let mut ngrams = Ngrams::default();
         (0..MOST_TOKENS as Token + 10).for_each(|token| ngrams.push(token));
-        assert!(ngrams.text.len() <= MOST_TOKENS && ngrams.latest.len() <= MOST_TOKENS);
+        assert!(ngrams.text.len() <= MOST_TOKENS && ngrams.earlier.len() <= MOST_TOKENS);
         ngrams.begin(&ngrams.text.clone());
         let end = MOST_TOKENS as Token + 8;
         [end, end + 1].into_iter().for_each(|token| ngrams.push(token));
