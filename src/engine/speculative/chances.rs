@@ -1,13 +1,15 @@
 //! How often drafts are right, learned from every token that is chosen: where decoding is plain, a draft is made all
 //! the same and compared with what the model then says, which costs nothing of its time.
 
-use super::Ground;
+use super::{Ground, Kind};
 
 /// Lengths of a match from which on the next class begins.
 const CLASSES: [usize; 8] = [2, 3, 4, 6, 9, 13, 21, 33];
 /// What is expected of the shortest match before anything was seen; with so many sightings' weight. A longer match is
 /// expected to do as well as a shorter one until it is known better.
 const FIRST_CHANCE: f64 = 0.3;
+/// The same where a copy goes on behind a change: most changes are small.
+const FIRST_CHANCE_RESUMED: f64 = 0.6;
 const WEIGHT: f64 = 3.0;
 /// What was seen longer ago than so many sightings of a class counts less and less.
 const MEMORY: f64 = 48.0;
@@ -56,8 +58,8 @@ impl Chances {
     /// How probable it is that a token drafted for this reason is right.
     pub fn of(&self, ground: Ground) -> f64 {
         let seen = &self.seen[ground.kind as usize][..=class(ground)];
-        let chance =
-            seen.iter().fold(FIRST_CHANCE, |chance, seen| (WEIGHT * chance + seen.right) / (WEIGHT + seen.all));
+        let first = if ground.kind == Kind::Resumed { FIRST_CHANCE_RESUMED } else { FIRST_CHANCE };
+        let chance = seen.iter().fold(first, |chance, seen| (WEIGHT * chance + seen.right) / (WEIGHT + seen.all));
         // A few sightings in each of many classes are still few.
         let right: f64 = seen.iter().map(|seen| seen.right).sum();
         chance.min((right + 1.0) / (right + 2.0))
@@ -70,7 +72,6 @@ fn class(ground: Ground) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Kind;
     use super::*;
 
     fn ground(matched: usize) -> Ground {

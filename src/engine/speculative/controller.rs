@@ -23,6 +23,8 @@ const GRACE: f64 = 1.0;
 /// Tokens to wait after a loss, doubled each time up to the most.
 const FIRST_WAIT: u32 = 16;
 const MOST_WAIT: u32 = 1024;
+/// A guess that would have been right meanwhile counts for so many tokens more.
+const RIGHT_GUESS: u32 = 3;
 
 /// What was drafted in an answer, and what came of it. Times are in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -145,6 +147,9 @@ impl Controller {
     /// A token was chosen where this one was guessed.
     pub fn chosen(&mut self, ground: Ground, is_right: bool) {
         self.chances.push(ground, is_right);
+        if is_right {
+            self.wait = self.wait.saturating_sub(RIGHT_GUESS);
+        }
     }
 
     /// A plain step took so many seconds, and more with all that was tried before it.

@@ -24,6 +24,8 @@ const MOST_TOKENS: usize = 1 << 18;
 const NOWHERE: u32 = u32::MAX;
 /// A match from which on it is clear which text is followed.
 const LONG_MATCH: usize = 12;
+/// So many tokens must be the same before and behind one for it to count as changed; behind a long match, one.
+const AROUND: usize = 3;
 /// A match that is better than going on where another text was left.
 const GOOD_MATCH: usize = 6;
 /// Tokens that are changed at most in a copy before it goes on.
@@ -44,8 +46,19 @@ pub struct Ngrams {
     left: Option<(usize, usize)>,
     /// What is followed was taken up again there.
     is_resumed: bool,
+    /// A token that may have been changed.
+    suspect: Option<Suspect>,
     /// What stood in its place where a copy differed by one token: a name that is changed once is changed everywhere.
     changed: HashMap<Token, Token>,
+}
+
+/// A token that a copy may have another for.
+#[derive(Clone, Copy, Debug)]
+struct Suspect {
+    old: usize,
+    new: usize,
+    /// Tokens behind it that must be the same.
+    needed: usize,
 }
 
 /// A place that is like the end of the text.
@@ -65,6 +78,7 @@ impl Default for Ngrams {
             followed: None,
             left: None,
             is_resumed: false,
+            suspect: None,
             changed: HashMap::new(),
         }
     }
@@ -95,19 +109,29 @@ impl Ngrams {
         if self.changed.get(&there) == Some(&token) {
             return Some(followed + 1);
         }
-        if self.is_resumed || self.matched(followed) >= LONG_MATCH {
+        let matched = self.matched(followed);
+        let is_clear = self.is_resumed || matched >= LONG_MATCH;
+        if is_clear {
             self.left = Some((followed, 0));
+        }
+        if is_clear || matched >= AROUND {
+            let needed = if is_clear { 1 } else { AROUND };
+            self.suspect = Some(Suspect { old: followed, new: self.text.len(), needed });
         }
         self.is_resumed = false;
         None
     }
 
-    /// Where a text was left for one token and goes on, that token was changed.
+    /// Where a text was left for one token and goes on, that one was changed.
     fn learn_change(&mut self, token: Token) {
-        if let (Some((left, 1)), Some(put)) = (self.left, self.text.last())
-            && self.text.get(left + 1) == Some(&token)
-        {
-            self.changed.insert(self.text[left], *put);
+        let Some(Suspect { old, new, needed }) = self.suspect.take() else { return };
+        let behind = self.text.len() - new;
+        if self.text.get(old + behind) == Some(&token) {
+            if behind == needed {
+                self.changed.insert(self.text[old], self.text[new]);
+            } else {
+                self.suspect = Some(Suspect { old, new, needed });
+            }
         }
     }
 
@@ -185,7 +209,7 @@ impl Drafter for Ngrams {
     fn begin(&mut self, text: &[Token]) {
         let text = &text[text.len().saturating_sub(MOST_TOKENS)..];
         let common = self.text.iter().zip(text).take_while(|(one, other)| one == other).count();
-        (self.followed, self.left, self.is_resumed) = (None, None, false);
+        (self.followed, self.left, self.is_resumed, self.suspect) = (None, None, false, None);
         self.changed.clear();
         while self.text.len() > common {
             self.pop();
@@ -261,6 +285,18 @@ mod tests {
             ngrams.push(token);
         }
         assert_eq!(ngrams.changed.len(), 0, "it was not changed this time");
+    }
+
+    #[test]
+    fn behind_a_short_match_more_must_agree_before_a_token_counts_as_changed() {
+        let text: Vec<Token> = (100..104).chain([7]).chain(200..210).collect();
+        let mut ngrams = over(&text);
+        let changed = (100..104).chain([8]).chain(200..203).map(|token| {
+            ngrams.draft(1, &[]);
+            ngrams.push(token);
+            ngrams.changed.len()
+        });
+        assert_eq!(changed.collect::<Vec<_>>(), [0, 0, 0, 0, 0, 0, 0, 1]);
     }
 
     #[test]

@@ -164,7 +164,7 @@ fn an_answer_is_never_noticeably_slower_than_without_drafts() {
                 .collect();
             let mean = speedups.iter().sum::<f64>() / speedups.len() as f64;
             let worst = speedups.iter().copied().fold(f64::MAX, f64::min);
-            assert!(mean >= 0.985 && worst > 0.92, "{} {name}: {mean:.3}, worst {worst:.3}", machine.name);
+            assert!(mean >= 0.99 && worst > 0.96, "{} {name}: {mean:.3}, worst {worst:.3}", machine.name);
         }
     }
 }
@@ -180,13 +180,13 @@ fn whatever_came_before_an_answer_is_not_slower_than_without_drafts() {
                 *sum += speedup(&mut speculator, machine, auto(), &kind(&mut random), &mut random) / 24.0;
             }
         }
-        assert!(sums.iter().all(|speedup| *speedup > 0.985), "{}: {sums:?}", machine.name);
+        assert!(sums.iter().all(|speedup| *speedup > 0.989), "{}: {sums:?}", machine.name);
     }
 }
 
 #[test]
 fn with_times_that_are_known_a_first_answer_comes_faster_and_none_slower() {
-    let least = [[1.4, 1.5], [1.5, 1.75], [0.99, 0.99], [4.5, 7.0]];
+    let least = [[1.4, 1.6], [1.5, 1.8], [0.99, 0.99], [4.5, 7.0]];
     for (machine, least) in MACHINES.iter().zip(least) {
         for (name, kind) in KINDS {
             let mut random = fastrand::Rng::with_seed(5);
@@ -207,7 +207,7 @@ fn with_times_that_are_known_a_first_answer_comes_faster_and_none_slower() {
 
 #[test]
 fn a_text_that_is_repeated_comes_faster() {
-    for (machine, least) in MACHINES.iter().zip([1.35, 1.45, 0.99, 2.0]) {
+    for (machine, least) in MACHINES.iter().zip([1.49, 1.55, 0.99, 4.5]) {
         let mut random = fastrand::Rng::with_seed(3);
         let mut speculator = Speculator::new(false, None);
         let mut told = 0.0;
