@@ -291,7 +291,7 @@ mod tests {
                 models: vec!["a".into(), "b".into()],
                 suite: Suite::Kv,
                 seed: 1,
-                cases: 40,
+                cases: None,
                 policies: vec![Policy::Full, Policy::Q8],
                 budgets: vec!["50".parse().unwrap(), "12.5".parse().unwrap()],
                 lengths: vec![Tokens(1024), Tokens(2000)],
@@ -300,6 +300,10 @@ mod tests {
                 json: true,
                 svg: None,
                 threads: None,
+                ways: Vec::new(),
+                fuzzy: Vec::new(),
+                rounds: None,
+                draft_model: None,
             }));
         });
         ask("--top-k 1 config show", |it| {
@@ -330,12 +334,13 @@ mod tests {
             ("--temp 0 models list", "before the subcommand"),
             ("-p hi chats list", "before the subcommand"),
             ("chats show x", "`x` is not the number of a chat"),
-            ("bench --suite x", "[possible values: kv]"),
+            ("bench --suite x", "[possible values: kv, spec]"),
             ("bench --budgets 50,101", "a budget is a number of percent between 0.1 and 100"),
             ("bench --lengths 100", "between 1024 and 65536"),
             ("bench --depths 4x", "or thousands like 4k"),
             ("bench --policies q3_k", "[possible values: none, q8_0"),
             ("bench --cases 0", "0 is not in 1..=100000"),
+            ("bench --suite spec --ways on", "[possible values: off, auto, ngram, draft, auto+draft]"),
             ("hello", "unrecognized subcommand 'hello'"),
         ] {
             let error = read(line).expect_err(line);

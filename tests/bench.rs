@@ -88,3 +88,71 @@ fn a_model_that_is_not_there_is_told_before_anything_is_measured() {
     let ran = home.run(&["bench", "./tiny.gguf", "./none.gguf"]);
     assert!(ran.code != Some(0) && ran.stdout.is_empty() && ran.stderr.contains("none.gguf"), "{}", ran.stderr);
 }
+
+/// The suite `spec` with the shortest of everything.
+fn bench_spec(home: &Home, arguments: &[&str]) -> Ran {
+    TinyModel::default().context(4096).write(&home.path("tiny.gguf")).unwrap();
+    let short = ["bench", "./tiny.gguf", "--suite", "spec", "--rounds", "1", "--depths", "64", "--threads", "1"];
+    home.run(&[&short, arguments].concat())
+}
+
+#[test]
+fn guesses_are_measured_in_steps_and_in_answers_of_every_kind() {
+    let home = Home::new();
+    TinyModel::default().write(&home.path("small.gguf")).unwrap();
+    let records = records(&bench_spec(&home, &["--json", "--ways", "ngram,draft", "--draft-model", "./small.gguf"]));
+    let of = |test: &str| records.iter().filter(|record| record["test"] == test).cloned().collect::<Vec<_>>();
+    let (steps, answers) = (of("step"), of("answer"));
+    assert!(steps.iter().all(|step| step["avg_ratio"].as_f64().unwrap() > 0.0 && step["n_depth"] == 64));
+    assert!(steps.len() >= 10 && steps.len() + answers.len() == records.len());
+    assert_eq!(names(&answers, "task").len(), 5);
+    assert_eq!(names(&answers, "spec").len(), 3);
+    for answer in &answers {
+        let number = |key: &str| answer[key].as_f64().unwrap_or_else(|| panic!("no {key}: {answer}"));
+        assert_eq!((answer["n_answers"].as_u64(), answer["samples_ts"].as_array().map(Vec::len)), (Some(2), Some(2)));
+        assert!(number("avg_ts") > 0.0 && number("n_accepted") <= number("n_drafted"), "{answer}");
+        assert!(number("ratio_low") <= number("ratio") && number("ratio") <= number("ratio_high"));
+        if answer["spec"] == "off" {
+            assert_eq!((number("ratio"), number("n_drafted")), (1.0, 0.0));
+        }
+    }
+    let guessed = |way: &str| {
+        answers.iter().filter(|it| it["spec"] == way).map(|it| it["n_drafted"].as_u64().unwrap()).sum::<u64>()
+    };
+    assert!(guessed("draft") > 0 && guessed("ngram") > 0);
+}
+
+#[test]
+fn what_guesses_bring_is_a_table_with_the_ways_that_there_are() {
+    let ran = bench_spec(&Home::new(), &["--ways", "auto"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    for part in ["one token", "task", "off", "auto", "geometric mean"] {
+        assert!(ran.stdout.contains(part), "{part}: {}", ran.stdout);
+    }
+    assert!(!ran.stdout.contains("draft") && !ran.stdout.contains("ngram"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_draft_model_that_cannot_be_one_is_told_and_the_rest_is_measured() {
+    let home = Home::new();
+    let ran = bench_spec(&home, &["--json", "--ways", "auto,draft", "--draft-model", "./none.gguf"]);
+    assert!(ran.stderr.contains("there is no draft model") && ran.stderr.contains("none.gguf"), "{}", ran.stderr);
+    assert_eq!(names(&records(&ran), "spec"), ["\"auto\"", "\"off\"", "null"].map(str::to_owned).into());
+}
+
+#[test]
+fn an_option_of_another_suite_is_refused() {
+    let ran = bench_spec(&Home::new(), &["--policies", "none"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    assert!(ran.stderr.contains("`--policies` is for another suite") && ran.stdout.is_empty(), "{}", ran.stderr);
+    assert_eq!(bench(&Home::new(), &["--rounds", "3"]).code, Some(2));
+}
+
+#[test]
+fn fuzzy_answers_are_judged_by_what_they_get_right() {
+    let records = records(&bench_spec(&Home::new(), &["--json", "--ways", "ngram", "--fuzzy", "0,0.5"]));
+    let thresholds: Vec<f64> = records.iter().map(|record| record["fuzzy"].as_f64().unwrap()).collect();
+    assert_eq!(thresholds, [0.0, 0.5]);
+    assert!(records.iter().all(|record| record["n_fields"] == 112 && record["test"] == "fuzzy"));
+    assert_eq!(records[0]["ratio"], 1.0);
+}

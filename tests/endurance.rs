@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::engine::{Running, greedy, prompt, settings};
 use common::real_models::test_model;
 use tuichat::chat::{Message, Role, Stats};
@@ -13,6 +15,8 @@ const TURNS: usize = 200;
 const MEMORY: u64 = 32 << 20;
 /// Memory is compared from here on: before, what grows once has grown.
 const SETTLED: usize = 30;
+/// A person reads an answer before the next message. Steps are timed meanwhile, as in every chat.
+const READING: Duration = Duration::from_millis(400);
 /// Told in the second turn, asked for in the last but one.
 const FACT: &str = "Please remember this: the password of the garden gate is 4718236.";
 const QUESTION: &str = "What is the password of the garden gate?";
@@ -84,6 +88,7 @@ fn a_chat_of_200_turns_stays_within_its_memory_and_knows_what_was_said_first() {
             println!("turn {turn}: {} KiB resident", resident() >> 10);
         }
         turns.push(finish.stats);
+        std::thread::sleep(READING);
         messages.push(Message::new(Role::Assistant, text));
     }
     let prompt_tokens = turns.last().unwrap().usage.prompt_tokens;

@@ -4,7 +4,9 @@
 pub mod draw;
 pub mod kv;
 pub mod report;
+pub mod spec;
 pub mod statistics;
+pub mod stream;
 pub mod table;
 pub mod texts;
 

@@ -5,6 +5,11 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use crate::bench::kv::{Budget, Part, Policy};
+use crate::bench::spec::Way;
+use crate::config::Probability;
+
+const OF_KV: &str = "Options of --suite kv";
+const OF_SPEC: &str = "Options of --suite spec";
 
 #[derive(clap::Args, Clone, Debug, PartialEq)]
 pub struct BenchCommand {
@@ -16,45 +21,86 @@ pub struct BenchCommand {
     #[arg(long, value_enum, value_name = "SUITE", default_value = "kv")]
     pub suite: Suite,
 
-    /// Draw the needles, and where texts begin, from this number: others for another
+    /// Draw needles, tasks, and where texts begin, from this number: others for another
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
 
-    /// Needles, up to five to a text; each is asked for under every policy, budget and circumstance
-    #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub cases: u32,
+    /// Needles, up to five to a text, each asked for under every policy, budget and circumstance [default: 40]; tasks of
+    /// each class [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub cases: Option<u32>,
 
-    /// Only these ways to make the cache smaller
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "POLICY,…", default_values_t = Policy::ALL)]
-    pub policies: Vec<Policy>,
-
-    /// Cells that may stay, in percent of those of a text [default: 100,50,25,12.5]
-    #[arg(long, value_delimiter = ',', value_name = "PERCENT,…")]
-    pub budgets: Vec<Budget>,
-
-    /// Tokens of a text with needles, questions and answers [default: 2k,4k,8k]
-    #[arg(long, value_delimiter = ',', value_name = "TOKENS,…")]
-    pub lengths: Vec<Length>,
-
-    /// Tokens before what is timed [default: 0,1k,2k,4k,8k,16k]
+    /// Tokens before what is timed [default: 0,1k,2k,4k,8k,16k; for spec 256,2k]
     #[arg(long, value_delimiter = ',', value_name = "TOKENS,…")]
     pub depths: Vec<Depth>,
-
-    /// Only these parts
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "PART,…")]
-    pub only: Vec<Part>,
 
     /// One JSON object per measurement, as it is made, instead of tables
     #[arg(long)]
     pub json: bool,
 
-    /// Draw a chart of the needles into this file
-    #[arg(long, value_name = "FILE")]
-    pub svg: Option<PathBuf>,
-
     /// Threads that compute; without it, those of a chat
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=512))]
     pub threads: Option<u32>,
+
+    /// Only these ways to make the cache smaller [default: all]
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "POLICY,…", help_heading = OF_KV)]
+    pub policies: Vec<Policy>,
+
+    /// Cells that may stay, in percent of those of a text [default: 100,50,25,12.5]
+    #[arg(long, value_delimiter = ',', value_name = "PERCENT,…", help_heading = OF_KV)]
+    pub budgets: Vec<Budget>,
+
+    /// Tokens of a text with needles, questions and answers [default: 2k,4k,8k]
+    #[arg(long, value_delimiter = ',', value_name = "TOKENS,…", help_heading = OF_KV)]
+    pub lengths: Vec<Length>,
+
+    /// Only these parts
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "PART,…", help_heading = OF_KV)]
+    pub only: Vec<Part>,
+
+    /// Draw a chart of the needles into this file
+    #[arg(long, value_name = "FILE", help_heading = OF_KV)]
+    pub svg: Option<PathBuf>,
+
+    /// Only these ways to guess [default: all there are]
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "WAY,…", help_heading = OF_SPEC)]
+    pub ways: Vec<Way>,
+
+    /// Only compare answers at these thresholds of `--spec-fuzzy`: how many fields of letters are read rightly, how fast
+    #[arg(long, value_delimiter = ',', value_name = "F,…", help_heading = OF_SPEC)]
+    pub fuzzy: Vec<Probability>,
+
+    /// How often every task is answered in all ways, forwards and backwards [default: 2]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = OF_SPEC)]
+    pub rounds: Option<u32>,
+
+    /// The model that guesses; without it, the one of the settings, if there is one
+    #[arg(long, value_name = "NAME|PATH", help_heading = OF_SPEC)]
+    pub draft_model: Option<String>,
+}
+
+impl BenchCommand {
+    /// An option that was typed and that the suite has no use for.
+    pub fn useless_option(&self) -> Option<&'static str> {
+        let of_kv = [
+            (!self.policies.is_empty(), "--policies"),
+            (!self.budgets.is_empty(), "--budgets"),
+            (!self.lengths.is_empty(), "--lengths"),
+            (!self.only.is_empty(), "--only"),
+            (self.svg.is_some(), "--svg"),
+        ];
+        let of_spec = [
+            (!self.ways.is_empty(), "--ways"),
+            (!self.fuzzy.is_empty(), "--fuzzy"),
+            (self.rounds.is_some(), "--rounds"),
+            (self.draft_model.is_some(), "--draft-model"),
+        ];
+        let others: &[(bool, &'static str)] = match self.suite {
+            Suite::Kv => &of_spec,
+            Suite::Spec => &of_kv,
+        };
+        others.iter().find_map(|(is_typed, option)| is_typed.then_some(*option))
+    }
 }
 
 /// What is measured.
@@ -62,6 +108,8 @@ pub struct BenchCommand {
 pub enum Suite {
     /// Ways to make the KV cache smaller: what they find again, how far they are from the whole cache, bytes, speed
     Kv,
+    /// Guessing tokens: the time of steps of several tokens, and of answers of five kinds with guesses and without
+    Spec,
 }
 
 /// Tokens of a text with needles: 1k to 64k.

@@ -8,9 +8,11 @@ use clap::ValueEnum;
 
 use super::{Surroundings, print};
 use crate::bench::Ended;
-use crate::bench::kv::{self, Budget, Part, Results, Settings, chart};
+use crate::bench::kv::{self, Budget, Part, Policy, chart};
 use crate::bench::report::Report;
+use crate::bench::spec::{self, Way};
 use crate::cli::{BenchCommand, Suite, Tokens};
+use crate::config::Probability;
 use crate::engine::lab::Lab;
 use crate::engine::protocol::{CancelFlag, LoadSettings};
 use crate::exit::{Exit, Failure};
@@ -18,36 +20,58 @@ use crate::signals;
 
 const USUAL_LENGTHS: [u32; 3] = [2048, 4096, 8192];
 const USUAL_DEPTHS: [u32; 6] = [0, 1024, 2048, 4096, 8192, 16_384];
+const USUAL_CASES: u32 = 40;
+/// Of the suite `spec`.
+const USUAL_STEP_DEPTHS: [u32; 2] = [256, 2048];
+const USUAL_TASKS: u32 = 1;
+const USUAL_ROUNDS: u32 = 2;
 
 /// # Errors
 /// If a model cannot be measured, or the results cannot be written.
 pub fn run(command: BenchCommand, surroundings: &Surroundings) -> Result<Exit, Failure> {
+    if let Some(option) = command.useless_option() {
+        let sentence = "is for another suite; `tuichat bench --help` tells which";
+        return Err(Failure::usage(format!("`{option}` {sentence}")));
+    }
     let _log = surroundings.begin()?;
     let models = models(&command, surroundings)?;
     let records = command.json.then(|| Box::new(io::stdout()) as Box<dyn io::Write>);
     let report = Report::new(records, surroundings.config.quiet);
     let cancel = CancelFlag::default();
     let stopped_by = watch(&cancel)?;
-    let (is_json, svg) = (command.json, command.svg.clone());
-    let settings = match command.suite {
-        Suite::Kv => kv_settings(command),
-    };
-    let mut all = Vec::new();
-    let mut ended = Ok(());
-    for model in models {
-        ended = measure(&model, &settings, &cancel, &report, &mut all);
-        if ended.is_err() {
-            break;
+    let is_json = command.json;
+    let (tables, ended) = match command.suite {
+        Suite::Kv => {
+            let svg = command.svg.clone();
+            let settings = kv_settings(command);
+            let mut all = Vec::new();
+            let ended = measure(&models, &cancel, &report, |lab| {
+                let mut results = kv::Results::of(lab.subject());
+                let ended = kv::run(lab, &settings, &report, &mut results);
+                all.push(results);
+                ended
+            });
+            if let Some(path) = &svg {
+                write_chart(path, &all)?;
+            }
+            (all.iter().map(kv::Results::tables).collect::<Vec<_>>(), ended)
         }
-    }
+        Suite::Spec => {
+            let settings = spec_settings(command);
+            let mut all = Vec::new();
+            let ended = measure(&models, &cancel, &report, |lab| {
+                let mut results = spec::Results::of(lab.subject());
+                let ended = spec::run(lab, &settings, &report, &mut results);
+                all.push(results);
+                ended
+            });
+            (all.iter().map(spec::Results::tables).collect(), ended)
+        }
+    };
     report.clear();
     // What was measured counts, whatever came afterwards.
     if !is_json {
-        let tables: Vec<String> = all.iter().map(Results::tables).collect();
         print(&tables.join("\n"))?;
-    }
-    if let Some(path) = &svg {
-        write_chart(path, &all)?;
     }
     match ended {
         Ok(()) => Ok(Exit::Success),
@@ -56,19 +80,18 @@ pub fn run(command: BenchCommand, surroundings: &Surroundings) -> Result<Exit, F
     }
 }
 
+/// Measures one model after the other, until one cannot be.
 fn measure(
-    model: &LoadSettings,
-    settings: &Settings,
+    models: &[LoadSettings],
     cancel: &CancelFlag,
     report: &Report,
-    all: &mut Vec<Results>,
+    mut run: impl FnMut(&Lab) -> Result<(), Ended>,
 ) -> Result<(), Ended> {
-    report.progress(&format!("loading {}", model.name.as_deref().unwrap_or_default()));
-    let lab = Lab::open(model, cancel)?;
-    let mut results = Results::of(lab.subject());
-    let ended = kv::run(&lab, settings, report, &mut results);
-    all.push(results);
-    ended
+    for model in models {
+        report.progress(&format!("loading {}", model.name.as_deref().unwrap_or_default()));
+        run(&Lab::open(model, cancel)?)?;
+    }
+    Ok(())
 }
 
 /// Every name is looked up before anything is measured.
@@ -81,29 +104,43 @@ fn models(command: &BenchCommand, surroundings: &Surroundings) -> Result<Vec<Loa
         .iter()
         .map(|name| {
             let found = library.resolve(*name)?;
+            let draft = match command.suite {
+                Suite::Kv => None,
+                Suite::Spec => surroundings.draft_model_named(&found, command.draft_model.as_deref()),
+            };
             let settings =
-                surroundings.config.clone().load_settings(found, None, surroundings.probe(), None, None, None);
+                surroundings.config.clone().load_settings(found, draft, surroundings.probe(), None, None, None);
             Ok(LoadSettings { threads: command.threads.or(settings.threads), ..settings })
         })
         .collect()
 }
 
-fn kv_settings(command: BenchCommand) -> Settings {
-    fn or<T>(typed: Vec<T>, usual: &[T]) -> Vec<T>
-    where
-        T: Clone,
-    {
-        if typed.is_empty() { usual.to_vec() } else { typed }
-    }
-    Settings {
+fn kv_settings(command: BenchCommand) -> kv::Settings {
+    kv::Settings {
         seed: command.seed,
-        cases: command.cases,
-        policies: command.policies,
+        cases: command.cases.unwrap_or(USUAL_CASES),
+        policies: or(command.policies, &Policy::ALL),
         budgets: or(command.budgets, &Budget::USUAL),
         lengths: or(command.lengths.into_iter().map(|Tokens(tokens)| tokens).collect(), &USUAL_LENGTHS),
         depths: or(command.depths.into_iter().map(|Tokens(tokens)| tokens).collect(), &USUAL_DEPTHS),
         parts: or(command.only, Part::value_variants()),
     }
+}
+
+fn spec_settings(command: BenchCommand) -> spec::Settings {
+    spec::Settings {
+        seed: command.seed,
+        cases: command.cases.unwrap_or(USUAL_TASKS),
+        rounds: command.rounds.unwrap_or(USUAL_ROUNDS),
+        depths: or(command.depths.into_iter().map(|Tokens(tokens)| tokens).collect(), &USUAL_STEP_DEPTHS),
+        ways: or(command.ways, Way::value_variants()),
+        fuzzy: command.fuzzy.into_iter().map(Probability::get).collect(),
+    }
+}
+
+/// What was typed, else what is usual.
+fn or<T: Clone>(typed: Vec<T>, usual: &[T]) -> Vec<T> {
+    if typed.is_empty() { usual.to_vec() } else { typed }
 }
 
 /// A signal asks to stop; the code to leave with is noted.
@@ -118,7 +155,7 @@ fn watch(cancel: &CancelFlag) -> Result<Arc<OnceLock<Exit>>, Failure> {
     Ok(stopped_by)
 }
 
-fn write_chart(path: &Path, all: &[Results]) -> Result<(), Failure> {
+fn write_chart(path: &Path, all: &[kv::Results]) -> Result<(), Failure> {
     std::fs::write(path, chart::render(all))
         .map_err(|error| Failure::disk(format!("cannot write the chart {}: {error}", path.display())))
 }

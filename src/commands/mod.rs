@@ -122,9 +122,14 @@ impl Surroundings {
     /// The model that guesses tokens for this one: the one that was named, else the one that the catalogue names, if it
     /// is there.
     fn draft_model(&self, model: &Found) -> Option<Result<PathBuf, String>> {
+        let mode = self.config.generate.speculation.by;
+        if matches!(mode, Speculate::Off | Speculate::Ngram) { None } else { self.draft_model_named(model, None) }
+    }
+
+    /// The same, whether tokens are to be guessed or not; this name is stronger than that of the settings.
+    fn draft_model_named(&self, model: &Found, name: Option<&str>) -> Option<Result<PathBuf, String>> {
         let resolve = |name: &str| self.library().resolve(Some(name)).map(|found| found.path);
-        match (self.config.generate.speculation.by, &self.config.draft_model) {
-            (Speculate::Off | Speculate::Ngram, _) => None,
+        match (self.config.generate.speculation.by, name.or(self.config.draft_model.as_deref())) {
             (_, Some(name)) => Some(resolve(name).map_err(|error| error.to_string())),
             (mode, None) => {
                 let named = catalog::by_name(&model.name).and_then(|entry| entry.draft.as_deref());

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 pub use directories::Directories;
 pub use settings::{Output, Settings, Switch};
-pub use value::Room;
+pub use value::{Probability, Room};
 
 use crate::chat::Sampling;
 use crate::engine::SnapshotSettings;

@@ -25,18 +25,21 @@ impl Session<'_> {
     /// What is in the cache stays as it is.
     pub fn time_a_step(&mut self, cancel: &[&CancelFlag]) -> bool {
         let Some(size) = self.step_to_time() else { return false };
+        let Some((plain, step)) = self.time_size(size, cancel) else { return false };
+        self.speculator.timed(size, self.ledger.cells(), plain, step);
+        true
+    }
+
+    /// How many seconds one token takes behind what is in the cache, and so many at once; `None` if it was stopped or
+    /// cannot be. What is in the cache stays as it is.
+    pub fn time_size(&mut self, size: usize, cancel: &[&CancelFlag]) -> Option<(f64, f64)> {
         let text = self.ledger.tokens();
         // Any text will do, and so it may as well be some of this.
         let tokens: Vec<Token> = text.iter().rev().cycle().take(size).copied().collect();
-        let timed = (|| {
-            let before = self.time_step(&tokens[..1], cancel)?;
-            let step = self.time_step(&tokens, cancel)?;
-            let behind = self.time_step(&tokens[..1], cancel)?;
-            Some((before.min(behind), step))
-        })();
-        let Some((plain, step)) = timed else { return false };
-        self.speculator.timed(size, self.ledger.cells(), plain, step);
-        true
+        let before = self.time_step(tokens.get(..1)?, cancel)?;
+        let step = self.time_step(&tokens, cancel)?;
+        let behind = self.time_step(&tokens[..1], cancel)?;
+        Some((before.min(behind), step))
     }
 
     fn time_step(&mut self, tokens: &[Token], cancel: &[&CancelFlag]) -> Option<f64> {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::backend;
 use super::context::Contents;
+use super::draft::Drafting;
 use super::eviction::WATCHED_ROWS;
 use super::kv::KvTypes;
 use super::llama::{self, Context, ContextSettings, LoadError, Model};
@@ -50,11 +51,19 @@ pub struct Subject {
     pub library: String,
 }
 
+impl Subject {
+    /// A line about it, and what it runs on.
+    pub fn title(&self) -> String {
+        let Self { name, architecture, quantization, threads, backend, .. } = self;
+        format!("{name} ({architecture} {quantization}, {threads} threads, {backend})\n")
+    }
+}
+
 /// A loaded model.
-#[derive(Debug)]
 pub struct Lab {
     model: Model,
     subject: Subject,
+    drafting: Drafting,
     cancel: CancelFlag,
 }
 
@@ -93,7 +102,8 @@ impl Lab {
             threads: settings.threads.unwrap_or_else(worker::default_threads).max(1),
             library: llama::version(),
         };
-        Ok(Self { model, subject, cancel: cancel.clone() })
+        let drafting = Drafting::load(settings, &model, &choice.placement, [cancel, cancel]);
+        Ok(Self { model, subject, drafting, cancel: cancel.clone() })
     }
 
     pub fn subject(&self) -> &Subject {
@@ -108,6 +118,29 @@ impl Lab {
     /// The token that every text begins with, if the model wants one.
     pub fn begin_token(&self) -> Option<Token> {
         self.model.begin_token().filter(|_| self.model.adds_begin_token())
+    }
+
+    /// Whether a draft model was asked for.
+    pub fn has_draft_model(&self) -> bool {
+        self.drafting.describe().is_some()
+    }
+
+    /// Why the draft model that was asked for is not there.
+    pub fn draft_problem(&self) -> Option<String> {
+        self.drafting.describe()?.problem
+    }
+
+    /// An empty context of so many cells for whole answers, with the draft model or without.
+    ///
+    /// # Errors
+    /// If there is not enough memory.
+    pub fn chat(&self, cells: u32, with_draft_model: bool) -> Result<Rig<'_>, LabError> {
+        let mut rig = self.rig(cells, KvTypes::default())?;
+        if with_draft_model {
+            let draft_model = self.drafting.open(&self.model, cells, self.subject.threads);
+            rig.session.speculator = Speculator::new(rig.is_on_gpu, draft_model);
+        }
+        Ok(rig)
     }
 
     /// An empty context of so many cells.
@@ -338,6 +371,24 @@ impl Rig<'_> {
             return Err(LabError::Cancelled);
         }
         Ok((answer.into_inner(), finish))
+    }
+
+    /// How many seconds one token takes behind what is in the cache, and so many at once. What is in the cache stays as it
+    /// is.
+    ///
+    /// # Errors
+    /// If it was stopped, or the model cannot take tokens back.
+    pub fn time_step(&mut self, tokens: usize) -> Result<(f64, f64), LabError> {
+        match self.session.time_size(tokens, &[self.cancel]) {
+            Some(times) => Ok(times),
+            None if self.cancel.is_cancelled() => Err(LabError::Cancelled),
+            None => Err(EngineError::Failed("steps of several tokens cannot be timed with this model".into()).into()),
+        }
+    }
+
+    /// Times the steps that are not known yet, as a chat does while nobody waits.
+    pub fn time_steps(&mut self) {
+        while self.session.time_a_step(&[self.cancel]) {}
     }
 
     /// How long steps of several tokens were seen to take beside one of one, by their tokens, at so many cells in use.

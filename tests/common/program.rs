@@ -63,7 +63,7 @@ impl Home {
 
     pub fn run_piped(&self, arguments: &[&str], stdin: &str) -> Ran {
         let mut command = Command::from_std(self.command(arguments));
-        let output = command.write_stdin(stdin).timeout(Duration::from_secs(20)).output().unwrap();
+        let output = command.write_stdin(stdin).timeout(Duration::from_secs(60)).output().unwrap();
         Ran {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout).unwrap(),

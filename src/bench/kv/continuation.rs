@@ -4,10 +4,11 @@
 use serde::Serialize;
 
 use super::policy::{Budget, Policy};
-use super::{Rigs, Settings, Stream};
+use super::{Rigs, Settings};
 use crate::bench::Ended;
 use crate::bench::draw::Draw;
 use crate::bench::report::Report;
+use crate::bench::stream::Stream;
 use crate::bench::texts::TEXTS;
 use crate::engine::KvType;
 use crate::engine::divergence::{Divergence, Summary};

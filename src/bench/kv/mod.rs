@@ -19,11 +19,10 @@ pub use policy::{Budget, Policy};
 pub use speed::Speeds;
 
 use crate::bench::Ended;
-use crate::bench::draw::Draw;
 use crate::bench::report::Report;
 use crate::bench::texts::{TEXTS, Text};
 use crate::engine::KvTypes;
-use crate::engine::lab::{Lab, LabError, Limits, Rig, Subject, Token};
+use crate::engine::lab::{Lab, LabError, Limits, Rig, Subject};
 
 /// Cells for questions, answers and what is timed, beside those of a compressed cache.
 const RESERVED_CELLS: usize = 256;
@@ -183,27 +182,5 @@ impl BytesPerToken {
 
     fn get(&self, text: &Text) -> f64 {
         self.0.iter().find(|(name, _)| *name == text.name).map_or(1.0, |(_, ratio)| *ratio)
-    }
-}
-
-/// The tokens of the texts, one text after the other and over again.
-struct Stream {
-    begin: Option<Token>,
-    tokens: Vec<Token>,
-    start: usize,
-}
-
-impl Stream {
-    /// Begins at a place in the first half of this text.
-    fn beginning_in(lab: &Lab, text: usize, draw: &mut Draw) -> Self {
-        let texts = TEXTS.iter().cycle().skip(text).take(TEXTS.len());
-        let tokens: Vec<Vec<Token>> = texts.map(|text| lab.tokenize(text.text)).collect();
-        let start = draw.below(tokens.first().map_or(0, Vec::len) / 2);
-        Self { begin: lab.begin_token(), tokens: tokens.concat(), start }
-    }
-
-    fn take(&self, count: usize) -> Vec<Token> {
-        let tokens = self.tokens.iter().cycle().skip(self.start).copied();
-        self.begin.into_iter().chain(tokens).take(count).collect()
     }
 }

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::policy::{Budget, Policy};
-use super::{Rigs, Settings, Stream};
+use super::{Rigs, Settings};
 use crate::bench::Ended;
-use crate::bench::draw::Draw;
 use crate::bench::report::Report;
 use crate::bench::statistics::{deviation, mean};
+use crate::bench::stream::Stream;
 use crate::engine::KvType;
 use crate::engine::lab::{Kept, Lab, LabError, Rig, Token};
 
@@ -87,7 +87,7 @@ pub fn measure(lab: &Lab, settings: &Settings, report: &Report, speeds: &mut Spe
     let Some(deepest) = settings.depths.iter().copied().max() else { return Ok(()) };
     let cells = deepest + (PROMPT + WRITTEN) as u32;
     let mut rigs = Rigs::make(lab, &settings.policies, cells, report)?;
-    let tokens = Stream::beginning_in(lab, 0, &mut Draw::new(settings.seed, 0)).take(cells as usize + 1);
+    let tokens = Stream::of_all(lab, settings.seed).take(cells as usize + 1);
     let mut wholes = Vec::new();
     for depth in settings.depths.iter().copied() {
         let prompt = &tokens[..depth as usize];

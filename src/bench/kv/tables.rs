@@ -10,11 +10,7 @@ use crate::bench::table::Table;
 const NOTHING: &str = "–";
 
 pub fn render(results: &Results) -> String {
-    let subject = &results.subject;
-    let mut text = format!(
-        "{} ({} {}, {} threads, {})\n",
-        subject.name, subject.architecture, subject.quantization, subject.threads, subject.backend
-    );
+    let mut text = results.subject.title();
     let parts = [needles(&results.needles), continuations(&results.continuations), speeds(&results.speeds)];
     for part in parts.into_iter().flatten() {
         text += &format!("\n{part}");
