@@ -52,6 +52,8 @@ struct Record<'a> {
     test: &'static str,
     task: Class,
     spec: Way,
+    prompts: Vec<String>,
+    max_tokens: u32,
     n_gen: u32,
     avg_ts: f64,
     stddev_ts: f64,
@@ -100,7 +102,7 @@ pub fn measure(lab: &Lab, settings: &Settings, report: &Report, rows: &mut Vec<R
             }
         }
         for row in class_rows {
-            record(lab, report, &row)?;
+            record(lab, settings, report, &row)?;
             rows.push(row);
         }
         report.note(&format!("{}: done", class.as_str()));
@@ -189,13 +191,16 @@ pub fn ask(rig: &mut Rig<'_>, task: &Task, way: Way, fuzzy: f32) -> Result<Answe
     })
 }
 
-fn record(lab: &Lab, report: &Report, row: &Row) -> Result<(), Ended> {
+fn record(lab: &Lab, settings: &Settings, report: &Report, row: &Row) -> Result<(), Ended> {
     let ratio = row.ratio();
+    let tasks: Vec<Task> = (0..settings.cases).map(|number| row.class.task(settings.seed, number)).collect();
     let record = Record {
         suite: "spec",
         test: "answer",
         task: row.class,
         spec: row.way,
+        max_tokens: tasks.first().map_or(0, |task| task.most_tokens),
+        prompts: tasks.into_iter().map(|task| task.prompt).collect(),
         n_gen: row.written,
         avg_ts: mean(&row.speeds),
         stddev_ts: deviation(&row.speeds),
