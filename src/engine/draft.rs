@@ -4,7 +4,7 @@
 use std::cell::OnceCell;
 use std::path::Path;
 
-use super::kv::{KvTypes, Shape, mebibytes};
+use super::kv::{KvTypes, Shape};
 use super::llama::{Context, ContextSettings, LoadError, Model, Placement};
 use super::probe::Verdict;
 use super::protocol::{CancelFlag, DraftInfo, LoadSettings};
@@ -12,7 +12,7 @@ use super::speculative::{DraftModel, check_vocabulary};
 use super::worker;
 use crate::hardware::memory::Memory;
 use crate::models::gguf;
-use crate::text::escape_line;
+use crate::text::{escape_line, mebibytes};
 
 /// Left for everything else.
 const SPARE_BYTES: u64 = 256 << 20;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::Sink;
 use super::backend::{self, Choice};
 use super::draft::Drafting;
-use super::kv::{self, Checks, Key, KvTypes, Shape, Situation, Snapshots, Unknown, Wish, mebibytes};
+use super::kv::{self, Checks, Key, KvTypes, Shape, Situation, Snapshots, Unknown, Wish};
 use super::llama::{self, Context, ContextSettings, LoadError, Model};
 use super::probe::Verdict;
 use super::protocol::{
@@ -21,6 +21,7 @@ use super::speculative::{Speculator, TimesFile};
 use crate::hardware::cores;
 use crate::hardware::memory::Memory;
 use crate::models::gguf;
+use crate::text::mebibytes;
 
 /// Tokens computed in one call of the model. Larger ones are no faster on a CPU, and progress is told between them.
 pub(super) const BATCH: u32 = 512;

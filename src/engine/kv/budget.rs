@@ -2,6 +2,7 @@
 
 use crate::engine::protocol::EngineError;
 use crate::hardware::memory::Memory;
+use crate::text::mebibytes;
 
 /// Context that is made when nothing else is asked for, if model and memory allow it.
 const DEFAULT_CONTEXT: u32 = 16_384;
@@ -95,10 +96,6 @@ impl Wish {
 /// Cells that so many bytes hold, as llama.cpp makes them.
 pub fn whole_cells(bytes: u64, bytes_per_cell: u64) -> u32 {
     u32::try_from(bytes / bytes_per_cell.max(1) / STEP * STEP).unwrap_or(u32::MAX)
-}
-
-pub fn mebibytes(bytes: u64) -> String {
-    format!("{} MiB", bytes.div_ceil(1 << 20))
 }
 
 #[cfg(test)]

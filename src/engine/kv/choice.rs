@@ -1,10 +1,11 @@
 //! Which formats the KV cache is made of: what was asked for if it can be, else f16 as long as it has room, else the
 //! finest rounding that the model was seen to bear. Pure; whoever calls it does the seeing.
 
-use super::budget::{mebibytes, whole_cells};
+use super::budget::whole_cells;
 use super::check::{Outcome, Unknown};
 use super::shape::{Shape, has_own_kernel};
 use super::types::{KvType, KvTypes};
+use crate::text::mebibytes;
 
 const F16: KvTypes = KvTypes { k: KvType::F16, v: KvType::F16 };
 /// From fine to coarse. Keys bear less than values: rounding the keys of Qwen2.5 0.5B to 5 bits makes it useless,

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 pub use archive::{Archive, NewRows, Title};
-pub use budget::{Wish, mebibytes};
+pub use budget::Wish;
 pub use check::{Checks, Unknown, version};
 pub use choice::{Choice, Situation};
 pub use shape::Shape;

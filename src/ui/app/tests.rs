@@ -53,7 +53,7 @@ pub(in crate::ui) fn model(has_template: bool) -> ModelInfo {
             cells: 4096,
             bytes: 1,
             policy: "score".into(),
-            reason: String::new(),
+            reason: "4096 tokens take 1 MiB in f16, and there is room for them".into(),
         },
         draft: None,
         device: DeviceInfo {

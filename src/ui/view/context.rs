@@ -7,7 +7,8 @@ use ratatui::text::Line;
 use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
-use crate::engine::protocol::{Cost, MessageCost, Pin};
+use crate::engine::protocol::{Cost, KvInfo, MessageCost, Pin};
+use crate::text::mebibytes;
 use crate::ui::app::{Activity, App};
 use crate::ui::theme::Theme;
 use crate::ui::transcript::{Evicted, Hold};
@@ -27,19 +28,21 @@ pub fn draw(app: &App, top: u16, screen: Rect, frame: &mut Frame) {
         frame.render_widget(Paragraph::new(words).style(theme.dim), inside);
         return;
     };
-    let table = Table { cost, theme };
+    let table = Table { cost, cache: app.model().map(|model| &model.kv), theme };
     let inside = open_box("Context", "Esc closes, Up and Down scroll", table.lines(0).len(), theme, screen, frame);
     frame.render_widget(Paragraph::new(table.lines(inside.width.into())).scroll((top, 0)), inside);
 }
 
 /// How many lines there are to scroll through.
 pub fn height(app: &App) -> usize {
-    app.cost().map_or(0, |cost| Table { cost, theme: app.theme() }.lines(0).len())
+    let cache = app.model().map(|model| &model.kv);
+    app.cost().map_or(0, |cost| Table { cost, cache, theme: app.theme() }.lines(0).len())
 }
 
 /// The breakdown of what the next turn costs. Where nothing was ever evicted there is no column for it.
 struct Table<'a> {
     cost: &'a Cost,
+    cache: Option<&'a KvInfo>,
     theme: &'a Theme,
 }
 
@@ -80,7 +83,18 @@ impl Table<'_> {
             Some(wait) => format!("The next answer begins in about {}.", duration(wait)),
             None => "How long the next answer takes to begin is known once something was computed.".into(),
         }));
+        lines.extend(self.cache.into_iter().flat_map(|cache| self.about_cache(cache, width)));
         lines
+    }
+
+    /// What the KV cache is made of, and why: a line for each thing there is to say.
+    fn about_cache(&self, cache: &KvInfo, width: usize) -> Vec<Line<'static>> {
+        let KvInfo { type_k, type_v, bytes, reason, .. } = cache;
+        let types = if type_k == type_v { type_k.clone() } else { format!("{type_k} for keys, {type_v} for values") };
+        let first = format!("The KV cache is {types} and takes {}:", mebibytes(*bytes));
+        let clauses = reason.split("; ").filter(|clause| !clause.is_empty()).map(|clause| format!("  {clause}"));
+        let lines = std::iter::once(first).chain(clauses);
+        lines.map(|line| Line::raw(fitted(&line, width, self.theme.ascii)).style(self.theme.dim)).collect()
     }
 
     fn line(&self, width: usize, row: Row) -> Line<'static> {
