@@ -105,8 +105,8 @@ def main():
                 tasks[record["task"]] = (record["prompts"], record["max_tokens"])
 
     with tempfile.TemporaryDirectory() as home:
-        contestants = [Tuichat(options, "tuichat off", ["--spec", "off"], home), Tuichat(options, "tuichat", [], home)]
-        ways = [("llama-server", []), ("ngram-simple", ["--spec-type", "ngram-simple"]), ("ngram-mod", ["--spec-type", "ngram-mod"])]
+        contestants = [Tuichat(options, "tuichat", [], home)]
+        ways = [("llama-server", []), ("ngram-simple", ["--spec-type", "ngram-simple"])]
         if options.draft:
             ways.append(("draft-simple", ["--spec-type", "draft-simple", "-md", options.draft]))
             contestants.append(Tuichat(options, "tuichat + draft", ["--draft-model", options.draft], home))

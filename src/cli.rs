@@ -301,6 +301,7 @@ mod tests {
                 svg: None,
                 threads: None,
                 ways: Vec::new(),
+                tasks: Vec::new(),
                 fuzzy: Vec::new(),
                 rounds: None,
                 draft_model: None,

@@ -124,11 +124,12 @@ fn guesses_are_measured_in_steps_and_in_answers_of_every_kind() {
 
 #[test]
 fn what_guesses_bring_is_a_table_with_the_ways_that_there_are() {
-    let ran = bench_spec(&Home::new(), &["--ways", "auto"]);
+    let ran = bench_spec(&Home::new(), &["--ways", "auto", "--tasks", "json,prose"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     for part in ["one token", "task", "off", "auto", "geometric mean"] {
         assert!(ran.stdout.contains(part), "{part}: {}", ran.stdout);
     }
+    assert!(ran.stdout.contains("prose") && !ran.stdout.contains("summary"), "{}", ran.stdout);
     assert!(!ran.stdout.contains("draft") && !ran.stdout.contains("ngram"), "{}", ran.stdout);
 }
 

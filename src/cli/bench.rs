@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use crate::bench::kv::{Budget, Part, Policy};
-use crate::bench::spec::Way;
+use crate::bench::spec::{Class, Way};
 use crate::config::Probability;
 
 const OF_KV: &str = "Options of --suite kv";
@@ -66,6 +66,10 @@ pub struct BenchCommand {
     #[arg(long, value_enum, value_delimiter = ',', value_name = "WAY,…", help_heading = OF_SPEC)]
     pub ways: Vec<Way>,
 
+    /// Only these kinds of tasks [default: all]
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "KIND,…", help_heading = OF_SPEC)]
+    pub tasks: Vec<Class>,
+
     /// Only compare answers at these thresholds of `--spec-fuzzy`: how many fields of letters are read rightly, how fast
     #[arg(long, value_delimiter = ',', value_name = "F,…", help_heading = OF_SPEC)]
     pub fuzzy: Vec<Probability>,
@@ -91,6 +95,7 @@ impl BenchCommand {
         ];
         let of_spec = [
             (!self.ways.is_empty(), "--ways"),
+            (!self.tasks.is_empty(), "--tasks"),
             (!self.fuzzy.is_empty(), "--fuzzy"),
             (self.rounds.is_some(), "--rounds"),
             (self.draft_model.is_some(), "--draft-model"),

@@ -10,7 +10,7 @@ use super::{Surroundings, print};
 use crate::bench::Ended;
 use crate::bench::kv::{self, Budget, Part, Policy, chart};
 use crate::bench::report::Report;
-use crate::bench::spec::{self, Way};
+use crate::bench::spec::{self, Class, Way};
 use crate::cli::{BenchCommand, Suite, Tokens};
 use crate::config::Probability;
 use crate::engine::lab::Lab;
@@ -134,6 +134,7 @@ fn spec_settings(command: BenchCommand) -> spec::Settings {
         rounds: command.rounds.unwrap_or(USUAL_ROUNDS),
         depths: or(command.depths.into_iter().map(|Tokens(tokens)| tokens).collect(), &USUAL_STEP_DEPTHS),
         ways: or(command.ways, Way::value_variants()),
+        classes: or(command.tasks, Class::value_variants()),
         fuzzy: command.fuzzy.into_iter().map(Probability::get).collect(),
     }
 }

@@ -2,7 +2,6 @@
 //! that what slows the machine down slows them all; a way's answers are compared with those without guesses of the same
 //! half of a round.
 
-use clap::ValueEnum;
 use serde::Serialize;
 
 use super::tasks::{Class, Task};
@@ -79,7 +78,7 @@ pub fn measure(lab: &Lab, settings: &Settings, report: &Report, rows: &mut Vec<R
         report.progress("answers: timing steps");
         warm_up(rig)?;
     }
-    for class in Class::value_variants() {
+    for class in &settings.classes {
         let of = |way: &Way| Row {
             class: *class,
             way: *way,

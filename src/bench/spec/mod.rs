@@ -1,6 +1,6 @@
 //! The suite `spec`: what guessing tokens brings on this machine. How long steps of several tokens take, and answers to
-//! five classes of tasks in all ways to guess; or, where that is asked for, what it
-//! costs to take guesses that are nearly what the model would say.
+//! five classes of tasks in all ways to guess; or, where that is asked for, what it costs to take guesses that are
+//! nearly what the model would say.
 
 mod answers;
 mod fuzzy;
@@ -18,6 +18,8 @@ use crate::bench::report::Report;
 use crate::engine::lab::{Lab, Subject};
 use crate::engine::protocol::Speculate;
 
+pub use tasks::Class;
+
 /// What is measured, and with what.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -29,6 +31,7 @@ pub struct Settings {
     /// Tokens before what is timed.
     pub depths: Vec<u32>,
     pub ways: Vec<Way>,
+    pub classes: Vec<Class>,
     /// Thresholds of fuzzy answers to be judged; none for none.
     pub fuzzy: Vec<f32>,
 }
