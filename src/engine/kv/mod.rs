@@ -13,6 +13,7 @@ pub mod evict;
 mod file;
 #[cfg(test)]
 mod measured;
+mod room;
 pub mod score;
 pub mod search;
 pub mod segments;

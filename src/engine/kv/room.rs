@@ -1,0 +1,96 @@
+//! Room in the folder of snapshots: which files are there, and which of them go for new ones.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::SnapshotSettings;
+use crate::engine::protocol::ChatKey;
+
+pub const EXTENSION: &str = "kv";
+pub const ARCHIVE_EXTENSION: &str = "rows";
+/// Bytes that `auto` gives to snapshots, if that is not more than its part of what is free.
+const AUTO_BYTES: u64 = 4 << 30;
+const AUTO_PART: u64 = 10;
+/// What is left free for everything else on the disk.
+const RESERVE_BYTES: u64 = 256 << 20;
+/// Half-written files of programs that were killed are deleted after this time.
+const LEFT_OVER_AFTER: Duration = Duration::from_secs(60 * 60);
+
+/// A file in the folder.
+pub struct FoundFile {
+    pub path: PathBuf,
+    /// `None` for a file that is neither a snapshot nor an archive.
+    pub chat: Option<ChatKey>,
+    bytes: u64,
+    used: SystemTime,
+}
+
+/// All files of the folder.
+pub fn files(folder: &Path) -> Vec<FoundFile> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let found = entries.filter_map(|entry| {
+        let metadata = entry.metadata().ok().filter(fs::Metadata::is_file)?;
+        let path = entry.path();
+        let is_snapshot = path.extension().is_some_and(|is| is == EXTENSION || is == ARCHIVE_EXTENSION);
+        let name = path.file_stem()?.to_str()?;
+        let chat = name.rsplit_once('-').filter(|_| is_snapshot).and_then(|(chat, _)| chat.parse().ok()).map(ChatKey);
+        Some(FoundFile { chat, bytes: metadata.len(), used: metadata.modified().ok()?, path })
+    });
+    found.collect()
+}
+
+/// What is about to be written.
+pub struct Writing<'p> {
+    pub path: &'p Path,
+    pub bytes: u64,
+    /// They are added to the file; else they take its place.
+    pub adds: bool,
+}
+
+impl Writing<'_> {
+    /// Whether a file is the same chat's, and made with the same key.
+    fn is_beside(&self, file: &FoundFile) -> bool {
+        file.path.file_stem() == self.path.file_stem()
+    }
+}
+
+/// Deletes the snapshots and archives used longest ago until so many bytes more may be written. An archive of the same
+/// chat goes last, and only for its snapshot. `false` if so many never may.
+///
+/// # Errors
+/// If the disk cannot be asked, or a file cannot be deleted.
+pub fn make_room(settings: &SnapshotSettings, writing: &Writing<'_>) -> io::Result<bool> {
+    let Writing { path, bytes, adds } = *writing;
+    let mut found = files(&settings.folder);
+    found.retain(|file| {
+        let is_left_over = file.chat.is_none() && file.used.elapsed().is_ok_and(|age| age > LEFT_OVER_AFTER);
+        if is_left_over {
+            let _ = fs::remove_file(&file.path);
+        }
+        file.chat.is_some() && (adds || file.path != path)
+    });
+    found.sort_by_key(|file| (writing.is_beside(file), file.used));
+    let mut taken: u64 = found.iter().map(|file| file.bytes).sum();
+    let disk = rustix::fs::statvfs(&settings.folder)?;
+    let mut free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let most_bytes = settings.most_bytes.unwrap_or_else(|| AUTO_BYTES.min((free + taken) / AUTO_PART));
+    let is_archive = path.extension().is_some_and(|is| is == ARCHIVE_EXTENSION);
+    let own: u64 = found.iter().filter(|file| is_archive && writing.is_beside(file)).map(|file| file.bytes).sum();
+    if own + bytes > most_bytes {
+        return Ok(false);
+    }
+    for oldest in found {
+        if taken + bytes <= most_bytes && free >= bytes + RESERVE_BYTES {
+            break;
+        }
+        if is_archive && writing.is_beside(&oldest) {
+            break;
+        }
+        fs::remove_file(&oldest.path)?;
+        taken -= oldest.bytes;
+        free += oldest.bytes;
+    }
+    Ok(free >= bytes + RESERVE_BYTES)
+}
