@@ -218,7 +218,7 @@ mod tests {
     use super::*;
     use crate::chat::Ended;
     use crate::store::ChatId;
-    use crate::ui::app::tests::Tester;
+    use crate::ui::app::tester::Tester;
     use crate::ui::msg::{Command, Msg};
 
     fn planned(prompt_tokens: u32, cached_tokens: u32) -> Step {

@@ -205,7 +205,7 @@ mod tests {
     use crate::chat::Message;
     use crate::engine::protocol::Step;
     use crate::store::MessageId;
-    use crate::ui::app::tests::{Tester, assistant, model, prompt, saves, settings, stored, user};
+    use crate::ui::app::tester::{Tester, assistant, model, prompt, saves, settings, stored, user};
     use crate::ui::msg::{Command, Msg, Save};
 
     #[test]

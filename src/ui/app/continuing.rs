@@ -97,7 +97,7 @@ impl App {
 mod tests {
     use crossterm::event::{KeyCode, KeyModifiers};
 
-    use super::super::tests::{Tester, assistant, model, prompt, saves, settings, stored, user};
+    use super::super::tester::{Tester, assistant, model, prompt, saves, settings, stored, user};
     use super::*;
     use crate::chat::{Repetition, Role, Stats};
     use crate::engine::protocol::{EngineError, Finish, Step};

@@ -156,7 +156,7 @@ mod tests {
     use crate::chat::{Ended, Role};
     use crate::engine::protocol::Step;
     use crate::store::{ChatId, MessageId};
-    use crate::ui::app::tests::{Tester, message_cost, model, prompt, saves, settings, stored};
+    use crate::ui::app::tester::{Tester, message_cost, model, prompt, saves, settings, stored};
     use crate::ui::msg::{Msg, OpenedChat, Save};
     use crate::ui::transcript::Hold;
 

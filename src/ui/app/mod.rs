@@ -401,4 +401,6 @@ impl App {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(super) mod tester;
+#[cfg(test)]
+mod tests;

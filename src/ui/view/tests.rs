@@ -6,7 +6,7 @@ use ratatui::backend::TestBackend;
 use crate::chat::{DraftedBy, Ended, Role, Speculation, Stats};
 use crate::engine::protocol::{Cost, EngineError, Finish, MessageCost, Passage, Pin, Step};
 use crate::store::ChatId;
-use crate::ui::app::tests::{Tester, message_cost, model, stored};
+use crate::ui::app::tester::{Tester, message_cost, model, stored};
 use crate::ui::msg::{ChatRow, Command, Msg, OpenedChat, Scroll};
 
 const RICH: &str = "Sorting takes **one call**:\n\n```rust\nlet mut numbers = vec![3, 1, 2];\nnumbers.sort();\n```\n\n\

@@ -1,0 +1,246 @@
+//! An app driven by hand, for tests of the interface.
+
+use std::path::PathBuf;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::*;
+use crate::chat::{Ended, Message, Role, Stats, Usage};
+use crate::engine::protocol::{Channel, DeviceInfo, Finish, KvInfo, KvSettings, MessageCost, Piece, Pin, Prompt, Step};
+use crate::store::MessageId;
+use crate::ui::keys;
+use crate::ui::msg::{OpenedMessage, Save};
+use crate::ui::transcript::Entry;
+
+/// An app with a clock of its own.
+pub(in crate::ui) struct Tester {
+    pub app: App,
+    pub(super) now: Instant,
+}
+
+pub(in crate::ui) fn settings() -> LoadSettings {
+    let path = PathBuf::from("/models/tiny.gguf");
+    LoadSettings {
+        path,
+        name: None,
+        context: None,
+        threads: None,
+        device: Default::default(),
+        gpu_layers: None,
+        probe: None,
+        snapshots: None,
+        draft: None,
+        step_times: None,
+        kv: KvSettings::default(),
+    }
+}
+
+pub(in crate::ui) fn model(has_template: bool) -> ModelInfo {
+    ModelInfo {
+        name: "Tiny 1B".into(),
+        path: "/models/tiny.gguf".into(),
+        architecture: "llama".into(),
+        quantization: "Q4_K_M".into(),
+        parameters: 1_000_000,
+        size: 1_000_000,
+        trained_context: 8192,
+        has_template,
+        load_ms: 1.0,
+        kv: KvInfo {
+            type_k: "f16".into(),
+            type_v: "f16".into(),
+            cells: 4096,
+            bytes: 1,
+            policy: "score".into(),
+            reason: "4096 tokens take 1 MiB in f16, and there is room for them".into(),
+        },
+        draft: None,
+        device: DeviceInfo {
+            backend: "CPU".into(),
+            name: "a processor".into(),
+            gpu_layers: 0,
+            threads: 4,
+            cores: "0-3".into(),
+            reason: "there is no other".into(),
+        },
+    }
+}
+
+impl Tester {
+    pub fn start(model: Result<LoadSettings, String>, has_store: bool, resume: Option<ChatId>) -> (Self, Vec<Effect>) {
+        let (app, effects) = App::new(Start {
+            model,
+            options: GenerateOptions::default(),
+            system: None,
+            has_store,
+            resume,
+            notices: Vec::new(),
+            theme: Theme::plain(),
+            prefill_while_typing: Switch::Auto,
+        });
+        (Self { app, now: Instant::now() }, effects)
+    }
+
+    /// The model is being loaded and chats are saved.
+    pub fn loading() -> Self {
+        Self::start(Ok(settings()), true, None).0
+    }
+
+    pub fn without_model(reason: &str) -> Self {
+        Self::start(Err(reason.into()), true, None).0
+    }
+
+    /// The model is there and nothing is saved.
+    pub fn ready() -> Self {
+        let mut tester = Self::start(Ok(settings()), false, None).0;
+        tester.model(Step::Ready(Box::new(model(true))));
+        tester
+    }
+
+    /// The model is there and chats are saved.
+    pub fn saving() -> Self {
+        let mut tester = Self::loading();
+        tester.model(Step::Ready(Box::new(model(true))));
+        tester
+    }
+
+    pub fn be_fuzzy(&mut self) {
+        self.app.options.speculation.fuzzy = 0.3;
+    }
+
+    pub fn use_ascii(&mut self) {
+        self.app.theme.ascii = true;
+    }
+
+    pub fn update(&mut self, msg: Msg) -> Vec<Effect> {
+        self.app.update(msg, self.now)
+    }
+
+    pub fn command(&mut self, command: Command) -> Vec<Effect> {
+        self.update(Msg::Command(command))
+    }
+
+    pub fn key(&mut self, code: KeyCode, modifiers: KeyModifiers) -> Vec<Effect> {
+        match keys::message(&self.app, KeyEvent::new(code, modifiers)) {
+            Some(msg) => self.update(msg),
+            None => Vec::new(),
+        }
+    }
+
+    pub fn type_text(&mut self, text: &str) {
+        for character in text.chars() {
+            self.key(KeyCode::Char(character), KeyModifiers::NONE);
+        }
+    }
+
+    pub fn send(&mut self, text: &str) -> Vec<Effect> {
+        self.type_text(text);
+        self.key(KeyCode::Enter, KeyModifiers::NONE)
+    }
+
+    pub fn model(&mut self, step: Step) -> Vec<Effect> {
+        self.update(Msg::Model(step))
+    }
+
+    pub fn answer(&mut self, step: Step) -> Vec<Effect> {
+        self.update(Msg::Answer(step))
+    }
+
+    pub fn token(&mut self, text: &str, tokens: u32) -> Vec<Effect> {
+        self.answer(Step::Token(Piece { channel: Channel::Answer, text: text.into(), tokens }))
+    }
+
+    pub fn think(&mut self, text: &str, tokens: u32) -> Vec<Effect> {
+        self.answer(Step::Token(Piece { channel: Channel::Thinking, text: text.into(), tokens }))
+    }
+
+    pub fn finish(&mut self, ended: Ended) -> Vec<Effect> {
+        self.finish_holding(ended, &[])
+    }
+
+    /// Ends an answer after which the cache holds the messages so: their tokens, and how many of them it does not.
+    pub fn finish_holding(&mut self, ended: Ended, held: &[(u32, u32)]) -> Vec<Effect> {
+        let held = held.iter().map(|&(tokens, evicted)| message_cost(Role::User, "", tokens, evicted)).collect();
+        let usage = Usage { prompt_tokens: 10, completion_tokens: 5, ..Usage::default() };
+        let stats = Stats { usage, cells_used: 15, ..Stats::default() };
+        self.answer(Step::Finished(Finish { ended, repetition: None, stats, seed: 7, held }))
+    }
+
+    pub fn wait(&mut self, milliseconds: u64) {
+        self.now += Duration::from_millis(milliseconds);
+    }
+
+    /// Lets time pass until something is due, and does it.
+    pub fn tick_when_due(&mut self) -> Vec<Effect> {
+        if let Some(due) = self.app.wake_at() {
+            self.now = self.now.max(due);
+        }
+        self.update(Msg::Tick)
+    }
+
+    /// Saves the question as the store would.
+    pub fn question_is_saved(&mut self, id: i64) -> Vec<Effect> {
+        self.app.chat.get_or_init(|| ChatId(1));
+        if let Some(question) = self.app.transcript.last_question_mut() {
+            question.saved.get_or_init(|| MessageId(id));
+        }
+        self.update(Msg::QuestionSaved)
+    }
+
+    pub fn answer_texts(&self) -> Vec<String> {
+        let entries = self.app.transcript.entries().iter();
+        entries
+            .filter_map(|entry| match entry {
+                Entry::Answer(answer) => Some(answer.document.text().to_owned()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    pub fn notes(&self) -> Vec<&str> {
+        let entries = self.app.transcript.entries().iter();
+        entries
+            .filter_map(|entry| match entry {
+                Entry::Note(note) => Some(note.text.text()),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+/// What a message costs that was computed.
+pub(in crate::ui) fn message_cost(role: Role, beginning: &str, tokens: u32, evicted_tokens: u32) -> MessageCost {
+    let (beginning, cached_tokens) = (beginning.to_owned(), tokens - evicted_tokens);
+    MessageCost { role, beginning, tokens, cached_tokens, evicted_tokens, pin: Pin::None }
+}
+
+pub(in crate::ui) fn prompt(effects: &[Effect]) -> Option<&Prompt> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::Generate(prompt, _) => Some(prompt),
+        _ => None,
+    })
+}
+
+pub(in crate::ui) fn saves(effects: &[Effect]) -> Vec<&Save> {
+    let saves = effects.iter().filter_map(|effect| match effect {
+        Effect::Save(save) => Some(save),
+        _ => None,
+    });
+    saves.collect()
+}
+
+pub(super) fn leaves(effects: &[Effect]) -> bool {
+    effects.iter().any(|effect| matches!(effect, Effect::Leave))
+}
+
+pub(in crate::ui) fn user(text: &str) -> Message {
+    Message::new(Role::User, text)
+}
+
+pub(in crate::ui) fn assistant(text: &str) -> Message {
+    Message::new(Role::Assistant, text)
+}
+
+pub(in crate::ui) fn stored(id: i64, role: Role, text: &str, ended: Option<Ended>) -> OpenedMessage {
+    OpenedMessage { id: MessageId(id), message: Message::new(role, text), thinking: String::new(), ended }
+}
