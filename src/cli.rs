@@ -108,7 +108,7 @@ pub enum Command {
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Measure models on this machine
-    Bench(BenchCommand),
+    Bench(Box<BenchCommand>),
     /// See what happens inside
     #[command(subcommand)]
     Debug(DebugCommand),
@@ -287,7 +287,7 @@ mod tests {
             it.command = Some(Command::Chats(ChatsCommand::Show { id: ChatId(3), json: true }))
         });
         ask("bench a b --budgets 50,12.5 --lengths 1k,2000 --policies none,q8_0 --only needle --json", |it| {
-            it.command = Some(Command::Bench(BenchCommand {
+            it.command = Some(Command::Bench(Box::new(BenchCommand {
                 models: vec!["a".into(), "b".into()],
                 suite: Suite::Kv,
                 seed: 1,
@@ -305,7 +305,7 @@ mod tests {
                 fuzzy: Vec::new(),
                 rounds: None,
                 draft_model: None,
-            }));
+            })));
         });
         ask("--top-k 1 config show", |it| {
             it.settings.top_k = Some(1);

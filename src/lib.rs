@@ -58,7 +58,7 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Some(Command::Models(command)) => commands::models::run(command, &surroundings),
         Some(Command::Chats(command)) => commands::chats::run(command, &surroundings),
         Some(Command::Config(command)) => commands::config::run(command, &surroundings),
-        Some(Command::Bench(command)) => commands::bench::run(command, &surroundings),
+        Some(Command::Bench(command)) => commands::bench::run(*command, &surroundings),
         Some(Command::Debug(command)) => commands::debug::run(command, &surroundings),
         Some(Command::Probe { .. }) | None => match mode::decide(circumstances)? {
             Mode::OneShot => commands::answer::run(arguments.talk, surroundings),
