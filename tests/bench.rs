@@ -157,3 +157,10 @@ fn fuzzy_answers_are_judged_by_what_they_get_right() {
     assert!(records.iter().all(|record| record["n_fields"] == 112 && record["test"] == "fuzzy"));
     assert_eq!(records[0]["ratio"], 1.0);
 }
+
+#[test]
+fn a_draft_model_is_asked_for_where_it_is_to_guess_and_none_is_named() {
+    let ran = bench_spec(&Home::new(), &["--ways", "draft"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    assert!(ran.stderr.contains("`draft` needs a draft model; name one with `--draft-model`"), "{}", ran.stderr);
+}

@@ -35,6 +35,11 @@ pub fn run(command: BenchCommand, surroundings: &Surroundings) -> Result<Exit, F
     }
     let _log = surroundings.begin()?;
     let models = models(&command, surroundings)?;
+    if let Some(way) = command.ways.iter().find(|way| way.needs_model())
+        && models.iter().all(|model| model.draft.is_none())
+    {
+        return Err(Failure::usage(format!("`{way}` needs a draft model; name one with `--draft-model`")));
+    }
     let records = command.json.then(|| Box::new(io::stdout()) as Box<dyn io::Write>);
     let report = Report::new(records, surroundings.config.quiet);
     let cancel = CancelFlag::default();

@@ -134,7 +134,7 @@ impl Surroundings {
             (mode, None) => {
                 let named = catalog::by_name(&model.name).and_then(|entry| entry.draft.as_deref());
                 let found = named.and_then(|name| resolve(name).ok()).map(Ok);
-                let missing = || Err("`--spec draft` needs one, and none was named".into());
+                let missing = || Err("none was named".into());
                 found.or_else(|| (mode == Speculate::Draft).then(missing))
             }
         }

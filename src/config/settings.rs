@@ -4,7 +4,7 @@
 //! `TUICHAT_TOP_K` of the environment.
 
 use clap::ValueEnum;
-use clap::builder::{BoolishValueParser, PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde::de::{Error, IntoDeserializer};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -68,6 +68,15 @@ impl WordOrSwitch {
                 _ => None,
             },
         }
+    }
+}
+
+/// A switch as it is typed.
+fn switch(text: &str) -> Result<bool, String> {
+    match text.to_lowercase().as_str() {
+        "on" | "yes" | "y" | "true" | "t" | "1" => Ok(true),
+        "off" | "no" | "n" | "false" | "f" | "0" => Ok(false),
+        _ => Err("it must be `on` or `off`, or `yes` or `no`".into()),
     }
 }
 
@@ -137,7 +146,7 @@ pub struct Settings {
     pub think: Option<Think>,
 
     /// End an answer that repeats itself [default: on]
-    #[arg(long, value_name = "on|off", value_parser = BoolishValueParser::new(), hide_possible_values = true,
+    #[arg(long, value_name = "on|off", value_parser = switch, hide_possible_values = true,
           help_heading = "Sampling")]
     #[serde(deserialize_with = "on_or_off")]
     pub loop_breaker: Option<bool>,
@@ -159,22 +168,23 @@ pub struct Settings {
     pub gpu_layers: Option<Auto<0, 10_000>>,
 
     /// Number format of the KV cache: f16, q8_0, q5_1, q5_0, q4_1, q4_0 or iq4_nl, or two for keys and values; `auto`
-    /// takes a smaller one than f16 only for want of memory, and if the model bears it
+    /// takes a smaller one than f16 only for want of memory, and if the model bears it [default: auto]
     #[arg(long, value_name = "TYPE|K/V|auto", help_heading = "Machine")]
     pub kv: Option<OrAuto<KvTypes>>,
 
     /// Memory of the KV cache (256M, 1G), which decides how many tokens it holds; `auto`: up to a quarter of what is
-    /// free
+    /// free [default: auto]
     #[arg(long, value_name = "SIZE|auto", allow_negative_numbers = true, help_heading = "Machine")]
     pub kv_mem: Option<OrAuto<Size>>,
 
-    /// What leaves a full KV cache: nothing, all but the beginning and what is recent, or what matters least
+    /// What leaves a full KV cache: nothing (off), all but the beginning and what is recent
+    /// (window), or what matters least (score); `auto`: the last of these that the model can [default: auto]
     #[arg(long, value_name = "auto|off|window|score", hide_possible_values = true, help_heading = "Machine",
           value_parser = evict_parser())]
     pub kv_evict: Option<Evict>,
 
     /// Bring text back that has left the KV cache, where a message seems to be about it [default: on]
-    #[arg(long, value_name = "on|off", value_parser = BoolishValueParser::new(), hide_possible_values = true,
+    #[arg(long, value_name = "on|off", value_parser = switch, hide_possible_values = true,
           help_heading = "Machine")]
     #[serde(deserialize_with = "on_or_off")]
     pub recall: Option<bool>,
@@ -185,7 +195,7 @@ pub struct Settings {
     pub no_recall: bool,
 
     /// Guess tokens and compute several at once: from what was said before (ngram), by a smaller model (draft), or not
-    /// at all; `auto`: where it is faster
+    /// at all; `auto`: where it is faster [default: auto]
     #[arg(long, value_name = "auto|off|ngram|draft", hide_possible_values = true, help_heading = "Machine",
           value_parser = speculate_parser())]
     pub spec: Option<Speculate>,
@@ -194,7 +204,7 @@ pub struct Settings {
     #[arg(long, value_name = "NAME|PATH", help_heading = "Machine")]
     pub draft_model: Option<String>,
 
-    /// Most tokens that are guessed at once
+    /// Most tokens that are guessed at once [default: auto, up to 31]
     #[arg(long, value_name = "N|auto", allow_negative_numbers = true, help_heading = "Machine")]
     pub spec_max: Option<Auto<1, 63>>,
 
@@ -213,22 +223,22 @@ pub struct Settings {
 
     /// Write nothing to disk: no chat, no log
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "yes|no",
-          value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+          value_parser = switch, hide_possible_values = true)]
     pub private: Option<bool>,
 
     /// Use no network
     #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true",
-          value_name = "yes|no", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+          value_name = "yes|no", value_parser = switch, hide_possible_values = true)]
     pub offline: Option<bool>,
 
     /// Say nothing on stderr but errors
     #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true",
-          value_name = "yes|no", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+          value_name = "yes|no", value_parser = switch, hide_possible_values = true)]
     pub quiet: Option<bool>,
 
     /// Write more into the log file
     #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true",
-          value_name = "yes|no", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+          value_name = "yes|no", value_parser = switch, hide_possible_values = true)]
     pub verbose: Option<bool>,
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::Sink;
 use super::backend::{self, Choice};
 use super::draft::Drafting;
-use super::kv::{self, Checks, Key, KvTypes, Shape, Situation, Snapshots, Unknown, Wish};
+use super::kv::{self, Checks, Key, KvType, KvTypes, Shape, Situation, Snapshots, Unknown, Wish};
 use super::llama::{self, Context, ContextSettings, LoadError, Model};
 use super::probe::Verdict;
 use super::protocol::{
@@ -255,6 +255,11 @@ impl Loaded {
                 .asked_for(types, checks.recall(types))
                 .map_err(|sentence| Box::new(Step::Failed(EngineError::Failed(sentence))))?,
             None => {
+                // What could hold no conversation however it is rounded need not be tried.
+                let has_room = |types| wish.cells(situation.shape.bytes_per_cell(types), Memory::read());
+                if has_room(KvTypes::both(KvType::Q4)).is_err() {
+                    has_room(KvTypes::default()).map_err(|error| Box::new(Step::Failed(error)))?;
+                }
                 let chosen = situation.best(|types| checks.find(types, || tell_trial(types), cancel));
                 chosen.map_err(|unknown| match unknown {
                     Unknown::Cancelled => Box::new(Step::Cancelled),

@@ -78,7 +78,7 @@ pub fn measure(lab: &Lab, settings: &Settings, report: &Report, rows: &mut Vec<R
         report.progress("answers: timing steps");
         warm_up(rig)?;
     }
-    for class in &settings.classes {
+    for (place, class) in settings.classes.iter().enumerate() {
         let of = |way: &Way| Row {
             class: *class,
             way: *way,
@@ -95,7 +95,8 @@ pub fn measure(lab: &Lab, settings: &Settings, report: &Report, rows: &mut Vec<R
                 let task = class.task(settings.seed, number);
                 for is_back in [false, true] {
                     let (done, all) = (round * settings.cases + number + 1, settings.rounds * settings.cases);
-                    report.progress(&format!("{}: {done} of {all}", class.as_str()));
+                    let (kind, kinds) = (place + 1, settings.classes.len());
+                    report.progress(&format!("{}, kind {kind} of {kinds}: {done} of {all}", class.as_str()));
                     half_round(&mut plain, with_model.as_mut(), &task, &mut class_rows, is_back)?;
                 }
             }

@@ -81,7 +81,8 @@ impl Way {
         }
     }
 
-    fn needs_model(self) -> bool {
+    /// Whether it is a draft model that guesses.
+    pub fn needs_model(self) -> bool {
         matches!(self, Way::Draft | Way::AutoDraft)
     }
 }

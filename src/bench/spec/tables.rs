@@ -61,7 +61,8 @@ fn answers(rows: &[Row]) -> Option<String> {
             table.push(cells);
         }
     }
-    let mut last = vec!["geometric mean".to_owned()];
+    let classes = Class::value_variants().iter().filter(|class| rows.iter().any(|row| row.class == **class)).count();
+    let mut last = vec![format!("geometric mean of {classes}")];
     for way in &ways {
         match way {
             Way::Off => last.push(String::new()),
@@ -124,7 +125,7 @@ mod tests {
         assert_eq!(lines[1], "task off auto accepted");
         assert_eq!(lines[2], "prose 21.0 ± 1.4 1.00 (1.00–1.00) 7/9");
         assert_eq!(lines[3], "edit 21.0 ± 1.4 4.00 (4.00–4.00) 7/9");
-        assert_eq!(lines[4], "geometric mean 2.00 (2.00–2.00)");
+        assert_eq!(lines[4], "geometric mean of 2 2.00 (2.00–2.00)");
         assert_eq!(answers(&[]), None);
     }
 

@@ -1,8 +1,8 @@
 //! Making room in a full KV cache: what leaves it, and that what stays is where llama.cpp has it.
 //!
 //! What never leaves: the beginning (attention sinks, arXiv 2309.17453, and what the template writes before the first
-//! message), the system prompt, what the person pinned, the question that is being answered, and what is recent. Of
-//! the rest whole sentences leave, the least important first. How important they are is told by
+//! message), the system prompt, what the person pinned, the question that is being answered, the last answer (an eighth
+//! of the cells of it), and what is recent. Of the rest whole sentences leave, the least important first. How important they are is told by
 //! - how the question attends to them, where a question is known: read off llama.cpp's own attention while the question
 //!   is computed behind what is in the cache;
 //! - else, in a document (a long message), how unlike the others their values are and how rare their tokens;
@@ -334,6 +334,11 @@ impl Session<'_> {
         add(&mut eviction.asking.ranges.iter().cloned(), cells / 8);
         if let Some(open) = eviction.parts.iter().rfind(|part| part.role == Role::User) {
             add(&mut std::iter::once(open.tokens.start..end), cells / 8);
+        }
+        // What was just said is what the next message is about, whether its words say so or not.
+        if let Some(answer) = eviction.parts.iter().rfind(|part| part.role == Role::Assistant) {
+            let end = answer.tokens.end;
+            add(&mut std::iter::once(answer.tokens.start.max(end.saturating_sub(cells / 8))..end), cells / 8);
         }
         let taken: usize = protected.iter().map(|range| self.ledger.contents().held.count(range)).sum();
         let recent = match (self.eviction.policy, self.eviction.asked.is_empty()) {

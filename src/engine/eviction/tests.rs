@@ -235,6 +235,21 @@ fn what_is_pinned_and_what_asks_stays() {
 }
 
 #[test]
+fn the_last_answer_stays_whatever_is_asked() {
+    let (_folder, model) = model(4096);
+    let mut session = session(&model, CELLS);
+    let part = |message, role, tokens| Part { message, role, tokens };
+    let parts = vec![part(0, Role::User, 10..40), part(1, Role::Assistant, 40..100), part(2, Role::User, 220..240)];
+    session.eviction.begin(parts, Vec::new(), Asking { ranges: vec![220..240], text: vec![1], ..Asking::default() });
+    for chunk in tokens(&model, 3, 240).chunks(64) {
+        session.extend(chunk, &[]).unwrap();
+    }
+    session.evict_to(100).unwrap();
+    // The end of it, as it is longer than an eighth of the cells.
+    assert_eq!(session.ledger.contents().held.count(&(68..100)), 32);
+}
+
+#[test]
 fn nothing_leaves_where_that_is_switched_off() {
     let (_folder, model) = model(4096);
     let mut session = session(&model, CELLS);

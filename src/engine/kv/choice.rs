@@ -74,7 +74,8 @@ impl Situation<'_> {
             let reason = format!("{} tokens take {needed} in f16, and there is room for them", self.tokens);
             return Ok(Choice { types: F16, reason });
         }
-        let mut notes = vec![format!("{} tokens would take {needed} in f16 and have {room}", self.tokens)];
+        let mut notes =
+            vec![format!("{} tokens would take {needed} in f16, and there are {room} for them", self.tokens)];
         let mut types = F16;
         for candidate in CANDIDATES.into_iter().filter(|candidate| self.is_possible(*candidate)) {
             if types != F16 && self.cells(types) >= ENOUGH.min(self.tokens) {

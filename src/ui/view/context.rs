@@ -7,14 +7,18 @@ use ratatui::text::Line;
 use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
+use crate::chat::Role;
 use crate::engine::protocol::{Cost, KvInfo, MessageCost, Pin};
 use crate::text::mebibytes;
 use crate::ui::app::{Activity, App};
 use crate::ui::theme::Theme;
-use crate::ui::transcript::{Evicted, Hold};
+use crate::ui::transcript::{Evicted, Hold, wrap};
 
 use super::popups::open_box;
 use super::{duration, fitted};
+
+/// Columns of sentences; how many lines they take must not depend on the screen.
+const WORDS_WIDTH: usize = 74;
 
 pub fn draw(app: &App, top: u16, screen: Rect, frame: &mut Frame) {
     let theme = app.theme();
@@ -65,8 +69,9 @@ impl Table<'_> {
         let head =
             Row { tokens: "tokens".into(), cached: "cached".into(), evicted: "evicted".into(), ..Row::default() };
         let mut lines = vec![self.line(width, head).style(theme.dim)];
-        // The last message is the one that is being written, which has no number yet.
-        let written = cost.messages.len().saturating_sub(1);
+        // A question at the end is the one that is being written, which has no number yet.
+        let is_written = cost.messages.last().is_some_and(|message| message.role == Role::User);
+        let written = cost.messages.len() - usize::from(is_written);
         let messages =
             cost.messages.iter().enumerate().filter(|(index, message)| *index < written || message.tokens > 0);
         lines.extend(messages.map(|(index, message)| self.line(width, self.message(index, index < written, message))));
@@ -93,7 +98,7 @@ impl Table<'_> {
         let types = if type_k == type_v { type_k.clone() } else { format!("{type_k} for keys, {type_v} for values") };
         let first = format!("The KV cache is {types} and takes {}:", mebibytes(*bytes));
         let clauses = reason.split("; ").filter(|clause| !clause.is_empty()).map(|clause| format!("  {clause}"));
-        let lines = std::iter::once(first).chain(clauses);
+        let lines = std::iter::once(first).chain(clauses).flat_map(|line| wrap(&line, WORDS_WIDTH));
         lines.map(|line| Line::raw(fitted(&line, width, self.theme.ascii)).style(self.theme.dim)).collect()
     }
 

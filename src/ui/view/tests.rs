@@ -257,6 +257,18 @@ fn planned(tester: &mut Tester, draft: &str) {
 }
 
 #[test]
+fn while_nothing_is_written_the_last_answer_has_its_number() {
+    let mut tester = Tester::ready();
+    tester.command(Command::Context);
+    let messages = vec![message_cost(Role::User, "Why?", 5, 0), message_cost(Role::Assistant, "So.", 4, 0)];
+    let cost = Cost { prompt_tokens: 12, cells: 4096, messages, ..Cost::default() };
+    tester.tick_when_due();
+    tester.update(Msg::Ahead(Step::Planned(Box::new(cost))));
+    let screen = text(&mut tester, 80, 24);
+    assert!(screen.contains("1 user") && screen.contains("2 assistant"), "{screen}");
+}
+
+#[test]
 fn what_left_the_cache_is_marked_in_the_margin() {
     let mut tester = evicted(false);
     planned(&mut tester, "");
