@@ -6,7 +6,7 @@ use crate::text::mebibytes;
 
 /// Context that is made when nothing else is asked for, if model and memory allow it.
 const DEFAULT_CONTEXT: u32 = 16_384;
-const LEAST_CONTEXT: u32 = 512;
+pub const LEAST_CONTEXT: u32 = 512;
 /// Beside weights and KV cache: buffers of the computation.
 const WORKING_BYTES: u64 = 256 << 20;
 /// llama.cpp rounds the number of cells up to a multiple of this.

@@ -1,7 +1,7 @@
 //! Which formats the KV cache is made of: what was asked for if it can be, else f16 as long as it has room, else the
 //! finest rounding that the model was seen to bear. Pure; whoever calls it does the seeing.
 
-use super::budget::whole_cells;
+use super::budget::{LEAST_CONTEXT, whole_cells};
 use super::check::{Outcome, Unknown};
 use super::shape::{Shape, has_own_kernel};
 use super::types::{KvType, KvTypes};
@@ -90,7 +90,8 @@ impl Situation<'_> {
                     }
                     break;
                 }
-                Ok(outcome) if outcome.speed < LEAST_SPEED || outcome.prompt_speed < LEAST_PROMPT_SPEED => {
+                // But a slow conversation is better than none.
+                Ok(outcome) if is_slow(&outcome) && self.cells(types) >= LEAST_CONTEXT.min(self.tokens) => {
                     notes.push(format!("{candidate} would slow it down ({})", figures(&outcome)));
                 }
                 Ok(outcome) => {
@@ -118,6 +119,10 @@ impl Situation<'_> {
     fn cells(&self, types: KvTypes) -> u32 {
         whole_cells(self.bytes, self.shape.bytes_per_cell(types))
     }
+}
+
+fn is_slow(outcome: &Outcome) -> bool {
+    outcome.speed < LEAST_SPEED || outcome.prompt_speed < LEAST_PROMPT_SPEED
 }
 
 fn coarser_than(types: KvTypes) -> String {
@@ -188,7 +193,7 @@ mod tests {
     #[test]
     fn the_finest_format_is_taken_that_has_room_and_that_the_model_bears() {
         type Trial = fn(KvTypes) -> Result<Outcome, Unknown>;
-        let table: [(u64, Trial, &str); 14] = [
+        let table: [(u64, Trial, &str); 16] = [
             (180, bears_all, "f16"),
             (179, bears_all, "q8_0"),
             (24, bears_all, "q8_0"),
@@ -201,8 +206,10 @@ mod tests {
             (17, qwen, "q8_0/q4_0"),
             (1, qwen, "q8_0/q4_0"),
             (179, slow, "f16"),
-            (1, slow, "f16"),
-            (1, slow_with_prompts, "f16"),
+            (12, slow, "f16"),
+            (12, slow_with_prompts, "f16"),
+            (8, slow, "q8_0"),
+            (1, slow, "q4_0"),
         ];
         for (mebibytes, trial, expected) in table {
             let choice = situation(mebibytes).best(trial).unwrap();
