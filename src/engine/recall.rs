@@ -67,7 +67,8 @@ impl Session<'_> {
         Recalled { passages: chosen.into_iter().map(passage).collect(), tokens: recalled }
     }
 
-    /// Cuts what was computed of a message into passages, and tells of each whether most of it left the cache.
+    /// Cuts what was computed of a message into passages, and tells of each whether a sentence of it left the cache: that
+    /// one may be what is asked for.
     fn cut_into_passages(&self, part: &Part, most: usize, found: &mut Vec<Found>, is_gone: &mut Vec<bool>) {
         let end = part.tokens.end.min(self.ledger.tokens().len());
         let tokens = self.ledger.tokens().get(part.tokens.start..end).unwrap_or_default();
@@ -82,7 +83,7 @@ impl Session<'_> {
                 self.ledger.contents().held.count(&(part.tokens.start + range.start..part.tokens.start + range.end));
             let text = String::from_utf8_lossy(&pieces[range.clone()].concat()).into_owned();
             found.push(Found { message: part.message, role: part.role, text });
-            is_gone.push(2 * held < range.len());
+            is_gone.push(held < range.len());
         }
     }
 
