@@ -240,7 +240,11 @@ fn the_last_answer_stays_whatever_is_asked() {
     let mut session = session(&model, CELLS);
     let part = |message, role, tokens| Part { message, role, tokens };
     let parts = vec![part(0, Role::User, 10..40), part(1, Role::Assistant, 40..100), part(2, Role::User, 220..240)];
-    session.eviction.begin(parts, Vec::new(), Asking { ranges: std::iter::once(220..240).collect(), text: vec![1], ..Asking::default() });
+    session.eviction.begin(
+        parts,
+        Vec::new(),
+        Asking { ranges: std::iter::once(220..240).collect(), text: vec![1], ..Asking::default() },
+    );
     for chunk in tokens(&model, 3, 240).chunks(64) {
         session.extend(chunk, &[]).unwrap();
     }
