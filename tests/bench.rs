@@ -65,6 +65,13 @@ fn tables_have_a_row_for_each_policy_and_budget_and_the_chart_is_drawn() {
 }
 
 #[test]
+fn tables_are_shown_although_the_chart_cannot_be_written() {
+    let ran = bench(&Home::new(), &["--only", "needle", "--policies", "none", "--svg", "no/such/folder/chart.svg"]);
+    assert_eq!(ran.code, Some(5), "{}", ran.stderr);
+    assert!(ran.stdout.contains("none ") && ran.stderr.contains("cannot write the chart"), "{}", ran.stdout);
+}
+
+#[test]
 fn the_same_seed_asks_the_same_and_another_asks_otherwise() {
     let expected = |seed: &str| {
         let ran = bench(&Home::new(), &["--json", "--only", "needle", "--policies", "none", "--seed", seed]);
@@ -156,6 +163,9 @@ fn fuzzy_answers_are_judged_by_what_they_get_right() {
     assert_eq!(thresholds, [0.0, 0.5]);
     assert!(records.iter().all(|record| record["n_fields"] == 112 && record["test"] == "fuzzy"));
     assert_eq!(records[0]["ratio"], 1.0);
+    let alone = bench_spec(&Home::new(), &["--json", "--ways", "ngram", "--fuzzy", "0.5"]);
+    let alone: Value = serde_json::from_str(alone.stdout.trim()).unwrap();
+    assert!(alone["ratio"].is_null(), "there is nothing to compare with: {alone}");
 }
 
 #[test]

@@ -45,7 +45,7 @@ pub fn run(command: BenchCommand, surroundings: &Surroundings) -> Result<Exit, F
     let cancel = CancelFlag::default();
     let stopped_by = watch(&cancel)?;
     let is_json = command.json;
-    let (tables, ended) = match command.suite {
+    let (tables, drawn, ended) = match command.suite {
         Suite::Kv => {
             let svg = command.svg.clone();
             let settings = kv_settings(command);
@@ -56,10 +56,8 @@ pub fn run(command: BenchCommand, surroundings: &Surroundings) -> Result<Exit, F
                 all.push(results);
                 ended
             });
-            if let Some(path) = &svg {
-                write_chart(path, &all)?;
-            }
-            (all.iter().map(kv::Results::tables).collect::<Vec<_>>(), ended)
+            let drawn = svg.map(|path| (path, chart::render(&all)));
+            (all.iter().map(kv::Results::tables).collect::<Vec<_>>(), drawn, ended)
         }
         Suite::Spec => {
             let settings = spec_settings(command);
@@ -70,13 +68,16 @@ pub fn run(command: BenchCommand, surroundings: &Surroundings) -> Result<Exit, F
                 all.push(results);
                 ended
             });
-            (all.iter().map(spec::Results::tables).collect(), ended)
+            (all.iter().map(spec::Results::tables).collect(), None, ended)
         }
     };
     report.clear();
     // What was measured counts, whatever came afterwards.
     if !is_json {
         print(&tables.join("\n"))?;
+    }
+    if let Some((path, drawing)) = drawn {
+        write_chart(&path, &drawing)?;
     }
     match ended {
         Ok(()) => Ok(Exit::Success),
@@ -161,7 +162,7 @@ fn watch(cancel: &CancelFlag) -> Result<Arc<OnceLock<Exit>>, Failure> {
     Ok(stopped_by)
 }
 
-fn write_chart(path: &Path, all: &[kv::Results]) -> Result<(), Failure> {
-    std::fs::write(path, chart::render(all))
+fn write_chart(path: &Path, drawing: &str) -> Result<(), Failure> {
+    std::fs::write(path, drawing)
         .map_err(|error| Failure::disk(format!("cannot write the chart {}: {error}", path.display())))
 }

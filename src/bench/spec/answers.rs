@@ -133,7 +133,7 @@ fn half_round<'lab>(
     if is_back {
         order.reverse();
     }
-    let mut texts = vec![(String::new(), 0.0); rows.len()];
+    let mut texts = vec![(String::new(), None); rows.len()];
     for place in order {
         let row = &mut rows[place];
         let rig = match &mut with_model {
@@ -141,7 +141,7 @@ fn half_round<'lab>(
             _ => &mut *plain,
         };
         let answer = ask(rig, task, row.way, 0.0)?;
-        row.speeds.push(answer.speed);
+        row.speeds.extend(answer.speed);
         row.drafted += answer.drafted;
         row.accepted += answer.accepted;
         row.written += answer.written;
@@ -151,16 +151,21 @@ fn half_round<'lab>(
     let (text, speed) = texts[off].clone();
     for (row, other) in rows.iter_mut().zip(&texts) {
         row.same += u32::from(other.0 == text);
-        row.gains.push((other.1 / speed).ln());
+        row.gains.extend(gain(other.1, speed));
     }
     Ok(())
+}
+
+/// The logarithm of how many times as fast one answer came as another, if both have a speed.
+pub fn gain(one: Option<f64>, other: Option<f64>) -> Option<f64> {
+    one.zip(other).map(|(one, other)| (one / other).ln())
 }
 
 /// An answer and what came of guesses in it.
 pub struct Answer {
     pub text: String,
-    /// Tokens per second.
-    pub speed: f64,
+    /// Tokens per second; none of an answer of one token.
+    pub speed: Option<f64>,
     pub drafted: u32,
     pub accepted: u32,
     written: u32,
@@ -183,8 +188,7 @@ pub fn ask(rig: &mut Rig<'_>, task: &Task, way: Way, fuzzy: f32) -> Result<Answe
     let stats = finish.stats;
     Ok(Answer {
         text: answer.text,
-        // An answer of one token has no speed; it counts as an even match.
-        speed: stats.decode_tokens_per_second().unwrap_or(1.0),
+        speed: stats.decode_tokens_per_second(),
         drafted: stats.speculation.drafted,
         accepted: stats.speculation.accepted,
         written: stats.usage.completion_tokens,

@@ -48,7 +48,8 @@ struct Record {
     n_fields: u32,
     n_right: u32,
     avg_ts: f64,
-    ratio: f64,
+    /// None where threshold 0 was not asked for.
+    ratio: Option<f64>,
     ratio_low: Option<f64>,
     ratio_high: Option<f64>,
     n_drafted: u32,
@@ -82,7 +83,7 @@ pub fn measure(lab: &Lab, settings: &Settings, report: &Report, rows: &mut Vec<R
             if number % 2 == 1 {
                 order.reverse();
             }
-            let mut speeds = vec![0.0; way_rows.len()];
+            let mut speeds = vec![None; way_rows.len()];
             for place in order {
                 let row = &mut way_rows[place];
                 let answer = answers::ask(&mut rig, &task, way, row.threshold)?;
@@ -91,7 +92,7 @@ pub fn measure(lab: &Lab, settings: &Settings, report: &Report, rows: &mut Vec<R
             }
             let Some(exact) = way_rows.iter().position(|row| row.threshold == 0.0) else { continue };
             for (row, speed) in way_rows.iter_mut().zip(&speeds) {
-                row.gains.push((speed / speeds[exact]).ln());
+                row.gains.extend(answers::gain(*speed, speeds[exact]));
             }
         }
         for row in way_rows {
@@ -107,7 +108,7 @@ impl Row {
     fn add(&mut self, letter: &Letter, answer: &Answer) {
         self.right += right_fields(&letter.fields, &answer.text);
         self.fields += letter.fields.len() as u32;
-        self.speeds.push(answer.speed);
+        self.speeds.extend(answer.speed);
         self.drafted += answer.drafted;
         self.accepted += answer.accepted;
     }
@@ -122,7 +123,7 @@ impl Row {
             n_fields: self.fields,
             n_right: self.right,
             avg_ts: mean(&self.speeds),
-            ratio: ratio.middle,
+            ratio: (!self.gains.is_empty()).then_some(ratio.middle),
             ratio_low: ratio.low(),
             ratio_high: ratio.high(),
             n_drafted: self.drafted,
