@@ -41,7 +41,8 @@ impl Row {
 
 /// The ways' ratios over all classes: the geometric mean, with a 95 % confidence interval.
 pub fn over_all(rows: &[Row], way: Way) -> Interval {
-    let classes: Vec<Interval> = rows.iter().filter(|row| row.way == way).map(|row| Interval::of(&row.gains)).collect();
+    let classes: Vec<Interval> =
+        rows.iter().filter(|row| row.way == way && !row.gains.is_empty()).map(|row| Interval::of(&row.gains)).collect();
     Interval::mean_of(&classes).exp()
 }
 
@@ -57,7 +58,7 @@ struct Record<'a> {
     avg_ts: f64,
     stddev_ts: f64,
     samples_ts: &'a [f64],
-    ratio: f64,
+    ratio: Option<f64>,
     ratio_low: Option<f64>,
     ratio_high: Option<f64>,
     n_drafted: u32,
@@ -209,7 +210,7 @@ fn record(lab: &Lab, settings: &Settings, report: &Report, row: &Row) -> Result<
         avg_ts: mean(&row.speeds),
         stddev_ts: deviation(&row.speeds),
         samples_ts: &row.speeds,
-        ratio: ratio.middle,
+        ratio: (!row.gains.is_empty()).then_some(ratio.middle),
         ratio_low: ratio.low(),
         ratio_high: ratio.high(),
         n_drafted: row.drafted,

@@ -54,6 +54,7 @@ fn answers(rows: &[Row]) -> Option<String> {
         for row in rows.iter().filter(|row| row.class == *class) {
             match row.way {
                 Way::Off => cells.push(format!("{:.1} ± {:.1}", mean(&row.speeds), deviation(&row.speeds))),
+                _ if row.gains.is_empty() => cells.extend(["–".to_owned(), String::new()]),
                 _ => cells.extend([interval(row.ratio()), format!("{}/{}", row.accepted, row.drafted)]),
             }
         }
@@ -61,7 +62,8 @@ fn answers(rows: &[Row]) -> Option<String> {
             table.push(cells);
         }
     }
-    let classes = Class::value_variants().iter().filter(|class| rows.iter().any(|row| row.class == **class)).count();
+    let has_ratio = |class: &&Class| rows.iter().any(|row| row.class == **class && !row.gains.is_empty());
+    let classes = Class::value_variants().iter().filter(has_ratio).count();
     let mut last = vec![format!("geometric mean of {classes}")];
     for way in &ways {
         match way {
@@ -127,6 +129,14 @@ mod tests {
         assert_eq!(lines[3], "edit 21.0 ± 1.4 4.00 (4.00–4.00) 7/9");
         assert_eq!(lines[4], "geometric mean of 2 2.00 (2.00–2.00)");
         assert_eq!(answers(&[]), None);
+    }
+
+    #[test]
+    fn where_no_answer_had_a_speed_there_is_no_ratio_and_the_mean_is_of_the_others() {
+        let rows = [row(Class::Prose, Way::Auto, &[]), row(Class::Edit, Way::Auto, &[3.0, 3.0])];
+        let text = answers(&rows).unwrap();
+        assert!(text.lines().any(|line| line.starts_with("prose") && line.contains('–')), "{text}");
+        assert!(text.lines().last().unwrap().contains("3.00 (3.00–3.00)"), "{text}");
     }
 
     #[test]
