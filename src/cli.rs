@@ -2,6 +2,7 @@
 //! [`crate::config`]'s business.
 
 mod bench;
+mod models;
 
 use std::path::PathBuf;
 
@@ -9,6 +10,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
 pub use bench::{BenchCommand, Suite, Tokens};
+pub use models::ModelsCommand;
 
 use crate::config::Settings;
 use crate::engine::protocol::Think;
@@ -115,54 +117,6 @@ pub enum Command {
     /// Load a model file that was never loaded: what the program runs in a child before it does so itself
     #[command(name = crate::engine::probe::COMMAND, hide = true)]
     Probe { file: PathBuf },
-}
-
-#[derive(Subcommand, Clone, Debug, PartialEq)]
-pub enum ModelsCommand {
-    /// List the models on this machine
-    List {
-        /// One JSON array instead of a table
-        #[arg(long)]
-        json: bool,
-    },
-    /// Download a model
-    Pull {
-        /// A name from the catalogue, or hf:OWNER/REPO[:QUANT|/FILE]; without it, the starter model
-        reference: Option<String>,
-    },
-    /// Tell what is known about a model
-    Show {
-        #[arg(value_name = "NAME|PATH")]
-        model: String,
-        /// One JSON object instead of text
-        #[arg(long)]
-        json: bool,
-    },
-    /// Delete a model from this machine
-    Rm {
-        #[arg(value_name = "NAME")]
-        model: String,
-    },
-    /// Take a GGUF file into the model folder
-    Import {
-        file: PathBuf,
-        /// What to call it; without this, the file's name
-        #[arg(long)]
-        name: Option<String>,
-        /// Refuse the file if its SHA-256 is another
-        #[arg(long, value_name = "HEX")]
-        sha256: Option<String>,
-    },
-    /// Check whether a model's file is whole and sound
-    Check {
-        #[arg(value_name = "NAME|PATH")]
-        model: String,
-    },
-    /// Print the model folder, or where a model is
-    Path {
-        #[arg(value_name = "NAME")]
-        model: Option<String>,
-    },
 }
 
 #[derive(Subcommand, Clone, Debug, PartialEq)]

@@ -1,0 +1,111 @@
+//! `tuichat models`: what there is, and getting, checking and removing it, one file for each kind of work. stdout is the
+//! result; progress is for stderr.
+
+mod check;
+mod list;
+mod pull;
+mod show;
+
+use std::io;
+use std::path::Path;
+
+use super::{Surroundings, print};
+use crate::cli::ModelsCommand;
+use crate::exit::{Exit, Failure};
+use crate::models::{Import, ModelError, Progress, Step, create_private};
+use crate::remarks::Remarks;
+
+/// # Errors
+/// If it cannot be done.
+pub fn run(command: ModelsCommand, surroundings: &Surroundings) -> Result<Exit, Failure> {
+    let _log = surroundings.begin()?;
+    let library = surroundings.library();
+    match command {
+        ModelsCommand::List { json } => list::run(&library, json)?,
+        ModelsCommand::Pull { reference } => pull::run(reference.as_deref(), &library, surroundings)?,
+        ModelsCommand::Show { model, json } => show::run(&library.resolve(Some(&model))?, json)?,
+        ModelsCommand::Rm { model } => {
+            let removed = library.remove(&model)?;
+            let freed = size(removed.freed_bytes);
+            remarks(surroundings).note(&format!("`{}` is removed; {freed} are free again", removed.name));
+        }
+        ModelsCommand::Import { file, name, sha256 } => {
+            make_private(&surroundings.directories.models)?;
+            let how = Import { name: name.as_deref(), expected_sha256: sha256.as_deref() };
+            let installed = with_progress(surroundings, |listener| library.import(&file, how, listener))?;
+            print(&format!("{}\n", installed.name))?;
+        }
+        ModelsCommand::Check { model } => check::run(library.resolve(Some(&model))?, surroundings)?,
+        ModelsCommand::Path { model: None } => print(&format!("{}\n", surroundings.directories.models.display()))?,
+        ModelsCommand::Path { model: Some(name) } => {
+            print(&format!("{}\n", library.resolve(Some(&name))?.path.display()))?;
+        }
+    }
+    Ok(Exit::Success)
+}
+
+fn make_private(folder: &Path) -> Result<(), Failure> {
+    create_private(folder)
+        .map_err(|error| Failure::disk(format!("cannot make the folder {}: {error}", folder.display())))
+}
+
+fn remarks(surroundings: &Surroundings) -> Remarks<io::Stderr> {
+    Remarks::on_stderr(surroundings.config.quiet)
+}
+
+/// Does what takes a while and shows how far it is.
+fn with_progress<T>(
+    surroundings: &Surroundings,
+    work: impl FnOnce(&mut dyn FnMut(Progress)) -> Result<T, ModelError>,
+) -> Result<T, ModelError> {
+    let mut remarks = remarks(surroundings);
+    let outcome = work(&mut |progress| remarks.progress(&status(&progress)));
+    remarks.clear();
+    outcome
+}
+
+fn status(progress: &Progress) -> String {
+    let doing = match progress.step {
+        Step::Waiting => return "another tuichat is downloading this; waiting for it".into(),
+        Step::Downloading => "downloading",
+        Step::Copying => "copying",
+        Step::Hashing => "checking",
+    };
+    let percent = progress.done_bytes.saturating_mul(100) / progress.total_bytes.max(1);
+    let mut status = format!("{doing} {percent} % of {}", size(progress.total_bytes));
+    if let Some(speed) = progress.bytes_per_second {
+        status.push_str(&format!(", {}/s", size(speed as u64)));
+    }
+    status
+}
+
+/// Bytes in the unit that people compare files in.
+fn size(bytes: u64) -> String {
+    if bytes < 1_000_000_000 {
+        format!("{:.1} MB", bytes as f64 / 1e6)
+    } else {
+        format!("{:.2} GB", bytes as f64 / 1e9)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_one_line_that_says_how_far_and_how_fast() {
+        let progress = Progress {
+            step: Step::Downloading,
+            done_bytes: 49_181_216,
+            total_bytes: 98_362_432,
+            bytes_per_second: Some(2_000_000.0),
+        };
+        assert_eq!(status(&progress), "downloading 50 % of 98.4 MB, 2.0 MB/s");
+    }
+
+    #[test]
+    fn an_empty_file_is_no_division_by_nothing() {
+        let progress = Progress { step: Step::Hashing, done_bytes: 0, total_bytes: 0, bytes_per_second: None };
+        assert_eq!(status(&progress), "checking 0 % of 0.0 MB");
+    }
+}
