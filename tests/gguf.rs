@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use common::tiny_gguf::{self, TinyModel, Value};
 use proptest::prelude::*;
-use tuichat::models::gguf::{GgufError, Header, read_header};
+use tuichat::models::gguf::{GgufError, Header, read_header, read_header_from};
 
 /// The file of the tiny model as it is by default.
 static GOOD: LazyLock<Vec<u8>> = LazyLock::new(|| TinyModel::default().bytes());
@@ -48,6 +48,16 @@ fn a_good_header_tells_what_the_model_is() {
     assert_eq!(header.tensors.len(), 3 + 2 * 9);
     assert_eq!(header.parameter_count(), 2 * 272 * 128 + 128 + 2 * (2 * 128 + 3 * 128 * 128 + 3 * 128 * 256));
     assert_eq!(header.split(), None);
+}
+
+#[test]
+fn a_header_is_read_without_the_weights_behind_it() {
+    let whole = read(&GOOD).expect("good");
+    let start = std::io::Cursor::new(&GOOD[..whole.data_offset as usize]);
+    let header = read_header_from(start.clone(), whole.file_bytes).expect("good");
+    assert_eq!((header.metadata, header.tensors), (whole.metadata, whole.tensors));
+    let cut = read_header_from(start, whole.file_bytes - 1).expect_err("a byte is missing");
+    assert!(cut.to_string().contains("damaged or cut short"), "{cut}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod read;
 mod tensor_type;
 
 use std::collections::HashMap;
+use std::io::{Read, Seek};
 use std::path::Path;
 
 pub use read::GgufError;
@@ -73,7 +74,19 @@ pub struct Header {
 /// # Errors
 /// If the file cannot be read, is no GGUF file, is damaged or cut short, or holds what llama.cpp cannot load.
 pub fn read_header(path: &Path) -> Result<Header, GgufError> {
-    let header = read::read(path)?;
+    checked(read::read(path)?)
+}
+
+/// Reads and checks the header of a file of `file_bytes` bytes that begins where `reader` stands. What lies behind the
+/// header is not asked for, so the reader need not have it.
+///
+/// # Errors
+/// Like [`read_header`]; [`GgufError::Io`] is the reader's error.
+pub fn read_header_from(reader: impl Read + Seek, file_bytes: u64) -> Result<Header, GgufError> {
+    checked(read::read_from(reader, file_bytes)?)
+}
+
+fn checked(header: Header) -> Result<Header, GgufError> {
     limits::check(&header)?;
     Ok(header)
 }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::hash::{DefaultHasher, Hasher};
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Seek};
 use std::path::Path;
 
 use super::{Header, Tensor, TensorType, Value};
@@ -55,8 +55,11 @@ pub fn read(path: &Path) -> Result<Header, GgufError> {
         return Err(GgufError::NotGguf);
     }
     let file_bytes = file.metadata()?.len();
-    let mut input = Input { reader: BufReader::with_capacity(1 << 16, file), left: file_bytes, kept: 0 };
+    read_from(file, file_bytes)
+}
 
+pub fn read_from(reader: impl Read + Seek, file_bytes: u64) -> Result<Header, GgufError> {
+    let mut input = Input { reader: BufReader::with_capacity(1 << 16, reader), left: file_bytes, kept: 0 };
     let version = read_version(&mut input)?;
     let tensor_count = input.u64()?;
     let metadata_count = input.u64()?;
@@ -74,7 +77,7 @@ pub fn read(path: &Path) -> Result<Header, GgufError> {
     Ok(header)
 }
 
-fn read_version(input: &mut Input) -> Result<u32, GgufError> {
+fn read_version(input: &mut Input<impl Read + Seek>) -> Result<u32, GgufError> {
     let magic = input.array::<4>().map_err(|error| match error {
         GgufError::Damaged(_) => GgufError::NotGguf,
         other => other,
@@ -91,7 +94,7 @@ fn read_version(input: &mut Input) -> Result<u32, GgufError> {
     }
 }
 
-fn read_metadata(input: &mut Input, count: u64) -> Result<HashMap<String, Value>, GgufError> {
+fn read_metadata(input: &mut Input<impl Read + Seek>, count: u64) -> Result<HashMap<String, Value>, GgufError> {
     let mut metadata = HashMap::new();
     for _ in 0..count {
         let key = input.text(KEY_BYTES_MAX)?;
@@ -106,7 +109,7 @@ fn read_metadata(input: &mut Input, count: u64) -> Result<HashMap<String, Value>
     Ok(metadata)
 }
 
-fn read_value(input: &mut Input, key: &str) -> Result<Value, GgufError> {
+fn read_value(input: &mut Input<impl Read + Seek>, key: &str) -> Result<Value, GgufError> {
     const TEXT: u32 = 8;
     const ARRAY: u32 = 9;
     match input.u32()? {
@@ -125,7 +128,7 @@ fn read_value(input: &mut Input, key: &str) -> Result<Value, GgufError> {
 
 /// Goes past an array of texts without keeping it. Tokens are compared by a 64-bit hash: that two different ones
 /// share it is as good as impossible in an honest file.
-fn walk_texts(input: &mut Input, key: &str, length: u64) -> Result<Value, GgufError> {
+fn walk_texts(input: &mut Input<impl Read + Seek>, key: &str, length: u64) -> Result<Value, GgufError> {
     if length > TEXT_ARRAY_MAX {
         return Err(damaged(format!("the array `{}` claims {length} texts", escape_line(key))));
     }
@@ -148,7 +151,7 @@ fn walk_texts(input: &mut Input, key: &str, length: u64) -> Result<Value, GgufEr
     Ok(Value::Length(length))
 }
 
-fn read_numbers(input: &mut Input, key: &str, kind: u32, length: u64) -> Result<Value, GgufError> {
+fn read_numbers(input: &mut Input<impl Read + Seek>, key: &str, kind: u32, length: u64) -> Result<Value, GgufError> {
     let bytes = number_bytes(kind).ok_or_else(|| in_key(unknown_kind(kind), key))?;
     let total = length.checked_mul(bytes).filter(|total| *total <= input.left);
     let Some(total) = total else {
@@ -172,7 +175,7 @@ fn number_bytes(kind: u32) -> Option<u64> {
 }
 
 /// A number or truth value by its `enum gguf_type`.
-fn read_number(input: &mut Input, kind: u32) -> Result<Value, GgufError> {
+fn read_number(input: &mut Input<impl Read + Seek>, kind: u32) -> Result<Value, GgufError> {
     Ok(match kind {
         0 => Value::Unsigned(u8::from_le_bytes(input.array()?).into()),
         1 => Value::Signed(i8::from_le_bytes(input.array()?).into()),
@@ -197,7 +200,7 @@ fn alignment(metadata: &HashMap<String, Value>) -> Result<u64, GgufError> {
     }
 }
 
-fn read_tensors(input: &mut Input, count: u64, alignment: u64) -> Result<Vec<Tensor>, GgufError> {
+fn read_tensors(input: &mut Input<impl Read + Seek>, count: u64, alignment: u64) -> Result<Vec<Tensor>, GgufError> {
     let mut tensors = Vec::new();
     let mut names = HashSet::new();
     let mut expected_offset = 0u64;
@@ -220,7 +223,7 @@ fn read_tensors(input: &mut Input, count: u64, alignment: u64) -> Result<Vec<Ten
     Ok(tensors)
 }
 
-fn read_tensor(input: &mut Input) -> Result<Tensor, GgufError> {
+fn read_tensor(input: &mut Input<impl Read + Seek>) -> Result<Tensor, GgufError> {
     let name = input.text(TENSOR_NAME_BYTES_MAX)?;
     let shown = escape_line(&name);
     let dimension_count = input.u32()?;
@@ -274,14 +277,14 @@ fn in_key(error: GgufError, key: &str) -> GgufError {
 }
 
 /// A file of which no more is asked than is left.
-struct Input {
-    reader: BufReader<File>,
+struct Input<R> {
+    reader: BufReader<R>,
     left: u64,
     /// Bytes of text kept so far.
     kept: u64,
 }
 
-impl Input {
+impl<R: Read + Seek> Input<R> {
     fn array<const N: usize>(&mut self) -> Result<[u8; N], GgufError> {
         self.take(N as u64)?;
         let mut bytes = [0; N];
