@@ -101,6 +101,26 @@ fn absurd_counts_and_lengths_are_refused_without_reserving_memory() {
     }
 }
 
+#[test]
+fn many_short_lists_are_refused_before_they_fill_the_memory() {
+    let numbers = Value::I32s(vec![1; 1024]);
+    let model = (0..2100).fold(TinyModel::default(), |model, key| model.set(&format!("k{key}"), numbers.clone()));
+    let sentence = refusal(&model.bytes());
+    assert!(sentence.contains("metadata takes more than 64 MiB"), "{sentence}");
+}
+
+#[test]
+fn a_header_longer_than_any_is_refused_without_being_read() {
+    // GGUF 3 without tensors, and a list of 2^30 bytes as its only metadata.
+    let mut bytes = b"GGUF\x03\0\0\0".to_vec();
+    [0u64, 1, 1].iter().for_each(|number| bytes.extend(number.to_le_bytes()));
+    bytes.push(b'k');
+    [9u32, 0].iter().for_each(|kind| bytes.extend(kind.to_le_bytes()));
+    bytes.extend((1u64 << 30).to_le_bytes());
+    let refused = read_header_from(std::io::Cursor::new(bytes), 1 << 40).expect_err("it is too long");
+    assert!(refused.to_string().contains("header takes more than 256 MiB"), "{refused}");
+}
+
 /// The tiny model with the bytes after the name of a tensor replaced from `skip` on.
 fn with_tensor_bytes(name: &str, skip: usize, replacement: &[u8]) -> Vec<u8> {
     let mut bytes = GOOD.clone();

@@ -34,8 +34,10 @@ const KEY_BYTES_MAX: u64 = 4096;
 const TENSOR_NAME_BYTES_MAX: u64 = 63;
 /// Longest text that is kept: chat templates are a few kilobytes.
 const TEXT_BYTES_MAX: u64 = 16 << 20;
-/// All kept texts together.
+/// All kept texts and numbers together.
 const KEPT_BYTES_MAX: u64 = 64 << 20;
+/// The whole header, what is not kept included: with the largest vocabularies it takes about 16 MiB.
+const HEADER_BYTES_MAX: u64 = 256 << 20;
 /// Real files have some hundred keys and a few thousand tensors.
 const METADATA_COUNT_MAX: u64 = 65_536;
 const TENSOR_COUNT_MAX: u64 = 65_536;
@@ -59,7 +61,7 @@ pub fn read(path: &Path) -> Result<Header, GgufError> {
 }
 
 pub fn read_from(reader: impl Read + Seek, file_bytes: u64) -> Result<Header, GgufError> {
-    let mut input = Input { reader: BufReader::with_capacity(1 << 16, reader), left: file_bytes, kept: 0 };
+    let mut input = Input { reader: BufReader::with_capacity(1 << 16, reader), left: file_bytes, used: 0, kept: 0 };
     let version = read_version(&mut input)?;
     let tensor_count = input.u64()?;
     let metadata_count = input.u64()?;
@@ -69,7 +71,8 @@ pub fn read_from(reader: impl Read + Seek, file_bytes: u64) -> Result<Header, Gg
     let metadata = read_metadata(&mut input, metadata_count)?;
     let alignment = alignment(&metadata)?;
     let tensors = read_tensors(&mut input, tensor_count, alignment)?;
-    let data_offset = (file_bytes - input.left)
+    let data_offset = input
+        .used
         .checked_next_multiple_of(alignment)
         .ok_or_else(|| damaged("its data would begin beyond any file".into()))?;
     let header = Header { version, metadata, tensors, data_offset, file_bytes };
@@ -161,6 +164,7 @@ fn read_numbers(input: &mut Input<impl Read + Seek>, key: &str, kind: u32, lengt
         input.skip(total)?;
         return Ok(Value::Length(length));
     }
+    input.keep(length * size_of::<Value>() as u64)?;
     (0..length).map(|_| read_number(input, kind)).collect::<Result<_, _>>().map(Value::Numbers)
 }
 
@@ -280,7 +284,9 @@ fn in_key(error: GgufError, key: &str) -> GgufError {
 struct Input<R> {
     reader: BufReader<R>,
     left: u64,
-    /// Bytes of text kept so far.
+    /// Bytes that were read or skipped.
+    used: u64,
+    /// Bytes of memory that hold what is kept.
     kept: u64,
 }
 
@@ -303,11 +309,16 @@ impl<R: Read + Seek> Input<R> {
     fn text(&mut self, longest: u64) -> Result<String, GgufError> {
         let length = self.u64()?;
         let bytes = self.bytes(length, longest)?;
-        self.kept += length;
-        if self.kept > KEPT_BYTES_MAX {
-            return Err(damaged(format!("its texts take more than {} MiB", KEPT_BYTES_MAX >> 20)));
-        }
+        self.keep(length)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    fn keep(&mut self, bytes: u64) -> Result<(), GgufError> {
+        self.kept += bytes;
+        if self.kept > KEPT_BYTES_MAX {
+            return Err(damaged(format!("its metadata takes more than {} MiB", KEPT_BYTES_MAX >> 20)));
+        }
+        Ok(())
     }
 
     fn bytes(&mut self, length: u64, longest: u64) -> Result<Vec<u8>, GgufError> {
@@ -328,6 +339,10 @@ impl<R: Read + Seek> Input<R> {
 
     fn take(&mut self, length: u64) -> Result<(), GgufError> {
         self.left = self.left.checked_sub(length).ok_or_else(|| damaged("the file ends inside its header".into()))?;
+        self.used += length;
+        if self.used > HEADER_BYTES_MAX {
+            return Err(damaged(format!("its header takes more than {} MiB", HEADER_BYTES_MAX >> 20)));
+        }
         Ok(())
     }
 }
