@@ -5,7 +5,7 @@
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build chat test test-eval lint ci screenshots clean
+.PHONY: help setup build chat test test-eval lint fuzz ci screenshots clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +39,12 @@ lint: setup ## Check format, code, documentation and dependencies
 	else \
 		echo 'cargo deny: skipped, it is not installed (type `cargo install cargo-deny --locked`, which takes minutes)'; \
 	fi
+
+SECONDS ?= 600
+fuzz: ## Give the check of model files' headers what a fuzzer thinks of (SECONDS=600); needs a nightly Rust and cargo-fuzz
+	@fuzz/seeds.py fuzz/corpus && mkdir -p fuzz/corpus/gguf_header
+	@cargo +nightly fuzz run gguf_header fuzz/corpus/gguf_header fuzz/corpus/seeds -- -dict=fuzz/corpus/dictionary \
+		-max_total_time=$(SECONDS) -max_len=16384 -use_value_profile=1 -timeout=10 -rss_limit_mb=1024
 
 ci: lint test-eval test ## What has to pass before a change is taken
 
