@@ -28,6 +28,7 @@ mod plan;
 pub mod probe;
 mod prompt;
 pub mod protocol;
+pub mod rates;
 mod recall;
 mod repetition;
 mod resume;

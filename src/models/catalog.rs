@@ -1,87 +1,268 @@
-//! The models that tuichat knows by name: `assets/models.toml`, built into the program.
+//! The models that tuichat knows by name: `assets/models.toml`, built into the program, and the user's own `models.toml`
+//! over it.
 
-use std::sync::LazyLock;
+use std::path::Path;
+use std::sync::OnceLock;
 
 use serde::Deserialize;
 
-const CATALOG: &str = include_str!("../../assets/models.toml");
+use super::fit::{Machine, Verdict};
 
-/// One known model file.
-#[derive(Clone, Debug, Deserialize)]
+const CATALOG: &str = include_str!("../../assets/models.toml");
+/// Tokens per second that a model should have to be somebody's first.
+const PLEASANT: f64 = 10.0;
+
+/// One known model.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
     /// The name it is installed under.
     pub name: String,
+    /// What its makers call it.
+    pub title: String,
     /// The hub's repository, as in `OWNER/REPO`.
     pub repository: String,
-    /// The file in that repository.
-    pub file: String,
-    /// The file's SHA-256 where it is known beforehand; otherwise the hub tells it.
-    pub sha256: Option<String>,
-    /// The file's size where it is known beforehand.
-    pub size_bytes: Option<u64>,
-    /// The least memory of a machine to which it is offered as the first model.
-    pub starter_from_memory_bytes: u64,
-    /// The model of this catalogue that guesses tokens for it, where that was seen to be faster.
+    /// The commit at which its files are what is said here; without it, the newest.
+    pub revision: Option<String>,
+    /// The licence, as SPDX writes it where it has a name for it.
+    pub license: String,
+    /// What it is good for, in a few words.
+    pub good_for: String,
+    /// Tokens of context in training.
+    pub context: u64,
+    /// Numbers in its weights.
+    pub parameters: u64,
+    /// Numbers that a token goes through, in a mixture of experts.
+    pub active_parameters: Option<u64>,
+    /// It is one of the single-board-computer study's (arXiv 2511.07425).
+    #[serde(default)]
+    pub in_study: bool,
+    /// It thinks before it answers.
+    #[serde(default)]
+    pub thinks: bool,
+    /// Its repository has conditions to accept.
+    #[serde(default)]
+    pub gated: bool,
+    /// The model of this catalogue that may guess tokens for it.
     pub draft: Option<String>,
-    /// What it is, in a few words.
-    pub description: String,
+    /// The least memory of a machine to which it is offered as the first model, where it is.
+    pub starter_from_memory_bytes: Option<u64>,
+    /// The numbers that size its layers and its KV cache.
+    pub shape: Shape,
+    /// Its files, one for each quantization; the first is the usual one.
+    #[serde(rename = "file")]
+    pub files: Vec<File>,
+}
+
+/// The numbers that size a model's layers and its KV cache.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shape {
+    pub layers: u64,
+    /// Width of a token's embedding.
+    pub embedding: u64,
+    /// Width of the feed-forward part; of one expert in a mixture.
+    pub feed_forward: u64,
+    pub heads: u64,
+    pub kv_heads: u64,
+    /// Numbers of a key in one head, and of a value.
+    pub head_dim: u64,
+    /// Tokens of the vocabulary.
+    pub vocabulary: u64,
+    /// Its files have no output matrix beside the embeddings.
+    #[serde(default)]
+    pub tied: bool,
+    /// Tokens that most layers look back, where they do not look back to the beginning.
+    pub sliding_window: Option<u64>,
+    /// Layers that look back to the beginning, where most do not.
+    pub global_layers: Option<u64>,
+    pub experts: Option<u64>,
+    pub experts_used: Option<u64>,
+}
+
+/// One file of a known model.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// Its quantization, such as `Q4_K_M`.
+    pub quantization: String,
+    /// Its name in the repository.
+    pub name: String,
+    /// Its size; rounded where the hub has to tell.
+    pub bytes: u64,
+    /// Its SHA-256 where it is known beforehand; otherwise the hub tells it.
+    pub sha256: Option<String>,
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Catalog {
     model: Vec<Entry>,
 }
 
-static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
-    let catalog: Catalog = toml::from_str(CATALOG).expect("assets/models.toml is part of the program and tested");
-    catalog.model
-});
+static ENTRIES: OnceLock<Vec<Entry>> = OnceLock::new();
 
-/// All known models, the most demanding first.
-pub fn entries() -> &'static [Entry] {
-    &ENTRIES
+/// Takes the user's own entries in, over the built-in ones of the same names. Without this, or from a second call on, the
+/// catalogue is what it is.
+///
+/// # Errors
+/// If there is such a file and it cannot be used; the built-in entries are in force then.
+pub fn add_from(user: &Path) -> Result<(), String> {
+    let mut outcome = Ok(());
+    ENTRIES.get_or_init(|| {
+        let mut entries = built_in();
+        match read(user) {
+            Ok(more) => more.into_iter().for_each(|entry| put(&mut entries, entry)),
+            Err(sentence) => outcome = Err(sentence),
+        }
+        entries
+    });
+    outcome
 }
 
-/// The model that is installed under this name, whatever its case.
+fn built_in() -> Vec<Entry> {
+    parse(CATALOG).expect("assets/models.toml is part of the program and tested")
+}
+
+fn read(path: &Path) -> Result<Vec<Entry>, String> {
+    let text = match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(format!("cannot read `{}`: {error}", path.display())),
+        Ok(text) => text,
+    };
+    parse(&text).map_err(|error| format!("`{}` is left out: {error}", path.display()))
+}
+
+fn parse(text: &str) -> Result<Vec<Entry>, String> {
+    let catalog: Catalog =
+        toml::from_str(text).map_err(|error| error.to_string().replace('\n', " ").trim().to_owned())?;
+    match catalog.model.iter().find(|entry| entry.files.is_empty()) {
+        Some(entry) => Err(format!("`{}` has no `[[model.file]]`", entry.name)),
+        None => Ok(catalog.model),
+    }
+}
+
+fn put(entries: &mut Vec<Entry>, entry: Entry) {
+    match entries.iter_mut().find(|known| known.name.eq_ignore_ascii_case(&entry.name)) {
+        Some(known) => *known = entry,
+        None => entries.push(entry),
+    }
+}
+
+/// All known models, the least demanding first; the user's own at the end.
+pub fn entries() -> &'static [Entry] {
+    ENTRIES.get_or_init(built_in)
+}
+
+/// The model of this name, whatever its case.
 pub fn by_name(name: &str) -> Option<&'static Entry> {
     entries().iter().find(|entry| entry.name.eq_ignore_ascii_case(name))
 }
 
-/// The model with this content.
-pub fn by_sha256(sha256: &str) -> Option<&'static Entry> {
-    entries().iter().find(|entry| entry.sha256.as_deref() == Some(sha256))
+/// The model and the file that an argument means: a name, or a name and a quantization, as in `qwen3-4b:Q8_0`.
+pub fn by_argument(argument: &str) -> Option<(&'static Entry, &'static File)> {
+    let (name, quantization) = argument.split_once(':').map_or((argument, None), |(name, rest)| (name, Some(rest)));
+    let entry = by_name(name)?;
+    let file = match quantization {
+        None => entry.usual_file(),
+        Some(wanted) => entry.files.iter().find(|file| file.quantization.eq_ignore_ascii_case(wanted))?,
+    };
+    Some((entry, file))
 }
 
-/// The model with this place on the hub.
-pub fn by_file(repository: &str, file: &str) -> Option<&'static Entry> {
-    entries().iter().find(|entry| entry.repository.eq_ignore_ascii_case(repository) && entry.file == file)
+/// The file with this content.
+pub fn by_sha256(sha256: &str) -> Option<(&'static Entry, &'static File)> {
+    files().find(|(_, file)| file.sha256.as_deref() == Some(sha256))
 }
 
-/// The model to begin with on a machine with this much memory.
+/// The file at this place on the hub.
+pub fn by_file(repository: &str, name: &str) -> Option<(&'static Entry, &'static File)> {
+    files().find(|(entry, file)| entry.repository.eq_ignore_ascii_case(repository) && file.name == name)
+}
+
+fn files() -> impl Iterator<Item = (&'static Entry, &'static File)> {
+    entries().iter().flat_map(|entry| entry.files.iter().map(move |file| (entry, file)))
+}
+
+/// The model to begin with on a machine with this much memory, as long as nothing is known of its speed.
 pub fn starter(total_memory_bytes: u64) -> &'static Entry {
-    let smallest = &entries()[entries().len() - 1];
-    entries().iter().find(|entry| entry.starter_from_memory_bytes <= total_memory_bytes).unwrap_or(smallest)
+    let is_for = |entry: &&Entry| entry.starter_from_memory_bytes.is_some_and(|least| least <= total_memory_bytes);
+    entries().iter().rev().find(is_for).unwrap_or_else(smallest)
+}
+
+/// The model to begin with on this machine: the most demanding starter that runs well and is fast enough to be pleasant.
+pub fn recommended(machine: &Machine) -> &'static Entry {
+    let is_for = |entry: &&Entry| {
+        let anatomy = entry.anatomy(entry.usual_file());
+        let is_pleasant = anatomy.speed(&machine.rates).is_none_or(|speed| speed.decode >= PLEASANT);
+        let total = machine.memory.map_or(u64::MAX, |memory| memory.total);
+        entry.starter_from_memory_bytes.is_some_and(|least| least <= total)
+            && is_pleasant
+            && anatomy.verdict(machine, None) == Verdict::RunsWell
+    };
+    entries().iter().rev().find(is_for).unwrap_or_else(smallest)
+}
+
+/// The model with the least bytes to download.
+pub fn smallest() -> &'static Entry {
+    entries().iter().min_by_key(|entry| entry.usual_file().bytes).expect("the built-in catalogue has entries")
+}
+
+impl Entry {
+    /// The file that is taken where nothing speaks for another.
+    pub fn usual_file(&self) -> &File {
+        &self.files[0]
+    }
+
+    /// The name that a file of it is installed under: the model's own for the usual one.
+    pub fn installed_name(&self, file: &File) -> String {
+        match file == self.usual_file() {
+            true => self.name.clone(),
+            false => format!("{}-{}", self.name, file.quantization.to_lowercase()),
+        }
+    }
+
+    /// The file that suits a machine best: the one with the finest quantization that runs well and is fast enough to be
+    /// pleasant, else the one that comes nearest to running, else the smallest.
+    pub fn best_file(&self, machine: &Machine) -> &File {
+        let mut files: Vec<&File> = self.files.iter().collect();
+        files.sort_by_key(|file| std::cmp::Reverse(file.bytes));
+        let is_pleasant =
+            |file: &File| self.anatomy(file).speed(&machine.rates).is_some_and(|speed| speed.decode >= PLEASANT);
+        let verdict = |file: &File| self.anatomy(file).verdict(machine, None);
+        let pleasant = files.iter().find(|file| verdict(file) == Verdict::RunsWell && is_pleasant(file));
+        let usual = Some(self.usual_file()).filter(|file| verdict(file) == Verdict::RunsWell);
+        let well = || files.iter().copied().find(|file| verdict(file) == Verdict::RunsWell);
+        let fits = || files.iter().rev().copied().find(|file| verdict(file) != Verdict::DoesNotFit);
+        pleasant.copied().or(usual).or_else(well).or_else(fits).unwrap_or(files[files.len() - 1])
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hardware::memory::Memory;
     use crate::models::{hub::Reference, identity::is_sha256, local::name};
 
     const GIB: u64 = 1 << 30;
 
     #[test]
     fn the_catalogue_is_well_formed() {
-        let catalog: Catalog = toml::from_str(CATALOG).expect("assets/models.toml is valid");
-        assert_eq!(catalog.model.len(), entries().len());
+        assert!(entries().len() >= 25);
         for entry in entries() {
             assert!(name::check(&entry.name).is_ok(), "{}", entry.name);
-            assert!(Reference::parse(&format!("hf:{}/{}", entry.repository, entry.file)).is_ok(), "{}", entry.name);
             assert!(entry.draft.as_deref().is_none_or(|name| by_name(name).is_some()), "{}", entry.name);
-            assert!(entry.sha256.as_deref().is_none_or(is_sha256), "{}", entry.name);
+            let is_commit = |text: &String| text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+            assert!(entry.revision.as_ref().is_none_or(is_commit), "{}", entry.name);
+            for file in &entry.files {
+                assert!(Reference::parse(&format!("hf:{}/{}", entry.repository, file.name)).is_ok(), "{}", file.name);
+                assert!(file.sha256.as_deref().is_none_or(is_sha256), "{}", file.name);
+                assert!(name::check(&entry.installed_name(file)).is_ok(), "{}", file.name);
+                let bits = 8.0 * file.bytes as f64 / entry.parameters as f64;
+                assert!((3.0..18.0).contains(&bits), "{}: {bits} bits", file.name);
+            }
         }
-        assert!(entries().is_sorted_by(|one, next| one.starter_from_memory_bytes >= next.starter_from_memory_bytes));
+        assert!(entries().iter().any(|entry| entry.in_study));
     }
 
     #[test]
@@ -89,5 +270,62 @@ mod tests {
         assert_eq!(starter(16 * GIB).name, "qwen2.5-1.5b-instruct");
         assert_eq!(starter(2 * GIB).name, "qwen2.5-0.5b-instruct");
         assert_eq!(starter(0).name, "smollm2-135m-instruct");
+        assert_eq!(smallest().name, "smollm2-135m-instruct");
+    }
+
+    fn machine(memory: u64, bytes_per_second: f64) -> Machine {
+        let names = ["Q4_K", "Q6_K", "Q5_K", "Q5_0", "Q8_0", "Q4_0", "Q4_1", "Q5_1", "Q3_K", "MXFP4"];
+        let rates = names.map(|name| (name.to_owned(), bytes_per_second));
+        let mut machine = Machine { memory: Some(Memory { total: memory, available: memory }), ..Machine::default() };
+        machine.rates.decode = rates.clone().into();
+        machine.rates.prefill = rates.into();
+        machine
+    }
+
+    #[test]
+    fn a_slow_machine_is_offered_a_smaller_model_than_its_memory_would_hold() {
+        assert_eq!(recommended(&machine(16 * GIB, 20e9)).name, "qwen2.5-1.5b-instruct");
+        assert_eq!(recommended(&machine(16 * GIB, 5e9)).name, "qwen2.5-0.5b-instruct");
+        assert_eq!(recommended(&machine(GIB / 2, 20e9)).name, "smollm2-135m-instruct");
+    }
+
+    #[test]
+    fn the_quantization_is_the_finest_that_is_pleasant() {
+        let entry = by_name("qwen3-4b").expect("in the catalogue");
+        let best = |memory, speed| entry.best_file(&machine(memory, speed)).quantization.as_str();
+        assert_eq!(best(64 * GIB, 100e9), "Q8_0");
+        assert_eq!(best(64 * GIB, 26e9), "Q4_K_M");
+        assert_eq!(best(64 * GIB, 5e9), "Q4_K_M", "slow in any case: the usual one");
+        assert_eq!(best(6 * GIB, 100e9), "Q5_K_M");
+        assert_eq!(best(GIB, 100e9), "Q4_K_M", "nothing fits");
+    }
+
+    #[test]
+    fn a_name_may_have_a_quantization() {
+        let (entry, file) = by_argument("Qwen3-4B:q8_0").expect("known");
+        assert_eq!((entry.name.as_str(), file.quantization.as_str()), ("qwen3-4b", "Q8_0"));
+        assert_eq!(entry.installed_name(file), "qwen3-4b-q8_0");
+        assert_eq!(
+            by_argument("qwen3-4b").map(|(entry, file)| entry.installed_name(file)).as_deref(),
+            Some("qwen3-4b")
+        );
+        assert!(by_argument("qwen3-4b:Q9").is_none());
+    }
+
+    #[test]
+    fn entries_of_the_user_replace_and_add_and_a_bad_file_is_told() {
+        let mut entries = built_in();
+        let text = CATALOG.split("[[model]]").nth(1).expect("an entry").replace("SmolLM2 135M Instruct", "Mine");
+        let mine = parse(&format!("[[model]]{text}")).expect("good");
+        let count = entries.len();
+        put(&mut entries, mine[0].clone());
+        assert_eq!((entries.len(), entries[0].title.as_str()), (count, "Mine"));
+        put(&mut entries, Entry { name: "other".into(), ..mine[0].clone() });
+        assert_eq!(entries.len(), count + 1);
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("models.toml");
+        assert_eq!(read(&path), Ok(Vec::new()));
+        std::fs::write(&path, "[[model]]\nname = 3\n").expect("written");
+        assert!(read(&path).expect_err("bad").contains("models.toml"));
     }
 }

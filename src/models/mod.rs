@@ -25,6 +25,7 @@
 pub mod catalog;
 mod error;
 mod files;
+pub mod fit;
 pub mod gguf;
 pub mod hub;
 pub mod identity;

@@ -25,7 +25,7 @@ pub fn run(library: &Library, as_json: bool) -> Result<(), Failure> {
         lines.push_str("Not here yet; `tuichat models pull NAME` gets them:\n");
     }
     for entry in known {
-        lines.push_str(&format!("{:<32}  {}\n", entry.name, entry.description));
+        lines.push_str(&format!("{:<32}  {}\n", entry.name, entry.good_for));
     }
     print(&lines)
 }

@@ -22,7 +22,10 @@ pub fn run(reference: Option<&str>, library: &Library, surroundings: &Surroundin
     }
     let what = match reference {
         Some(reference) => Pull::from_argument(reference)?,
-        None => Pull::from(catalog::starter(Memory::read().map_or(USUAL_MEMORY_BYTES, |memory| memory.total))),
+        None => {
+            let starter = catalog::starter(Memory::read().map_or(USUAL_MEMORY_BYTES, |memory| memory.total));
+            Pull::of(starter, starter.usual_file())
+        }
     };
     make_private(&surroundings.directories.models)?;
     let cancel = Arc::new(AtomicBool::new(false));

@@ -19,6 +19,7 @@ use std::sync::OnceLock;
 
 use llama_cpp_2::LlamaBackendDeviceType;
 use llama_cpp_2::llama_backend::LlamaBackend;
+use llama_cpp_sys_2 as sys;
 
 pub use context::{Context, ContextSettings, Decoded};
 pub use grammar::{Grammar, json_schema_to_grammar};
@@ -71,6 +72,41 @@ pub fn devices() -> Vec<Device> {
             description: device.description,
         })
         .collect()
+}
+
+/// Free bytes of the graphics processor with the most of them, if there is one that this build can use.
+pub fn gpu_free_bytes() -> Option<u64> {
+    backend()?;
+    let is_gpu = |kind| matches!(kind, LlamaBackendDeviceType::Gpu | LlamaBackendDeviceType::IntegratedGpu);
+    let devices = llama_cpp_2::list_llama_ggml_backend_devices().into_iter();
+    devices.filter(|device| is_gpu(device.device_type)).map(|device| device.memory_free as u64).max()
+}
+
+/// Types of which llama.cpp keeps a second copy on this processor, in the order that its kernels want: the conditions of
+/// `ggml_repack_get_optimal_repack_type` in ggml-cpu's `repack.cpp`, but for those of RISC-V and s390.
+pub fn repacked_types() -> Vec<TensorType> {
+    // SAFETY: these look at the processor and take no argument.
+    let (avx2, avx512, neon, dot_product, matrix) = unsafe {
+        (
+            sys::ggml_cpu_has_avx2() != 0,
+            sys::ggml_cpu_has_avx512() != 0,
+            sys::ggml_cpu_has_neon() != 0,
+            sys::ggml_cpu_has_dotprod() != 0,
+            sys::ggml_cpu_has_matmul_int8() != 0,
+        )
+    };
+    let arm = neon && (dot_product || matrix);
+    let rules = [
+        ("Q4_0", avx2 || arm),
+        ("Q4_K", avx2 || arm),
+        ("Q2_K", avx512),
+        ("Q5_K", arm),
+        ("Q6_K", arm),
+        ("Q8_0", arm),
+        ("IQ4_NL", avx2 || (neon && dot_product)),
+        ("MXFP4", avx2 || (neon && dot_product)),
+    ];
+    rules.into_iter().filter(|(_, holds)| *holds).filter_map(|(name, _)| TensorType::from_name(name)).collect()
 }
 
 static ABORT_HOOK: OnceLock<fn(&str)> = OnceLock::new();

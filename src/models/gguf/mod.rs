@@ -181,7 +181,30 @@ impl Header {
         }
     }
 
-    fn of_architecture(&self, key: &str) -> Option<u64> {
+    /// Heads of the KV cache in all layers together.
+    pub fn kv_heads_of_all_layers(&self) -> u64 {
+        let key = format!("{}.attention.head_count_kv", self.architecture());
+        match self.metadata.get(&key) {
+            Some(Value::Numbers(of_layers)) => of_layers.iter().filter_map(as_unsigned).sum(),
+            _ => self.head_count_kv().unwrap_or(0).saturating_mul(self.block_count().unwrap_or(0)),
+        }
+    }
+
+    /// Tokens of the vocabulary.
+    pub fn vocabulary_size(&self) -> u64 {
+        self.length_of("tokenizer.ggml.tokens")
+    }
+
+    /// The length of an array that is not kept; 0 if there is none.
+    pub fn length_of(&self, key: &str) -> u64 {
+        match self.metadata.get(key) {
+            Some(Value::Length(length)) => *length,
+            _ => 0,
+        }
+    }
+
+    /// A number under a key of the model's architecture; the largest where it is an array.
+    pub fn of_architecture(&self, key: &str) -> Option<u64> {
         self.unsigned(&format!("{}.{key}", self.architecture()))
     }
 

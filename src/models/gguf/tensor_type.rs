@@ -50,6 +50,16 @@ impl TensorType {
         TENSOR_TYPES.iter().any(|(known, ..)| *known == number).then_some(Self(number))
     }
 
+    /// The type with this name, such as `Q4_K`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        TENSOR_TYPES.iter().find(|(_, known, ..)| *known == name).map(|(number, ..)| Self(*number))
+    }
+
+    /// Its number in a file.
+    pub fn number(self) -> u32 {
+        self.0
+    }
+
     /// The type's name, such as `Q4_K`.
     pub fn name(self) -> &'static str {
         self.row().1

@@ -21,7 +21,7 @@ use reqwest::Url;
 
 pub use reference::{Reference, Wanted};
 
-use super::catalog::{self, Entry};
+use super::catalog::{self, Entry, File};
 use super::error::{DiskContext, ModelError};
 use super::files::check_space;
 use super::gguf::read_header;
@@ -79,13 +79,20 @@ pub struct Pull {
 }
 
 impl Pull {
+    /// A file of the catalogue.
+    pub fn of(entry: &Entry, file: &File) -> Self {
+        let wanted = Wanted::File(file.name.clone());
+        let reference = Reference { repository: entry.repository.clone(), wanted };
+        Self { reference, name: Some(entry.installed_name(file)), expected_sha256: file.sha256.clone() }
+    }
+
     /// Reads the argument of `tuichat models pull`: a name of the catalogue, or a file of the hub.
     ///
     /// # Errors
     /// If it is neither.
     pub fn from_argument(argument: &str) -> Result<Self, ModelError> {
-        if let Some(entry) = catalog::by_name(argument) {
-            return Ok(Self::from(entry));
+        if let Some((entry, file)) = catalog::by_argument(argument) {
+            return Ok(Self::of(entry, file));
         }
         if !argument.contains('/') && !argument.starts_with("hf:") {
             let known: Vec<_> = catalog::entries().iter().map(|entry| format!("`{}`", entry.name)).collect();
@@ -96,14 +103,6 @@ impl Pull {
             )));
         }
         Ok(Self { reference: Reference::parse(argument)?, name: None, expected_sha256: None })
-    }
-}
-
-impl From<&Entry> for Pull {
-    fn from(entry: &Entry) -> Self {
-        let wanted = Wanted::File(entry.file.clone());
-        let reference = Reference { repository: entry.repository.clone(), wanted };
-        Self { reference, name: Some(entry.name.clone()), expected_sha256: entry.sha256.clone() }
     }
 }
 
@@ -268,7 +267,7 @@ fn check_expected(file: &RemoteFile, expected: Option<&str>) -> Result<(), Model
 
 fn default_name(file: &RemoteFile) -> String {
     let known = catalog::by_sha256(&file.sha256).or_else(|| catalog::by_file(&file.repository, &file.file));
-    known.map_or_else(|| name::from_file_name(&file.file), |entry| entry.name.clone())
+    known.map_or_else(|| name::from_file_name(&file.file), |(entry, file)| entry.installed_name(file))
 }
 
 fn origin(file: &RemoteFile) -> Origin {

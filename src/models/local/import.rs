@@ -107,7 +107,7 @@ fn copy_hashing(
 
 fn default_name(sha256: &str, file: &Path) -> String {
     match catalog::by_sha256(sha256) {
-        Some(entry) => entry.name.clone(),
+        Some((entry, file)) => entry.installed_name(file),
         None => name::from_file_name(&file.file_name().unwrap_or_default().to_string_lossy()),
     }
 }
