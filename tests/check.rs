@@ -121,3 +121,10 @@ fn what_was_checked_is_known_by_its_content_wherever_it_is() {
     let ran = home.run(&["-m", "./two.gguf", "-p", "hi", "--max-tokens", "3"]);
     assert_eq!((ran.code, passed()), (Some(0), before), "it was not tried again: {}", ran.stderr);
 }
+
+#[test]
+#[ignore = "writes the file that scripts/mutate-headers.py damages"]
+fn a_tiny_model_is_written() {
+    let path = std::env::var_os("TUICHAT_TINY_MODEL").expect("where it is wanted");
+    TinyModel::default().write(std::path::Path::new(&path)).unwrap();
+}
