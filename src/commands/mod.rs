@@ -5,6 +5,7 @@ pub mod answer;
 pub mod bench;
 pub mod chat;
 pub mod chats;
+pub mod completions;
 pub mod config;
 pub mod debug;
 pub mod models;
