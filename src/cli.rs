@@ -27,6 +27,12 @@ Examples:
 Every option from --model on is also a key of config.toml (--top-k: top_k) and an environment variable (TUICHAT_TOP_K).
 `tuichat config print-sample` shows them all.";
 
+const COMPLETIONS: &str = "\
+To have it in every shell:
+  bash   echo 'source <(tuichat completions bash)' >> ~/.bashrc
+  zsh    echo 'source <(tuichat completions zsh)' >> ~/.zshrc, behind the line with compinit
+  fish   tuichat completions fish > ~/.config/fish/completions/tuichat.fish";
+
 /// Talk to language models that run on your own machine
 #[derive(Parser, Clone, Debug, PartialEq)]
 #[command(name = "tuichat", version, after_help = EXAMPLES, max_term_width = 110)]
@@ -114,9 +120,31 @@ pub enum Command {
     /// See what happens inside
     #[command(subcommand)]
     Debug(DebugCommand),
+    /// Print the script that lets a shell complete commands and names of models
+    #[command(after_help = COMPLETIONS)]
+    Completions { shell: Shell },
     /// Load a model file that was never loaded: what the program runs in a child before it does so itself
     #[command(name = crate::engine::probe::COMMAND, hide = true)]
     Probe { file: PathBuf },
+}
+
+/// A shell that can complete.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+impl Shell {
+    /// The name of its program.
+    pub fn name(self) -> &'static str {
+        match self {
+            Shell::Bash => "bash",
+            Shell::Zsh => "zsh",
+            Shell::Fish => "fish",
+        }
+    }
 }
 
 #[derive(Subcommand, Clone, Debug, PartialEq)]

@@ -53,6 +53,9 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
     if let Some(Command::Probe { file }) = &arguments.command {
         return engine::probe::load_and_decode(file).map(|()| Exit::Success).map_err(|error| Failure::from(&error));
     }
+    if let Some(Command::Completions { shell }) = arguments.command {
+        return commands::completions::run(shell).map(|()| Exit::Success);
+    }
     let surroundings = Surroundings::find(arguments.settings)?;
     match arguments.command {
         Some(Command::Models(command)) => commands::models::run(command, &surroundings),
@@ -60,7 +63,7 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Some(Command::Config(command)) => commands::config::run(command, &surroundings),
         Some(Command::Bench(command)) => commands::bench::run(*command, &surroundings),
         Some(Command::Debug(command)) => commands::debug::run(command, &surroundings),
-        Some(Command::Probe { .. }) | None => match mode::decide(circumstances)? {
+        Some(Command::Probe { .. } | Command::Completions { .. }) | None => match mode::decide(circumstances)? {
             Mode::OneShot => commands::answer::run(arguments.talk, surroundings),
             Mode::Chat => commands::chat::run(arguments.talk, surroundings),
         },

@@ -8,6 +8,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use tuichat::cli::Arguments;
+use tuichat::commands::completions;
 use tuichat::exit::{Exit, Failure};
 use tuichat::{cpu_check, text};
 
@@ -15,6 +16,9 @@ fn main() -> ExitCode {
     // First of all, before anything that was compiled for this processor and might not run on it.
     if cpu_check::complain(&mut std::io::stderr()) {
         return Exit::Error.into();
+    }
+    if completions::answer() {
+        return Exit::Success.into();
     }
     let arguments = match Arguments::read(std::env::args_os()) {
         Ok(arguments) => arguments,

@@ -24,6 +24,9 @@ pub enum ModelsCommand {
         /// One JSON object instead of text
         #[arg(long)]
         json: bool,
+        /// Its chat template, and nothing else
+        #[arg(long, conflicts_with = "json")]
+        template: bool,
     },
     /// Delete a model from this machine
     Rm {
@@ -40,10 +43,16 @@ pub enum ModelsCommand {
         #[arg(long, value_name = "HEX")]
         sha256: Option<String>,
     },
-    /// Check whether a model's file is whole and sound
+    /// Check whether a model's file is whole and sound, by its header, its hash and a first load
     Check {
         #[arg(value_name = "NAME|PATH")]
         model: String,
+        /// One JSON object instead of text
+        #[arg(long)]
+        json: bool,
+        /// Leave out the load: header and hash only
+        #[arg(long)]
+        no_load: bool,
     },
     /// Print the model folder, or where a model is
     Path {

@@ -5,6 +5,7 @@ pub mod answer;
 pub mod bench;
 pub mod chat;
 pub mod chats;
+pub mod completions;
 pub mod config;
 pub mod debug;
 pub mod models;
@@ -83,9 +84,10 @@ impl Surroundings {
     /// How a model file that was never loaded is tried first; `None` where this program cannot tell where it is.
     fn probe(&self) -> Option<Probe> {
         let program = std::env::current_exe().ok()?;
-        let passed = self.directories.cache.join("passed.json");
-        let may_write = !self.config.private && create_private(&self.directories.cache).is_ok();
-        Some(Probe { program, passed, may_write })
+        let cache = &self.directories.cache;
+        let (passed, hashes) = (cache.join("passed.json"), cache.join("hashes.json"));
+        let may_write = !self.config.private && create_private(cache).is_ok();
+        Some(Probe { program, passed, hashes, may_write })
     }
 
     /// Where it is remembered how well KV types did with models; `None` where nothing may be written.

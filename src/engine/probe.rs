@@ -1,7 +1,8 @@
 //! The first load of a model file, in a child process: llama.cpp aborts on some damaged files, and what aborts there
-//! is an error message here. Files that passed are remembered as long as they are untouched and the program is the same.
+//! is an error message here. Files that passed are remembered as long as they are
+//! untouched and the program is the same; where their hashes are known, so are others with the same content.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,6 +11,8 @@ use std::time::Duration;
 use super::kv::KvTypes;
 use super::llama::{Context, ContextSettings, Decoded, LoadError, Model, Placement, version};
 use super::protocol::{CancelFlag, EngineError};
+use super::worker::check_weights_fit;
+use crate::hardware::memory::Memory;
 use crate::models::{gguf, identity};
 
 /// The hidden command that a probing parent runs: `tuichat __probe FILE`.
@@ -24,9 +27,11 @@ const MOST_WORDS: u64 = 4096;
 pub struct Probe {
     /// This program.
     pub program: PathBuf,
-    /// Where it is remembered which files passed, with which version of tuichat and of llama.cpp.
+    /// Where it is remembered which files and contents passed, with which version of tuichat and of llama.cpp.
     pub passed: PathBuf,
-    /// Whether that may be written.
+    /// Where hashes of files are remembered.
+    pub hashes: PathBuf,
+    /// Whether the former may be written.
     pub may_write: bool,
 }
 
@@ -38,43 +43,83 @@ pub(super) enum Verdict {
 }
 
 impl Probe {
-    /// Probes a file unless it passed before.
+    /// Probes a file unless it passed before, or another file with the same content did.
     pub(super) fn check(&self, path: &Path, cancel: &[&CancelFlag]) -> Verdict {
-        let version = format!("{} {}", env!("CARGO_PKG_VERSION"), version());
-        if identity::recall(path, &self.passed).is_some_and(|passed| passed == version) {
+        if self.has_passed(path) {
             return Verdict::Good;
         }
-        let verdict = self.run(path, cancel);
-        if matches!(verdict, Verdict::Good) && self.may_write {
-            identity::remember(path, &self.passed, &version);
+        // Where no child can be run, loading it here is all that is left.
+        let Ok(verdict) = self.run(path, cancel) else { return Verdict::Good };
+        if matches!(verdict, Verdict::Good) {
+            self.remember(path);
         }
         verdict
     }
 
-    fn run(&self, path: &Path, cancel: &[&CancelFlag]) -> Verdict {
-        let child = Command::new(&self.program)
+    /// Probes a file, whether it passed before or not.
+    ///
+    /// # Errors
+    /// [`EngineError::BadModel`] if it cannot be loaded; any other if that cannot be tried.
+    pub fn try_now(&self, path: &Path) -> Result<(), EngineError> {
+        check_weights_fit(path, Memory::read())?;
+        match self.run(path, &[]) {
+            Ok(Verdict::Good) => {
+                self.remember(path);
+                Ok(())
+            }
+            Ok(Verdict::Bad(error)) => Err(error),
+            Ok(Verdict::Cancelled) => Err(EngineError::Failed("loading was cancelled".into())),
+            Err(error) => Err(EngineError::Failed(format!("no process can be started to load the file in: {error}"))),
+        }
+    }
+
+    fn has_passed(&self, path: &Path) -> bool {
+        let passed = identity::recall(path, &self.passed).or_else(|| {
+            let sha256 = identity::recall(path, &self.hashes)?;
+            identity::recall_content(&sha256, &self.passed)
+        });
+        passed.is_some_and(|passed| passed == this_version())
+    }
+
+    /// Remembers that the file passed, and its content if its hash is known.
+    fn remember(&self, path: &Path) {
+        if !self.may_write {
+            return;
+        }
+        identity::remember(path, &self.passed, &this_version());
+        if let Some(sha256) = identity::recall(path, &self.hashes) {
+            identity::remember_content(&sha256, &self.passed, &this_version());
+        }
+    }
+
+    fn run(&self, path: &Path, cancel: &[&CancelFlag]) -> io::Result<Verdict> {
+        let mut child = Command::new(&self.program)
             .arg(COMMAND)
             .arg(path)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
-            .spawn();
-        // Where no child can be started, loading it here is all that is left.
-        let Ok(mut child) = child else { return Verdict::Good };
+            .spawn()?;
         loop {
             if cancel.iter().any(|flag| flag.is_cancelled()) {
                 let _ = child.kill();
                 let _ = child.wait();
-                return Verdict::Cancelled;
+                return Ok(Verdict::Cancelled);
             }
-            match child.try_wait() {
-                Ok(None) => std::thread::sleep(POLL),
-                Ok(Some(status)) if status.success() => return Verdict::Good,
-                Ok(Some(status)) => return Verdict::Bad(refusal(path, status.signal(), &last_words(&mut child))),
-                Err(_) => return Verdict::Good,
+            match child.try_wait()? {
+                None => std::thread::sleep(POLL),
+                Some(status) if status.success() => return Ok(Verdict::Good),
+                Some(status) => {
+                    return Ok(Verdict::Bad(refusal(path, status.signal(), &last_words(&mut child))));
+                }
             }
         }
     }
+}
+
+/// Of what does the loading: another one may refuse what this one takes.
+fn this_version() -> String {
+    format!("{} {}", env!("CARGO_PKG_VERSION"), version())
 }
 
 fn refusal(path: &Path, signal: Option<i32>, words: &str) -> EngineError {

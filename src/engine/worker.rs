@@ -355,7 +355,7 @@ pub(super) fn default_threads() -> u32 {
 }
 
 /// Weights larger than all memory would be read from the disk again for every token.
-fn check_weights_fit(path: &Path, memory: Option<Memory>) -> Result<(), EngineError> {
+pub(super) fn check_weights_fit(path: &Path, memory: Option<Memory>) -> Result<(), EngineError> {
     let (Ok(file), Some(memory)) = (std::fs::metadata(path), memory) else { return Ok(()) };
     if file.len() < memory.total {
         return Ok(());

@@ -41,6 +41,15 @@ impl Stamp {
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Remembered {
     files: Vec<RememberedFile>,
+    /// What is known of a content, whichever file holds it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    contents: Vec<RememberedContent>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct RememberedContent {
+    sha256: String,
+    fact: String,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -81,6 +90,22 @@ pub fn remember(path: &Path, cache_file: &Path, fact: &str) {
     if let Ok(metadata) = std::fs::metadata(path) {
         remember_stamp(Stamp::of(&metadata), cache_file, fact);
     }
+}
+
+/// What was remembered in `cache_file` of files with this content.
+pub fn recall_content(sha256: &str, cache_file: &Path) -> Option<String> {
+    load(cache_file).contents.into_iter().find(|known| known.sha256 == sha256).map(|known| known.fact)
+}
+
+/// Remembers a fact about all files with this content; a new fact replaces the old one. What cannot be remembered
+/// costs time only.
+pub fn remember_content(sha256: &str, cache_file: &Path, fact: &str) {
+    let mut remembered = load(cache_file);
+    remembered.contents.retain(|known| known.sha256 != sha256);
+    remembered.contents.push(RememberedContent { sha256: sha256.to_owned(), fact: fact.to_owned() });
+    let excess = remembered.contents.len().saturating_sub(REMEMBERED_MAX);
+    remembered.contents.drain(..excess);
+    save(cache_file, &remembered);
 }
 
 fn recall_stamp(stamp: &Stamp, cache_file: &Path) -> Option<String> {

@@ -12,6 +12,7 @@
 //!
 //! gguf::read_header(path)?                           → Header: metadata, tensors, quantization(), chat_template(), …
 //! identity::sha256_of(path, cache_file, &mut |progress| …)?   → the SHA-256, computed once per file
+//! templates::family(&templates::sha256(template))    → the models it is known from
 //! catalog::starter(total_memory_bytes)               → the Entry to begin with
 //!
 //! let hub = Hub::from_environment()?;                HF_ENDPOINT, HF_TOKEN or the token file
@@ -31,6 +32,7 @@ pub mod hub;
 pub mod identity;
 mod local;
 mod progress;
+pub mod templates;
 
 pub use error::{FailureClass, ModelError};
 pub use files::create_private;

@@ -23,7 +23,8 @@ pub fn run(command: ModelsCommand, surroundings: &Surroundings) -> Result<Exit, 
     match command {
         ModelsCommand::List { json } => list::run(&library, json)?,
         ModelsCommand::Pull { reference } => pull::run(reference.as_deref(), &library, surroundings)?,
-        ModelsCommand::Show { model, json } => show::run(&library.resolve(Some(&model))?, json)?,
+        ModelsCommand::Show { model, template: true, .. } => show::template(&library.resolve(Some(&model))?)?,
+        ModelsCommand::Show { model, json, .. } => show::run(&library.resolve(Some(&model))?, json)?,
         ModelsCommand::Rm { model } => {
             let removed = library.remove(&model)?;
             let freed = size(removed.freed_bytes);
@@ -35,7 +36,10 @@ pub fn run(command: ModelsCommand, surroundings: &Surroundings) -> Result<Exit, 
             let installed = with_progress(surroundings, |listener| library.import(&file, how, listener))?;
             print(&format!("{}\n", installed.name))?;
         }
-        ModelsCommand::Check { model } => check::run(library.resolve(Some(&model))?, surroundings)?,
+        ModelsCommand::Check { model, json, no_load } => {
+            let how = check::How { as_json: json, loads: !no_load };
+            check::run(&model, &library.resolve(Some(&model))?, how, surroundings)?;
+        }
         ModelsCommand::Path { model: None } => print(&format!("{}\n", surroundings.directories.models.display()))?,
         ModelsCommand::Path { model: Some(name) } => {
             print(&format!("{}\n", library.resolve(Some(&name))?.path.display()))?;

@@ -10,8 +10,7 @@ use crate::text;
 
 /// Prints what the header of a model says.
 pub fn run(model: &Found, as_json: bool) -> Result<(), Failure> {
-    let path = model.path.clone();
-    let header = gguf::read_header(&path).map_err(|source| ModelError::BadFile { path, source })?;
+    let header = header(model)?;
     let object = details(model, &header);
     if as_json {
         return print_json(&object);
@@ -25,6 +24,19 @@ pub fn run(model: &Found, as_json: bool) -> Result<(), Failure> {
         format!("{:<16}  {value}\n", key.replace('_', " "))
     });
     print(&lines.collect::<String>())
+}
+
+/// Prints the chat template of a model.
+pub fn template(model: &Found) -> Result<(), Failure> {
+    match header(model)?.chat_template() {
+        Some(template) => print(&format!("{}\n", template.trim_end())),
+        None => Err(Failure::error(format!("`{}` has no chat template; it only goes on with a text", model.name))),
+    }
+}
+
+fn header(model: &Found) -> Result<Header, ModelError> {
+    let path = model.path.clone();
+    gguf::read_header(&path).map_err(|source| ModelError::BadFile { path, source })
 }
 
 fn details(model: &Found, header: &Header) -> Value {

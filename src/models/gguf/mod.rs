@@ -54,6 +54,17 @@ pub struct Tensor {
     pub bytes: u64,
 }
 
+/// What of a file's tensors is stored in one way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TypeShare {
+    /// How their numbers are stored.
+    pub kind: TensorType,
+    /// How many tensors there are.
+    pub tensors: usize,
+    /// The bytes that they take together.
+    pub bytes: u64,
+}
+
 /// A header that passed all checks.
 #[derive(Clone, Debug)]
 pub struct Header {
@@ -159,6 +170,30 @@ impl Header {
         self.tensors.iter().fold(0, |sum, tensor| sum.saturating_add(tensor.elements))
     }
 
+    /// How many tokens its vocabulary has.
+    pub fn vocabulary_size(&self) -> Option<u64> {
+        match self.metadata.get("tokenizer.ggml.tokens")? {
+            Value::Length(tokens) => Some(*tokens),
+            _ => None,
+        }
+    }
+
+    /// How its tensors are stored, what takes most bytes first.
+    pub fn tensors_by_type(&self) -> Vec<TypeShare> {
+        let mut shares: Vec<TypeShare> = Vec::new();
+        for tensor in &self.tensors {
+            match shares.iter_mut().find(|share| share.kind == tensor.kind) {
+                Some(share) => {
+                    share.tensors += 1;
+                    share.bytes = share.bytes.saturating_add(tensor.bytes);
+                }
+                None => shares.push(TypeShare { kind: tensor.kind, tensors: 1, bytes: tensor.bytes }),
+            }
+        }
+        shares.sort_by_key(|share| (std::cmp::Reverse(share.bytes), share.kind.name()));
+        shares
+    }
+
     /// How many files the model is split into, if it is, and the number of this one, from 1.
     pub fn split(&self) -> Option<(u64, u64)> {
         let count = self.unsigned("split.count").filter(|count| *count > 1)?;
@@ -213,12 +248,7 @@ impl Header {
     }
 
     fn commonest_type(&self) -> &'static str {
-        let mut bytes_by_type: HashMap<TensorType, u64> = HashMap::new();
-        for tensor in &self.tensors {
-            let bytes = bytes_by_type.entry(tensor.kind).or_default();
-            *bytes = bytes.saturating_add(tensor.bytes);
-        }
-        bytes_by_type.into_iter().max_by_key(|(_, bytes)| *bytes).map_or("unknown", |(kind, _)| kind.name())
+        self.tensors_by_type().first().map_or("unknown", |share| share.kind.name())
     }
 }
 

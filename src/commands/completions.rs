@@ -1,0 +1,94 @@
+//! `tuichat completions`: the script that a shell reads, and what the shell then asks this program while a command is
+//! typed. It is answered from the command line's definition, the models folder and the catalogue: without the network,
+//! and without a word about anything that goes wrong.
+
+use std::ffi::OsStr;
+
+use clap::builder::StyledStr;
+use clap::{Arg, Command, CommandFactory};
+use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter};
+use clap_complete::env::{CompleteEnv, Shells};
+
+use super::print;
+use crate::cli::{Arguments, Shell};
+use crate::config::Directories;
+use crate::exit::Failure;
+use crate::models::{Library, catalog};
+
+/// Set by the script where the shell asks.
+const VARIABLE: &str = "_TUICHAT_COMPLETE";
+const NAME: &str = "tuichat";
+
+/// Prints the script for a shell.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn run(shell: Shell) -> Result<(), Failure> {
+    let shells = Shells::builtins();
+    let completer = shells.completer(shell.name()).expect("these shells are among those that are built in");
+    let mut script = Vec::new();
+    completer
+        .write_registration(VARIABLE, NAME, NAME, NAME, &mut script)
+        .map_err(|error| Failure::error(error.to_string()))?;
+    print(&String::from_utf8_lossy(&script))
+}
+
+/// Whether a shell asks how a command goes on, which it has been told then.
+pub fn answer() -> bool {
+    let folder = std::env::current_dir().ok();
+    let asked = CompleteEnv::with_factory(definition).var(VARIABLE).bin(NAME).completer(NAME);
+    asked.try_complete(std::env::args_os(), folder.as_deref()).unwrap_or(true)
+}
+
+/// The command line, with those of its arguments marked that name models.
+fn definition() -> Command {
+    with_names(Arguments::command(), None)
+}
+
+fn with_names(command: Command, parent: Option<&str>) -> Command {
+    let name = command.get_name().to_owned();
+    let is_of_models = parent == Some("models");
+    let command = command.mut_args(|argument| match (argument.get_id().as_str(), is_of_models, name.as_str()) {
+        ("reference", true, _) => completed(argument, &[catalogued]),
+        ("model", true, "show") => completed(argument, &[files, installed, catalogued]),
+        ("model", true, "rm" | "path" | "export") => completed(argument, &[installed]),
+        ("model" | "models" | "draft_model", ..) => completed(argument, &[files, installed]),
+        _ => argument,
+    });
+    command.mut_subcommands(|subcommand| with_names(subcommand, Some(&name)))
+}
+
+/// What an argument may be, by what is typed of it.
+type Candidates = fn(&OsStr) -> Vec<CompletionCandidate>;
+
+/// The argument with what it may be: of all candidates those that begin as what is typed does.
+fn completed(argument: Arg, sources: &'static [Candidates]) -> Arg {
+    argument.add(ArgValueCompleter::new(move |typed: &OsStr| {
+        let mut candidates: Vec<_> = sources.iter().flat_map(|source| source(typed)).collect();
+        candidates.retain(|candidate| candidate.get_value().as_encoded_bytes().starts_with(typed.as_encoded_bytes()));
+        candidates.sort_by(|one, other| one.get_value().cmp(other.get_value()));
+        candidates.dedup_by(|one, other| one.get_value() == other.get_value());
+        candidates
+    }))
+}
+
+/// Files where a path is typed.
+fn files(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let is_path = typed.as_encoded_bytes().iter().any(|byte| matches!(byte, b'/' | b'.' | b'~'));
+    if is_path { PathCompleter::file().complete(typed) } else { Vec::new() }
+}
+
+fn installed(_: &OsStr) -> Vec<CompletionCandidate> {
+    let home = std::env::var_os("TUICHAT_HOME").map(Into::into);
+    let models = Directories::find(home).ok().and_then(|found| Library::new(found.models).list().ok());
+    let models = models.unwrap_or_default().into_iter();
+    models.map(|model| candidate(&model.name, model.quantization)).collect()
+}
+
+fn catalogued(_: &OsStr) -> Vec<CompletionCandidate> {
+    catalog::entries().iter().map(|entry| candidate(&entry.name, entry.description.clone())).collect()
+}
+
+fn candidate(name: &str, description: String) -> CompletionCandidate {
+    CompletionCandidate::new(name).help(Some(StyledStr::from(description)))
+}

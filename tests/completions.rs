@@ -1,0 +1,75 @@
+//! What a shell is told while a command is typed.
+
+mod common;
+
+use std::process::Command;
+
+use common::program::Home;
+use common::tiny_gguf::TinyModel;
+
+/// What bash completes the last of these words to, with the script in force.
+fn completed(home: &Home, words: &[&str]) -> Vec<String> {
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_tuichat"));
+    let script = r#"source <(tuichat completions bash)
+        COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_TYPE=9
+        _clap_complete_tuichat tuichat "${!#}" "${COMP_WORDS[COMP_CWORD - 1]}"
+        printf '%s\n' "${COMPREPLY[@]}""#;
+    let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let mut bash = Command::new("bash");
+    bash.args(["--norc", "-c", script, "bash", "tuichat"]).args(words);
+    bash.env("PATH", path).env("TUICHAT_HOME", home.path("home")).current_dir(home.folder.path());
+    let output = bash.output().unwrap();
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    let replies = String::from_utf8(output.stdout).unwrap();
+    replies.lines().map(|reply| reply.trim_end().to_owned()).filter(|reply| !reply.is_empty()).collect()
+}
+
+#[test]
+fn commands_flags_and_values_complete() {
+    let home = Home::new();
+    assert_eq!(completed(&home, &["mod"]), ["models"]);
+    assert!(completed(&home, &["models", ""]).contains(&"check".into()));
+    assert_eq!(completed(&home, &["--kv-ev"]), ["--kv-evict"]);
+    assert_eq!(completed(&home, &["--device", "c"]), ["cpu", "cuda"]);
+    assert_eq!(completed(&home, &["completions", "z"]), ["zsh"]);
+    assert!(!completed(&home, &[""]).iter().any(|reply| reply.starts_with("__")));
+}
+
+#[test]
+fn names_of_models_complete_where_they_are_meant() {
+    let home = Home::new();
+    home.write("tiny.gguf", TinyModel::default().bytes());
+    assert_eq!(home.run(&["models", "import", "tiny.gguf", "--name", "smart-one"]).code, Some(0));
+    for words in [
+        &["-m", "sm"][..],
+        &["--model", "sm"],
+        &["--draft-model", "sm"],
+        &["models", "rm", "sm"],
+        &["models", "check", "sm"],
+        &["models", "path", "sm"],
+        &["bench", "sm"],
+        &["bench", "other", "sm"],
+    ] {
+        assert_eq!(completed(&home, words), ["smart-one"], "{words:?}");
+    }
+    assert_eq!(completed(&home, &["models", "show", "sm"]), ["smart-one", "smollm2-135m-instruct"]);
+    assert_eq!(completed(&home, &["models", "pull", "smol"]), ["smollm2-135m-instruct"]);
+    assert_eq!(completed(&home, &["-m", "./ti"]), ["./tiny.gguf"]);
+}
+
+#[test]
+fn a_folder_that_cannot_be_read_is_no_word_and_no_name() {
+    let home = Home::new();
+    home.write("home/models", "a file where a folder should be");
+    assert!(completed(&home, &["-m", "x"]).is_empty());
+    let ran = home.command(&["--", "tuichat", "models"]).env("_TUICHAT_COMPLETE", "nosuchshell").output().unwrap();
+    assert_eq!((ran.status.code(), ran.stdout.len(), ran.stderr.len()), (Some(0), 0, 0));
+}
+
+#[test]
+fn there_is_a_script_for_each_shell() {
+    for (shell, part) in [("bash", "complete "), ("zsh", "compdef"), ("fish", "complete ")] {
+        let script = Home::new().run(&["completions", shell]);
+        assert!(script.code == Some(0) && script.stdout.contains(part), "{shell}: {}", script.stdout);
+    }
+}
