@@ -6,8 +6,11 @@ use clap::Subcommand;
 
 #[derive(Subcommand, Clone, Debug, PartialEq)]
 pub enum ModelsCommand {
-    /// List the models on this machine
+    /// List the models on this machine, or those that are known, and how they do here
     List {
+        /// Those of the catalogue, whether they are here or not
+        #[arg(long)]
+        catalog: bool,
         /// One JSON array instead of a table
         #[arg(long)]
         json: bool,
@@ -19,6 +22,7 @@ pub enum ModelsCommand {
     },
     /// Tell what is known about a model
     Show {
+        /// A model that is here, or one of the catalogue
         #[arg(value_name = "NAME|PATH")]
         model: String,
         /// One JSON object instead of text

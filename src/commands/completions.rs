@@ -86,7 +86,7 @@ fn installed(_: &OsStr) -> Vec<CompletionCandidate> {
 }
 
 fn catalogued(_: &OsStr) -> Vec<CompletionCandidate> {
-    catalog::entries().iter().map(|entry| candidate(&entry.name, entry.description.clone())).collect()
+    catalog::entries().iter().map(|entry| candidate(&entry.name, entry.good_for.clone())).collect()
 }
 
 fn candidate(name: &str, description: String) -> CompletionCandidate {

@@ -8,6 +8,7 @@ pub mod chats;
 pub mod completions;
 pub mod config;
 pub mod debug;
+mod machine;
 pub mod models;
 
 use std::io::{self, IsTerminal, Write};
@@ -98,6 +99,11 @@ impl Surroundings {
     /// Where it is remembered how long steps of models take; `None` where nothing may be written.
     fn step_times_file(&self) -> Option<PathBuf> {
         self.cache_file("step-times.json")
+    }
+
+    /// Where it is remembered how fast models were; `None` where nothing may be written.
+    fn speeds_file(&self) -> Option<PathBuf> {
+        self.cache_file("speeds.json")
     }
 
     fn cache_file(&self, name: &str) -> Option<PathBuf> {

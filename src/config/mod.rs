@@ -208,6 +208,7 @@ impl Config {
             kv: KvSettings { checks, ..self.kv.clone() },
             draft,
             step_times,
+            speeds: None,
         }
     }
 }

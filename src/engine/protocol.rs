@@ -93,6 +93,8 @@ pub struct LoadSettings {
     pub draft: Option<Result<PathBuf, String>>,
     /// A file that remembers how long models take for several tokens at once; `None` remembers nothing.
     pub step_times: Option<PathBuf>,
+    /// A file that remembers how fast models were; `None` remembers nothing.
+    pub speeds: Option<PathBuf>,
 }
 
 /// How much memory the KV cache may take, and how.

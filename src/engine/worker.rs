@@ -16,11 +16,13 @@ use super::probe::Verdict;
 use super::protocol::{
     CancelFlag, DeviceInfo, EngineError, Event, KvInfo, LoadSettings, ModelInfo, Request, RequestId, Step, Work,
 };
+use super::rates;
 use super::session::Session;
 use super::speculative::{Speculator, TimesFile};
+use crate::chat::Stats;
 use crate::hardware::cores;
 use crate::hardware::memory::Memory;
-use crate::models::gguf;
+use crate::models::{gguf, speeds};
 use crate::text::mebibytes;
 
 /// Tokens computed in one call of the model. Larger ones are no faster on a CPU, and progress is told between them.
@@ -127,6 +129,9 @@ fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, setti
             Work::Generate(prompt, options) => {
                 let flags = [&request.cancel, &desk.shutdown];
                 let answered = session.answer(&prompt, &options, &flags, &|step| desk.send(request.id, step));
+                if let Ok(finish) = &answered {
+                    remember_speed(settings, &loaded, &finish.stats);
+                }
                 desk.send(request.id, answered.map_or_else(Step::Failed, Step::Finished));
                 session.speculator.write_times();
             }
@@ -352,6 +357,25 @@ impl Loaded {
 
 pub(super) fn default_threads() -> u32 {
     std::thread::available_parallelism().map_or(1, |threads| u32::try_from(threads.get()).unwrap_or(1))
+}
+
+/// Keeps how fast an answer was, if it tells something: long enough, with little in the cache, on the threads that are
+/// used where nobody says.
+fn remember_speed(settings: &LoadSettings, loaded: &Loaded, stats: &Stats) {
+    const LEAST_ANSWER: u32 = 16;
+    const LEAST_PROMPT: u32 = 64;
+    const MOST_CELLS: u32 = 2048;
+    let Some(file) = &settings.speeds else { return };
+    let Some(decode) = stats.decode_tokens_per_second() else { return };
+    let usage = &stats.usage;
+    if usage.completion_tokens < LEAST_ANSWER || stats.cells_used > MOST_CELLS || loaded.threads != default_threads() {
+        return;
+    }
+    // As fast as it would have been without guesses.
+    let decode = decode / stats.speculation.speedup().unwrap_or(1.0);
+    let computed = usage.prompt_tokens.saturating_sub(usage.cached_prompt_tokens);
+    let prefill = stats.prefill_tokens_per_second().filter(|_| computed >= LEAST_PROMPT);
+    speeds::remember(&settings.path, file, &rates::conditions(loaded.threads), decode, prefill);
 }
 
 /// Weights larger than all memory would be read from the disk again for every token.

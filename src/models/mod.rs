@@ -32,9 +32,10 @@ pub mod hub;
 pub mod identity;
 mod local;
 mod progress;
+pub mod speeds;
 pub mod templates;
 
 pub use error::{FailureClass, ModelError};
-pub use files::create_private;
+pub use files::{create_private, write_atomically};
 pub use local::{Checked, Found, Import, Installed, Library, Origin, Removed};
 pub use progress::{Listener, Progress, Step};

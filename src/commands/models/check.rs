@@ -219,7 +219,7 @@ impl<'a> Report<'a> {
     }
 
     fn catalogue_name(&self) -> Option<&'static str> {
-        catalog::by_sha256(&self.sha256).map(|entry| entry.name.as_str())
+        catalog::by_sha256(&self.sha256).map(|(entry, _)| entry.name.as_str())
     }
 
     /// Which part of all tensors' bytes these are, from 0 to 1.

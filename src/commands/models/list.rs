@@ -2,35 +2,132 @@
 
 use serde_json::{Value, json};
 
-use super::size;
-use crate::commands::{print, print_json};
+use super::{remarks, size};
+use crate::commands::machine::Fit;
+use crate::commands::{Surroundings, print, print_json};
 use crate::exit::Failure;
-use crate::models::{Installed, Library, catalog};
+use crate::models::catalog::{self, Entry, File};
+use crate::models::fit::{Anatomy, Machine};
+use crate::models::{Installed, Library, gguf};
 
-/// Prints the installed models, and what else the catalogue knows.
-pub fn run(library: &Library, as_json: bool) -> Result<(), Failure> {
+/// Prints the installed models; with `catalog`, all that the catalogue knows, and how each would do on this machine.
+pub fn run(library: &Library, of_catalog: bool, as_json: bool, surroundings: &Surroundings) -> Result<(), Failure> {
     let installed = library.list()?;
+    if of_catalog {
+        return list_catalog(&installed, as_json, surroundings);
+    }
+    // What is here can be asked itself: nothing is measured for a list.
+    let machine = surroundings.machine();
+    let fit = |model: &Installed| {
+        let header = gguf::read_header(&model.path).ok()?;
+        Some(surroundings.fit(&Anatomy::of_header(&header), Some(&model.path), &machine))
+    };
     if as_json {
-        return print_json(&installed.iter().map(object).collect::<Vec<_>>());
+        return print_json(&installed.iter().map(|model| object(model, fit(model))).collect::<Vec<_>>());
     }
     let mut lines = String::new();
     for model in &installed {
         let Installed { name, size_bytes, quantization, .. } = model;
-        lines.push_str(&format!("{name:<32}  {:>9}  {quantization}\n", size(*size_bytes)));
+        let fit = fit(model).map(|fit| fit.sentence()).unwrap_or_default();
+        let line = format!("{name:<32}  {:>9}  {quantization:<8}  {fit}", size(*size_bytes));
+        lines.push_str(&format!("{}\n", line.trim_end()));
     }
-    let known: Vec<_> =
-        catalog::entries().iter().filter(|entry| !installed.iter().any(|model| model.name == entry.name)).collect();
-    if !known.is_empty() {
-        lines.push_str(if installed.is_empty() { "" } else { "\n" });
-        lines.push_str("Not here yet; `tuichat models pull NAME` gets them:\n");
-    }
-    for entry in known {
-        lines.push_str(&format!("{:<32}  {}\n", entry.name, entry.good_for));
+    let known = catalog::entries().iter().filter(|entry| !is_here(entry, &installed)).count();
+    if known > 0 {
+        lines.push_str(if installed.is_empty() { "No model is here yet. " } else { "\n" });
+        lines.push_str(&format!(
+            "{known} more are known: `tuichat models list --catalog` tells how they would do here, and `tuichat models \
+             pull NAME` gets one.\n"
+        ));
     }
     print(&lines)
 }
 
-fn object(model: &Installed) -> Value {
+fn list_catalog(installed: &[Installed], as_json: bool, surroundings: &Surroundings) -> Result<(), Failure> {
+    let usual: Vec<Anatomy> = catalog::entries().iter().map(|entry| entry.anatomy(entry.usual_file())).collect();
+    let machine = surroundings.measured_machine(&usual, || {
+        remarks(surroundings).note("measuring how fast this machine computes, once: some seconds");
+    });
+    let recommended = catalog::recommended(&machine);
+    let rows = catalog::entries().iter().map(|entry| {
+        let file = entry.best_file(&machine);
+        let here = installed.iter().find(|model| model.name == entry.installed_name(file));
+        let fit = surroundings.fit(&entry.anatomy(file), here.map(|model| model.path.as_path()), &machine);
+        (entry, file, fit)
+    });
+    if as_json {
+        let object = |(entry, file, fit): (&Entry, &File, Fit)| {
+            let mut object = entry_object(entry, file, &fit, &machine, surroundings);
+            object["is_recommended"] = json!(entry.name == recommended.name);
+            object["is_installed"] = json!(is_here(entry, installed));
+            object
+        };
+        return print_json(&rows.map(object).collect::<Vec<_>>());
+    }
+    let mut lines = String::new();
+    for (entry, file, fit) in rows {
+        let mark = match entry {
+            _ if is_here(entry, installed) => "*",
+            entry if entry.name == recommended.name => ">",
+            _ => " ",
+        };
+        lines.push_str(&format!(
+            "{mark} {:<30}  {:>8}  {:<7}  {:<32}  {}\n",
+            entry.name,
+            size(file.bytes),
+            file.quantization,
+            fit.sentence(),
+            entry.good_for
+        ));
+    }
+    lines.push_str(
+        "\n* is here, > is the one to begin with. `tuichat models pull NAME` gets one in the quantization shown, `NAME:Q8_0` \
+         in another; `tuichat models show NAME` tells more.\n",
+    );
+    print(&lines)
+}
+
+fn is_here(entry: &Entry, installed: &[Installed]) -> bool {
+    installed.iter().any(|model| entry.files.iter().any(|file| model.name == entry.installed_name(file)))
+}
+
+/// All that is known of a model of the catalogue, `file` being the one that suits this machine.
+pub(super) fn entry_object(
+    entry: &Entry,
+    file: &File,
+    fit: &Fit,
+    machine: &Machine,
+    surroundings: &Surroundings,
+) -> Value {
+    let of_file = |each: &File| {
+        json!({
+            "quantization": each.quantization,
+            "file": each.name,
+            "size_bytes": each.bytes,
+            "sha256": each.sha256,
+            "fit": surroundings.fit(&entry.anatomy(each), None, machine).object(),
+        })
+    };
+    json!({
+        "name": entry.name,
+        "title": entry.title,
+        "repository": entry.repository,
+        "revision": entry.revision,
+        "license": entry.license,
+        "good_for": entry.good_for,
+        "parameters": entry.parameters,
+        "trained_context": entry.context,
+        "thinks": entry.thinks,
+        "gated": entry.gated,
+        "draft": entry.draft,
+        "quantization": file.quantization,
+        "size_bytes": file.bytes,
+        "fit": fit.object(),
+        "files": entry.files.iter().map(of_file).collect::<Vec<_>>(),
+    })
+}
+
+fn object(model: &Installed, fit: Option<Fit>) -> Value {
     json!({
         "name": model.name,
         "path": model.path.to_string_lossy(),
@@ -39,5 +136,6 @@ fn object(model: &Installed) -> Value {
         "quantization": model.quantization,
         "origin": model.origin,
         "installed_at": model.installed_at,
+        "fit": fit.map(|fit| fit.object()),
     })
 }

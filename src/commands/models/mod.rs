@@ -21,10 +21,10 @@ pub fn run(command: ModelsCommand, surroundings: &Surroundings) -> Result<Exit, 
     let _log = surroundings.begin()?;
     let library = surroundings.library();
     match command {
-        ModelsCommand::List { json } => list::run(&library, json)?,
+        ModelsCommand::List { catalog, json } => list::run(&library, catalog, json, surroundings)?,
         ModelsCommand::Pull { reference } => pull::run(reference.as_deref(), &library, surroundings)?,
         ModelsCommand::Show { model, template: true, .. } => show::template(&library.resolve(Some(&model))?)?,
-        ModelsCommand::Show { model, json, .. } => show::run(&library.resolve(Some(&model))?, json)?,
+        ModelsCommand::Show { model, json, .. } => show::run(&model, &library, json, surroundings)?,
         ModelsCommand::Rm { model } => {
             let removed = library.remove(&model)?;
             let freed = size(removed.freed_bytes);

@@ -1,29 +1,29 @@
-//! `tuichat models show`.
+//! `tuichat models show`: a model that is here, by its header, or one of the catalogue; and how it does on this machine.
 
 use serde_json::{Value, json};
 
-use crate::commands::{print, print_json};
+use super::{list, remarks, size};
+use crate::commands::machine::Fit;
+use crate::commands::{Surroundings, print, print_json};
 use crate::exit::Failure;
+use crate::models::catalog::{self, Entry};
+use crate::models::fit::{Anatomy, Machine};
 use crate::models::gguf::{self, Header};
-use crate::models::{Found, ModelError};
+use crate::models::{Found, Library, ModelError};
 use crate::text;
 
-/// Prints what the header of a model says.
-pub fn run(model: &Found, as_json: bool) -> Result<(), Failure> {
-    let header = header(model)?;
-    let object = details(model, &header);
-    if as_json {
-        return print_json(&object);
+/// What a line takes up for its name.
+const NAME_WIDTH: usize = 18;
+/// A usual connection, for the time of a download: 50 Mbit/s.
+const USUAL_BYTES_PER_SECOND: f64 = 50e6 / 8.0;
+
+/// Prints what is known of the model that was typed.
+pub fn run(typed: &str, library: &Library, as_json: bool, surroundings: &Surroundings) -> Result<(), Failure> {
+    match (library.resolve(Some(typed)), catalog::by_argument(typed)) {
+        (Ok(found), _) => show_file(&found, as_json, surroundings),
+        (Err(_), Some((entry, _))) => show_entry(entry, as_json, surroundings),
+        (Err(error), None) => Err(error.into()),
     }
-    let lines = object.as_object().into_iter().flatten().map(|(key, value)| {
-        let value = match value {
-            Value::String(text) => text::escape_line(text),
-            Value::Null => "not known".into(),
-            other => other.to_string(),
-        };
-        format!("{:<16}  {value}\n", key.replace('_', " "))
-    });
-    print(&lines.collect::<String>())
 }
 
 /// Prints the chat template of a model.
@@ -31,6 +31,105 @@ pub fn template(model: &Found) -> Result<(), Failure> {
     match header(model)?.chat_template() {
         Some(template) => print(&format!("{}\n", template.trim_end())),
         None => Err(Failure::error(format!("`{}` has no chat template; it only goes on with a text", model.name))),
+    }
+}
+
+fn show_file(model: &Found, as_json: bool, surroundings: &Surroundings) -> Result<(), Failure> {
+    let header = header(model)?;
+    let anatomy = Anatomy::of_header(&header);
+    let machine = measured(surroundings, std::slice::from_ref(&anatomy));
+    let fit = surroundings.fit(&anatomy, Some(&model.path), &machine);
+    let mut object = details(model, &header);
+    if as_json {
+        object["fit"] = fit.object();
+        return print_json(&object);
+    }
+    print(&format!("{}{}", lines_of(&object), lines_of_fit(&fit, &anatomy, &machine)))
+}
+
+fn show_entry(entry: &Entry, as_json: bool, surroundings: &Surroundings) -> Result<(), Failure> {
+    let anatomies: Vec<Anatomy> = entry.files.iter().map(|file| entry.anatomy(file)).collect();
+    let machine = measured(surroundings, &anatomies);
+    let best = entry.best_file(&machine);
+    let anatomy = entry.anatomy(best);
+    let fit = surroundings.fit(&anatomy, None, &machine);
+    if as_json {
+        let mut object = list::entry_object(entry, best, &fit, &machine, surroundings);
+        object["is_installed"] = json!(false);
+        return print_json(&object);
+    }
+    let mut lines = lines_of(&json!({
+        "name": entry.name,
+        "title": entry.title,
+        "good_for": entry.good_for,
+        "repository": entry.repository,
+        "license": entry.license,
+        "parameters": entry.parameters,
+        "trained_context": entry.context,
+        "draft": entry.draft.as_deref().unwrap_or("none"),
+    }));
+    lines.push_str(&lines_of_fit(&fit, &anatomy, &machine));
+    lines.push_str("\nIt is not here. Its files, and how each would do on this machine:\n");
+    for file in &entry.files {
+        let fit = surroundings.fit(&entry.anatomy(file), None, &machine);
+        let mark = if file == best { ">" } else { " " };
+        let seconds = file.bytes as f64 / USUAL_BYTES_PER_SECOND;
+        let time = format!("{} at 50 Mbit/s", duration(seconds));
+        lines.push_str(&format!(
+            "{mark} {:<8} {:>9}  {time:<21}  {}\n",
+            file.quantization,
+            size(file.bytes),
+            fit.sentence()
+        ));
+    }
+    lines.push_str(&format!("\n`tuichat models pull {}` gets the one marked with `>`.\n", entry.name));
+    print(&lines)
+}
+
+fn measured(surroundings: &Surroundings, models: &[Anatomy]) -> Machine {
+    surroundings.measured_machine(models, || {
+        remarks(surroundings).note("measuring how fast this machine computes, once: some seconds");
+    })
+}
+
+fn lines_of(object: &Value) -> String {
+    let line = |(key, value): (&String, &Value)| {
+        let value = match value {
+            Value::String(text) => text::escape_line(text),
+            Value::Null => "not known".into(),
+            other => other.to_string(),
+        };
+        format!("{:<NAME_WIDTH$}{value}\n", key.replace('_', " "))
+    };
+    object.as_object().into_iter().flatten().map(line).collect()
+}
+
+fn lines_of_fit(fit: &Fit, anatomy: &Anatomy, machine: &Machine) -> String {
+    let mut lines = format!("{:<NAME_WIDTH$}{}\n", "on this machine", fit.sentence());
+    if let Some(speed) = fit.speed {
+        lines.push_str(&format!("{:<NAME_WIDTH$}{:.0} tok/s\n", "reads prompts at", speed.prefill));
+    }
+    for (context, bytes) in &fit.memory {
+        let needs = anatomy.needs(*context, machine);
+        lines.push_str(&format!(
+            "{:<NAME_WIDTH$}{} with {context} tokens of context ({} weights, {} of them copied for the processor, {} \
+             cache, {} else)\n",
+            "memory",
+            size(*bytes),
+            size(needs.weights),
+            size(needs.repacked),
+            size(needs.kv),
+            size(needs.working)
+        ));
+    }
+    lines
+}
+
+fn duration(seconds: f64) -> String {
+    match seconds {
+        ..90.0 => format!("{seconds:.0} s"),
+        ..5400.0 => format!("{:.0} min", seconds / 60.0),
+        _ => format!("{:.1} h", seconds / 3600.0),
     }
 }
 

@@ -21,6 +21,8 @@ use llama_cpp_2::LlamaBackendDeviceType;
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_sys_2 as sys;
 
+use crate::models::gguf::TensorType;
+
 pub use context::{Context, ContextSettings, Decoded};
 pub use grammar::{Grammar, json_schema_to_grammar};
 pub use model::{LoadError, Model, Placement, Token, TokenKind};

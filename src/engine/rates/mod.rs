@@ -6,9 +6,12 @@ mod made;
 
 use std::time::{Duration, Instant};
 
-use super::kv::KvTypes;
+use super::kv::{self, KvTypes};
 use super::llama::{Context, ContextSettings, Decoded, Model, Placement, Token};
+pub use super::llama::{gpu_free_bytes, repacked_types};
 use super::protocol::CancelFlag;
+use super::worker;
+use crate::hardware::cores;
 use crate::models::fit::Rates;
 use crate::models::gguf::TensorType;
 use made::{LARGE, MadeModel, SMALL, Sides};
@@ -18,6 +21,16 @@ const PROMPT: usize = 64;
 /// Decoding is timed for this long, but for a few tokens at least.
 const DECODE_FOR: Duration = Duration::from_millis(120);
 const LEAST_TOKENS: usize = 6;
+
+/// How many threads compute where nobody says.
+pub fn default_threads() -> u32 {
+    worker::default_threads()
+}
+
+/// What a measurement of speed holds for: this program, on so many threads of these cores.
+pub fn conditions(threads: u32) -> String {
+    format!("{}, {threads} threads of {}", kv::version(), cores::describe(&cores::allowed()))
+}
 
 /// What a made model was seen to take.
 struct Times {

@@ -318,6 +318,7 @@ mod tests {
             snapshots: None,
             draft: None,
             step_times: None,
+            speeds: None,
             kv: Default::default(),
         })
     }

@@ -82,7 +82,7 @@ impl Anatomy {
             embedding: header.embedding_length().unwrap_or(0),
             feed_forward: if expert_width > 0 { expert_width * experts_used.max(1) } else { dense_width },
             kv_bytes_per_token: header.kv_heads_of_all_layers().saturating_mul(head_bytes),
-            vocabulary: header.vocabulary_size(),
+            vocabulary: header.vocabulary_size().unwrap_or(0),
             merges: header.length_of("tokenizer.ggml.merges"),
             trained_context: header.context_length().unwrap_or(0),
         }

@@ -225,11 +225,6 @@ impl Header {
         }
     }
 
-    /// Tokens of the vocabulary.
-    pub fn vocabulary_size(&self) -> u64 {
-        self.length_of("tokenizer.ggml.tokens")
-    }
-
     /// The length of an array that is not kept; 0 if there is none.
     pub fn length_of(&self, key: &str) -> u64 {
         match self.metadata.get(key) {

@@ -31,6 +31,7 @@ pub(in crate::ui) fn settings() -> LoadSettings {
         snapshots: None,
         draft: None,
         step_times: None,
+        speeds: None,
         kv: KvSettings::default(),
     }
 }
