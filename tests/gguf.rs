@@ -169,6 +169,7 @@ fn what_aborts_llama_cpp_is_refused_in_a_sentence() {
         ("general.alignment", Value::U32(24), "power of two"),
         ("general.alignment", Value::U32(0), "power of two"),
         ("split.count", Value::U32(3), "split into 3 files"),
+        ("split.no", Value::U32(0), "wrong type"),
     ];
     for (key, value, expected) in cases {
         let sentence = refusal_with(key, value.clone());

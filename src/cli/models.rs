@@ -15,9 +15,20 @@ pub enum ModelsCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Look for models on the hub
+    Search {
+        #[arg(required = true)]
+        words: Vec<String>,
+        /// At most this many
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        limit: u16,
+        /// One JSON array instead of a table
+        #[arg(long)]
+        json: bool,
+    },
     /// Download a model
     Pull {
-        /// A name from the catalogue, or hf:OWNER/REPO[:QUANT|/FILE]; without it, the starter model
+        /// A name from the catalogue, or hf:OWNER/REPO[@REVISION][:QUANT|/FILE]; without it, the starter model
         reference: Option<String>,
     },
     /// Tell what is known about a model

@@ -45,6 +45,8 @@ pub struct Config {
     pub snapshots: Room,
     pub private: bool,
     pub offline: bool,
+    /// Bytes a second that a download may bring.
+    pub limit_rate: Option<u64>,
     pub quiet: bool,
     pub verbose: bool,
 }
@@ -178,6 +180,7 @@ impl From<Settings> for Config {
             snapshots: settings.snapshots.unwrap_or_default(),
             private: settings.private.unwrap_or_default(),
             offline: settings.offline.unwrap_or_default(),
+            limit_rate: settings.limit_rate.and_then(value::OrOff::chosen).map(value::Size::bytes),
             quiet: settings.quiet.unwrap_or_default(),
             verbose: settings.verbose.unwrap_or_default(),
         }

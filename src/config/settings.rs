@@ -8,7 +8,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde::de::{Error, IntoDeserializer};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::value::{Auto, OrAuto, Penalty, Probability, Room, Size, Temperature};
+use super::value::{Auto, OrAuto, OrOff, Penalty, Probability, Room, Size, Temperature};
 use crate::engine::KvTypes;
 use crate::engine::protocol::{DeviceChoice, Evict, Speculate, Think};
 
@@ -231,6 +231,10 @@ pub struct Settings {
           value_name = "yes|no", value_parser = switch, hide_possible_values = true)]
     pub offline: Option<bool>,
 
+    /// Download no faster than this a second (500K, 2M) [default: off]
+    #[arg(long, global = true, value_name = "SIZE|off", allow_negative_numbers = true, hide_short_help = true)]
+    pub limit_rate: Option<OrOff<Size>>,
+
     /// Say nothing on stderr but errors
     #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true",
           value_name = "yes|no", value_parser = switch, hide_possible_values = true)]
@@ -296,6 +300,7 @@ impl Settings {
             snapshots: self.snapshots.or(lower.snapshots),
             private: self.private.or(lower.private),
             offline: self.offline.or(lower.offline),
+            limit_rate: self.limit_rate.or(lower.limit_rate),
             quiet: self.quiet.or(lower.quiet),
             verbose: self.verbose.or(lower.verbose),
         }
@@ -303,7 +308,7 @@ impl Settings {
 
     /// Whether anything is set beyond what every subcommand takes.
     pub fn concern_an_answer(&self) -> bool {
-        Self { offline: None, quiet: None, verbose: None, ..self.clone() } != Self::default()
+        Self { offline: None, limit_rate: None, quiet: None, verbose: None, ..self.clone() } != Self::default()
     }
 
     /// The names of all settings, as `config.toml` spells them.
@@ -335,8 +340,9 @@ mod tests {
     }
 
     #[test]
-    fn only_offline_quiet_and_verbose_are_for_every_subcommand() {
+    fn what_is_about_the_program_and_not_about_answers_is_for_every_subcommand() {
         assert!(!Settings { quiet: Some(true), ..Settings::default() }.concern_an_answer());
+        assert!(!Settings { limit_rate: "2M".parse().ok(), ..Settings::default() }.concern_an_answer());
         assert!(Settings { top_k: Some(1), ..Settings::default() }.concern_an_answer());
     }
 }

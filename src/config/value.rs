@@ -208,6 +208,55 @@ impl<T: fmt::Display> Serialize for OrAuto<T> {
     }
 }
 
+/// Something that is written as a text, or the word `off`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrOff<T> {
+    Off,
+    Chosen(T),
+}
+
+impl<T> OrOff<T> {
+    /// What was chosen, or `None` for `off`.
+    pub fn chosen(self) -> Option<T> {
+        match self {
+            OrOff::Off => None,
+            OrOff::Chosen(value) => Some(value),
+        }
+    }
+}
+
+impl<T: FromStr<Err = String>> FromStr for OrOff<T> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "off" => Ok(OrOff::Off),
+            _ => text.parse().map(OrOff::Chosen).map_err(|problem| format!("{problem}, or `off`")),
+        }
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for OrOff<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OrOff::Off => formatter.write_str("off"),
+            OrOff::Chosen(value) => value.fmt(formatter),
+        }
+    }
+}
+
+impl<'de, T: FromStr<Err = String>> Deserialize<'de> for OrOff<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+impl<T: fmt::Display> Serialize for OrOff<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// Room that something may take: a size, the word `auto`, or `off`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Room {

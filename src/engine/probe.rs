@@ -61,7 +61,8 @@ impl Probe {
     /// # Errors
     /// [`EngineError::BadModel`] if it cannot be loaded; any other if that cannot be tried.
     pub fn try_now(&self, path: &Path) -> Result<(), EngineError> {
-        check_weights_fit(path, Memory::read())?;
+        let header = gguf::read_header(path).map_err(|error| EngineError::bad_model(path, &error.to_string()))?;
+        check_weights_fit(header.file_bytes, Memory::read())?;
         match self.run(path, &[]) {
             Ok(Verdict::Good) => {
                 self.remember(path);

@@ -296,7 +296,7 @@ mod tests {
         assert_eq!(best(64 * GIB, 100e9), "Q8_0");
         assert_eq!(best(64 * GIB, 26e9), "Q4_K_M");
         assert_eq!(best(64 * GIB, 5e9), "Q4_K_M", "slow in any case: the usual one");
-        assert_eq!(best(6 * GIB, 100e9), "Q5_K_M");
+        assert_eq!(best(5 * GIB, 100e9), "Q6_K");
         assert_eq!(best(GIB, 100e9), "Q4_K_M", "nothing fits");
     }
 

@@ -34,15 +34,22 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
 
 /// Refuses to begin what the disk cannot hold.
 pub fn check_space(folder: &Path, bytes: u64) -> Result<(), ModelError> {
-    let statistics = rustix::fs::statvfs(folder)
-        .map_err(io::Error::from)
-        .doing(|| format!("see how much space is free in `{}`", folder.display()))?;
-    let free_bytes = statistics.f_bavail.saturating_mul(statistics.f_frsize);
-    let needed_bytes = bytes.saturating_add(RESERVE_BYTES);
-    if bytes == 0 || free_bytes >= needed_bytes {
+    let free_bytes = free_bytes(folder).doing(|| format!("see how much space is free in `{}`", folder.display()))?;
+    if bytes == 0 || free_bytes >= bytes.saturating_add(RESERVE_BYTES) {
         return Ok(());
     }
-    Err(ModelError::NoSpace { folder: folder.to_owned(), needed_bytes, free_bytes })
+    Err(no_space(folder, bytes))
+}
+
+/// That the disk does not hold these bytes.
+pub fn no_space(folder: &Path, bytes: u64) -> ModelError {
+    let (needed_bytes, free_bytes) = (bytes.saturating_add(RESERVE_BYTES), free_bytes(folder).unwrap_or(0));
+    ModelError::NoSpace { folder: folder.to_owned(), needed_bytes, free_bytes }
+}
+
+fn free_bytes(folder: &Path) -> io::Result<u64> {
+    let statistics = rustix::fs::statvfs(folder)?;
+    Ok(statistics.f_bavail.saturating_mul(statistics.f_frsize))
 }
 
 #[cfg(test)]

@@ -3,14 +3,15 @@
 use std::fs::{File, Metadata};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::error::{DiskContext, ModelError};
 use super::files::write_atomically;
-use super::progress::{Listener, Meter, Step};
+use super::gguf::split;
+use super::progress::{Listener, Meter, Step, within};
 
 /// Files that are remembered; the oldest beyond it are forgotten.
 const REMEMBERED_MAX: usize = 256;
@@ -38,6 +39,19 @@ impl Stamp {
     }
 }
 
+/// What tells that the model at `path` was not touched: of a split model, that none of its files was.
+fn stamp(path: &Path) -> std::io::Result<Stamp> {
+    let files = split::files(path).into_iter().map(|file| std::fs::metadata(file).map(|metadata| Stamp::of(&metadata)));
+    files
+        .reduce(|all, next| {
+            let (all, next) = (all?, next?);
+            let later = |stamp: &Stamp| (stamp.modified_seconds, stamp.modified_nanoseconds);
+            let (modified_seconds, modified_nanoseconds) = later(&all).max(later(&next));
+            Ok(Stamp { size_bytes: all.size_bytes + next.size_bytes, modified_seconds, modified_nanoseconds, ..all })
+        })
+        .unwrap_or_else(|| Err(std::io::ErrorKind::NotFound.into()))
+}
+
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Remembered {
     files: Vec<RememberedFile>,
@@ -59,36 +73,63 @@ struct RememberedFile {
     fact: String,
 }
 
-/// The SHA-256 of the file at `path` in 64 lower-case hex digits: from `cache_file` if the file is the same as
-/// when it was hashed, else computed and remembered there. A cache that cannot be read or written costs time only.
+/// The SHA-256 of the model at `path` in 64 lower-case hex digits: from `cache_file` if the file is the same as
+/// when it was hashed, else computed and remembered there. A cache that cannot be read or written costs time only. The
+/// hash of a split model is that of its files' hashes.
 ///
 /// # Errors
-/// If the file cannot be read.
+/// If a file cannot be read.
 pub fn sha256_of(path: &Path, cache_file: &Path, listener: Listener) -> Result<String, ModelError> {
     let reading = || format!("read `{}`", path.display());
-    let mut file = File::open(path).doing(reading)?;
-    let stamp = Stamp::of(&file.metadata().doing(reading)?);
-    if let Some(known) = recall_stamp(&stamp, cache_file) {
+    let before = stamp(path).doing(reading)?;
+    if let Some(known) = recall_stamp(&before, cache_file) {
         return Ok(known);
     }
-    let sha256 = hash(&mut file, stamp.size_bytes, listener).doing(reading)?;
+    let sha256 = hash_model(path, listener)?.0;
     // A file that changed while it was read has no hash worth remembering.
-    if Stamp::of(&file.metadata().doing(reading)?) == stamp {
-        remember_stamp(stamp, cache_file, &sha256);
+    if stamp(path).doing(reading)? == before {
+        remember_stamp(before, cache_file, &sha256);
     }
     Ok(sha256)
 }
 
+/// Reads the whole model at `path`: its hash, and its files with theirs.
+pub(super) fn hash_model(path: &Path, listener: Listener) -> Result<(String, Vec<(PathBuf, String)>), ModelError> {
+    let files = split::files(path);
+    let sizes = files.iter().map(|file| std::fs::metadata(file).map_or(0, |metadata| metadata.len()));
+    let sizes: Vec<u64> = sizes.collect();
+    let (mut hashes, mut done_bytes) = (Vec::new(), 0);
+    for (file, size_bytes) in files.into_iter().zip(&sizes) {
+        let mut listener = within(listener, done_bytes, sizes.iter().sum());
+        let sha256 = File::open(&file).and_then(|mut opened| hash(&mut opened, *size_bytes, &mut listener));
+        let sha256 = sha256.doing(|| format!("read `{}`", file.display()))?;
+        hashes.push((file, sha256));
+        done_bytes += size_bytes;
+    }
+    let sha256 = of_parts(hashes.iter().map(|(_, sha256)| sha256.as_str()));
+    Ok((sha256, hashes))
+}
+
+/// The hash of a model whose files have these: that of the file if there is one, otherwise that of the hashes, each on
+/// a line.
+pub(super) fn of_parts<'a>(hashes: impl IntoIterator<Item = &'a str>) -> String {
+    let hashes: Vec<_> = hashes.into_iter().collect();
+    match hashes.as_slice() {
+        [single] => (*single).to_owned(),
+        several => hex(several.iter().fold(Sha256::new(), |all, hash| all.chain_update(hash).chain_update("\n"))),
+    }
+}
+
 /// What was remembered of the file at `path` in `cache_file`, if the file is untouched since.
 pub fn recall(path: &Path, cache_file: &Path) -> Option<String> {
-    recall_stamp(&Stamp::of(&std::fs::metadata(path).ok()?), cache_file)
+    recall_stamp(&stamp(path).ok()?, cache_file)
 }
 
 /// Remembers a fact about the file at `path` as long as the file is untouched; a new fact replaces the old one.
 /// What cannot be remembered costs time only.
 pub fn remember(path: &Path, cache_file: &Path, fact: &str) {
-    if let Ok(metadata) = std::fs::metadata(path) {
-        remember_stamp(Stamp::of(&metadata), cache_file, fact);
+    if let Ok(stamp) = stamp(path) {
+        remember_stamp(stamp, cache_file, fact);
     }
 }
 
@@ -122,8 +163,8 @@ fn remember_stamp(stamp: Stamp, cache_file: &Path, fact: &str) {
 }
 
 /// The SHA-256 of what is left of `file`.
-pub(super) fn hash(file: &mut File, size_bytes: u64, listener: Listener) -> std::io::Result<String> {
-    let mut meter = Meter::new(Step::Hashing, 0, size_bytes, listener);
+fn hash(file: &mut File, size_bytes: u64, listener: Listener) -> std::io::Result<String> {
+    let mut meter = Meter::new(Step::Hashing, size_bytes, listener);
     let mut hasher = Sha256::new();
     let mut chunk = vec![0; CHUNK_BYTES];
     let mut done_bytes = 0;

@@ -27,6 +27,7 @@ pub fn settings(model: &Path, cells: u32, threads: u32) -> LoadSettings {
         snapshots: None,
         draft: None,
         step_times: None,
+        speeds: None,
         kv: KvSettings { evict: Evict::Off, ..KvSettings::default() },
     }
 }

@@ -1,5 +1,5 @@
-//! A hub on this machine with one repository of one file. It speaks what the real one speaks to a downloader (the
-//! model's description, the file's HEAD with the linked hash, ranges), and misbehaves when told to.
+//! A hub on this machine with one repository, of one file unless others are added. It speaks what the real one speaks
+//! to a downloader (the model's description, a file's HEAD with the linked hash, ranges), and misbehaves when told to.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{BufRead, BufReader, Write};
@@ -16,6 +16,11 @@ pub const REPOSITORY: &str = "owner/model";
 pub const FILE: &str = "model-Q4_K_M.gguf";
 /// Its newest commit.
 pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+/// A tag of it, and the commit of that.
+pub const TAG: (&str, &str) = ("v1.0", "fedcba9876543210fedcba9876543210fedcba98");
+
+/// So much is written at once, and counted before it is.
+const CHUNK_BYTES: usize = 64 << 10;
 
 /// How one request for the file goes wrong.
 #[derive(Clone, Debug)]
@@ -36,8 +41,12 @@ pub enum Fault {
     Replace(Vec<u8>),
     /// As `Replace`, and the server does not know `If-Range`.
     ReplaceIgnoringIfRange(Vec<u8>),
+    /// A byte comes now and then.
+    Trickle,
     /// An error, with a body that is no model.
     Status(u16),
+    /// An error with a `Retry-After`.
+    RetryAfter(u16, String),
     /// The bytes are elsewhere.
     Redirect(String),
 }
@@ -55,15 +64,21 @@ pub struct Request {
 
 #[derive(Default)]
 struct State {
-    content: Vec<u8>,
+    content: Arc<Vec<u8>>,
+    /// Instead of the one file.
+    files: Vec<(String, Arc<Vec<u8>>)>,
     etag: String,
     /// What the hub says the hash is.
     sha256: Option<String>,
     faults: VecDeque<Fault>,
     /// Statuses of the next requests for anything but the file's bytes.
-    refusals: VecDeque<u16>,
+    refusals: VecDeque<(u16, Option<String>)>,
+    /// What a search finds, as the hub writes it.
+    hits: String,
     requests: Vec<Request>,
     stall: Duration,
+    /// Before each chunk of a body.
+    pause: Duration,
 }
 
 /// A running server. Its threads end with the process.
@@ -79,8 +94,13 @@ impl HubServer {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
         let sha256 = Some(sha256(&content));
-        let state =
-            State { content, etag: "\"first\"".into(), sha256, stall: Duration::from_secs(10), ..State::default() };
+        let state = State {
+            content: Arc::new(content),
+            etag: "\"first\"".into(),
+            sha256,
+            stall: Duration::from_secs(10),
+            ..State::default()
+        };
         let server = Self { address, state: Arc::new(Mutex::new(state)) };
         let accepting = server.clone();
         thread::spawn(move || {
@@ -105,7 +125,31 @@ impl HubServer {
 
     /// The next requests for anything else are refused with these statuses.
     pub fn refusals(self, statuses: impl IntoIterator<Item = u16>) -> Self {
-        self.state().refusals.extend(statuses);
+        self.state().refusals.extend(statuses.into_iter().map(|status| (status, None)));
+        self
+    }
+
+    /// The next request for anything else is refused with this status and `Retry-After`.
+    pub fn postponing(self, status: u16, retry_after: &str) -> Self {
+        self.state().refusals.push_back((status, Some(retry_after.to_owned())));
+        self
+    }
+
+    /// The repository has these files instead of the one.
+    pub fn files(self, files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Self {
+        self.state().files.extend(files.into_iter().map(|(name, content)| (name, Arc::new(content))));
+        self
+    }
+
+    /// What a search finds, as a JSON array.
+    pub fn hits(self, hits: &str) -> Self {
+        self.state().hits = hits.to_owned();
+        self
+    }
+
+    /// Each connection brings at most so many bytes a second.
+    pub fn slowly(self, bytes_per_second: usize) -> Self {
+        self.state().pause = Duration::from_secs_f64(CHUNK_BYTES as f64 / bytes_per_second as f64);
         self
     }
 
@@ -144,81 +188,134 @@ impl HubServer {
         };
         let is_download = request.method == "GET" && !is_api(&request.path);
         let refusal = if is_download { None } else { self.state().refusals.pop_front() };
-        if let Some(status) = refusal {
-            respond(&mut stream, status, &[], b"{\"error\":\"not today\"}");
+        if let Some((status, retry_after)) = refusal {
+            let headers: Vec<_> = retry_after.into_iter().map(|value| ("Retry-After", value)).collect();
+            respond(&mut stream, status, &headers, b"{\"error\":\"not today\"}");
         } else if is_api(&request.path) {
-            let body = format!(
-                "{{\"id\":\"{REPOSITORY}\",\"sha\":\"{COMMIT}\",\"siblings\":[{{\"rfilename\":\"README.md\"}},\
-                 {{\"rfilename\":\"{FILE}\"}}]}}"
-            );
-            respond(&mut stream, 200, &[("Content-Type", "application/json".into())], body.as_bytes());
+            match self.describe_repository(&request.path) {
+                Some(body) => {
+                    respond(&mut stream, 200, &[("Content-Type", "application/json".into())], body.as_bytes());
+                }
+                None => respond(&mut stream, 404, &[], b"{\"error\":\"no such thing\"}"),
+            }
         } else if request.method == "HEAD" {
-            self.describe(&mut stream);
+            self.describe(&mut stream, &request.path);
         } else {
             self.send_file(&mut stream, &request, index);
         }
     }
 
-    /// As the real hub: a redirect to where the bytes are, with the hash and the size on the redirect itself.
-    fn describe(&self, stream: &mut TcpStream) {
+    fn describe_repository(&self, path: &str) -> Option<String> {
         let state = self.state();
+        if path.starts_with("/api/models?") {
+            return Some(state.hits.clone());
+        }
+        let commit = match path.strip_prefix(&format!("/api/models/{REPOSITORY}"))? {
+            "" => COMMIT,
+            revision if revision.strip_prefix("/revision/") == Some(TAG.0) => TAG.1,
+            _ => return None,
+        };
+        let names = state.files.iter().map(|(name, _)| name.as_str());
+        let single = Some(FILE).filter(|_| state.files.is_empty());
+        let siblings: String = names.chain(single).map(|name| format!(",{{\"rfilename\":\"{name}\"}}")).collect();
+        Some(format!(
+            "{{\"id\":\"{REPOSITORY}\",\"sha\":\"{commit}\",\"siblings\":[{{\"rfilename\":\"README.md\"}}{siblings}]}}"
+        ))
+    }
+
+    /// As the real hub: a redirect to where the bytes are, with the hash and the size on the redirect itself.
+    fn describe(&self, stream: &mut TcpStream, path: &str) {
+        let content = self.content(path);
+        let state = self.state();
+        let hash = if state.files.is_empty() { state.sha256.clone() } else { Some(sha256(&content)) };
         let mut headers = vec![
             ("X-Repo-Commit", COMMIT.to_owned()),
-            ("X-Linked-Size", state.content.len().to_string()),
+            ("X-Linked-Size", content.len().to_string()),
             ("Location", "https://elsewhere.invalid/signed".to_owned()),
         ];
-        headers.extend(state.sha256.iter().map(|sha256| ("X-Linked-ETag", format!("\"{sha256}\""))));
-        let status = if state.sha256.is_some() { 302 } else { 200 };
+        let status = if hash.is_some() { 302 } else { 200 };
+        headers.extend(hash.map(|sha256| ("X-Linked-ETag", format!("\"{sha256}\""))));
         respond(stream, status, &headers, b"");
+    }
+
+    /// What is at this path.
+    fn content(&self, path: &str) -> Arc<Vec<u8>> {
+        let state = self.state();
+        let other = state.files.iter().find(|(name, _)| path.ends_with(&format!("/{name}")));
+        other.map_or_else(|| state.content.clone(), |(_, content)| content.clone())
     }
 
     fn send_file(&self, stream: &mut TcpStream, request: &Request, index: usize) {
         let fault = self.state().faults.pop_front();
         if let Some(Fault::Replace(content) | Fault::ReplaceIgnoringIfRange(content)) = &fault {
             let mut state = self.state();
-            state.content = content.clone();
+            state.content = Arc::new(content.clone());
             state.etag = "\"second\"".into();
         }
-        let (content, etag, stall) = {
+        let content = self.content(&request.path);
+        let (etag, stall, pause) = {
             let state = self.state();
-            (state.content.clone(), state.etag.clone(), state.stall)
+            (state.etag.clone(), state.stall, state.pause)
         };
         match &fault {
             Some(Fault::Status(status)) => return respond(stream, *status, &[], b"<html>not a model</html>"),
+            Some(Fault::RetryAfter(status, value)) => {
+                return respond(stream, *status, &[("Retry-After", value.clone())], b"<html>not now</html>");
+            }
             Some(Fault::Redirect(to)) => return respond(stream, 302, &[("Location", to.clone())], b""),
             _ => {}
         }
         let total = content.len();
         let still_the_same = matches!(fault, Some(Fault::ReplaceIgnoringIfRange(_)))
             || request.headers.get("if-range").is_none_or(|known| *known == etag);
-        let start = request.headers.get("range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-'));
-        let start: Option<usize> = start.and_then(|start| start.parse().ok()).filter(|_| still_the_same);
-        let start = if matches!(fault, Some(Fault::IgnoreRange)) { None } else { start };
+        let range = request.headers.get("range").and_then(|range| range.strip_prefix("bytes=")?.split_once('-'));
+        let range = range.filter(|_| still_the_same && !matches!(fault, Some(Fault::IgnoreRange)));
+        let range = range.map(|(start, end)| {
+            let end = end.parse().map_or(total, |last: usize| (last + 1).min(total));
+            start.parse().unwrap_or(0).min(end)..end
+        });
 
-        let mut body = content[start.unwrap_or(0).min(total)..].to_vec();
+        let body = &content[range.clone().unwrap_or(0..total)];
         let mut headers = vec![("ETag", etag), ("Accept-Ranges", "bytes".to_owned())];
-        if let Some(start) = start {
-            let claimed = if matches!(fault, Some(Fault::WrongContentRange)) { start + 1 } else { start };
-            headers.push(("Content-Range", format!("bytes {claimed}-{}/{total}", total - 1)));
-        }
-        match fault {
-            Some(Fault::FlipByte) => body[0] ^= 1,
-            Some(Fault::TooMuch) => body.extend([0; 100]),
-            _ => {}
+        if let Some(range) = &range {
+            let claimed = range.start + usize::from(matches!(fault, Some(Fault::WrongContentRange)));
+            headers.push(("Content-Range", format!("bytes {claimed}-{}/{total}", range.end - 1)));
         }
         if !matches!(fault, Some(Fault::TooMuch)) {
             headers.push(("Content-Length", body.len().to_string()));
         }
-        let sent = match fault {
+        let most = match fault {
             Some(Fault::CutAfter(bytes) | Fault::StallAfter(bytes)) => bytes.min(body.len()),
             _ => body.len(),
         };
-        // Counted first: the client may act on the bytes before this thread runs again.
-        self.state().requests[index].sent_bytes = sent;
-        let status = if start.is_some() { 206 } else { 200 };
-        let _ = stream.write_all(head(status, &headers).as_bytes()).and_then(|()| stream.write_all(&body[..sent]));
-        if matches!(fault, Some(Fault::StallAfter(_))) {
-            thread::sleep(stall);
+        let status = if range.is_some() { 206 } else { 200 };
+        let (chunk_bytes, pause) = match fault {
+            Some(Fault::Trickle) => (1, Duration::from_millis(20)),
+            _ => (CHUNK_BYTES, pause),
+        };
+        let flipped: Vec<u8>;
+        let mut chunks: Vec<&[u8]> = body[..most].chunks(chunk_bytes).collect();
+        if let (Some(Fault::FlipByte), Some(first)) = (&fault, chunks.first_mut()) {
+            flipped = first.iter().enumerate().map(|(place, byte)| byte ^ u8::from(place == 0)).collect();
+            *first = &flipped;
+        }
+        if stream.write_all(head(status, &headers).as_bytes()).is_err() {
+            return;
+        }
+        for chunk in chunks {
+            // Counted first: the client may act on the bytes before this thread runs again.
+            self.state().requests[index].sent_bytes += chunk.len();
+            if stream.write_all(chunk).is_err() {
+                return;
+            }
+            if !pause.is_zero() {
+                thread::sleep(pause);
+            }
+        }
+        match fault {
+            Some(Fault::TooMuch) => drop(stream.write_all(&[0; 100])),
+            Some(Fault::StallAfter(_)) => thread::sleep(stall),
+            _ => {}
         }
     }
 }

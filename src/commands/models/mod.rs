@@ -4,6 +4,7 @@
 mod check;
 mod list;
 mod pull;
+mod search;
 mod show;
 
 use std::io;
@@ -23,6 +24,7 @@ pub fn run(command: ModelsCommand, surroundings: &Surroundings) -> Result<Exit, 
     match command {
         ModelsCommand::List { catalog, json } => list::run(&library, catalog, json, surroundings)?,
         ModelsCommand::Pull { reference } => pull::run(reference.as_deref(), &library, surroundings)?,
+        ModelsCommand::Search { words, limit, json } => search::run(&words.join(" "), limit, json, surroundings)?,
         ModelsCommand::Show { model, template: true, .. } => show::template(&library.resolve(Some(&model))?)?,
         ModelsCommand::Show { model, json, .. } => show::run(&model, &library, json, surroundings)?,
         ModelsCommand::Rm { model } => {
@@ -71,6 +73,7 @@ fn with_progress<T>(
 fn status(progress: &Progress) -> String {
     let doing = match progress.step {
         Step::Waiting => return "another tuichat is downloading this; waiting for it".into(),
+        Step::Postponed { seconds } => return format!("the hub asked to wait; going on in {}", duration(seconds)),
         Step::Downloading => "downloading",
         Step::Copying => "copying",
         Step::Hashing => "checking",
@@ -80,7 +83,19 @@ fn status(progress: &Progress) -> String {
     if let Some(speed) = progress.bytes_per_second {
         status.push_str(&format!(", {}/s", size(speed as u64)));
     }
+    if let Some(seconds) = progress.seconds_left().filter(|seconds| *seconds > 0) {
+        status.push_str(&format!(", {} left", duration(seconds)));
+    }
     status
+}
+
+/// Seconds in the two largest units that they fill.
+fn duration(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
 }
 
 /// Bytes in the unit that people compare files in.
@@ -104,7 +119,11 @@ mod tests {
             total_bytes: 98_362_432,
             bytes_per_second: Some(2_000_000.0),
         };
-        assert_eq!(status(&progress), "downloading 50 % of 98.4 MB, 2.0 MB/s");
+        assert_eq!(status(&progress), "downloading 50 % of 98.4 MB, 2.0 MB/s, 25 s left");
+        let slower = Progress { bytes_per_second: Some(614_765.2), ..progress };
+        assert_eq!(status(&slower), "downloading 50 % of 98.4 MB, 0.6 MB/s, 1 min 20 s left");
+        let waiting = Progress { step: Step::Postponed { seconds: 7200 }, ..progress };
+        assert_eq!(status(&waiting), "the hub asked to wait; going on in 2 h 0 min");
     }
 
     #[test]

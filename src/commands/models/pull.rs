@@ -27,12 +27,12 @@ pub fn run(reference: Option<&str>, library: &Library, surroundings: &Surroundin
             Pull::of(starter, starter.usual_file())
         }
     };
+    let hub = Hub::from_environment()?.limited_to(surroundings.config.limit_rate);
     make_private(&surroundings.directories.models)?;
     let cancel = Arc::new(AtomicBool::new(false));
     let on_signal = cancel.clone();
     signals::watch(move |_| on_signal.store(true, Ordering::Relaxed))
         .map_err(|error| Failure::error(format!("cannot watch for signals: {error}")))?;
-    let hub = Hub::from_environment()?;
     let installed = with_progress(surroundings, |listener| hub.pull_blocking(library, &what, &cancel, listener))?;
     print(&format!("{}\n", installed.name))
 }

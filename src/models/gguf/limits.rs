@@ -17,9 +17,6 @@ pub fn check(header: &Header) -> Result<(), GgufError> {
 }
 
 fn check_is_a_whole_model(header: &Header) -> Result<(), GgufError> {
-    if let Some((count, number)) = header.split() {
-        return refuse(format!("it is part {number} of a model split into {count} files, which is not supported yet"));
-    }
     if header.architecture().is_empty() {
         return refuse("it does not say its architecture");
     }

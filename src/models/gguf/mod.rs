@@ -9,6 +9,7 @@
 
 mod limits;
 mod read;
+pub mod split;
 mod tensor_type;
 
 use std::collections::HashMap;
@@ -46,7 +47,7 @@ pub struct Tensor {
     pub dimensions: Vec<u64>,
     /// How its numbers are stored.
     pub kind: TensorType,
-    /// Where it begins, from the start of the data.
+    /// Where it begins, from the start of the data in its file.
     pub offset: u64,
     /// How many numbers it holds.
     pub elements: u64,
@@ -72,20 +73,23 @@ pub struct Header {
     pub version: u32,
     /// The metadata by key.
     pub metadata: HashMap<String, Value>,
-    /// The tensors in the file's order.
+    /// The tensors in the file's order; those of all files of a split model.
     pub tensors: Vec<Tensor>,
-    /// Where the tensors' data begins in the file.
+    /// Where the tensors' data begins in the file; in the first of a split model.
     pub data_offset: u64,
-    /// The size of the whole file.
+    /// The size of the whole file; of all files of a split model together.
     pub file_bytes: u64,
 }
 
-/// Reads and checks the header of the file at `path`.
+/// Reads and checks the header of the file at `path`, and those of the others if it is the first file of a split model.
 ///
 /// # Errors
-/// If the file cannot be read, is no GGUF file, is damaged or cut short, or holds what llama.cpp cannot load.
+/// If a file cannot be read, is no GGUF file, is damaged or cut short, or holds what llama.cpp cannot load, or a file
+/// of a split model is missing.
 pub fn read_header(path: &Path) -> Result<Header, GgufError> {
-    checked(read::read(path)?)
+    let mut header = read::read(path)?;
+    split::complete(&mut header, path)?;
+    checked(header)
 }
 
 /// Reads and checks the header of a file of `file_bytes` bytes that begins where `reader` stands. What lies behind the

@@ -48,6 +48,9 @@ const NUMBERS_KEPT_MAX: u64 = 1024;
 const DIMENSIONS_MAX: u32 = 4;
 const ALIGNMENT_DEFAULT: u64 = 32;
 
+/// llama.cpp aborts where this number is of another type.
+const SPLIT_NUMBER_KEY: &str = "split.no";
+
 /// The key whose texts must differ from each other: llama.cpp aborts where two tokens are the same.
 const TOKENS_KEY: &str = "tokenizer.ggml.tokens";
 
@@ -113,6 +116,7 @@ fn read_metadata(input: &mut Input<impl Read + Seek>, count: u64) -> Result<Hash
 }
 
 fn read_value(input: &mut Input<impl Read + Seek>, key: &str) -> Result<Value, GgufError> {
+    const U16: u32 = 2;
     const TEXT: u32 = 8;
     const ARRAY: u32 = 9;
     match input.u32()? {
@@ -124,6 +128,9 @@ fn read_value(input: &mut Input<impl Read + Seek>, key: &str) -> Result<Value, G
                 TEXT => walk_texts(input, key, length),
                 _ => read_numbers(input, key, kind, length),
             }
+        }
+        kind if key == SPLIT_NUMBER_KEY && kind != U16 => {
+            Err(GgufError::Unloadable(format!("`{SPLIT_NUMBER_KEY}` is of the wrong type {kind}")))
         }
         kind => read_number(input, kind).map_err(|error| in_key(error, key)),
     }

@@ -2,6 +2,7 @@
 
 use super::reference::{Reference, Wanted};
 use crate::models::ModelError;
+use crate::models::gguf::split::PartName;
 use crate::text::escape_line;
 
 /// Best first: small with little loss, then what runs fast everywhere, then larger, then the rest.
@@ -11,8 +12,8 @@ const PREFERENCES: [&str; 16] = [
 ];
 const LISTED_MAX: usize = 20;
 
-/// The file of the repository that the reference means.
-pub fn choose<'a>(reference: &Reference, files: &'a [String]) -> Result<&'a str, ModelError> {
+/// The file of the repository that the reference means, or all files if the model is split.
+pub fn choose<'a>(reference: &Reference, files: &'a [String]) -> Result<Vec<&'a str>, ModelError> {
     let models: Vec<&str> = files.iter().map(String::as_str).filter(|file| is_model(file)).collect();
     let chosen = match &reference.wanted {
         Wanted::File(wanted) => files.iter().map(String::as_str).find(|file| file == wanted),
@@ -23,12 +24,7 @@ pub fn choose<'a>(reference: &Reference, files: &'a [String]) -> Result<&'a str,
         }
     };
     match chosen {
-        Some(file) if is_split(file) => Err(ModelError::BadArgument(format!(
-            "`{}` of `{}` is split into several files, which is not supported yet; choose another quantization",
-            escape_line(file),
-            reference.repository
-        ))),
-        Some(file) => Ok(file),
+        Some(file) => whole(reference, file, files),
         None if models.is_empty() => {
             Err(ModelError::NotFound(format!("`{}` holds no GGUF file", reference.repository)))
         }
@@ -50,13 +46,22 @@ fn has_quantization(file: &str, quantization: &str) -> bool {
     })
 }
 
-/// Whether this is one of several files, as in `model-00001-of-00003.gguf`.
-fn is_split(file: &str) -> bool {
-    let Some((rest, count)) = file.strip_suffix(".gguf").and_then(|stem| stem.rsplit_once("-of-")) else {
-        return false;
-    };
-    let number = rest.rsplit('-').next().unwrap_or_default();
-    [number, count].iter().all(|part| part.len() == 5 && part.bytes().all(|byte| byte.is_ascii_digit()))
+/// The file with the others that make up the model, if it is one of several.
+fn whole<'a>(reference: &Reference, file: &'a str, files: &'a [String]) -> Result<Vec<&'a str>, ModelError> {
+    let Some(name) = PartName::parse(file) else { return Ok(vec![file]) };
+    name.all()
+        .map(|part| {
+            files.iter().map(String::as_str).find(|file| *file == part).ok_or_else(|| {
+                ModelError::NotFound(format!(
+                    "`{}` is split into {} files, and `{}` is not in `{}`; choose another quantization",
+                    escape_line(file),
+                    name.count,
+                    escape_line(&part),
+                    reference.repository
+                ))
+            })
+        })
+        .collect()
 }
 
 fn listed(models: &[&str]) -> String {
@@ -75,7 +80,7 @@ mod tests {
     fn choice(wanted: &str, files: &[&str]) -> Result<String, String> {
         let files: Vec<String> = files.iter().map(|file| (*file).to_owned()).collect();
         let reference = Reference::parse(&format!("hf:a/b{wanted}")).expect("a good reference");
-        choose(&reference, &files).map(str::to_owned).map_err(|error| error.to_string())
+        choose(&reference, &files).map(|chosen| chosen.join(" ")).map_err(|error| error.to_string())
     }
 
     const FILES: [&str; 6] =
@@ -102,9 +107,13 @@ mod tests {
     }
 
     #[test]
-    fn split_models_are_refused_for_now() {
-        let error = choice(":Q4_K_M", &["m-Q4_K_M-00001-of-00003.gguf"]).expect_err("split");
-        assert!(error.contains("split"), "{error}");
-        assert!(!is_split("m-1-of-3.gguf"));
+    fn a_split_model_is_all_its_files() {
+        let files = ["m-Q8_0.gguf", "m-Q4_K_M-00002-of-00002.gguf", "m-Q4_K_M-00001-of-00002.gguf"];
+        let both = Ok("m-Q4_K_M-00001-of-00002.gguf m-Q4_K_M-00002-of-00002.gguf");
+        for wanted in ["", ":Q4_K_M", "/m-Q4_K_M-00001-of-00002.gguf", "/m-Q4_K_M-00002-of-00002.gguf"] {
+            assert_eq!(choice(wanted, &files).as_deref().map_err(String::as_str), both, "{wanted}");
+        }
+        let error = choice("", &["m-00001-of-00003.gguf", "m-00003-of-00003.gguf"]).expect_err("one is missing");
+        assert!(error.contains("`m-00002-of-00003.gguf` is not in"), "{error}");
     }
 }

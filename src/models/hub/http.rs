@@ -1,12 +1,14 @@
 //! Requests to the hub and to where it sends us: the token goes to the hub alone, and never from https to http.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
+use jiff::Timestamp;
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Method, Response, StatusCode, Url};
+use reqwest::{Client, ClientBuilder, Method, Response, StatusCode, Url};
 
-use super::Patience;
+use super::{Patience, later};
 use crate::models::ModelError;
 
 const REDIRECTS_MAX: usize = 10;
@@ -15,9 +17,29 @@ const REDIRECTS_MAX: usize = 10;
 #[derive(Debug)]
 pub enum HttpError {
     /// Trying again may help.
-    Passing(String),
+    Passing(Passing),
     /// Trying again will not help.
     Final(ModelError),
+}
+
+impl HttpError {
+    pub fn passing(reason: impl Into<String>) -> Self {
+        Self::Passing(Passing::new(reason))
+    }
+}
+
+/// A failure that may pass.
+#[derive(Debug)]
+pub struct Passing {
+    pub reason: String,
+    /// How long the server asked to be left alone.
+    pub wait: Option<Duration>,
+}
+
+impl Passing {
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), wait: None }
+    }
 }
 
 /// A client of one hub.
@@ -30,7 +52,8 @@ pub struct Http {
 
 impl Http {
     pub fn new(endpoint: &Url, token: Option<&str>, patience: &Patience) -> Result<Self, ModelError> {
-        let client = client(endpoint, patience, Policy::none())?;
+        // Of the second version all connections to a host would be one.
+        let client = client(endpoint, patience, |builder| builder.redirect(Policy::none()).http1_only())?;
         Ok(Self { client, endpoint: endpoint.clone(), token: token.map(str::to_owned) })
     }
 
@@ -50,7 +73,7 @@ impl Http {
             if let Some(token) = self.token.as_ref().filter(|_| url.origin() == self.endpoint.origin()) {
                 request = request.bearer_auth(token);
             }
-            let response = request.send().await.map_err(|error| HttpError::Passing(reason(&error)))?;
+            let response = request.send().await.map_err(|error| HttpError::passing(reason(&error)))?;
             if !response.status().is_redirection() || is_final(&response) {
                 return Ok(response);
             }
@@ -70,15 +93,19 @@ pub fn metadata_client(endpoint: &Url, patience: &Patience) -> Result<Client, Mo
             attempt.follow()
         }
     });
-    client(endpoint, patience, policy)
+    client(endpoint, patience, |builder| builder.redirect(policy))
 }
 
-fn client(endpoint: &Url, patience: &Patience, redirects: Policy) -> Result<Client, ModelError> {
+fn client(
+    endpoint: &Url,
+    patience: &Patience,
+    more: impl FnOnce(ClientBuilder) -> ClientBuilder,
+) -> Result<Client, ModelError> {
     let mut builder = Client::builder()
         .user_agent(concat!("tuichat/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(patience.connect)
-        .read_timeout(patience.stall)
-        .redirect(redirects);
+        .read_timeout(patience.stall);
+    builder = more(builder);
     if is_loopback(endpoint) {
         builder = builder.no_proxy();
     }
@@ -113,27 +140,37 @@ fn is_loopback(url: &Url) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// What a status that is no success means for this repository.
-pub fn refusal(status: StatusCode, repository: &str) -> HttpError {
+/// What an answer that is no success means. `page` is where the repository can be looked at.
+pub fn refusal(response: &Response, page: &str) -> HttpError {
+    let wait = header(response, "retry-after").and_then(|header| later::wait(header, Timestamp::now()));
+    refusal_of(response.status(), wait, page)
+}
+
+/// The same of a status, and of how long the hub asked to be left alone.
+pub fn refusal_of(status: StatusCode, wait: Option<Duration>, page: &str) -> HttpError {
     let sentence = match status {
         StatusCode::UNAUTHORIZED => format!(
-            "the hub wants to know who asks for `{repository}`: it is private, has conditions to accept, or does not \
-             exist; check the name, or set `HF_TOKEN` to a token of yours"
+            "the hub wants to know who asks: the repository is private, has conditions to accept, or does not exist; \
+             look at {page}, accept the conditions there, and set `HF_TOKEN` to a token of yours"
         ),
         StatusCode::FORBIDDEN => format!(
-            "the hub does not let you read `{repository}`; accept the conditions on its page, or set `HF_TOKEN` to a \
-             token that may read it"
+            "the hub does not let you read this repository; open {page} and accept the conditions, or set `HF_TOKEN` \
+             to a token that may read it"
         ),
-        StatusCode::NOT_FOUND => format!("the hub has no such repository or file in `{repository}`; check the name"),
+        StatusCode::NOT_FOUND => format!("the hub has no such repository or file; check the name at {page}"),
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
-            return HttpError::Passing(format!("the hub is busy (status {})", status.as_u16()));
+            return HttpError::Passing(Passing { reason: busy("is busy", status), wait });
         }
         status if status.is_server_error() => {
-            return HttpError::Passing(format!("the hub has a problem (status {})", status.as_u16()));
+            return HttpError::Passing(Passing { reason: busy("has a problem", status), wait });
         }
-        status => format!("the hub answers for `{repository}` with status {}", status.as_u16()),
+        status => format!("the hub answers with status {}; look at {page}", status.as_u16()),
     };
     HttpError::Final(ModelError::Network(sentence))
+}
+
+fn busy(what: &str, status: StatusCode) -> String {
+    format!("the hub {what} (status {})", status.as_u16())
 }
 
 /// A header as text, if it is there and is text.

@@ -1,13 +1,14 @@
-//! From a reference to one file at one commit, with its size and hash.
+//! From a reference to files at one commit, with their sizes and hashes.
 
-use hf_hub::{HFClient, HFError};
-use reqwest::{Method, Response, StatusCode, Url, header::HeaderMap};
+use hf_hub::HFError;
+use reqwest::{Method, Response, Url, header::HeaderMap};
 
-use super::http::{Http, HttpError, header, metadata_client, refusal};
+use super::http::{Http, HttpError, header, refusal};
 use super::reference::{Reference, is_file};
 use super::{Hub, choice};
 use crate::models::ModelError;
 use crate::models::identity::is_sha256;
+use crate::models::progress::Listener;
 
 /// A file of the hub that can be fetched and verified.
 #[derive(Clone, Debug)]
@@ -27,14 +28,34 @@ impl RemoteFile {
     }
 }
 
-pub async fn locate(hub: &Hub, http: &Http, reference: &Reference) -> Result<RemoteFile, ModelError> {
-    let (commit, files) = list(hub, reference).await?;
-    let file = choice::choose(reference, &files)?;
+/// The files that the reference means: one, or all parts of a split model in their order.
+pub async fn locate(
+    hub: &Hub,
+    http: &Http,
+    reference: &Reference,
+    listener: Listener<'_>,
+) -> Result<Vec<RemoteFile>, ModelError> {
+    let (commit, files) = list(hub, reference, listener).await?;
+    let mut located = Vec::new();
+    for file in choice::choose(reference, &files)? {
+        located.push(describe(hub, http, reference, &commit, file, listener).await?);
+    }
+    Ok(located)
+}
+
+async fn describe(
+    hub: &Hub,
+    http: &Http,
+    reference: &Reference,
+    commit: &str,
+    file: &str,
+    listener: Listener<'_>,
+) -> Result<RemoteFile, ModelError> {
     if !is_file(file) {
         return Err(unusable(hub, "names a file in a way that is not safe"));
     }
-    let url = file_url(hub, &reference.repository, &commit, file)?;
-    let response = head(hub, http, &url, &reference.repository).await?;
+    let url = file_url(hub, &reference.repository, commit, file)?;
+    let response = head(hub, http, &url, &reference.repository, listener).await?;
 
     let sha256 = header(&response, "x-linked-etag").map(|etag| etag.trim_matches('"').to_ascii_lowercase());
     let sha256 = sha256.filter(|hash| is_sha256(hash));
@@ -45,31 +66,21 @@ pub async fn locate(hub: &Hub, http: &Http, reference: &Reference) -> Result<Rem
              yourself and use `tuichat models import FILE`"
         )));
     };
-    Ok(RemoteFile { repository: reference.repository.clone(), commit, file: file.to_owned(), url, size_bytes, sha256 })
+    let (repository, commit, file) = (reference.repository.clone(), commit.to_owned(), file.to_owned());
+    Ok(RemoteFile { repository, commit, file, url, size_bytes, sha256 })
 }
 
-/// The commit that is newest now, and its files.
-async fn list(hub: &Hub, reference: &Reference) -> Result<(String, Vec<String>), ModelError> {
-    let mut builder = HFClient::builder()
-        .endpoint(hub.endpoint.as_str())
-        .client(metadata_client(&hub.endpoint, &hub.patience)?)
-        .cache_enabled(false)
-        .retry_max_attempts(0);
-    if let Some(token) = &hub.token {
-        builder = builder.token(token);
-    }
-    let client = builder.build().map_err(|_| unusable(hub, "has an address that cannot be used"))?;
+/// The commit that is meant, the newest if none is, and its files.
+async fn list(hub: &Hub, reference: &Reference, listener: Listener<'_>) -> Result<(String, Vec<String>), ModelError> {
+    let client = hub.metadata_client()?;
     let (owner, name) = hf_hub::split_id(&reference.repository);
+    let repository = client.model(owner, name);
     let mut failures = 0;
     let info = loop {
-        match client.model(owner, name).info().send().await.map_err(|error| classify(hub, &reference.repository, error))
-        {
+        let request = repository.info().maybe_revision(reference.revision.clone());
+        match request.send().await.map_err(|error| classify(hub, reference, error)) {
             Ok(info) => break info,
-            Err(HttpError::Final(error)) => return Err(error),
-            Err(HttpError::Passing(reason)) => {
-                failures += 1;
-                hub.wait_before_retry(failures, &reason).await?;
-            }
+            Err(error) => hub.wait_before_retry(&mut failures, error, listener).await?,
         }
     };
     let commit = info.sha.filter(|commit| commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit()));
@@ -91,43 +102,34 @@ fn file_url(hub: &Hub, repository: &str, commit: &str, file: &str) -> Result<Url
 
 /// The hub's own answer about a file. Redirects are followed only until the answer that has the file's hash: the
 /// place where the bytes are kept does not know it.
-async fn head(hub: &Hub, http: &Http, url: &Url, repository: &str) -> Result<Response, ModelError> {
+async fn head(
+    hub: &Hub,
+    http: &Http,
+    url: &Url,
+    repository: &str,
+    listener: Listener<'_>,
+) -> Result<Response, ModelError> {
     let mut failures = 0;
     loop {
         let knows_hash = |response: &Response| response.headers().contains_key("x-linked-etag");
         let error = match http.send(Method::HEAD, url, &HeaderMap::new(), knows_hash).await {
             Ok(response) if knows_hash(&response) || response.status().is_success() => return Ok(response),
-            Ok(response) => refusal(response.status(), repository),
+            Ok(response) => refusal(&response, &hub.page(repository)),
             Err(error) => error,
         };
-        match error {
-            HttpError::Final(error) => return Err(error),
-            HttpError::Passing(reason) => {
-                failures += 1;
-                hub.wait_before_retry(failures, &reason).await?;
-            }
-        }
+        hub.wait_before_retry(&mut failures, error, listener).await?;
     }
 }
 
-/// Whether asking again may help. Where there is no connection at all it does not: whoever is offline is told at once,
-/// and not after all the attempts that a hub with hiccups deserves.
-fn classify(hub: &Hub, repository: &str, error: HFError) -> HttpError {
-    let status = match &error {
-        HFError::AuthRequired { .. } => Some(StatusCode::UNAUTHORIZED),
-        HFError::Forbidden { .. } => Some(StatusCode::FORBIDDEN),
-        HFError::RepoNotFound { .. } => Some(StatusCode::NOT_FOUND),
-        HFError::RateLimited { .. } => Some(StatusCode::TOO_MANY_REQUESTS),
-        HFError::Http { context } => Some(context.status),
-        _ => None,
-    };
-    match (status, error) {
-        (Some(status), _) => refusal(status, repository),
-        (None, HFError::Request { source, .. }) if source.is_connect() => {
-            HttpError::Final(hub.unreachable(&super::http::reason(&source)))
-        }
-        (None, HFError::Request { source, .. }) => HttpError::Passing(super::http::reason(&source)),
-        (None, _) => HttpError::Final(unusable(hub, "answers what cannot be understood")),
+fn classify(hub: &Hub, reference: &Reference, error: HFError) -> HttpError {
+    match error {
+        HFError::RevisionNotFound { .. } => HttpError::Final(ModelError::NotFound(format!(
+            "`{}` has no revision `{}`; its branches, tags and commits are at {}",
+            reference.repository,
+            reference.revision.as_deref().unwrap_or_default(),
+            hub.page(&reference.repository)
+        ))),
+        error => hub.classify(&hub.page(&reference.repository), error),
     }
 }
 

@@ -1,6 +1,7 @@
-//! Getting models from the hub: which file, at which commit, with which hash; then its bytes, verified.
+//! Getting models from the hub: which files, at which commit, with which hashes; then their bytes, verified.
 //!
-//! The list of a repository's files and its newest commit come from hf-hub. The bytes do not, because its
+//! The list of a repository's files and its newest commit come from hf-hub, and so do the hits of a search. The bytes do
+//! not, because its
 //! streams hide the answer's status, `Content-Range` and `ETag`, without which a download cannot be continued
 //! safely, and because it fetches most files through a second protocol with its own connections, caches and
 //! statistics. So `transfer` uses reqwest, which hf-hub brings along, on the plain addresses that every file of
@@ -8,32 +9,45 @@
 
 mod choice;
 mod http;
+mod journal;
+mod later;
 mod locate;
+mod pace;
 mod part;
+mod ranges;
 mod reference;
+mod search;
 mod transfer;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use reqwest::Url;
+use hf_hub::{HFClient, HFError};
+use jiff::Timestamp;
+use reqwest::{StatusCode, Url};
 
 pub use reference::{Reference, Wanted};
+pub use search::Hit;
 
 use super::catalog::{self, Entry, File};
 use super::error::{DiskContext, ModelError};
-use super::files::check_space;
-use super::gguf::read_header;
+use super::files::{check_space, sync_folder};
+use super::gguf::split::PartName;
+use super::gguf::{GgufError, Header, read_header};
 use super::identity::parse_sha256;
-use super::local::{Installed, Library, Origin, name};
-use super::progress::Listener;
-use http::Http;
+use super::local::{Installed, Library, Origin, Split, name};
+use super::progress::{Listener, Progress, Step, within};
+use http::{Http, HttpError, Passing};
 use locate::RemoteFile;
 use part::Part;
 
 const ENDPOINT_DEFAULT: &str = "https://huggingface.co";
 const CANCEL_PAUSE: Duration = Duration::from_millis(50);
+/// So many connections fetch one file.
+const CONNECTIONS: usize = 4;
+/// Whoever is asked to wait longer is told when to try again.
+const WAIT_MAX: Duration = Duration::from_secs(300);
 
 /// How long to wait for a hub that does not answer.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +79,8 @@ pub struct Hub {
     endpoint: Url,
     token: Option<String>,
     patience: Patience,
+    connections: usize,
+    bytes_per_second: Option<u64>,
 }
 
 /// What to get.
@@ -82,7 +98,7 @@ impl Pull {
     /// A file of the catalogue.
     pub fn of(entry: &Entry, file: &File) -> Self {
         let wanted = Wanted::File(file.name.clone());
-        let reference = Reference { repository: entry.repository.clone(), wanted };
+        let reference = Reference { repository: entry.repository.clone(), revision: entry.revision.clone(), wanted };
         Self { reference, name: Some(entry.installed_name(file)), expected_sha256: file.sha256.clone() }
     }
 
@@ -111,8 +127,14 @@ impl Hub {
     /// the hub's own tools write.
     ///
     /// # Errors
-    /// If `HF_ENDPOINT` is no address that can be used.
+    /// If `HF_ENDPOINT` is no address that can be used, or one of the hub's variables forbids the network.
     pub fn from_environment() -> Result<Self, ModelError> {
+        if let Some(variable) = OFFLINE_VARIABLES.into_iter().find(|variable| is_switched_on(variable)) {
+            return Err(ModelError::Network(format!(
+                "`{variable}` is set, so the hub is not asked; unset it, or bring a file with `tuichat models import \
+                 FILE`"
+            )));
+        }
         let endpoint = std::env::var("HF_ENDPOINT").ok().filter(|endpoint| !endpoint.is_empty());
         Self::new(endpoint.as_deref().unwrap_or(ENDPOINT_DEFAULT), token_from_environment())
     }
@@ -123,7 +145,13 @@ impl Hub {
     /// If the address is not https; http is good enough on this machine.
     pub fn new(endpoint: &str, token: Option<String>) -> Result<Self, ModelError> {
         match Url::parse(endpoint) {
-            Ok(endpoint) if http::is_safe(&endpoint) => Ok(Self { endpoint, token, patience: Patience::default() }),
+            Ok(endpoint) if http::is_safe(&endpoint) => Ok(Self {
+                endpoint,
+                token,
+                patience: Patience::default(),
+                connections: CONNECTIONS,
+                bytes_per_second: None,
+            }),
             _ => Err(ModelError::BadArgument(format!(
                 "`{}` is no address of a hub; `HF_ENDPOINT` must begin with https://",
                 crate::text::escape_line(endpoint)
@@ -134,6 +162,16 @@ impl Hub {
     /// The same hub with other waiting times.
     pub fn with_patience(self, patience: Patience) -> Self {
         Self { patience, ..self }
+    }
+
+    /// The same hub, asked for a file by so many connections at once.
+    pub fn with_connections(self, connections: usize) -> Self {
+        Self { connections, ..self }
+    }
+
+    /// The same hub, read no faster than this over all connections; `None` is as fast as it gives.
+    pub fn limited_to(self, bytes_per_second: Option<u64>) -> Self {
+        Self { bytes_per_second, ..self }
     }
 
     /// [`Hub::pull`] for callers that have no runtime; inside one it would panic.
@@ -147,15 +185,12 @@ impl Hub {
         cancel: &AtomicBool,
         listener: Listener<'_>,
     ) -> Result<Installed, ModelError> {
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .doing(|| "prepare a download".into())?
-            .block_on(self.pull(library, what, cancel, listener))
+        runtime()?.block_on(self.pull(library, what, cancel, listener))
     }
 
-    /// Downloads a model into the library, going on where an earlier run stopped. It appears under its name when
-    /// it is whole, has the hash that the hub told beforehand, has a header that can be loaded and is on disk.
+    /// Downloads a model into the library, with all its files if it is split, going on where an earlier run stopped. It
+    /// appears under its name when it is whole, has the hash that the hub told beforehand, has a header that can be
+    /// loaded and is on disk.
     ///
     /// # Errors
     /// If the file cannot be found, fetched, verified or stored, or `cancel` becomes true; see [`ModelError`].
@@ -180,21 +215,37 @@ impl Hub {
         listener: Listener<'_>,
     ) -> Result<Installed, ModelError> {
         let http = Http::new(&self.endpoint, self.token.as_deref(), &self.patience)?;
-        let file = locate::locate(self, &http, &what.reference).await?;
-        check_expected(&file, what.expected_sha256.as_deref())?;
-        let name = what.name.clone().unwrap_or_else(|| default_name(&file));
-        let origin = origin(&file);
-        library.check_free(&name, &file.sha256, &origin)?;
+        let files = locate::locate(self, &http, &what.reference, listener).await?;
+        let first = &files[0];
+        check_expected(first, what.expected_sha256.as_deref())?;
+        let name = what.name.clone().unwrap_or_else(|| default_name(first));
+        let origin = origin(first, &what.reference);
+        match split(&files) {
+            None => self.pull_single(&http, library, first, &name, origin, listener).await,
+            Some(split) => self.pull_split(&http, library, &files, split, &name, origin, listener).await,
+        }
+    }
 
+    async fn pull_single(
+        &self,
+        http: &Http,
+        library: &Library,
+        file: &RemoteFile,
+        name: &str,
+        origin: Origin,
+        listener: Listener<'_>,
+    ) -> Result<Installed, ModelError> {
+        library.check_free(name, &file.sha256, &origin)?;
         let blobs = library.make_blobs_folder()?;
         let blob = library.blob(&file.sha256);
+        let sha256 = file.sha256.clone();
         let Some(part) = Part::open(&blob, file.size_bytes, listener).await? else {
             let header = read_header(&blob).map_err(|source| ModelError::BadFile { path: blob, source })?;
-            let is_there = |blob: &std::path::Path| blob.metadata().map(drop);
-            return library.install_from_hub(&name, file.sha256, &header, origin, is_there);
+            let is_there = |blob: &Path| blob.metadata().map(drop);
+            return library.install_from_hub(name, sha256, &header, origin, is_there);
         };
         check_space(&blobs, file.size_bytes.saturating_sub(part.bytes()))?;
-        let part = self.fetch_verified(&http, &file, part, listener).await?;
+        let part = self.fetch_verified(http, file, part, listener).await?;
         let header = match read_header(part.path()) {
             Ok(header) => header,
             Err(source) => {
@@ -202,7 +253,47 @@ impl Hub {
                 return Err(ModelError::BadFile { path: PathBuf::from(file.shown()), source });
             }
         };
-        library.install_from_hub(&name, file.sha256, &header, origin, |blob| part.persist(blob))
+        library.install_from_hub(name, sha256, &header, origin, |blob| part.persist(blob))
+    }
+
+    /// Each file becomes a content of the library when it is verified; the model has a name when all are there.
+    #[expect(clippy::too_many_arguments, reason = "what a pull has found out")]
+    async fn pull_split(
+        &self,
+        http: &Http,
+        library: &Library,
+        files: &[RemoteFile],
+        split: Split,
+        name: &str,
+        origin: Origin,
+        listener: Listener<'_>,
+    ) -> Result<Installed, ModelError> {
+        library.check_free(name, &split.sha256(), &origin)?;
+        let blobs = library.make_blobs_folder()?;
+        let total_bytes = files.iter().map(|file| file.size_bytes).sum();
+        let missing =
+            files.iter().map(|file| file.size_bytes.saturating_sub(there_bytes(&library.blob(&file.sha256), file)));
+        check_space(&blobs, missing.sum())?;
+        let mut done_bytes = 0;
+        for file in files {
+            let blob = library.blob(&file.sha256);
+            let mut listener = within(listener, done_bytes, total_bytes);
+            if let Some(part) = Part::open(&blob, file.size_bytes, &mut listener).await? {
+                let part = self.fetch_verified(http, file, part, &mut listener).await?;
+                part.persist(&blob)
+                    .and_then(|()| sync_folder(&blobs))
+                    .doing(|| format!("write `{}`", blob.display()))?;
+            }
+            done_bytes += file.size_bytes;
+        }
+        let first = library.lay_out(&split)?;
+        match read_header(&first).and_then(whole) {
+            Ok(header) => library.install_split_from_hub(name, split, &header, origin),
+            Err(source) => {
+                library.discard_split(&split)?;
+                Err(ModelError::BadFile { path: PathBuf::from(files[0].shown()), source })
+            }
+        }
     }
 
     /// The part with all bytes of the file and the right hash. If bytes of an earlier run spoil it, it is fetched
@@ -217,7 +308,7 @@ impl Hub {
         let mut has_old_bytes = part.bytes() > 0;
         loop {
             transfer::fetch(self, http, file, &mut part, listener).await?;
-            let actual = part.finish()?;
+            let actual = part.finish(listener).await?;
             if actual == file.sha256 {
                 return Ok(part);
             }
@@ -231,15 +322,102 @@ impl Hub {
         }
     }
 
-    /// Waits after the given number of failures in a row, or gives up.
-    async fn wait_before_retry(&self, failures: u32, reason: &str) -> Result<(), ModelError> {
+    /// A client for what hf-hub knows to ask.
+    fn metadata_client(&self) -> Result<HFClient, ModelError> {
+        let mut builder = HFClient::builder()
+            .endpoint(self.endpoint.as_str())
+            .client(http::metadata_client(&self.endpoint, &self.patience)?)
+            .cache_enabled(false)
+            .retry_max_attempts(0);
+        if let Some(token) = &self.token {
+            builder = builder.token(token);
+        }
+        builder
+            .build()
+            .map_err(|_| ModelError::Network(format!("the hub's address `{}` cannot be used", self.endpoint)))
+    }
+
+    /// Whether asking again may help. Where there is no connection at all it does not: whoever is offline is told at
+    /// once, and not after all the attempts that a hub with hiccups deserves. `page` is what was asked about.
+    fn classify(&self, page: &str, error: HFError) -> HttpError {
+        let status = match &error {
+            HFError::AuthRequired { .. } => Some(StatusCode::UNAUTHORIZED),
+            HFError::Forbidden { .. } => Some(StatusCode::FORBIDDEN),
+            HFError::RepoNotFound { .. } => Some(StatusCode::NOT_FOUND),
+            HFError::RateLimited { .. } => Some(StatusCode::TOO_MANY_REQUESTS),
+            HFError::Http { context } => Some(context.status),
+            _ => None,
+        };
+        match (status, error) {
+            (Some(status), HFError::RateLimited { retry_after, .. }) => http::refusal_of(status, retry_after, page),
+            (Some(status), _) => http::refusal_of(status, None, page),
+            (None, HFError::Request { source, .. }) if source.is_connect() => {
+                HttpError::Final(self.unreachable(&http::reason(&source)))
+            }
+            (None, HFError::Request { source, .. }) => HttpError::passing(http::reason(&source)),
+            (None, _) => HttpError::Final(ModelError::Network(format!(
+                "the hub at `{}` answers what cannot be understood",
+                self.endpoint
+            ))),
+        }
+    }
+
+    /// Where a person can look at a repository.
+    fn page(&self, repository: &str) -> String {
+        format!("{}/{repository}", self.endpoint.as_str().trim_end_matches('/'))
+    }
+
+    /// Counts a failure and waits before the next attempt, or gives up.
+    async fn wait_before_retry(
+        &self,
+        failures: &mut u32,
+        error: HttpError,
+        listener: Listener<'_>,
+    ) -> Result<(), ModelError> {
+        let passing = match error {
+            HttpError::Final(error) => return Err(error),
+            HttpError::Passing(passing) => passing,
+        };
+        *failures += 1;
+        let pause = self.pause_before_retry(*failures, &passing)?;
+        let Some(wait) = passing.wait.map(|wait| self.bounded(wait)).transpose()? else {
+            tokio::time::sleep(pause).await;
+            return Ok(());
+        };
+        for seconds in (1..=later::seconds_up(wait.max(pause))).rev() {
+            listener(Progress {
+                step: Step::Postponed { seconds },
+                done_bytes: 0,
+                total_bytes: 0,
+                bytes_per_second: None,
+            });
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        Ok(())
+    }
+
+    /// How long to wait after so many failures in a row, if there is another attempt.
+    fn pause_before_retry(&self, failures: u32, passing: &Passing) -> Result<Duration, ModelError> {
         const PAUSE_MAX: Duration = Duration::from_secs(30);
         if failures >= self.patience.attempts {
-            return Err(self.unreachable(reason));
+            return Err(self.unreachable(&passing.reason));
         }
         let doublings = failures.saturating_sub(1).min(16);
-        tokio::time::sleep((self.patience.back_off * (1 << doublings)).min(PAUSE_MAX)).await;
-        Ok(())
+        Ok((self.patience.back_off * (1 << doublings)).min(PAUSE_MAX))
+    }
+
+    /// The time for which the hub asked to be left alone, if that is not too long to wait for.
+    fn bounded(&self, wait: Duration) -> Result<Duration, ModelError> {
+        if wait <= WAIT_MAX {
+            return Ok(wait);
+        }
+        let then = Timestamp::now().checked_add(wait).unwrap_or(Timestamp::MAX);
+        let then = then.to_zoned(jiff::tz::TimeZone::system());
+        Err(ModelError::Network(format!(
+            "the hub at `{}` is busy and asks to be left alone until {}; try again then, what was downloaded is kept",
+            self.endpoint,
+            then.strftime("%Y-%m-%d %H:%M")
+        )))
     }
 
     fn unreachable(&self, reason: &str) -> ModelError {
@@ -270,8 +448,42 @@ fn default_name(file: &RemoteFile) -> String {
     known.map_or_else(|| name::from_file_name(&file.file), |(entry, file)| entry.installed_name(file))
 }
 
-fn origin(file: &RemoteFile) -> Origin {
-    Origin::Hub { repository: file.repository.clone(), commit: file.commit.clone(), file: file.file.clone() }
+fn origin(file: &RemoteFile, reference: &Reference) -> Origin {
+    let RemoteFile { repository, commit, file, .. } = file.clone();
+    Origin::Hub { repository, commit, file, revision: reference.revision.clone() }
+}
+
+/// What the library has to know of a split model; `None` for a model of one file.
+fn split(files: &[RemoteFile]) -> Option<Split> {
+    let first = files.first().filter(|_| files.len() > 1)?;
+    let file = first.file.rsplit('/').next().unwrap_or(&first.file);
+    let stem = PartName::parse(file)?.stem.to_owned();
+    Some(Split { stem, parts: files.iter().map(|file| file.sha256.clone()).collect() })
+}
+
+/// A header of several files is one of all of them.
+fn whole(header: Header) -> Result<Header, GgufError> {
+    if header.split().is_some() {
+        return Ok(header);
+    }
+    Err(GgufError::Damaged("its first file does not say that it is one of several".into()))
+}
+
+/// What there is of a file already.
+fn there_bytes(blob: &Path, file: &RemoteFile) -> u64 {
+    if blob.is_file() { file.size_bytes } else { part::kept_bytes(blob, file.size_bytes) }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, ModelError> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().doing(|| "prepare a download".into())
+}
+
+/// hf-hub does not know them, but whoever sets them means every program.
+const OFFLINE_VARIABLES: [&str; 2] = ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"];
+
+fn is_switched_on(variable: &str) -> bool {
+    let value = std::env::var(variable).unwrap_or_default().to_ascii_lowercase();
+    matches!(value.as_str(), "1" | "on" | "yes" | "true")
 }
 
 /// The token in the places where hf-hub looks for it, which does not give it away.

@@ -1,4 +1,5 @@
-//! How a file of the hub is named: `hf:OWNER/REPO`, `hf:OWNER/REPO:QUANT` or `hf:OWNER/REPO/FILE`.
+//! How a file of the hub is named: `hf:OWNER/REPO`, `hf:OWNER/REPO:QUANT` or `hf:OWNER/REPO/FILE`, each of them with
+//! `@REVISION` behind the repository where another than the newest is meant.
 
 use std::fmt;
 
@@ -21,6 +22,8 @@ pub enum Wanted {
 pub struct Reference {
     /// The repository, as in `OWNER/REPO`.
     pub repository: String,
+    /// A branch, a tag or a commit; `None` is the newest commit of the main branch.
+    pub revision: Option<String>,
     /// Which of its files.
     pub wanted: Wanted,
 }
@@ -33,7 +36,8 @@ impl Reference {
     pub fn parse(text: &str) -> Result<Self, ModelError> {
         let bad = || {
             ModelError::BadArgument(format!(
-                "`{}` names no file of the hub; write `hf:OWNER/REPO`, `hf:OWNER/REPO:QUANT` or `hf:OWNER/REPO/FILE`",
+                "`{}` names no file of the hub; write `hf:OWNER/REPO`, `hf:OWNER/REPO:QUANT` or `hf:OWNER/REPO/FILE`, \
+                 with `@REVISION` behind `REPO` for another than the newest",
                 escape_line(text)
             ))
         };
@@ -46,13 +50,17 @@ impl Reference {
             }
             Some((name, file)) => (name, Wanted::File(file.to_owned())),
         };
+        let (name, revision) = match name.split_once('@') {
+            Some((name, revision)) => (name, Some(revision)),
+            None => (name, None),
+        };
         let wanted_is_good = match &wanted {
             Wanted::Any => true,
             Wanted::Quantization(quantization) => is_segment(quantization),
             Wanted::File(file) => is_file(file),
         };
-        if is_segment(owner) && is_segment(name) && wanted_is_good {
-            return Ok(Self { repository: format!("{owner}/{name}"), wanted });
+        if is_segment(owner) && is_segment(name) && revision.is_none_or(is_segment) && wanted_is_good {
+            return Ok(Self { repository: format!("{owner}/{name}"), revision: revision.map(str::to_owned), wanted });
         }
         Err(bad())
     }
@@ -60,10 +68,14 @@ impl Reference {
 
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "hf:{}", self.repository)?;
+        if let Some(revision) = &self.revision {
+            write!(f, "@{revision}")?;
+        }
         match &self.wanted {
-            Wanted::Any => write!(f, "hf:{}", self.repository),
-            Wanted::Quantization(quantization) => write!(f, "hf:{}:{quantization}", self.repository),
-            Wanted::File(file) => write!(f, "hf:{}/{file}", self.repository),
+            Wanted::Any => Ok(()),
+            Wanted::Quantization(quantization) => write!(f, ":{quantization}"),
+            Wanted::File(file) => write!(f, "/{file}"),
         }
     }
 }
@@ -86,18 +98,24 @@ mod tests {
 
     #[test]
     fn references_read_back_as_they_were_written() {
-        for text in ["hf:Qwen/Qwen2.5-GGUF", "hf:Qwen/Qwen2.5-GGUF:Q4_K_M", "hf:a/b/sub/model (1).gguf"] {
+        let plain = ["hf:Qwen/Qwen2.5-GGUF", "hf:Qwen/Qwen2.5-GGUF:Q4_K_M", "hf:a/b/sub/model (1).gguf"];
+        let revisions = ["hf:a/b@main", "hf:a/b@v1.0:Q8_0", "hf:a/b@0123abc/sub/model@2.gguf"];
+        for text in plain.into_iter().chain(revisions) {
             assert_eq!(Reference::parse(text).expect(text).to_string(), text);
         }
         assert_eq!(
             Reference::parse("a/b").expect("without hf:"),
-            Reference { repository: "a/b".into(), wanted: Wanted::Any }
+            Reference { repository: "a/b".into(), revision: None, wanted: Wanted::Any }
         );
+        assert_eq!(Reference::parse("a/b@v1.0:Q8_0").expect("a revision").revision.as_deref(), Some("v1.0"));
     }
 
     #[test]
     fn what_leads_out_of_a_repository_is_refused() {
         for text in ["", "hf:", "hf:a", "hf:a/", "hf:/b", "hf:a/..", "hf:../b", "hf:a/b:", "hf:a/b:../x", "hf:a/b/"] {
+            assert!(Reference::parse(text).is_err(), "{text}");
+        }
+        for text in ["hf:a/b@", "hf:a/b@../x", "hf:a/b@..", "hf:a/b@x@y", "hf:a@x/b", "hf:a/b@x y"] {
             assert!(Reference::parse(text).is_err(), "{text}");
         }
         for text in ["hf:a/b/../c", "hf:a/b//c", "hf:a/b/c\\d", "hf:a b/c", "hf:a/b/c\u{1b}", "hf:a/b?x=1"] {

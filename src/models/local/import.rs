@@ -40,6 +40,12 @@ impl Library {
         }
         let expected = how.expected_sha256.map(parse_sha256).transpose()?;
         let header = read_header(file).map_err(|source| ModelError::BadFile { path: file.to_owned(), source })?;
+        if header.split().is_some() {
+            let path = crate::text::escape_line(&file.display().to_string());
+            return Err(ModelError::BadArgument(format!(
+                "`{path}` is one of several files of a model, which are used where they are: `tuichat -m {path}`"
+            )));
+        }
         let mut copy = self.begin_copy(header.file_bytes)?;
         let sha256 = copy_hashing(file, &header, &mut copy, listener)?;
         if let Some(expected) = expected.filter(|expected| *expected != sha256) {
@@ -83,7 +89,7 @@ fn copy_hashing(
     let copy_path = copy.path().to_owned();
     let writing = || format!("write `{}`", copy_path.display());
     let mut source = File::open(path).doing(reading)?;
-    let mut meter = Meter::new(Step::Copying, 0, header.file_bytes, listener);
+    let mut meter = Meter::new(Step::Copying, header.file_bytes, listener);
     let mut hasher = Sha256::new();
     let mut chunk = vec![0; CHUNK_BYTES];
     let mut copied_bytes = 0;

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! blobs/sha256-HEX         the content, under its hash: put there only when it is whole, verified and on disk
-//! blobs/sha256-HEX.part    a download that is under way or was interrupted; see `hub::transfer`
+//! blobs/sha256-HEX.part    a download that is under way or was interrupted, and its journal; see `hub::part`
+//! splits/HEX/…             the files of a split model under the names by which llama.cpp finds them: links to blobs
 //! names/NAME.json          a name and what it stands for; several names may stand for one content
 //! last-used                the name that was chatted with last
 //! .lock                    held while names and blobs are put in or taken out
@@ -10,7 +11,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -18,8 +19,9 @@ use serde::{Deserialize, Serialize};
 use super::name;
 use crate::models::error::{DiskContext, ModelError};
 use crate::models::files::{create_private, sync_folder, write_atomically};
+use crate::models::gguf::split::PartName;
 use crate::models::gguf::{Header, read_header};
-use crate::models::identity::{hash, is_sha256};
+use crate::models::identity::{hash_model, is_sha256, of_parts};
 use crate::models::progress::Listener;
 
 /// Where an installed model came from.
@@ -37,9 +39,39 @@ pub enum Origin {
         repository: String,
         /// The commit it was taken from.
         commit: String,
-        /// The file in the repository.
+        /// The file in the repository; of a split model, the first.
         file: String,
+        /// The branch, tag or commit that was asked for, if one was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        revision: Option<String>,
     },
+}
+
+/// The files of a split model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::models) struct Split {
+    /// What their names begin with, as in `STEM-00001-of-00003.gguf`.
+    pub stem: String,
+    /// Their hashes, in their order.
+    pub parts: Vec<String>,
+}
+
+impl Split {
+    /// The hash of all of it.
+    pub fn sha256(&self) -> String {
+        of_parts(self.parts.iter().map(String::as_str))
+    }
+
+    fn name(&self) -> PartName<'_> {
+        PartName { stem: &self.stem, number: 1, count: self.parts.len() as u64 }
+    }
+
+    /// Whether it can be what somebody else wrote it to be.
+    fn is_sound(&self) -> bool {
+        let first = self.name().other(1);
+        let is_name = Path::new(&first).file_name().is_some_and(|name| name == first.as_str());
+        is_name && PartName::parse(&first) == Some(self.name()) && self.parts.iter().all(|part| is_sha256(part))
+    }
 }
 
 /// What a name stands for, as it is written in the models folder.
@@ -50,6 +82,8 @@ pub(super) struct Manifest {
     quantization: String,
     origin: Origin,
     installed_at: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    split: Option<Split>,
 }
 
 /// An installed model.
@@ -57,11 +91,11 @@ pub(super) struct Manifest {
 pub struct Installed {
     /// The name it has.
     pub name: String,
-    /// Where its content is.
+    /// Where its content is; of a split model, its first file.
     pub path: PathBuf,
-    /// Its content's SHA-256, in lower-case hex.
+    /// Its content's SHA-256, in lower-case hex; that of a split model is of its files' hashes.
     pub sha256: String,
-    /// Its size.
+    /// Its size, with all its files.
     pub size_bytes: u64,
     /// Its quantization, such as `Q4_K_M`.
     pub quantization: String,
@@ -76,7 +110,7 @@ pub struct Installed {
 pub struct Removed {
     /// The name that is gone.
     pub name: String,
-    /// Bytes that are free again: none if another name stands for the same content.
+    /// Bytes that are free again: none if other names stand for the same content.
     pub freed_bytes: u64,
 }
 
@@ -85,8 +119,10 @@ pub struct Removed {
 pub struct Checked {
     /// What the file's header says.
     pub header: Header,
-    /// The SHA-256 of the file's content, computed now.
+    /// The SHA-256 of the model's content, computed now.
     pub sha256: String,
+    /// Its files and the SHA-256 of each: more than one if it is split.
+    pub files: Vec<(PathBuf, String)>,
 }
 
 /// The models folder. Nothing is made in it before something is installed.
@@ -140,31 +176,50 @@ impl Library {
             )));
         }
         let _lock = self.lock()?;
+        let removed = self.manifest(&model.name)?;
         let file = self.name_file(&model.name);
         fs::remove_file(&file).doing(|| format!("remove `{}`", file.display()))?;
-        let still_named = self.list()?.iter().any(|other| other.sha256 == model.sha256);
-        if !still_named {
-            fs::remove_file(&model.path).doing(|| format!("remove `{}`", model.path.display()))?;
-        }
-        Ok(Removed { name: model.name, freed_bytes: if still_named { 0 } else { model.size_bytes } })
+        let freed_bytes = match removed {
+            Some(removed) => self.remove_unused(&removed.sha256, removed.hashes())?,
+            None => 0,
+        };
+        Ok(Removed { name: model.name, freed_bytes })
     }
 
-    /// Reads a whole file again: header and content. `expected_sha256` is what it must hash to, if that is known.
+    /// Removes those of a model's contents that no name stands for any more, and says how much that was.
+    fn remove_unused(&self, sha256: &str, hashes: &[String]) -> Result<u64, ModelError> {
+        let mut others = Vec::new();
+        for model in self.list()? {
+            others.extend(self.manifest(&model.name)?);
+        }
+        let folder = self.split_folder(sha256);
+        if folder.exists() && !others.iter().any(|other| other.sha256 == sha256) {
+            fs::remove_dir_all(&folder).doing(|| format!("remove `{}`", folder.display()))?;
+        }
+        let in_use: Vec<_> = others.iter().flat_map(Manifest::hashes).collect();
+        let mut freed_bytes = 0;
+        for blob in hashes.iter().filter(|hash| !in_use.contains(hash)).map(|hash| self.blob(hash)) {
+            let bytes = fs::metadata(&blob).map_or(0, |metadata| metadata.len());
+            fs::remove_file(&blob).doing(|| format!("remove `{}`", blob.display()))?;
+            freed_bytes += bytes;
+        }
+        Ok(freed_bytes)
+    }
+
+    /// Reads a whole model again: header and content. `expected_sha256` is what it must hash to, if that is known.
     ///
     /// # Errors
     /// If the file cannot be read, is no loadable model, or is not what it should be.
     pub fn check(path: &Path, expected_sha256: Option<&str>, listener: Listener) -> Result<Checked, ModelError> {
         let header = read_header(path).map_err(|source| ModelError::BadFile { path: path.to_owned(), source })?;
-        let sha256 = File::open(path)
-            .and_then(|mut file| hash(&mut file, header.file_bytes, listener))
-            .doing(|| format!("read `{}`", path.display()))?;
+        let (sha256, files) = hash_model(path, listener)?;
         match expected_sha256 {
             Some(expected) if expected != sha256 => Err(ModelError::WrongHash {
                 what: format!("`{}`", path.display()),
                 actual: sha256,
                 expected: expected.to_owned(),
             }),
-            _ => Ok(Checked { header, sha256 }),
+            _ => Ok(Checked { header, sha256, files }),
         }
     }
 
@@ -237,6 +292,45 @@ impl Library {
         self.install(name, Manifest::new(sha256, header, origin), place)
     }
 
+    /// Puts the files of a split model, whose contents are there, side by side under the names by which llama.cpp
+    /// finds them. Returns the first.
+    pub(in crate::models) fn lay_out(&self, split: &Split) -> Result<PathBuf, ModelError> {
+        let sha256 = split.sha256();
+        let folder = self.split_folder(&sha256);
+        create_private(&folder).doing(|| format!("make the folder `{}`", folder.display()))?;
+        for (file, part) in split.name().all().zip(&split.parts) {
+            let link = folder.join(&file);
+            let made = match symlink(Path::new("../../blobs").join(format!("sha256-{part}")), &link) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+                other => other,
+            };
+            made.doing(|| format!("make the link `{}`", link.display()))?;
+        }
+        sync_folder(&folder).doing(|| format!("write `{}`", folder.display()))?;
+        Ok(folder.join(split.name().other(1)))
+    }
+
+    /// Gives a split model from the hub, which was laid out and verified, its name.
+    pub(in crate::models) fn install_split_from_hub(
+        &self,
+        name: &str,
+        split: Split,
+        header: &Header,
+        origin: Origin,
+    ) -> Result<Installed, ModelError> {
+        let sha256 = split.sha256();
+        let blobs: Vec<_> = split.parts.iter().map(|part| self.blob(part)).collect();
+        let manifest = Manifest { split: Some(split), ..Manifest::new(sha256, header, origin) };
+        // A removal may have come in between.
+        self.install(name, manifest, |_| blobs.iter().try_for_each(|blob| blob.metadata().map(drop)))
+    }
+
+    /// Removes a split model that was laid out but cannot be used, and what of it no name stands for.
+    pub(in crate::models) fn discard_split(&self, split: &Split) -> Result<(), ModelError> {
+        let _lock = self.lock()?;
+        self.remove_unused(&split.sha256(), &split.parts).map(drop)
+    }
+
     /// Gives content its name. `place` puts it where it belongs.
     pub(super) fn install(
         &self,
@@ -254,11 +348,21 @@ impl Library {
             .map_err(io::Error::from)
             .and_then(|json| write_atomically(&file, &json))
             .doing(|| format!("write `{}`", file.display()))?;
-        Ok(manifest.installed(name, blob))
+        let path = self.path_of(&manifest);
+        Ok(manifest.installed(name, path))
     }
 
     /// The model of exactly this name.
     fn read(&self, name: &str) -> Result<Option<Installed>, ModelError> {
+        let manifest = self.manifest(name)?;
+        Ok(manifest.map(|manifest| {
+            let path = self.path_of(&manifest);
+            manifest.installed(name, path)
+        }))
+    }
+
+    /// What exactly this name stands for.
+    fn manifest(&self, name: &str) -> Result<Option<Manifest>, ModelError> {
         name::check(name)?;
         let file = self.name_file(name);
         let reading = || format!("read `{}`", file.display());
@@ -270,8 +374,21 @@ impl Library {
         if !is_sha256(&manifest.sha256) {
             return Err(ModelError::BadArgument(format!("`{}` names no SHA-256", file.display())));
         }
-        let blob = self.blob(&manifest.sha256);
-        Ok(Some(manifest.installed(name, blob)))
+        if manifest.split.as_ref().is_some_and(|split| !split.is_sound()) {
+            return Err(ModelError::BadArgument(format!("`{}` names no files of a split model", file.display())));
+        }
+        Ok(Some(manifest))
+    }
+
+    fn path_of(&self, manifest: &Manifest) -> PathBuf {
+        match &manifest.split {
+            Some(split) => self.split_folder(&manifest.sha256).join(split.name().other(1)),
+            None => self.blob(&manifest.sha256),
+        }
+    }
+
+    fn split_folder(&self, sha256: &str) -> PathBuf {
+        self.folder.join("splits").join(sha256)
     }
 
     /// Holds the library until it is dropped.
@@ -296,11 +413,17 @@ impl Library {
 impl Manifest {
     pub(super) fn new(sha256: String, header: &Header, origin: Origin) -> Self {
         let (size_bytes, quantization) = (header.file_bytes, header.quantization());
-        Self { sha256, size_bytes, quantization, origin, installed_at: format!("{:.0}", jiff::Timestamp::now()) }
+        let installed_at = format!("{:.0}", jiff::Timestamp::now());
+        Self { sha256, size_bytes, quantization, origin, installed_at, split: None }
+    }
+
+    /// The hashes of its files.
+    fn hashes(&self) -> &[String] {
+        self.split.as_ref().map_or(std::slice::from_ref(&self.sha256), |split| &split.parts)
     }
 
     fn installed(self, name: &str, path: PathBuf) -> Installed {
-        let Self { sha256, size_bytes, quantization, origin, installed_at } = self;
+        let Self { sha256, size_bytes, quantization, origin, installed_at, split: _ } = self;
         Installed { name: name.to_owned(), path, sha256, size_bytes, quantization, origin, installed_at }
     }
 }

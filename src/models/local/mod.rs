@@ -7,6 +7,7 @@ pub mod name;
 mod resolve;
 
 pub use import::Import;
+pub(in crate::models) use library::Split;
 pub use library::{Checked, Installed, Library, Origin, Removed};
 pub use resolve::Found;
 

@@ -3,9 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use super::library::{Installed, Library, Origin};
+use crate::models::gguf::split::PartName;
 use crate::models::hub::{Reference, Wanted};
 use crate::models::{ModelError, catalog};
 use crate::text::escape_line;
+
+/// Shorter words are no commits but names.
+const SHORT_COMMIT: usize = 7;
 
 /// A file to load.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,8 +30,8 @@ impl From<Installed> for Found {
 
 impl Library {
     /// Finds the model that an argument means: the name of an installed model (in any case, or as much of it as
-    /// tells it from the others), a path, or `hf:OWNER/REPO[:QUANT|/FILE]` if it was pulled before. Without an
-    /// argument: the model used last, else the first of those installed.
+    /// tells it from the others), a path, or `hf:OWNER/REPO[@REVISION][:QUANT|/FILE]` if it was pulled before. Without
+    /// an argument: the model used last, else the first of those installed.
     ///
     /// # Errors
     /// If nothing or more than one model is meant; the sentence says what to type.
@@ -92,10 +96,23 @@ impl Library {
     fn pulled(&self, text: &str) -> Result<Installed, ModelError> {
         let reference = Reference::parse(text)?;
         let models = self.of_repository(&reference.repository)?;
-        let mut matching = models.into_iter().filter(|model| match (&reference.wanted, &model.origin) {
+        let of_revision = |model: &Installed| match (&reference.revision, &model.origin) {
+            (None, _) => true,
+            (Some(wanted), Origin::Hub { commit, revision, .. }) => {
+                let is_short_commit = wanted.len() >= SHORT_COMMIT && commit.starts_with(wanted.as_str());
+                revision.as_ref() == Some(wanted) || is_short_commit
+            }
+            (Some(_), Origin::File { .. }) => false,
+        };
+        let matching = models.into_iter().filter(of_revision);
+        let mut matching = matching.filter(|model| match (&reference.wanted, &model.origin) {
             (Wanted::Any, _) => true,
             (Wanted::Quantization(wanted), _) => model.quantization.eq_ignore_ascii_case(wanted),
-            (Wanted::File(wanted), Origin::Hub { file, .. }) => file == wanted,
+            (Wanted::File(wanted), Origin::Hub { file, .. }) => {
+                // Any file of a split model means all of it.
+                let first = PartName::parse(wanted).map(|name| name.other(1));
+                first.as_ref().unwrap_or(wanted) == file
+            }
             (Wanted::File(_), Origin::File { .. }) => false,
         });
         matching.next().ok_or_else(|| {
