@@ -8,6 +8,7 @@ pub mod chats;
 pub mod completions;
 pub mod config;
 pub mod debug;
+pub mod man;
 pub mod models;
 
 use std::io::{self, IsTerminal, Write};
