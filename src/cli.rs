@@ -123,6 +123,8 @@ pub enum Command {
     /// Print the script that lets a shell complete commands and names of models
     #[command(after_help = COMPLETIONS)]
     Completions { shell: Shell },
+    /// Print the manual page, for `man -l`
+    Man,
     /// Load a model file that was never loaded: what the program runs in a child before it does so itself
     #[command(name = crate::engine::probe::COMMAND, hide = true)]
     Probe { file: PathBuf },

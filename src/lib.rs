@@ -53,8 +53,11 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
     if let Some(Command::Probe { file }) = &arguments.command {
         return engine::probe::load_and_decode(file).map(|()| Exit::Success).map_err(|error| Failure::from(&error));
     }
-    if let Some(Command::Completions { shell }) = arguments.command {
-        return commands::completions::run(shell).map(|()| Exit::Success);
+    // What needs no settings.
+    match arguments.command {
+        Some(Command::Completions { shell }) => return commands::completions::run(shell).map(|()| Exit::Success),
+        Some(Command::Man) => return commands::man::run().map(|()| Exit::Success),
+        _ => {}
     }
     let surroundings = Surroundings::find(arguments.settings)?;
     match arguments.command {
@@ -63,10 +66,12 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Some(Command::Config(command)) => commands::config::run(command, &surroundings),
         Some(Command::Bench(command)) => commands::bench::run(*command, &surroundings),
         Some(Command::Debug(command)) => commands::debug::run(command, &surroundings),
-        Some(Command::Probe { .. } | Command::Completions { .. }) | None => match mode::decide(circumstances)? {
-            Mode::OneShot => commands::answer::run(arguments.talk, surroundings),
-            Mode::Chat => commands::chat::run(arguments.talk, surroundings),
-        },
+        Some(Command::Probe { .. } | Command::Completions { .. } | Command::Man) | None => {
+            match mode::decide(circumstances)? {
+                Mode::OneShot => commands::answer::run(arguments.talk, surroundings),
+                Mode::Chat => commands::chat::run(arguments.talk, surroundings),
+            }
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a shell is told while a command is typed.
+//! What a shell is told while a command is typed, and the manual page.
 
 mod common;
 
@@ -72,4 +72,14 @@ fn there_is_a_script_for_each_shell() {
         let script = Home::new().run(&["completions", shell]);
         assert!(script.code == Some(0) && script.stdout.contains(part), "{shell}: {}", script.stdout);
     }
+}
+
+#[test]
+fn the_manual_page_has_the_options_and_every_command() {
+    let page = Home::new().run(&["man"]);
+    assert_eq!((page.code, page.stderr.as_str()), (Some(0), ""));
+    for part in [".TH tuichat 1", "\\-\\-prompt", ".SH TUICHAT MODELS CHECK", "\\-\\-no\\-load", "Examples:"] {
+        assert!(page.stdout.contains(part), "{part}");
+    }
+    assert!(!page.stdout.contains("PROBE"), "hidden commands are shown");
 }

@@ -9,6 +9,7 @@ pub mod completions;
 pub mod config;
 pub mod debug;
 mod machine;
+pub mod man;
 pub mod models;
 
 use std::io::{self, IsTerminal, Write};

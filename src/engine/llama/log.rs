@@ -59,10 +59,27 @@ fn emit(state: &mut State, line: &str) {
         }
         sys::GGML_LOG_LEVEL_ERROR => {
             tracing::error!(target: "llama.cpp", "{line}");
-            state.last_error = Some(line.to_owned());
+            // Said behind the reason, and no reason.
+            if !(line.ends_with("failed to load model") && state.last_error.is_some()) {
+                let reason = line.split_once("error loading model: ").map_or(line, |(_, reason)| reason);
+                state.last_error = Some(reason.to_owned());
+            }
         }
         sys::GGML_LOG_LEVEL_WARN => tracing::warn!(target: "llama.cpp", "{line}"),
         sys::GGML_LOG_LEVEL_INFO => tracing::debug!(target: "llama.cpp", "{line}"),
         _ => tracing::trace!(target: "llama.cpp", "{line}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_a_model_cannot_be_loaded_is_not_hidden_by_that_it_cannot() {
+        let mut state = State { line: String::new(), level: sys::GGML_LOG_LEVEL_ERROR, last_error: None };
+        emit(&mut state, "llama_model_load: error loading model: missing tensor 'output_norm.weight'");
+        emit(&mut state, "llama_model_load_from_file_impl: failed to load model");
+        assert_eq!(state.last_error.as_deref(), Some("missing tensor 'output_norm.weight'"));
     }
 }
