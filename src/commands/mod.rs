@@ -8,6 +8,7 @@ pub mod chats;
 pub mod config;
 pub mod debug;
 pub mod models;
+pub mod offers;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -19,7 +20,7 @@ use crate::config::{Config, Directories, Layers, Room, Settings};
 use crate::engine::SnapshotSettings;
 use crate::engine::Source;
 use crate::engine::probe::Probe;
-use crate::engine::protocol::Speculate;
+use crate::engine::protocol::{LoadSettings, Speculate};
 use crate::engine::scripted::Script;
 use crate::exit::Failure;
 use crate::logging::{self, Log};
@@ -138,6 +139,12 @@ impl Surroundings {
                 found.or_else(|| (mode == Speculate::Draft).then(missing))
             }
         }
+    }
+
+    /// How to load this model; with `snapshots`, what is computed for chats is kept on disk.
+    fn load_settings(&self, model: Found, snapshots: Option<SnapshotSettings>) -> LoadSettings {
+        let (draft, probe) = (self.draft_model(&model), self.probe());
+        self.config.load_settings(model, draft, probe, snapshots, self.kv_checks_file(), self.step_times_file())
     }
 
     /// The model that the settings mean. A script is its own model.

@@ -64,6 +64,13 @@ pub fn starter(total_memory_bytes: u64) -> &'static Entry {
     entries().iter().find(|entry| entry.starter_from_memory_bytes <= total_memory_bytes).unwrap_or(smallest)
 }
 
+/// The model with the least bytes to download, as far as they are known beforehand.
+pub fn smallest() -> &'static Entry {
+    let last = &entries()[entries().len() - 1];
+    let sized = entries().iter().filter_map(|entry| Some((entry.size_bytes?, entry)));
+    sized.min_by_key(|(bytes, _)| *bytes).map_or(last, |(_, entry)| entry)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,5 +96,10 @@ mod tests {
         assert_eq!(starter(16 * GIB).name, "qwen2.5-1.5b-instruct");
         assert_eq!(starter(2 * GIB).name, "qwen2.5-0.5b-instruct");
         assert_eq!(starter(0).name, "smollm2-135m-instruct");
+    }
+
+    #[test]
+    fn where_nobody_chooses_the_least_is_downloaded() {
+        assert_eq!(smallest().name, "smollm2-135m-instruct");
     }
 }

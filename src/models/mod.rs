@@ -13,6 +13,7 @@
 //! gguf::read_header(path)?                           → Header: metadata, tensors, quantization(), chat_template(), …
 //! identity::sha256_of(path, cache_file, &mut |progress| …)?   → the SHA-256, computed once per file
 //! catalog::starter(total_memory_bytes)               → the Entry to begin with
+//! catalog::smallest()                                → the Entry to get where nobody chooses
 //!
 //! let hub = Hub::from_environment()?;                HF_ENDPOINT, HF_TOKEN or the token file
 //! let pull = Pull::from_argument("qwen2.5-1.5b-instruct" or "hf:OWNER/REPO:Q4_K_M")?;   or Pull::from(entry)
@@ -29,6 +30,7 @@ pub mod gguf;
 pub mod hub;
 pub mod identity;
 mod local;
+pub mod offers;
 mod progress;
 
 pub use error::{FailureClass, ModelError};

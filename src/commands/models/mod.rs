@@ -14,6 +14,7 @@ use crate::cli::ModelsCommand;
 use crate::exit::{Exit, Failure};
 use crate::models::{Import, ModelError, Progress, Step, create_private};
 use crate::remarks::Remarks;
+use crate::text::file_size as size;
 
 /// # Errors
 /// If it cannot be done.
@@ -54,7 +55,7 @@ fn remarks(surroundings: &Surroundings) -> Remarks<io::Stderr> {
 }
 
 /// Does what takes a while and shows how far it is.
-fn with_progress<T>(
+pub(super) fn with_progress<T>(
     surroundings: &Surroundings,
     work: impl FnOnce(&mut dyn FnMut(Progress)) -> Result<T, ModelError>,
 ) -> Result<T, ModelError> {
@@ -77,15 +78,6 @@ fn status(progress: &Progress) -> String {
         status.push_str(&format!(", {}/s", size(speed as u64)));
     }
     status
-}
-
-/// Bytes in the unit that people compare files in.
-fn size(bytes: u64) -> String {
-    if bytes < 1_000_000_000 {
-        format!("{:.1} MB", bytes as f64 / 1e6)
-    } else {
-        format!("{:.2} GB", bytes as f64 / 1e9)
-    }
 }
 
 #[cfg(test)]

@@ -4,15 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{make_private, with_progress};
-use crate::commands::{Surroundings, print};
+use crate::commands::{Surroundings, offers, print};
 use crate::exit::Failure;
-use crate::hardware::memory::Memory;
+use crate::models::Library;
 use crate::models::hub::{Hub, Pull};
-use crate::models::{Library, catalog};
 use crate::signals;
-
-/// What a machine is taken to have that does not tell.
-const USUAL_MEMORY_BYTES: u64 = 8 << 30;
 
 /// Downloads a model, and prints the name it has afterwards.
 pub fn run(reference: Option<&str>, library: &Library, surroundings: &Surroundings) -> Result<(), Failure> {
@@ -22,7 +18,7 @@ pub fn run(reference: Option<&str>, library: &Library, surroundings: &Surroundin
     }
     let what = match reference {
         Some(reference) => Pull::from_argument(reference)?,
-        None => Pull::from(catalog::starter(Memory::read().map_or(USUAL_MEMORY_BYTES, |memory| memory.total))),
+        None => Pull::from(offers::recommended()),
     };
     make_private(&surroundings.directories.models)?;
     let cancel = Arc::new(AtomicBool::new(false));
