@@ -64,6 +64,8 @@ struct State {
     refusals: VecDeque<u16>,
     requests: Vec<Request>,
     stall: Duration,
+    /// What the repository and its file are called, if not [`REPOSITORY`] and [`FILE`].
+    names: Option<(String, String)>,
 }
 
 /// A running server. Its threads end with the process.
@@ -115,6 +117,18 @@ impl HubServer {
         self
     }
 
+    /// The repository and its file have these names.
+    pub fn named(self, repository: &str, file: &str) -> Self {
+        self.state().names = Some((repository.to_owned(), file.to_owned()));
+        self
+    }
+
+    /// A connection that stalls is closed after this time.
+    pub fn stalling_for(self, stall: Duration) -> Self {
+        self.state().stall = stall;
+        self
+    }
+
     /// The requests so far.
     pub fn requests(&self) -> Vec<Request> {
         self.state().requests.clone()
@@ -136,7 +150,11 @@ impl HubServer {
 
     /// Answers one request; the connection is closed after it. Clients that hang up are no failure here.
     fn answer(&self, mut stream: TcpStream) {
-        let Some(request) = read_request(&stream) else { return };
+        let Some(mut request) = read_request(&stream) else { return };
+        let names = self.state().names.clone();
+        if let Some((repository, file)) = &names {
+            request.path = request.path.replace(repository, REPOSITORY).replace(file, FILE);
+        }
         let index = {
             let mut state = self.state();
             state.requests.push(request.clone());
@@ -151,6 +169,7 @@ impl HubServer {
                 "{{\"id\":\"{REPOSITORY}\",\"sha\":\"{COMMIT}\",\"siblings\":[{{\"rfilename\":\"README.md\"}},\
                  {{\"rfilename\":\"{FILE}\"}}]}}"
             );
+            let body = names.iter().fold(body, |body, (_, file)| body.replace(FILE, file));
             respond(&mut stream, 200, &[("Content-Type", "application/json".into())], body.as_bytes());
         } else if request.method == "HEAD" {
             self.describe(&mut stream);

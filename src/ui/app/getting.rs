@@ -232,12 +232,13 @@ impl App {
 
     /// Goes back to the model that was there before, if there was one.
     pub(super) fn load_failed(&mut self, sentence: String) -> Vec<Effect> {
-        self.getting.incoming = None;
+        let failed = self.getting.incoming.take().map(|incoming| name(&incoming.settings)).unwrap_or_default();
         let Some(settings) = self.getting.before.take() else {
             self.lose_model(sentence);
             return Vec::new();
         };
-        self.transcript.note(format!("{sentence}; `{}` is loaded again", name(&settings)), true);
+        self.transcript.note(sentence, true);
+        self.notice(format!("`{failed}` cannot be used, so `{}` is loaded again", name(&settings)));
         if self.outbox.is_some() {
             self.give_back_unanswered();
         }
@@ -467,7 +468,8 @@ mod tests {
         tester.send("Hi");
         let effects = tester.model(Step::Failed(EngineError::BadModel("`other` is damaged".into())));
         assert!(matches!(&effects[..], [Effect::Load(before)] if *before == settings()), "{effects:?}");
-        assert_eq!(tester.notes(), ["`other` is damaged; `tiny.gguf` is loaded again"]);
+        assert_eq!(tester.notes(), ["`other` is damaged"]);
+        assert_eq!(tester.app.notices(), ["`other` cannot be used, so `tiny.gguf` is loaded again"]);
         assert_eq!(tester.app.composer.text(), "Hi", "it was meant for another model");
         let effects = tester.model(Step::Ready(Box::new(model(true))));
         assert!(effects.is_empty(), "{effects:?}");

@@ -224,10 +224,7 @@ pub fn short_progress(progress: Option<&Progress>) -> String {
         None => "asking the hub".into(),
         Some(Progress { step: Step::Waiting, .. }) => "waiting for another tuichat's download".into(),
         Some(progress) => {
-            let doing = match progress.step {
-                Step::Hashing => "checking",
-                Step::Waiting | Step::Downloading | Step::Copying => "downloading",
-            };
+            let doing = if progress.step == Step::Hashing { "checking" } else { "downloading" };
             format!("{doing} {} %", percent(progress))
         }
     }
