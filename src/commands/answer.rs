@@ -2,15 +2,23 @@
 
 use std::io::{self, IsTerminal};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use super::{Surroundings, source};
+use super::models::with_progress;
+use super::{Surroundings, offers, source};
 use crate::chat::{Message, Role};
 use crate::cli::Talk;
 use crate::engine::constraint::{self, Validator};
 use crate::engine::protocol::{Constraint, Prompt};
 use crate::exit::{Exit, Failure};
-use crate::models::{Found, Library, identity};
+use crate::models::catalog::Entry;
+use crate::models::hub::{Hub, Pull};
+use crate::models::{Found, Library, ModelError, identity};
 use crate::oneshot::{self, Job, Question};
+use crate::remarks::Remarks;
+use crate::signals;
+use crate::text::file_size;
 use crate::text_file;
 
 /// # Errors
@@ -23,30 +31,57 @@ pub fn run(talk: Talk, surroundings: Surroundings) -> Result<Exit, Failure> {
     })
 }
 
-/// Finds the model before stdin is read: a mistake in its name should not have to wait for the whole pipe.
+/// Finds the model before stdin is read: a mistake in its name should not have to wait for the whole pipe. One that is
+/// not here is got after that: nothing is downloaded for a question that cannot be read.
 fn prepare(talk: Talk, surroundings: Surroundings) -> Result<Job, Failure> {
     let schema = check(surroundings.config.generate.constraint.as_ref())?;
     let source = source(&talk.engine)?;
-    let model = surroundings.model(&talk.engine)?;
+    let model = match surroundings.model(&talk.engine) {
+        Ok(found) => Ok(found),
+        Err(failure) => Err(offers::to_get(&surroundings.config, failure)?),
+    };
     let question = Question { typed: talk.prompt, files: talk.files };
     let text = question.read(io::stdin().is_terminal(), || text_file::read_from(io::stdin().lock(), "stdin"))?;
+    let model = model.or_else(|entry| get(entry, &surroundings))?;
     let hashes_file = surroundings.hashes_file();
-    let probe = surroundings.probe();
-    let checks = surroundings.kv_checks_file();
-    let step_times = surroundings.step_times_file();
-    let draft = surroundings.draft_model(&model);
+    let load = surroundings.load_settings(model.clone(), None);
     let config = surroundings.config;
     let system = config.system.as_deref().map(|text| Message::new(Role::System, text));
     let messages = system.into_iter().chain([Message::new(Role::User, text)]).collect();
     Ok(Job {
         source,
-        load: config.load_settings(model.clone(), draft, probe, None, checks, step_times),
+        load,
         prompt: Prompt { chat: None, messages },
         options: config.generate,
         schema,
         quiet: config.quiet,
         hash: Box::new(move || sha256(model, hashes_file.as_deref())),
     })
+}
+
+/// Downloads a model of the catalogue after saying so.
+fn get(entry: &Entry, surroundings: &Surroundings) -> Result<Found, Failure> {
+    let size = format!(" ({})", file_size(entry.usual_file().bytes));
+    let which = match &surroundings.config.model {
+        None => format!("no model is here: getting `{}`{size} once", entry.name),
+        Some(_) => format!("`{}` is not here: getting it{size} once", entry.name),
+    };
+    Remarks::on_stderr(surroundings.config.quiet).note(&format!("{which}; `--model` chooses another"));
+    let cancel = Arc::new(AtomicBool::new(false));
+    let stopped_by = Arc::new(OnceLock::new());
+    let (stop, noted) = (Arc::clone(&cancel), Arc::clone(&stopped_by));
+    let watching = signals::watch(move |exit| {
+        let _ = noted.set(exit);
+        stop.store(true, Ordering::Relaxed);
+    });
+    watching.map_err(|error| Failure::error(format!("cannot watch for signals: {error}")))?;
+    let (hub, library) = (Hub::from_environment()?, surroundings.library());
+    let what = Pull::of(entry, entry.usual_file());
+    let pulled = with_progress(surroundings, |listener| hub.pull_blocking(&library, &what, &cancel, listener));
+    match stopped_by.get() {
+        Some(exit) => Err(Failure { exit: *exit, ..Failure::from(ModelError::Cancelled) }),
+        None => Ok(pulled?.into()),
+    }
 }
 
 /// Checks what the answer is to be held to, and gives what it can be checked against afterwards.

@@ -1,12 +1,15 @@
 //! `tuichat`: the chat. Whatever is wrong around it is shown in it, and it opens all the same.
 
+use std::sync::Arc;
+
+use super::offers::Supplier;
 use super::{Surroundings, source};
 use crate::cli::{ChatName, Talk};
 use crate::engine::constraint;
 use crate::exit::{Exit, Failure};
-use crate::models::Found;
+use crate::models::catalog;
 use crate::store::{ChatId, Guard, Handle, Store};
-use crate::ui::{self, Setup};
+use crate::ui::{self, Opening, Setup, Supply};
 
 /// # Errors
 /// If the chat that was asked for is not there, or there can be no interface.
@@ -17,25 +20,32 @@ pub fn run(talk: Talk, surroundings: Surroundings) -> Result<Exit, Failure> {
         notices.push(format!("{sentence}; nothing of that file is in force"));
     }
     let chats = open_chats(talk.resume, &surroundings, &mut notices)?;
-    let model = surroundings.model(&talk.engine);
-    if let Ok(found) = &model {
-        remember(found, &surroundings);
-    }
-    let probe = surroundings.probe();
-    let snapshots = model.as_ref().ok().and_then(|found| surroundings.snapshots(found));
-    let checks = surroundings.kv_checks_file();
-    let step_times = surroundings.step_times_file();
-    let draft = model.as_ref().ok().and_then(|found| surroundings.draft_model(found));
-    let mut config = surroundings.config;
+    let supplier = Supplier(Arc::new(surroundings));
+    let surroundings = &supplier.0;
+    let (opening, model) = match surroundings.model(&talk.engine) {
+        Ok(found) => {
+            if found.sha256.is_some() {
+                supplier.remember(&found.name);
+            }
+            let snapshots = surroundings.snapshots(&found);
+            (Opening::Chat, Ok(surroundings.load_settings(found, snapshots)))
+        }
+        Err(failure) => {
+            let (opening, sentence) = without_model(failure, surroundings.config.model.as_deref());
+            (opening, Err(sentence))
+        }
+    };
+    let mut config = surroundings.config.clone();
     if let Some(Err(sentence)) = config.generate.constraint.as_ref().map(constraint::check) {
         notices.push(format!("{sentence}; answers are held to nothing"));
         config.generate.constraint = None;
     }
     let setup = Setup {
         engine: source(&talk.engine)?,
-        model: model
-            .map(|found| config.load_settings(found, draft, probe, snapshots, checks, step_times))
-            .map_err(|failure| failure.message),
+        model,
+        supply: Arc::new(supplier),
+        opening,
+        is_offline: config.offline,
         options: config.generate,
         system: config.system,
         prefill_while_typing: config.prefill_while_typing,
@@ -94,13 +104,18 @@ fn try_open(resume: Option<ChatName>, surroundings: &Surroundings) -> Result<Cha
     Ok(Chats { handle, resume, _guard: guard })
 }
 
-/// An installed model that is chatted with is the one for the next start without `--model`.
-fn remember(found: &Found, surroundings: &Surroundings) {
-    let is_installed = found.sha256.is_some();
-    if !is_installed || surroundings.config.private {
-        return;
-    }
-    if let Err(error) = surroundings.library().remember_used(&found.name) {
-        tracing::warn!(%error, "the model is not remembered as the last one used");
+/// What the chat opens on where there is no model, and why there is none.
+fn without_model(failure: Failure, wanted: Option<&str>) -> (Opening, String) {
+    let is_missing = failure.kind == "no_model";
+    match (wanted, wanted.and_then(catalog::by_name)) {
+        (None, _) if is_missing => {
+            let sentence = "no model is here yet; F4 lists those to choose among";
+            (Opening::Models { chosen: None }, sentence.into())
+        }
+        (Some(_), Some(entry)) if is_missing => {
+            let sentence = format!("`{}` is not here yet; F4 lists it, and Enter gets it", entry.name);
+            (Opening::Models { chosen: Some(entry.name.clone()) }, sentence)
+        }
+        _ => (Opening::Chat, failure.message),
     }
 }

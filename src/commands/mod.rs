@@ -11,6 +11,7 @@ pub mod debug;
 mod machine;
 pub mod man;
 pub mod models;
+pub mod offers;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -22,7 +23,7 @@ use crate::config::{Config, Directories, Layers, Room, Settings};
 use crate::engine::SnapshotSettings;
 use crate::engine::Source;
 use crate::engine::probe::Probe;
-use crate::engine::protocol::Speculate;
+use crate::engine::protocol::{LoadSettings, Speculate};
 use crate::engine::scripted::Script;
 use crate::exit::Failure;
 use crate::logging::{self, Log};
@@ -46,8 +47,11 @@ impl Surroundings {
     pub fn find(typed: Settings) -> Result<Self, Failure> {
         let directories = Directories::find(std::env::var_os("TUICHAT_HOME").map(Into::into))?;
         let variable = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
-        let layers = Layers::read(&directories, variable, typed)?;
+        let mut layers = Layers::read(&directories, variable, typed)?;
         let config = Config::from(layers.settings.clone());
+        if let Err(sentence) = catalog::add_from(&directories.config.join("models.toml")) {
+            layers.warnings.push(sentence);
+        }
         Ok(Self { directories, layers, config })
     }
 
@@ -147,6 +151,14 @@ impl Surroundings {
                 found.or_else(|| (mode == Speculate::Draft).then(missing))
             }
         }
+    }
+
+    /// How to load this model; with `snapshots`, what is computed for chats is kept on disk.
+    fn load_settings(&self, model: Found, snapshots: Option<SnapshotSettings>) -> LoadSettings {
+        let (draft, probe) = (self.draft_model(&model), self.probe());
+        let settings =
+            self.config.load_settings(model, draft, probe, snapshots, self.kv_checks_file(), self.step_times_file());
+        LoadSettings { speeds: self.speeds_file(), ..settings }
     }
 
     /// The model that the settings mean. A script is its own model.

@@ -14,6 +14,7 @@
 //! identity::sha256_of(path, cache_file, &mut |progress| …)?   → the SHA-256, computed once per file
 //! templates::family(&templates::sha256(template))    → the models it is known from
 //! catalog::starter(total_memory_bytes)               → the Entry to begin with
+//! catalog::smallest()                                → the Entry to get where nobody chooses
 //!
 //! let hub = Hub::from_environment()?;                HF_ENDPOINT, HF_TOKEN or the token file
 //! let pull = Pull::from_argument("qwen2.5-1.5b-instruct" or "hf:OWNER/REPO:Q4_K_M")?;   or Pull::from(entry)
@@ -31,6 +32,7 @@ pub mod gguf;
 pub mod hub;
 pub mod identity;
 mod local;
+pub mod offers;
 mod progress;
 pub mod speeds;
 pub mod templates;

@@ -65,6 +65,8 @@ impl<'t> EventLoop<'t> {
         let environment = |name: &str| std::env::var(name).ok();
         let (app, effects) = App::new(Start {
             model: setup.model,
+            opening: setup.opening,
+            is_offline: setup.is_offline,
             options: setup.options,
             system: setup.system,
             has_store: setup.store.is_some(),
@@ -89,7 +91,7 @@ impl<'t> EventLoop<'t> {
         };
         let mut event_loop = Self {
             app,
-            performer: Performer::new(engine, setup.store, messages),
+            performer: Performer::new(engine, setup.store, setup.supply, messages),
             terminal,
             terminal_events: terminal::events()?,
             engine_events,

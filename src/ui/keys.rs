@@ -12,15 +12,19 @@ pub enum Mode {
     Chat,
     /// The list of chats is open.
     Chats,
+    /// The list of models is open.
+    Models,
     Help,
     /// What the context holds is shown.
     Context,
 }
 
-const EVERYWHERE: &[Mode] = &[Mode::Chat, Mode::Chats, Mode::Help, Mode::Context];
+const EVERYWHERE: &[Mode] = &[Mode::Chat, Mode::Chats, Mode::Models, Mode::Help, Mode::Context];
 const CHAT: &[Mode] = &[Mode::Chat];
 const CHATS: &[Mode] = &[Mode::Chats];
-const POPUPS: &[Mode] = &[Mode::Chats, Mode::Help, Mode::Context];
+const MODELS: &[Mode] = &[Mode::Models];
+const LISTS: &[Mode] = &[Mode::Chats, Mode::Models];
+const POPUPS: &[Mode] = &[Mode::Chats, Mode::Models, Mode::Help, Mode::Context];
 const TEXTS: &[Mode] = &[Mode::Help, Mode::Context];
 
 type Key = (KeyCode, KeyModifiers);
@@ -74,7 +78,7 @@ pub static BINDINGS: &[Binding] = &[
         "begin a new line (in some terminals Shift-Enter)",
         Command::Newline,
     ),
-    bind(CHAT, &[(Esc, NONE)], "Esc", "stop the answer; take back a waiting message", Command::Stop),
+    bind(CHAT, &[(Esc, NONE)], "Esc", "stop the answer, or a download; take back a waiting message", Command::Stop),
     bind(
         EVERYWHERE,
         &[(Char('c'), CTRL)],
@@ -88,6 +92,7 @@ pub static BINDINGS: &[Binding] = &[
     bind(CHAT, &[(Char('n'), CTRL)], "Ctrl-N", "begin a new chat", Command::NewChat),
     bind(CHAT, &[(Char('o'), CTRL), (F(2), NONE)], "Ctrl-O, F2", "list the chats", Command::Chats),
     bind(CHAT, &[(F(3), NONE)], "F3", "show what the context holds, and what has left it", Command::Context),
+    bind(CHAT, &[(F(4), NONE)], "F4", "choose another model, or get one", Command::Models),
     bind(CHAT, &[(Char('t'), CTRL)], "Ctrl-T", "show or fold thoughts and what was recalled", Command::ShowThinking),
     bind(CHAT, &[(PageUp, NONE)], "PgUp", "a page up", Command::Scroll(Scroll::PageUp)),
     bind(CHAT, &[(PageDown, NONE)], "PgDn", "a page down", Command::Scroll(Scroll::PageDown)),
@@ -114,14 +119,16 @@ pub static BINDINGS: &[Binding] = &[
     bind_when_empty(CHAT, &[(Char('?'), NONE)], "", "", Command::Help),
     bind(CHATS, &[(Enter, NONE)], "Enter", "open the chosen chat", Command::OpenChosen),
     bind(CHATS, &[(Delete, NONE)], "Del", "delete the chosen chat; twice", Command::DeleteChosen),
-    bind(CHATS, &[(Backspace, NONE)], "", "", Command::DeleteFilterCharacter),
+    bind(MODELS, &[(Enter, NONE)], "Enter", "load the chosen model; get it first if need be", Command::ChooseModel),
+    bind(MODELS, &[(Delete, NONE)], "Del", "stop the download; what came of it is kept", Command::StopDownload),
+    bind(LISTS, &[(Backspace, NONE)], "", "", Command::DeleteFilterCharacter),
     bind(POPUPS, &[(Up, NONE)], "", "", Command::Move(-1)),
     bind(POPUPS, &[(Down, NONE)], "", "", Command::Move(1)),
     bind(POPUPS, &[(PageUp, NONE)], "", "", Command::Move(-10)),
     bind(POPUPS, &[(PageDown, NONE)], "", "", Command::Move(10)),
     bind(
         POPUPS,
-        &[(Esc, NONE), (Char('o'), CTRL), (F(1), NONE), (F(2), NONE), (F(3), NONE)],
+        &[(Esc, NONE), (Char('o'), CTRL), (F(1), NONE), (F(2), NONE), (F(3), NONE), (F(4), NONE)],
         "",
         "",
         Command::ClosePopup,
@@ -151,7 +158,7 @@ pub fn message(app: &App, event: KeyEvent) -> Option<Msg> {
     }
     match (mode, key) {
         (Mode::Chat, _) => Some(Msg::Edit(event)),
-        (Mode::Chats, (Char(character), NONE)) => Some(Msg::Filter(character)),
+        (Mode::Chats | Mode::Models, (Char(character), NONE)) => Some(Msg::Filter(character)),
         _ => None,
     }
 }
@@ -160,7 +167,7 @@ pub fn message(app: &App, event: KeyEvent) -> Option<Msg> {
 pub fn wheel(app: &App, lines: i16) -> Msg {
     Msg::Command(match mode(app) {
         Mode::Chat => Command::Scroll(Scroll::Lines(lines)),
-        Mode::Chats | Mode::Help | Mode::Context => Command::Move(lines.signum()),
+        Mode::Chats | Mode::Models | Mode::Help | Mode::Context => Command::Move(lines.signum()),
     })
 }
 
@@ -169,6 +176,7 @@ fn mode(app: &App) -> Mode {
         Popup::Closed => Mode::Chat,
         Popup::Help { .. } => Mode::Help,
         Popup::Chats(_) => Mode::Chats,
+        Popup::Models(_) => Mode::Models,
         Popup::Context { .. } => Mode::Context,
     }
 }

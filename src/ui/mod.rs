@@ -5,6 +5,7 @@
 //! the terminal. Commands that are written instead of a message have their table in `slash`.
 //!
 //! - `transcript` and `composer`: the two parts of the screen with a state of their own.
+//! - `supply`: where the models come from that can be chosen.
 //! - `markdown`: an answer's text to styled lines. `theme`: the styles.
 
 mod app;
@@ -15,12 +16,18 @@ pub mod markdown;
 mod msg;
 mod perform;
 mod slash;
+mod supply;
 pub mod terminal;
 pub mod theme;
 mod transcript;
 mod view;
 
+use std::sync::Arc;
+
 use anyhow::Context;
+
+pub use app::Opening;
+pub use supply::Supply;
 
 use crate::config::Switch;
 use crate::engine;
@@ -32,6 +39,11 @@ pub struct Setup {
     pub engine: engine::Source,
     /// The model to load; else a sentence that says why there is none and what to type.
     pub model: Result<LoadSettings, String>,
+    /// Where other models come from.
+    pub supply: Arc<dyn Supply>,
+    pub opening: Opening,
+    /// Nothing is downloaded.
+    pub is_offline: bool,
     pub options: GenerateOptions,
     /// The system message of new chats.
     pub system: Option<String>,

@@ -6,6 +6,8 @@ use crossterm::event::KeyEvent;
 
 use crate::chat::{Ended, Message, Sampling, Stats};
 use crate::engine::protocol::{GenerateOptions, LoadSettings, Prompt, Step, Think};
+use crate::models::Progress;
+use crate::models::offers::Offer;
 use crate::store::{ChatId, MessageId};
 
 /// Where the store puts the id of something once it is written. Writes are done in order, so an effect can name a
@@ -19,7 +21,7 @@ pub enum Msg {
     Command(Command),
     /// A key that edits the composer's text.
     Edit(KeyEvent),
-    /// A character for the chat list's filter.
+    /// A character for the filter of a list.
     Filter(char),
     Paste(String),
     /// The engine's word about the model it was told to load.
@@ -35,6 +37,18 @@ pub enum Msg {
     Chats(Vec<ChatRow>),
     ChatOpened(OpenedChat),
     ChatDeleted(ChatId),
+    /// What models there are to choose among.
+    Offers(Vec<Offer>),
+    /// How far the download is that was the choice of this number.
+    Downloading {
+        choice: u64,
+        progress: Progress,
+    },
+    /// How to load the model that was the choice of this number; else a sentence that says why it cannot be had.
+    Got {
+        choice: u64,
+        result: Result<Box<LoadSettings>, String>,
+    },
     /// The conversation could not be written, with a sentence.
     SaveFailed(String),
     /// Something else that was asked of the store failed, with a sentence.
@@ -60,6 +74,7 @@ pub enum Command {
     Help,
     Context,
     Chats,
+    Models,
     NewChat,
     /// Tell what guessing tokens brought to the last answer.
     Drafts,
@@ -71,10 +86,13 @@ pub enum Command {
     Unpin(Option<u32>),
     ShowThinking,
     Scroll(Scroll),
-    /// Moves the choice in the chat list, or the help's text.
+    /// Moves the choice in a list, or the help's text.
     Move(i16),
     OpenChosen,
     DeleteChosen,
+    /// Get the chosen model, and load it.
+    ChooseModel,
+    StopDownload,
     DeleteFilterCharacter,
     ClosePopup,
 }
@@ -153,6 +171,15 @@ pub enum Effect {
     ListChats,
     OpenChat(ChatId),
     DeleteChat(ChatId),
+    ListModels,
+    /// Find out how to load a model; it is downloaded if it is not here. A download ends the one before.
+    Get {
+        choice: u64,
+        offer: Offer,
+    },
+    StopDownload,
+    /// The model of this name is to be the one for the next start.
+    Remember(String),
     Suspend,
     Leave,
 }

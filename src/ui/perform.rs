@@ -1,18 +1,23 @@
-//! Does what the state asks for: hands work to the engine and to the store, and brings their replies back as
-//! messages. Never waits.
+//! Does what the state asks for: hands work to the engine, to the store and to where models come from, and brings their
+//! replies back as messages. Never waits.
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::Supply;
 use super::msg::{ChatRow, Effect, Msg, OpenedChat, OpenedMessage, Save, Slot};
 use crate::chat::{Message, Role};
 use crate::engine::Engine;
 use crate::engine::protocol::{CancelFlag, ChatKey, Event, RequestId, Work};
 use crate::hardware::power;
+use crate::models::offers::{Offer, Place};
 use crate::store::{self, MessageId, Store, StoredMessage};
 
 /// More than anybody looks through; the filter works on these.
@@ -20,6 +25,10 @@ const MOST_CHATS: usize = 1000;
 
 /// How long leaving waits for what was computed to be written.
 const LEAVE_WITHIN: Duration = Duration::from_secs(5);
+/// How long leaving waits for a download to put down what it has.
+const STOP_WITHIN: Duration = Duration::from_secs(2);
+/// How often it is looked whether it has.
+const POLL: Duration = Duration::from_millis(5);
 /// How often the battery is looked at.
 const LOOK_AT_BATTERY: Duration = Duration::from_secs(30);
 /// Below this nothing is computed that may turn out not to be needed.
@@ -55,24 +64,41 @@ enum Purpose {
     Errand,
 }
 
-/// The way from effects to the engine and the store, and back.
+/// A download on a thread of its own.
+struct Download {
+    cancel: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+/// The way from effects to the engine, the store and the supply of models, and back.
 pub struct Performer {
     engine: Engine,
     store: Option<store::Handle>,
+    supply: Arc<dyn Supply>,
+    download: Option<Download>,
     replies: UnboundedSender<Msg>,
     requests: HashMap<RequestId, Purpose>,
+    load: Option<(RequestId, CancelFlag)>,
     cancel_answer: Option<CancelFlag>,
     cancel_ahead: Option<CancelFlag>,
     battery: Battery,
 }
 
 impl Performer {
-    pub fn new(engine: Engine, store: Option<store::Handle>, replies: UnboundedSender<Msg>) -> Self {
+    pub fn new(
+        engine: Engine,
+        store: Option<store::Handle>,
+        supply: Arc<dyn Supply>,
+        replies: UnboundedSender<Msg>,
+    ) -> Self {
         Self {
             engine,
             store,
+            supply,
+            download: None,
             replies,
             requests: HashMap::new(),
+            load: None,
             cancel_answer: None,
             cancel_ahead: None,
             battery: Battery::default(),
@@ -97,10 +123,11 @@ impl Performer {
     pub fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Load(settings) => {
-                self.submit(Work::Load(settings), Purpose::Model);
+                self.forget_load();
+                self.load = Some(self.submit(Work::Load(settings), Purpose::Model));
             }
             Effect::Generate(prompt, options) => {
-                self.cancel_answer = Some(self.submit(Work::Generate(prompt, options), Purpose::Answer));
+                self.cancel_answer = Some(self.submit(Work::Generate(prompt, options), Purpose::Answer).1);
             }
             Effect::CancelAnswer => {
                 if let Some(cancel) = &self.cancel_answer {
@@ -127,23 +154,82 @@ impl Performer {
                 move |branch| Msg::ChatOpened(OpenedChat { id, messages: branch.into_iter().map(opened).collect() }),
             ),
             Effect::DeleteChat(id) => self.ask(move |store| store.delete_chat(id), move |()| Msg::ChatDeleted(id)),
+            Effect::ListModels => {
+                let replies = self.replies.clone();
+                self.on_a_thread(move |supply| drop(replies.send(Msg::Offers(supply.offers()))));
+            }
+            Effect::Get { choice, offer } => self.get(choice, offer),
+            Effect::StopDownload => self.stop_download(),
+            Effect::Remember(name) => drop(self.on_a_thread(move |supply| supply.remember(&name))),
             Effect::Suspend | Effect::Leave => {}
         }
     }
 
-    fn submit(&mut self, work: Work, purpose: Purpose) -> CancelFlag {
+    fn submit(&mut self, work: Work, purpose: Purpose) -> (RequestId, CancelFlag) {
         let (id, cancel) = self.engine.submit(work);
         self.requests.insert(id, purpose);
-        cancel
+        (id, cancel)
     }
 
     fn ask_ahead(&mut self, work: Work) {
-        self.cancel_ahead = Some(self.submit(work, Purpose::Ahead));
+        self.cancel_ahead = Some(self.submit(work, Purpose::Ahead).1);
     }
 
-    /// Lets the engine and the store end what they were told to do.
-    pub fn finish(self) {
+    /// A load that is under way gives way to another, and nobody hears of it any more.
+    fn forget_load(&mut self) {
+        if let Some((id, cancel)) = self.load.take()
+            && self.requests.remove(&id).is_some()
+        {
+            cancel.cancel();
+        }
+    }
+
+    /// Finds out how to load a model, and downloads it if need be.
+    fn get(&mut self, choice: u64, offer: Offer) {
+        let cancel = Arc::new(AtomicBool::new(false));
+        let is_download = matches!(offer.place, Place::Download { .. });
+        let (replies, stop) = (self.replies.clone(), Arc::clone(&cancel));
+        let thread = self.on_a_thread(move |supply| {
+            let mut tell = |progress| drop(replies.send(Msg::Downloading { choice, progress }));
+            let result = supply.get(&offer, &stop, &mut tell).map(Box::new).map_err(|error| error.to_string());
+            // The loop is gone only when the program ends.
+            let _ = replies.send(Msg::Got { choice, result });
+        });
+        match thread {
+            Some(thread) if is_download => {
+                self.stop_download();
+                self.download = Some(Download { cancel, thread });
+            }
+            Some(_) => {}
+            None => {
+                let result = Err("the system cannot start a thread; close other programs and try again".into());
+                let _ = self.replies.send(Msg::Got { choice, result });
+            }
+        }
+    }
+
+    fn stop_download(&mut self) {
+        if let Some(download) = &self.download {
+            download.cancel.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Asks the supply something that may take long. `None` where the system has no thread for that.
+    fn on_a_thread(&self, ask: impl FnOnce(&dyn Supply) + Send + 'static) -> Option<JoinHandle<()>> {
+        let supply = Arc::clone(&self.supply);
+        thread::Builder::new().name("models".into()).spawn(move || ask(&*supply)).ok()
+    }
+
+    /// Lets the engine and the store end what they were told to do, and a download put down what it has.
+    pub fn finish(mut self) {
+        self.stop_download();
+        let deadline = Instant::now() + STOP_WITHIN;
         self.engine.finish(LEAVE_WITHIN);
+        if let Some(download) = self.download {
+            while !download.thread.is_finished() && Instant::now() < deadline {
+                thread::sleep(POLL);
+            }
+        }
     }
 
     fn save(&self, save: Save) {

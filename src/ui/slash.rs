@@ -28,6 +28,7 @@ pub static COMMANDS: &[SlashCommand] = &[
         about: "show what the context holds, message by message",
     },
     SlashCommand { name: "help", takes: Takes::Nothing(Command::Help), about: "show the keys and these commands" },
+    SlashCommand { name: "models", takes: Takes::Nothing(Command::Models), about: "choose another model, or get one" },
     SlashCommand {
         name: "pin",
         takes: Takes::Number(Command::Pin),
@@ -147,7 +148,7 @@ mod tests {
             assert!(sentence.contains("write a space or one more slash first"), "{sentence}");
         }
         let Written::Mistake(sentence) = read("/pni") else { panic!() };
-        assert!(sentence.contains("`/context`, `/help`, `/pin`, `/spec`, `/unpin`"), "{sentence}");
+        assert!(sentence.contains("`/context`, `/help`, `/models`, `/pin`, `/spec`, `/unpin`"), "{sentence}");
     }
 
     #[test]

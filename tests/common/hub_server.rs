@@ -79,6 +79,8 @@ struct State {
     stall: Duration,
     /// Before each chunk of a body.
     pause: Duration,
+    /// What the repository and its file are called, if not [`REPOSITORY`] and [`FILE`].
+    names: Option<(String, String)>,
 }
 
 /// A running server. Its threads end with the process.
@@ -159,6 +161,18 @@ impl HubServer {
         self
     }
 
+    /// The repository and its file have these names.
+    pub fn named(self, repository: &str, file: &str) -> Self {
+        self.state().names = Some((repository.to_owned(), file.to_owned()));
+        self
+    }
+
+    /// A connection that stalls is closed after this time.
+    pub fn stalling_for(self, stall: Duration) -> Self {
+        self.state().stall = stall;
+        self
+    }
+
     /// The requests so far.
     pub fn requests(&self) -> Vec<Request> {
         self.state().requests.clone()
@@ -180,7 +194,11 @@ impl HubServer {
 
     /// Answers one request; the connection is closed after it. Clients that hang up are no failure here.
     fn answer(&self, mut stream: TcpStream) {
-        let Some(request) = read_request(&stream) else { return };
+        let Some(mut request) = read_request(&stream) else { return };
+        let names = self.state().names.clone();
+        if let Some((repository, file)) = &names {
+            request.path = request.path.replace(repository, REPOSITORY).replace(file, FILE);
+        }
         let index = {
             let mut state = self.state();
             state.requests.push(request.clone());
@@ -194,6 +212,7 @@ impl HubServer {
         } else if is_api(&request.path) {
             match self.describe_repository(&request.path) {
                 Some(body) => {
+                    let body = names.iter().fold(body, |body, (_, file)| body.replace(FILE, file));
                     respond(&mut stream, 200, &[("Content-Type", "application/json".into())], body.as_bytes());
                 }
                 None => respond(&mut stream, 404, &[], b"{\"error\":\"no such thing\"}"),
@@ -213,7 +232,7 @@ impl HubServer {
         let commit = match path.strip_prefix(&format!("/api/models/{REPOSITORY}"))? {
             "" => COMMIT,
             revision if revision.strip_prefix("/revision/") == Some(TAG.0) => TAG.1,
-            _ => return None,
+            revision => revision.strip_prefix("/revision/").filter(|commit| is_commit(commit))?,
         };
         let names = state.files.iter().map(|(name, _)| name.as_str());
         let single = Some(FILE).filter(|_| state.files.is_empty());
@@ -323,6 +342,10 @@ impl HubServer {
 /// The SHA-256 of these bytes in lower-case hex.
 pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn is_commit(text: &str) -> bool {
+    text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn is_api(path: &str) -> bool {

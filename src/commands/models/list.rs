@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{remarks, size};
 use crate::commands::machine::Fit;
+use crate::commands::offers::is_here;
 use crate::commands::{Surroundings, print, print_json};
 use crate::exit::Failure;
 use crate::models::catalog::{self, Entry, File};
@@ -85,10 +86,6 @@ fn list_catalog(installed: &[Installed], as_json: bool, surroundings: &Surroundi
          in another; `tuichat models show NAME` tells more.\n",
     );
     print(&lines)
-}
-
-fn is_here(entry: &Entry, installed: &[Installed]) -> bool {
-    installed.iter().any(|model| entry.files.iter().any(|file| model.name == entry.installed_name(file)))
 }
 
 /// All that is known of a model of the catalogue, `file` being the one that suits this machine.

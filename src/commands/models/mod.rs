@@ -15,6 +15,7 @@ use crate::cli::ModelsCommand;
 use crate::exit::{Exit, Failure};
 use crate::models::{Import, ModelError, Progress, Step, create_private};
 use crate::remarks::Remarks;
+use crate::text::file_size as size;
 
 /// # Errors
 /// If it cannot be done.
@@ -60,7 +61,7 @@ fn remarks(surroundings: &Surroundings) -> Remarks<io::Stderr> {
 }
 
 /// Does what takes a while and shows how far it is.
-fn with_progress<T>(
+pub(super) fn with_progress<T>(
     surroundings: &Surroundings,
     work: impl FnOnce(&mut dyn FnMut(Progress)) -> Result<T, ModelError>,
 ) -> Result<T, ModelError> {
@@ -95,15 +96,6 @@ fn duration(seconds: u64) -> String {
         0..60 => format!("{seconds} s"),
         60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
         _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
-    }
-}
-
-/// Bytes in the unit that people compare files in.
-fn size(bytes: u64) -> String {
-    if bytes < 1_000_000_000 {
-        format!("{:.1} MB", bytes as f64 / 1e6)
-    } else {
-        format!("{:.2} GB", bytes as f64 / 1e9)
     }
 }
 

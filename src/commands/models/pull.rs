@@ -4,15 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{make_private, with_progress};
-use crate::commands::{Surroundings, print};
+use crate::commands::{Surroundings, offers, print};
 use crate::exit::Failure;
-use crate::hardware::memory::Memory;
+use crate::models::Library;
 use crate::models::hub::{Hub, Pull};
-use crate::models::{Library, catalog};
 use crate::signals;
-
-/// What a machine is taken to have that does not tell.
-const USUAL_MEMORY_BYTES: u64 = 8 << 30;
 
 /// Downloads a model, and prints the name it has afterwards.
 pub fn run(reference: Option<&str>, library: &Library, surroundings: &Surroundings) -> Result<(), Failure> {
@@ -21,10 +17,10 @@ pub fn run(reference: Option<&str>, library: &Library, surroundings: &Surroundin
             .hint("take it back with `--offline=no`, or bring a file with `tuichat models import FILE`"));
     }
     let what = match reference {
-        Some(reference) => Pull::from_argument(reference)?,
+        Some(reference) => offers::pull_of(reference, &surroundings.machine())?,
         None => {
-            let starter = catalog::starter(Memory::read().map_or(USUAL_MEMORY_BYTES, |memory| memory.total));
-            Pull::of(starter, starter.usual_file())
+            let first = offers::recommended(&surroundings.machine());
+            Pull::of(first, first.usual_file())
         }
     };
     let hub = Hub::from_environment()?.limited_to(surroundings.config.limit_rate);

@@ -1,5 +1,7 @@
 //! The word about a model on a machine.
 
+use std::fmt;
+
 use super::{Anatomy, Rates, Speed};
 use crate::hardware::memory::Memory;
 use crate::models::gguf::TensorType;
@@ -35,6 +37,12 @@ pub enum Verdict {
     /// It fits with so many tokens of context only.
     SmallerContext(u64),
     DoesNotFit,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.word())
+    }
 }
 
 impl Verdict {

@@ -59,14 +59,16 @@ impl App {
     }
 
     pub(super) fn filter(&mut self, character: char) -> Vec<Effect> {
-        if let Popup::Chats(list) = &mut self.popup
-            && !character.is_control()
-        {
-            // Whatever key answers the question whether to delete does nothing else.
-            if !std::mem::take(&mut list.deletes_next) {
-                list.filter.push(character);
-                list.chosen = 0;
+        match &mut self.popup {
+            _ if character.is_control() => {}
+            Popup::Chats(list) => {
+                // Whatever key answers the question whether to delete does nothing else.
+                if !std::mem::take(&mut list.deletes_next) {
+                    list.filter.push(character);
+                    list.chosen = 0;
+                }
             }
+            _ => self.filter_models(character),
         }
         Vec::new()
     }
@@ -77,6 +79,7 @@ impl App {
             list.chosen = 0;
             list.deletes_next = false;
         }
+        self.delete_models_filter_character();
     }
 
     pub(super) fn open_chosen(&mut self) -> Vec<Effect> {
@@ -145,7 +148,7 @@ impl App {
         self.unkept_pins.clear();
         self.tokens_per_second = None;
         self.notices.clear();
-        if let super::Activity::NoModel(reason) = &self.activity {
+        if let (super::Activity::NoModel(reason), false) = (&self.activity, self.awaits_model()) {
             self.transcript.note(reason.clone(), true);
         }
         self.note_base_model();

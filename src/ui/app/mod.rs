@@ -5,7 +5,9 @@ mod ahead;
 mod chats;
 mod continuing;
 mod drafts;
+mod getting;
 mod held;
+mod picker;
 mod turn;
 
 use std::time::{Duration, Instant};
@@ -19,12 +21,15 @@ use crate::chat::Stats;
 use crate::config::Switch;
 use crate::engine::KvTypes;
 use crate::engine::protocol::{GenerateOptions, LoadSettings, ModelInfo};
+use crate::models::offers::Offer;
 use crate::store::ChatId;
 
 use ahead::Ahead;
 pub use chats::ChatList;
 use continuing::Continued;
+use getting::Getting;
 pub use held::Held;
+pub use picker::Picker;
 use turn::Unsaved;
 
 /// A second Ctrl-C within this time leaves.
@@ -84,15 +89,28 @@ pub enum Popup {
         top: u16,
     },
     Chats(ChatList),
+    Models(Picker),
     /// What the context holds, scrolled down by so many lines.
     Context {
         top: u16,
     },
 }
 
+/// What lies over the chat at the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Opening {
+    #[default]
+    Chat,
+    /// The list of models, with the choice on the one of this name.
+    Models { chosen: Option<String> },
+}
+
 /// What the interface starts from.
 pub struct Start {
     pub model: Result<LoadSettings, String>,
+    pub opening: Opening,
+    /// Nothing is downloaded.
+    pub is_offline: bool,
     pub options: GenerateOptions,
     pub system: Option<String>,
     /// There is a store to save to.
@@ -142,6 +160,11 @@ pub struct App {
     /// Text that has left the cache comes back when a message is about it.
     recalls: bool,
     ahead: Ahead,
+    /// What models there were when it was looked the last time.
+    offers: Option<Vec<Offer>>,
+    getting: Getting,
+    is_offline: bool,
+    engine_is_lost: bool,
 }
 
 impl App {
@@ -150,11 +173,11 @@ impl App {
         let mut effects = Vec::new();
         let mut transcript = Transcript::default();
         let mut model_file = String::new();
+        let getting = Getting::starting(start.model.as_ref().ok().cloned());
         let recalls = start.model.as_ref().is_ok_and(|settings| !settings.kv.no_recall);
         let activity = match start.model {
             Ok(settings) => {
-                let name = settings.path.file_name().unwrap_or(settings.path.as_os_str());
-                model_file = name.to_string_lossy().into_owned();
+                model_file = getting::name(&settings);
                 effects.push(Effect::Load(settings));
                 Activity::Loading(0.0)
             }
@@ -164,7 +187,7 @@ impl App {
             }
         };
         effects.extend(start.resume.map(Effect::OpenChat));
-        let app = Self {
+        let mut app = Self {
             activity,
             model: None,
             model_file,
@@ -191,7 +214,12 @@ impl App {
             unkept_pins: Vec::new(),
             recalls,
             ahead: Ahead::new(start.prefill_while_typing),
+            offers: None,
+            getting,
+            is_offline: start.is_offline,
+            engine_is_lost: false,
         };
+        effects.extend(app.open_on(start.opening));
         (app, effects)
     }
 
@@ -199,6 +227,10 @@ impl App {
     pub fn update(&mut self, msg: Msg, now: Instant) -> Vec<Effect> {
         if self.leave_asked.is_some_and(|asked| now >= asked + LEAVE_WITHIN) {
             self.leave_asked = None;
+        }
+        if matches!(msg, Msg::Command(_) | Msg::Edit(_) | Msg::Paste(_)) && !matches!(msg, Msg::Command(Command::Stop))
+        {
+            self.getting.unask();
         }
         match msg {
             Msg::Command(command) => self.command(command, now),
@@ -226,6 +258,12 @@ impl App {
                 self.chat_opened(chat)
             }
             Msg::ChatDeleted(chat) => self.chat_deleted(chat),
+            Msg::Offers(offers) => self.models_listed(offers),
+            Msg::Downloading { choice, progress } => {
+                self.download_grows(choice, progress);
+                Vec::new()
+            }
+            Msg::Got { choice, result } => self.got(choice, result.map(|settings| *settings)),
             Msg::SaveFailed(sentence) => self.save_failed(&sentence),
             Msg::StoreFailed(sentence) => {
                 self.opening = None;
@@ -266,6 +304,9 @@ impl App {
             Command::Chats => return self.list_chats(),
             Command::OpenChosen => return self.open_chosen(),
             Command::DeleteChosen => return self.delete_chosen(),
+            Command::Models => return self.list_models(),
+            Command::ChooseModel => return self.choose_model(),
+            Command::StopDownload => return self.stop_download(),
             Command::DeleteFilterCharacter => self.delete_filter_character(),
             Command::Newline => self.composer.newline(),
             Command::Undo => self.composer.undo(),
@@ -288,7 +329,7 @@ impl App {
                 }
                 Vec::new()
             }
-            Popup::Chats(_) => text.chars().flat_map(|character| self.filter(character)).collect(),
+            Popup::Chats(_) | Popup::Models(_) => text.chars().flat_map(|character| self.filter(character)).collect(),
             Popup::Help { .. } | Popup::Context { .. } => Vec::new(),
         }
     }
@@ -298,6 +339,7 @@ impl App {
             Popup::Closed => {}
             Popup::Help { top } | Popup::Context { top } => *top = top.saturating_add_signed(by),
             Popup::Chats(list) => list.move_by(by),
+            Popup::Models(_) => self.move_in_models(by),
         }
     }
 

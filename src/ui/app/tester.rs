@@ -7,6 +7,8 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use super::*;
 use crate::chat::{Ended, Message, Role, Stats, Usage};
 use crate::engine::protocol::{Channel, DeviceInfo, Finish, KvInfo, KvSettings, MessageCost, Piece, Pin, Prompt, Step};
+use crate::models::Found;
+use crate::models::offers::Place;
 use crate::store::MessageId;
 use crate::ui::keys;
 use crate::ui::msg::{OpenedMessage, Save};
@@ -69,8 +71,25 @@ pub(in crate::ui) fn model(has_template: bool) -> ModelInfo {
 
 impl Tester {
     pub fn start(model: Result<LoadSettings, String>, has_store: bool, resume: Option<ChatId>) -> (Self, Vec<Effect>) {
+        Self::open(model, Opening::Chat, has_store, resume)
+    }
+
+    /// There is no model, and the list of those to choose among is open.
+    pub fn choosing(wanted: Option<&str>) -> (Self, Vec<Effect>) {
+        let opening = Opening::Models { chosen: wanted.map(str::to_owned) };
+        Self::open(Err("no model is here yet".into()), opening, true, None)
+    }
+
+    fn open(
+        model: Result<LoadSettings, String>,
+        opening: Opening,
+        has_store: bool,
+        resume: Option<ChatId>,
+    ) -> (Self, Vec<Effect>) {
         let (app, effects) = App::new(Start {
             model,
+            opening,
+            is_offline: false,
             options: GenerateOptions::default(),
             system: None,
             has_store,
@@ -107,6 +126,10 @@ impl Tester {
 
     pub fn be_fuzzy(&mut self) {
         self.app.options.speculation.fuzzy = 0.3;
+    }
+
+    pub fn be_offline(&mut self) {
+        self.app.is_offline = true;
     }
 
     pub fn use_ascii(&mut self) {
@@ -206,6 +229,24 @@ impl Tester {
                 _ => None,
             })
             .collect()
+    }
+}
+
+/// A model that is on this machine.
+pub(in crate::ui) fn here(name: &str, owner: Option<&str>) -> Offer {
+    let found = Found { name: name.into(), path: format!("/here/{name}.gguf").into(), sha256: None };
+    Offer { place: Place::Here { owner: owner.map(str::to_owned), found }, ..download(name) }
+}
+
+/// A model that can be downloaded.
+pub(in crate::ui) fn download(name: &str) -> Offer {
+    Offer {
+        name: name.into(),
+        place: Place::Download { bytes: Some(398_000_000) },
+        verdict: None,
+        tokens_per_second: None,
+        note: format!("good at being {name}"),
+        is_recommended: false,
     }
 }
 

@@ -86,7 +86,7 @@ impl App {
     /// Why nothing can be sent now. The text stays in the composer.
     fn refusal(&self) -> Option<String> {
         match &self.activity {
-            Activity::NoModel(reason) => Some(reason.clone()),
+            Activity::NoModel(reason) if !self.awaits_model() => Some(reason.clone()),
             Activity::Prefilling { .. } | Activity::Selecting { .. } | Activity::Answering(_) | Activity::Stopping => {
                 Some("an answer is in progress: wait for its end or stop it with Esc, then send with Enter".into())
             }
@@ -94,7 +94,7 @@ impl App {
                 Some("a message waits for its answer already: Esc takes it back, then send with Enter".into())
             }
             _ if self.opening.is_some() => Some("the chat is still being read; send again in a moment".into()),
-            Activity::Loading(_) | Activity::Trying(_) | Activity::Idle => None,
+            Activity::NoModel(_) | Activity::Loading(_) | Activity::Trying(_) | Activity::Idle => None,
         }
     }
 
@@ -126,7 +126,7 @@ impl App {
         let parent = self.last_saved();
         let question = Question {
             text: WrappedText::new(text.clone()),
-            waiting: matches!(self.activity, Activity::Loading(_) | Activity::Trying(_)),
+            waiting: matches!(self.activity, Activity::NoModel(_) | Activity::Loading(_) | Activity::Trying(_)),
             ..Question::default()
         };
         let message = question.saved.clone();
@@ -167,7 +167,7 @@ impl App {
     }
 
     /// Asks the engine once the question is safe and the model is there.
-    fn answer_if_possible(&mut self) -> Vec<Effect> {
+    pub(super) fn answer_if_possible(&mut self) -> Vec<Effect> {
         if self.outbox != Some(Outbox::Ready) || self.activity != Activity::Idle {
             return Vec::new();
         }
@@ -249,9 +249,10 @@ impl App {
                 vec![Effect::CancelAnswer]
             }
             _ => {
-                if self.outbox.is_some() {
-                    self.give_back_unanswered();
+                if self.outbox.is_none() {
+                    return self.ask_to_stop_download();
                 }
+                self.give_back_unanswered();
                 Vec::new()
             }
         }
@@ -273,18 +274,9 @@ impl App {
         match step {
             Step::Loading(part) => self.activity = Activity::Loading(part.clamp(0.0, 1.0)),
             Step::Trying(types) => self.activity = Activity::Trying(types),
-            Step::Ready(info) => {
-                self.activity = Activity::Idle;
-                self.model = Some(info);
-                self.note_base_model();
-                self.note_draft_model();
-                self.look_ahead(now);
-                return self.answer_if_possible();
-            }
-            Step::Failed(error) => self.lose_model(error.to_string()),
-            Step::Cancelled | Step::Unloaded => {
-                self.lose_model("no model is loaded; start again with `tuichat -m MODEL`".into());
-            }
+            Step::Ready(info) => return self.model_ready(info, now),
+            Step::Failed(error) => return self.load_failed(error.to_string()),
+            Step::Cancelled | Step::Unloaded => return self.load_failed("no model is loaded; F4 chooses one".into()),
             // These belong to answers.
             Step::Prefilling { .. } | Step::Selecting { .. } | Step::Token(_) | Step::Finished(_) => {
                 return self.answer_step(step, now);
@@ -294,7 +286,7 @@ impl App {
         Vec::new()
     }
 
-    fn lose_model(&mut self, reason: String) {
+    pub(super) fn lose_model(&mut self, reason: String) {
         self.transcript.note(reason.clone(), true);
         self.activity = Activity::NoModel(reason);
         if self.outbox.is_some() {
@@ -303,6 +295,7 @@ impl App {
     }
 
     pub(super) fn engine_lost(&mut self, now: Instant) -> Vec<Effect> {
+        self.engine_is_lost = true;
         let reason =
             "the engine stopped unexpectedly; leave with Ctrl-C twice and come back with `tuichat --resume last`";
         let effects = if self.is_answering() {
@@ -315,7 +308,7 @@ impl App {
     }
 
     /// Tells that the draft model that was asked for cannot be used.
-    fn note_draft_model(&mut self) {
+    pub(super) fn note_draft_model(&mut self) {
         let draft = self.model.as_ref().and_then(|model| model.draft.as_ref());
         if let Some(problem) = draft.and_then(|draft| draft.problem.clone()) {
             self.notice(problem);
@@ -394,7 +387,7 @@ impl App {
     fn end_answer(&mut self, end: End, stats: Stats, seed: Option<u32>, now: Instant) -> Vec<Effect> {
         let (end, seed) = self.settle_end(end, seed);
         let ended = end.ended();
-        let effects = self.unsaved.finish(ended, stats, seed);
+        let mut effects = self.unsaved.finish(ended, stats, seed);
         self.tokens_per_second = stats.decode_tokens_per_second().or(self.tokens_per_second);
         self.last_answer = Some(stats);
         self.activity = Activity::Idle;
@@ -407,6 +400,7 @@ impl App {
         if ended != Ended::Cancelled {
             self.look_ahead(now);
         }
+        effects.extend(self.load_next());
         effects
     }
 

@@ -94,6 +94,19 @@ impl Transcript {
         self.push(Entry::Note(Note { text: WrappedText::new(text), is_error }));
     }
 
+    /// Takes back what was said so in a note. What is in view stays there.
+    pub fn remove_note(&mut self, text: &str) {
+        let is_it = |entry: &Entry| matches!(entry, Entry::Note(note) if note.text.text() == text);
+        while let Some(removed) = self.entries.iter().position(is_it) {
+            self.entries.remove(removed);
+            if let Anchor::At(place) = &mut self.anchor
+                && place.entry > removed
+            {
+                place.entry -= 1;
+            }
+        }
+    }
+
     /// Removes everything from this entry on.
     pub fn truncate(&mut self, entries: usize) {
         self.entries.truncate(entries);

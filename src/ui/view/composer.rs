@@ -40,6 +40,9 @@ fn hints(app: &App, width: u16) -> &'static str {
         Activity::Prefilling { .. } | Activity::Selecting { .. } | Activity::Answering(_) | Activity::Stopping => {
             ["Esc stops the answer · PgUp/PgDn scroll · F1 keys", "Esc stops · F1 keys", "Esc stops"]
         }
+        Activity::NoModel(_) if !app.awaits_model() => {
+            ["F4 chooses a model · Ctrl-O chats · F1 keys", "F4 models · F1 keys", "F4 models"]
+        }
         _ => ["Enter sends · Alt-Enter new line · Ctrl-O chats · F1 keys", "Enter sends · F1 keys", "F1 keys"],
     };
     let room = usize::from(width).saturating_sub(4);

@@ -5,6 +5,7 @@
 
 mod composer;
 mod context;
+mod picker;
 mod popups;
 mod status;
 mod transcript;
@@ -65,8 +66,12 @@ fn is_too_small(area: Rect) -> bool {
 /// The notices, folded; in a low window only as many as leave room for the rest.
 fn notice_lines(app: &App, area: Rect) -> Vec<String> {
     let room = usize::from(area.height / 3).min(MOST_NOTICE_ROWS);
-    let asks = app.leaves_on_interrupt().then(|| "press Ctrl-C again to leave".to_owned());
-    let texts = app.notices().iter().cloned().chain(asks);
+    let stops = "press Esc again to stop the download; what came of it is kept";
+    let asks = [
+        app.stops_download_on_escape().then(|| stops.to_owned()),
+        app.leaves_on_interrupt().then(|| "press Ctrl-C again to leave".to_owned()),
+    ];
+    let texts = app.notices().iter().cloned().chain(asks.into_iter().flatten());
     let mut lines: Vec<String> =
         texts.flat_map(|text| wrap(&text, usize::from(area.width).saturating_sub(2))).collect();
     lines.drain(..lines.len().saturating_sub(room));

@@ -1,4 +1,5 @@
-//! What lies over the chat: the keys, the list of chats, and what the context holds (`context`).
+//! What lies over the chat: the keys, the list of chats, the models to choose among (`picker`), and what the context
+//! holds (`context`).
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -12,7 +13,7 @@ use crate::ui::keys::{self, Mode};
 use crate::ui::slash;
 use crate::ui::theme::Theme;
 
-use super::{context, fitted};
+use super::{context, fitted, picker};
 
 const MOST_WIDTH: u16 = 90;
 /// Rows and columns that a box leaves free round itself, and those of its border.
@@ -24,6 +25,7 @@ pub fn draw(app: &App, screen: Rect, frame: &mut Frame) {
         Popup::Closed => {}
         Popup::Help { top } => draw_help(app.theme(), *top, screen, frame),
         Popup::Chats(list) => draw_chats(app.theme(), list, screen, frame),
+        Popup::Models(list) => picker::draw(app, list, screen, frame),
         Popup::Context { top } => context::draw(app, *top, screen, frame),
     }
 }
@@ -69,7 +71,7 @@ pub fn most_scroll(app: &App, screen: Rect) -> u16 {
     let lines = match app.popup() {
         Popup::Help { .. } => help_lines(app.theme()).len(),
         Popup::Context { .. } => context::height(app),
-        Popup::Closed | Popup::Chats(_) => 0,
+        Popup::Closed | Popup::Chats(_) | Popup::Models(_) => 0,
     };
     let room = screen.height.saturating_sub(MARGIN + BORDER);
     lines.min(u16::MAX.into()).saturating_sub(room.into()) as u16
@@ -80,7 +82,8 @@ fn help_lines(theme: &Theme) -> Vec<Line<'static>> {
         Line::from(vec![Span::styled(format!("  {what:<22}"), theme.accent), Span::raw(about)])
     };
     let mut lines = Vec::new();
-    for (mode, heading) in [(Mode::Chat, "In the chat"), (Mode::Chats, "In the list of chats")] {
+    let lists = [(Mode::Chats, "In the list of chats"), (Mode::Models, "In the list of models")];
+    for (mode, heading) in [(Mode::Chat, "In the chat")].into_iter().chain(lists) {
         if !lines.is_empty() {
             lines.push(Line::default());
         }

@@ -9,7 +9,7 @@ use crate::chat::Ended;
 use crate::ui::app::{Activity, App, Held};
 use crate::ui::transcript::{End, Entry};
 
-use super::{duration, fitted, line};
+use super::{duration, fitted, line, picker};
 
 pub fn draw(app: &App, area: Rect, frame: &mut Frame) {
     line(frame, area, &words(app, usize::from(area.width)), app.theme().status);
@@ -23,7 +23,7 @@ fn words(app: &App, width: usize) -> String {
     let ascii = app.theme().ascii;
     let separator = if ascii { " | " } else { " · " };
     let state = format!(" {}{}", state(app), if app.is_fuzzy() { ", fuzzy" } else { "" });
-    let name = |width| Some(fitted(app.model_name(), width, ascii)).filter(|name| !name.is_empty());
+    let name = |width| Some(fitted(name(app), width, ascii)).filter(|name| !name.is_empty());
     let (device, speed, gauge) = (device(app), speed(app), gauge(app));
     let (context, short) = (context(app), short_context(app));
     // What has left the context and what is pinned is worth more than the device.
@@ -69,7 +69,25 @@ fn words(app: &App, width: usize) -> String {
     fitted(&state, width, ascii)
 }
 
+/// The model's name, or that of the one that is being downloaded while there is none.
+fn name(app: &App) -> &str {
+    match app.download() {
+        Some(download) if app.awaits_model() => &download.name,
+        _ => app.model_name(),
+    }
+}
+
+/// What the program does, and how far a download is that goes on beside it.
 fn state(app: &App) -> String {
+    let progress = app.download().map(|download| picker::short_progress(download.progress.as_ref()));
+    match progress {
+        Some(progress) if app.awaits_model() => progress,
+        Some(progress) => format!("{}, {progress}", doing(app)),
+        None => doing(app),
+    }
+}
+
+fn doing(app: &App) -> String {
     match app.activity() {
         Activity::NoModel(_) => "no model".into(),
         Activity::Loading(part) => format!("loading {:.0} %", part * 100.0),
@@ -103,6 +121,9 @@ fn device(app: &App) -> Option<String> {
 }
 
 fn speed(app: &App) -> Option<String> {
+    if let Some(download) = app.download().filter(|_| app.awaits_model()) {
+        return download.progress.as_ref().and_then(picker::pace);
+    }
     app.tokens_per_second().map(|speed| format!("{speed:.1} tok/s"))
 }
 

@@ -5,8 +5,11 @@ use ratatui::backend::TestBackend;
 
 use crate::chat::{DraftedBy, Ended, Role, Speculation, Stats};
 use crate::engine::protocol::{Cost, EngineError, Finish, MessageCost, Passage, Pin, Step};
+use crate::models::fit::Verdict;
+use crate::models::offers::Offer;
+use crate::models::{self, Progress};
 use crate::store::ChatId;
-use crate::ui::app::tester::{Tester, message_cost, model, stored};
+use crate::ui::app::tester::{Tester, download, here, message_cost, model, stored};
 use crate::ui::msg::{ChatRow, Command, Msg, OpenedChat, Scroll};
 
 const RICH: &str = "Sorting takes **one call**:\n\n```rust\nlet mut numbers = vec![3, 1, 2];\nnumbers.sort();\n```\n\n\
@@ -135,7 +138,7 @@ fn thinking_is_shown_while_it_lasts() {
 fn the_help_is_written_from_the_table_of_keys() {
     let mut tester = Tester::ready();
     tester.key(KeyCode::F(1), KeyModifiers::NONE);
-    insta::assert_snapshot!(text(&mut tester, 90, 40));
+    insta::assert_snapshot!(text(&mut tester, 90, 46));
 }
 
 #[test]
@@ -394,6 +397,126 @@ fn a_chat_is_deleted_only_after_a_confirmation_that_says_how() {
     assert!(text(&mut tester, 80, 14).contains("Del again deletes this chat for good"));
 }
 
+/// What a machine might offer: models of two programs, the recommended one, and others of the catalogue.
+fn offers() -> Vec<Offer> {
+    let about = |offer: Offer, verdict, tokens_per_second, note: &str| Offer {
+        verdict: Some(verdict),
+        tokens_per_second,
+        note: note.into(),
+        ..offer
+    };
+    let long = "a-model-with-a-name-that-goes-on-and-on-until-it-is-too-long-for-any-list-of-models-q4_k_m";
+    vec![
+        about(here("gemma3:1b", Some("Ollama")), Verdict::RunsWell, Some(21.4), "Gemma 3 1B"),
+        about(here(long, Some("LM Studio")), Verdict::SmallerContext(4096), Some(3.25), "of another program"),
+        Offer {
+            is_recommended: true,
+            ..about(
+                download("qwen2.5-1.5b-instruct"),
+                Verdict::RunsWell,
+                Some(14.0),
+                "Qwen2.5 1.5B Instruct, Q4_K_M: the practical limit of a small board",
+            )
+        },
+        about(download("qwen2.5-7b-instruct"), Verdict::RunsSlowly, Some(2.1), "Answers long questions well"),
+        about(download("qwen2.5-32b-instruct"), Verdict::DoesNotFit, None, "For large machines"),
+        download("smollm2-135m-instruct"),
+    ]
+}
+
+fn choosing() -> Tester {
+    let mut tester = Tester::choosing(None).0;
+    tester.update(Msg::Offers(offers()));
+    tester
+}
+
+#[test]
+fn the_models_to_choose_among_are_listed_with_what_is_known_of_them() {
+    let mut tester = choosing();
+    insta::assert_snapshot!(text(&mut tester, 80, 24));
+    tester.command(Command::Move(2));
+    insta::assert_snapshot!(text(&mut tester, 80, 24));
+}
+
+#[test]
+fn in_a_narrow_window_what_is_known_of_a_model_stands_below_the_list() {
+    let mut tester = choosing();
+    insta::assert_snapshot!(text(&mut tester, 40, 12));
+    tester.command(Command::Move(2));
+    insta::assert_snapshot!(text(&mut tester, 40, 12));
+}
+
+#[test]
+fn the_list_of_models_has_an_ascii_form() {
+    let mut tester = choosing();
+    tester.use_ascii();
+    for (width, height) in [(80, 24), (40, 12), (24, 8)] {
+        let screen = text(&mut tester, width, height);
+        assert!(screen.is_ascii(), "{screen}");
+    }
+}
+
+/// A download that was chosen in the list, at 45 %.
+fn downloading() -> Tester {
+    let mut tester = choosing();
+    tester.command(Command::Move(2));
+    tester.command(Command::ChooseModel);
+    let progress = Progress {
+        step: models::Step::Downloading,
+        done_bytes: 450_000_000,
+        total_bytes: 1_000_000_000,
+        bytes_per_second: Some(11e6),
+    };
+    tester.update(Msg::Downloading { choice: 1, progress });
+    tester
+}
+
+#[test]
+fn a_download_is_told_in_the_status_line_while_a_message_waits_and_in_the_list() {
+    let mut tester = downloading();
+    assert!(text(&mut tester, 80, 24).contains("The model is on its way. You can write already."));
+    tester.send("What is a monad?");
+    insta::assert_snapshot!(text(&mut tester, 80, 12));
+    assert!(text(&mut tester, 30, 12).contains(" downloading 45 % "));
+    tester.command(Command::Models);
+    insta::assert_snapshot!(text(&mut tester, 80, 24));
+    tester.command(Command::StopDownload);
+    let screen = text(&mut tester, 80, 24);
+    assert!(screen.contains("The download stopped at 45 %; Enter goes on."), "{screen}");
+}
+
+#[test]
+fn a_download_beside_a_chat_is_told_behind_what_the_model_does() {
+    let mut tester = Tester::ready();
+    tester.command(Command::Models);
+    tester.update(Msg::Offers(offers()));
+    tester.command(Command::Move(2));
+    tester.command(Command::ChooseModel);
+    let screen = text(&mut tester, 80, 24);
+    assert!(screen.contains(" idle, asking the hub ") && screen.contains("Tiny 1B"), "{screen}");
+    tester.command(Command::Stop);
+    assert!(text(&mut tester, 80, 24).contains("press Esc again to stop the download"));
+}
+
+#[test]
+fn without_the_network_the_list_says_what_to_do() {
+    let mut tester = Tester::choosing(None).0;
+    tester.be_offline();
+    tester.update(Msg::Offers(offers()));
+    tester.command(Command::Move(2));
+    let screen = text(&mut tester, 80, 24);
+    assert!(screen.contains("--offline=no") && screen.contains("tuichat models import FILE"), "{screen}");
+    assert!(screen.contains("not here"), "{screen}");
+}
+
+#[test]
+fn names_of_models_are_text_and_never_control() {
+    let mut tester = Tester::choosing(None).0;
+    tester.update(Msg::Offers(vec![here("evil\x1b[2J", Some("\x1b]0;x\x07"))]));
+    let screen = text(&mut tester, 80, 24);
+    assert!(!screen.chars().any(|character| character.is_control() && character != '\n'), "{screen:?}");
+}
+
 #[test]
 fn a_base_model_says_in_place_that_it_continues_text() {
     let mut tester = Tester::loading();
@@ -456,7 +579,10 @@ fn no_size_from_nothing_to_twenty_panics() {
     let mut context = evicted(false);
     context.command(Command::Context);
     planned(&mut context, "So");
-    for tester in testers.iter_mut().chain([&mut list, &mut context]) {
+    let (mut models, mut loading) = (choosing(), downloading());
+    models.command(Command::Move(2));
+    loading.command(Command::Models);
+    for tester in testers.iter_mut().chain([&mut list, &mut context, &mut models, &mut loading]) {
         for width in 0..=20 {
             for height in 0..=20 {
                 screen(tester, width, height);

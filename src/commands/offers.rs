@@ -1,0 +1,181 @@
+//! Which models there are to choose among, put together from what is on this machine and what the catalogue has, and
+//! getting the one that was chosen.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::Surroundings;
+use super::machine::Fit;
+use crate::config::Config;
+use crate::engine::protocol::LoadSettings;
+use crate::exit::{Exit, Failure};
+use crate::models::catalog::{self, Entry};
+use crate::models::fit::{Anatomy, Machine};
+use crate::models::hub::{Hub, Pull};
+use crate::models::offers::{Offer, Place, arranged};
+use crate::models::{Found, Installed, Listener, ModelError, gguf};
+use crate::ui::Supply;
+
+/// What a machine is taken to have that does not tell.
+const USUAL_MEMORY_BYTES: u64 = 8 << 30;
+
+/// The model to begin with on this machine. Where nothing was measured of it yet, its memory decides.
+pub fn recommended(machine: &Machine) -> &'static Entry {
+    match machine.rates.decode.is_empty() {
+        true => catalog::starter(machine.memory.map_or(USUAL_MEMORY_BYTES, |memory| memory.total)),
+        false => catalog::recommended(machine),
+    }
+}
+
+/// What `pull` gets for a model of the catalogue: the file that suits this machine, unless one was named.
+pub fn pull_of(argument: &str, machine: &Machine) -> Result<Pull, ModelError> {
+    match catalog::by_name(argument) {
+        Some(entry) => Ok(Pull::of(entry, entry.best_file(machine))),
+        None => Pull::from_argument(argument),
+    }
+}
+
+/// Everything there is to choose among, in the order to be shown.
+pub fn all(surroundings: &Surroundings) -> Vec<Offer> {
+    let installed = surroundings.library().list().unwrap_or_else(|error| {
+        tracing::warn!(%error, "the installed models are not offered");
+        Vec::new()
+    });
+    let machine = surroundings.machine();
+    let first = recommended(&machine);
+    let offer = |name: &str, place: Place, note: String, is_recommended: bool, fit: Option<Fit>| Offer {
+        name: name.to_owned(),
+        place,
+        verdict: fit.as_ref().map(|fit| fit.verdict),
+        tokens_per_second: fit.and_then(|fit| fit.speed).map(|speed| speed.decode),
+        note,
+        is_recommended,
+    };
+    let known = catalog::entries().iter().filter(|entry| !is_here(entry, &installed)).map(|entry| {
+        let file = entry.best_file(&machine);
+        let fit = surroundings.fit(&entry.anatomy(file), None, &machine);
+        let place = Place::Download { bytes: Some(file.bytes) };
+        offer(&entry.name, place, entry.good_for.clone(), entry.name == first.name, Some(fit))
+    });
+    let here = installed.iter().map(|model| {
+        let entry = catalog::entries().iter().find(|entry| is_here(entry, std::slice::from_ref(model)));
+        let anatomy = gguf::read_header(&model.path).ok().map(|header| Anatomy::of_header(&header));
+        let fit = anatomy.map(|anatomy| surroundings.fit(&anatomy, Some(&model.path), &machine));
+        let place = Place::Here { owner: None, found: Found::from(model.clone()) };
+        let note = entry.map_or_else(|| model.quantization.clone(), |entry| entry.good_for.clone());
+        offer(&model.name, place, note, entry.is_some_and(|entry| entry.name == first.name), fit)
+    });
+    arranged(here.chain(known))
+}
+
+/// Whether one of these is a file of the catalogue's entry.
+pub fn is_here(entry: &Entry, installed: &[Installed]) -> bool {
+    installed.iter().any(|model| entry.files.iter().any(|file| model.name == entry.installed_name(file)))
+}
+
+/// The model of the catalogue that an answer needs and that is not here, `failure` being why there is none: the one
+/// that is set, or the smallest where none is set.
+///
+/// # Errors
+/// `failure`, if getting a model is no way out of it; or that nothing may be downloaded.
+pub fn to_get(config: &Config, failure: Failure) -> Result<&'static Entry, Failure> {
+    let entry = match &config.model {
+        _ if failure.kind != "no_model" => None,
+        Some(name) => catalog::by_name(name),
+        None => Some(catalog::smallest()),
+    };
+    match entry {
+        Some(_) if config.offline => {
+            let message = format!("{}; nothing is downloaded, because `offline` is set", failure.message);
+            let failure = Failure { exit: Exit::Network, kind: "network", message, hint: None };
+            Err(failure.hint("take it back with `--offline=no`, or bring a file with `tuichat models import FILE`"))
+        }
+        Some(entry) => Ok(entry),
+        None => Err(failure),
+    }
+}
+
+/// The hub, as the settings want it to be asked.
+///
+/// # Errors
+/// If the environment names none that can be used.
+pub fn hub(_surroundings: &Surroundings) -> Result<Hub, ModelError> {
+    Hub::from_environment()
+}
+
+/// Where the chat's models come from.
+#[derive(Debug)]
+pub struct Supplier(pub Arc<Surroundings>);
+
+impl Supply for Supplier {
+    fn offers(&self) -> Vec<Offer> {
+        all(&self.0)
+    }
+
+    fn get(&self, offer: &Offer, cancel: &AtomicBool, listener: Listener<'_>) -> Result<LoadSettings, ModelError> {
+        let found = match &offer.place {
+            Place::Here { found, .. } => found.clone(),
+            Place::Download { .. } if self.0.config.offline => {
+                return Err(ModelError::Network("a download needs the network, and `offline` is set".into()));
+            }
+            Place::Download { .. } => {
+                let what = pull_of(&offer.name, &self.0.machine())?;
+                Hub::from_environment()?
+                    .limited_to(self.0.config.limit_rate)
+                    .pull_blocking(&self.0.library(), &what, cancel, listener)?
+                    .into()
+            }
+        };
+        let snapshots = self.0.snapshots(&found);
+        Ok(self.0.load_settings(found, snapshots))
+    }
+
+    /// An installed model that is chatted with is the one for the next start without `--model`.
+    fn remember(&self, name: &str) {
+        let library = self.0.library();
+        let is_installed = || library.list().is_ok_and(|models| models.iter().any(|model| model.name == name));
+        if self.0.config.private || !is_installed() {
+            return;
+        }
+        if let Err(error) = library.remember_used(name) {
+            tracing::warn!(%error, "the model is not remembered as the last one used");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn needed(model: Option<&str>, offline: bool, failure: Failure) -> Result<&'static str, (Exit, String)> {
+        let config = Config { model: model.map(str::to_owned), offline, ..Config::default() };
+        to_get(&config, failure).map(|entry| entry.name.as_str()).map_err(|failure| (failure.exit, failure.to_string()))
+    }
+
+    fn none() -> Failure {
+        Failure::from(ModelError::NotFound("no model is installed".into()))
+    }
+
+    #[test]
+    fn an_answer_without_a_model_gets_the_one_that_is_set_or_the_smallest() {
+        assert_eq!(needed(None, false, none()), Ok(catalog::smallest().name.as_str()));
+        let set = &catalog::entries()[0].name;
+        assert_eq!(needed(Some(&set.to_uppercase()), false, none()), Ok(set.as_str()));
+    }
+
+    #[test]
+    fn what_no_download_helps_stays_as_it_is() {
+        assert_eq!(needed(Some("./x.gguf"), false, none()), Err((Exit::Error, none().to_string())));
+        let broken = || Failure::disk("the disk is broken");
+        assert_eq!(needed(None, false, broken()), Err((Exit::Disk, broken().to_string())));
+    }
+
+    #[test]
+    fn without_the_network_it_is_said_what_to_do() {
+        let (exit, sentence) = needed(None, true, none()).expect_err("nothing may be downloaded");
+        assert_eq!(exit, Exit::Network);
+        for part in ["no model is installed", "`offline` is set", "--offline=no", "models import FILE"] {
+            assert!(sentence.contains(part), "{sentence}");
+        }
+    }
+}

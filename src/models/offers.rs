@@ -1,0 +1,70 @@
+//! What a person can choose among: a model that is on this machine, or one that can be downloaded, with what is known
+//! of it. Plain data; it is put together by `commands::offers`.
+
+use super::Found;
+use super::fit::Verdict;
+
+/// A model to choose.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Offer {
+    /// What it is called; a download is named as in the catalogue.
+    pub name: String,
+    pub place: Place,
+    /// How it would do on this machine, where that can be told.
+    pub verdict: Option<Verdict>,
+    /// Tokens of an answer in a second, predicted or measured here.
+    pub tokens_per_second: Option<f64>,
+    /// What it is good for, in a few words.
+    pub note: String,
+    /// It is the one to begin with on this machine.
+    pub is_recommended: bool,
+}
+
+/// Where a model is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// On this machine.
+    Here {
+        /// The other program whose it is, such as `Ollama`; `None` for a model of our own library.
+        owner: Option<String>,
+        /// The file.
+        found: Found,
+    },
+    /// On the hub.
+    Download {
+        /// Its size, where it is known beforehand.
+        bytes: Option<u64>,
+    },
+}
+
+/// In the order to be shown: what is here, then what is recommended, then the rest, each as it came.
+pub fn arranged(offers: impl IntoIterator<Item = Offer>) -> Vec<Offer> {
+    let mut offers: Vec<Offer> = offers.into_iter().collect();
+    offers.sort_by_key(|offer| (!matches!(offer.place, Place::Here { .. }), !offer.is_recommended));
+    offers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offer(name: &str, is_here: bool, is_recommended: bool) -> Offer {
+        let found = Found { name: name.into(), path: name.into(), sha256: None };
+        let place = if is_here { Place::Here { owner: None, found } } else { Place::Download { bytes: None } };
+        let (verdict, tokens_per_second, note) = (None, None, String::new());
+        Offer { name: name.into(), place, verdict, tokens_per_second, note, is_recommended }
+    }
+
+    #[test]
+    fn what_is_here_comes_first_then_what_is_recommended() {
+        let offers = [
+            offer("large", false, false),
+            offer("fitting", false, true),
+            offer("here", true, false),
+            offer("small", false, false),
+            offer("here too", true, false),
+        ];
+        let names: Vec<String> = arranged(offers).into_iter().map(|offer| offer.name).collect();
+        assert_eq!(names, ["here", "here too", "fitting", "large", "small"]);
+    }
+}
