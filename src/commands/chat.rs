@@ -94,10 +94,9 @@ fn try_open(resume: Option<ChatName>, surroundings: &Surroundings) -> Result<Cha
     Ok(Chats { handle, resume, _guard: guard })
 }
 
-/// An installed model that is chatted with is the one for the next start without `--model`.
+/// A model that is chatted with by its name is the one for the next start without `--model`.
 fn remember(found: &Found, surroundings: &Surroundings) {
-    let is_installed = found.sha256.is_some();
-    if !is_installed || surroundings.config.private {
+    if !found.has_lasting_name() || surroundings.config.private {
         return;
     }
     if let Err(error) = surroundings.library().remember_used(&found.name) {

@@ -2,8 +2,12 @@
 //! result; progress is for stderr.
 
 mod check;
+mod elsewhere;
+mod export;
+mod import;
 mod list;
 mod pull;
+mod rm;
 mod show;
 
 use std::io;
@@ -12,7 +16,7 @@ use std::path::Path;
 use super::{Surroundings, print};
 use crate::cli::ModelsCommand;
 use crate::exit::{Exit, Failure};
-use crate::models::{Import, ModelError, Progress, Step, create_private};
+use crate::models::{Import, ModelError, Progress, Step, Taking, create_private};
 use crate::remarks::Remarks;
 
 /// # Errors
@@ -24,17 +28,18 @@ pub fn run(command: ModelsCommand, surroundings: &Surroundings) -> Result<Exit, 
         ModelsCommand::List { json } => list::run(&library, json)?,
         ModelsCommand::Pull { reference } => pull::run(reference.as_deref(), &library, surroundings)?,
         ModelsCommand::Show { model, json } => show::run(&library.resolve(Some(&model))?, json)?,
-        ModelsCommand::Rm { model } => {
-            let removed = library.remove(&model)?;
-            let freed = size(removed.freed_bytes);
-            remarks(surroundings).note(&format!("`{}` is removed; {freed} are free again", removed.name));
+        ModelsCommand::Rm { model } => rm::run(&model, &library, surroundings)?,
+        ModelsCommand::Import { file, name, sha256, link, moved, member, copy: _ } => {
+            let taking = match (link, moved) {
+                (true, _) => Taking::Link,
+                (_, true) => Taking::Move,
+                _ => Taking::Copy,
+            };
+            let (name, expected_sha256, member) = (name.as_deref(), sha256.as_deref(), member.as_deref());
+            let how = Import { name, expected_sha256, taking, member, origin: None };
+            import::run(&file, how, &library, surroundings)?;
         }
-        ModelsCommand::Import { file, name, sha256 } => {
-            make_private(&surroundings.directories.models)?;
-            let how = Import { name: name.as_deref(), expected_sha256: sha256.as_deref() };
-            let installed = with_progress(surroundings, |listener| library.import(&file, how, listener))?;
-            print(&format!("{}\n", installed.name))?;
-        }
+        ModelsCommand::Export { models, folder } => export::run(&models, &folder, &library, surroundings)?,
         ModelsCommand::Check { model } => check::run(library.resolve(Some(&model))?, surroundings)?,
         ModelsCommand::Path { model: None } => print(&format!("{}\n", surroundings.directories.models.display()))?,
         ModelsCommand::Path { model: Some(name) } => {

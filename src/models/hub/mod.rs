@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 
+pub(super) use choice::is_model as is_model_name;
 pub use reference::{Reference, Wanted};
 
 use super::catalog::{self, Entry};

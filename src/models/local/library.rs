@@ -3,7 +3,8 @@
 //! ```text
 //! blobs/sha256-HEX         the content, under its hash: put there only when it is whole, verified and on disk
 //! blobs/sha256-HEX.part    a download that is under way or was interrupted; see `hub::transfer`
-//! names/NAME.json          a name and what it stands for; several names may stand for one content
+//! names/NAME.json          a name and what it stands for; several names may stand for one content. A linked model is
+//!                          a name alone: its content is a file elsewhere
 //! last-used                the name that was chatted with last
 //! .lock                    held while names and blobs are put in or taken out
 //! ```
@@ -15,12 +16,14 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::elsewhere::{Borrowed, Elsewhere, Owner, shell_word};
 use super::name;
 use crate::models::error::{DiskContext, ModelError};
 use crate::models::files::{create_private, sync_folder, write_atomically};
-use crate::models::gguf::{Header, read_header};
-use crate::models::identity::{hash, is_sha256};
+use crate::models::gguf::{GgufError, Header, read_header};
+use crate::models::identity::{Stamp, hash, is_sha256};
 use crate::models::progress::Listener;
+use crate::text::escape_line;
 
 /// Where an installed model came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +43,13 @@ pub enum Origin {
         /// The file in the repository.
         file: String,
     },
+    /// A file in an archive of this machine.
+    Archive {
+        /// Where the archive was.
+        path: PathBuf,
+        /// The file in it.
+        member: String,
+    },
 }
 
 /// What a name stands for, as it is written in the models folder.
@@ -50,6 +60,15 @@ pub(super) struct Manifest {
     quantization: String,
     origin: Origin,
     installed_at: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    linked: Option<Link>,
+}
+
+/// The file of a linked model, and what tells that it is as it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Link {
+    path: PathBuf,
+    stamp: Stamp,
 }
 
 /// An installed model.
@@ -69,6 +88,39 @@ pub struct Installed {
     pub origin: Origin,
     /// When it was installed, as in `2026-01-31T12:00:00Z`.
     pub installed_at: String,
+    link: Option<Link>,
+}
+
+impl Installed {
+    /// Whether its content is a file outside of the models folder, which is not tuichat's.
+    pub fn is_linked(&self) -> bool {
+        self.link.is_some()
+    }
+
+    /// The same, if its file can be used: what a linked model is linked to may have changed.
+    pub(super) fn usable(self) -> Result<Self, ModelError> {
+        let Some(link) = &self.link else { return Ok(self) };
+        let again = || {
+            format!(
+                "`tuichat models import --link {} --name {}` takes it as it is, `tuichat models rm {1}` forgets it",
+                shell_word(&link.path.to_string_lossy()),
+                self.name
+            )
+        };
+        match fs::metadata(&link.path) {
+            Ok(metadata) if link.stamp.is_as_old_and_large(&Stamp::of(&metadata)) => Ok(self),
+            Ok(_) => {
+                let what = format!("it changed since it was linked as `{}`; {}", self.name, again());
+                Err(ModelError::BadFile { path: link.path.clone(), source: GgufError::Damaged(what) })
+            }
+            Err(error) => Err(ModelError::NotFound(format!(
+                "the file that `{}` is linked to cannot be read ({error}): `{}`; bring it back, or forget it with \
+                 `tuichat models rm {0}`",
+                self.name,
+                escape_line(&link.path.to_string_lossy())
+            ))),
+        }
+    }
 }
 
 /// What a removal did.
@@ -78,6 +130,8 @@ pub struct Removed {
     pub name: String,
     /// Bytes that are free again: none if another name stands for the same content.
     pub freed_bytes: u64,
+    /// The file that stays, if the model was linked.
+    pub linked_to: Option<PathBuf>,
 }
 
 /// What a check found; the file is as it should be.
@@ -93,12 +147,34 @@ pub struct Checked {
 #[derive(Clone, Debug)]
 pub struct Library {
     folder: PathBuf,
+    elsewhere: Elsewhere,
 }
 
 impl Library {
     /// The library in this folder, which need not exist yet.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into() }
+        Self { folder: folder.into(), elsewhere: Elsewhere::default() }
+    }
+
+    /// The same library, which also knows the models of other programs.
+    pub fn with_elsewhere(self, elsewhere: Elsewhere) -> Self {
+        Self { elsewhere, ..self }
+    }
+
+    /// The models of other programs that can be loaded, without those that are installed too, by owner and name.
+    ///
+    /// # Errors
+    /// If the models folder is there but cannot be read.
+    pub fn borrowed(&self) -> Result<Vec<Borrowed>, ModelError> {
+        let installed = self.list()?;
+        let mut models = self.elsewhere.list();
+        models.retain(|model| !installed.iter().any(|own| model.is_content_of(&own.sha256, &own.path)));
+        Ok(models)
+    }
+
+    /// The models of other programs.
+    pub(super) fn elsewhere(&self) -> &Elsewhere {
+        &self.elsewhere
     }
 
     /// All installed models, by name. Names that stand for nothing readable are left out and logged.
@@ -126,12 +202,13 @@ impl Library {
         Ok(models)
     }
 
-    /// Takes a name away, and the content with it unless another name stands for it. The whole name is needed,
+    /// Takes a name away, and the content with it unless another name stands for it or it is only linked. The whole name is needed,
     /// in any case.
     ///
     /// # Errors
-    /// If there is no such name, or the disk refuses.
+    /// If there is no such name, it is that of another program's model, or the disk refuses.
     pub fn remove(&self, name: &str) -> Result<Removed, ModelError> {
+        self.check_is_ours(name)?;
         let model = self.find(name)?;
         if !model.name.eq_ignore_ascii_case(name) {
             return Err(ModelError::BadArgument(format!(
@@ -142,11 +219,13 @@ impl Library {
         let _lock = self.lock()?;
         let file = self.name_file(&model.name);
         fs::remove_file(&file).doing(|| format!("remove `{}`", file.display()))?;
-        let still_named = self.list()?.iter().any(|other| other.sha256 == model.sha256);
+        let is_owner = |other: &Installed| !other.is_linked() && other.sha256 == model.sha256;
+        let still_named = model.is_linked() || self.list()?.iter().any(is_owner);
         if !still_named {
             fs::remove_file(&model.path).doing(|| format!("remove `{}`", model.path.display()))?;
         }
-        Ok(Removed { name: model.name, freed_bytes: if still_named { 0 } else { model.size_bytes } })
+        let freed_bytes = if still_named { 0 } else { model.size_bytes };
+        Ok(Removed { name: model.name, freed_bytes, linked_to: model.link.map(|link| link.path) })
     }
 
     /// Reads a whole file again: header and content. `expected_sha256` is what it must hash to, if that is known.
@@ -173,7 +252,8 @@ impl Library {
     /// # Errors
     /// If the disk refuses.
     pub fn remember_used(&self, name: &str) -> Result<(), ModelError> {
-        name::check(name)?;
+        let own_part = name.split_once('/').filter(|_| Owner::of_name(name).is_some()).map_or(name, |(_, rest)| rest);
+        name::check(own_part)?;
         let file = self.folder.join("last-used");
         write_atomically(&file, name.as_bytes()).doing(|| format!("write `{}`", file.display()))
     }
@@ -188,7 +268,7 @@ impl Library {
         let mut models = self.list()?;
         models.retain(|model| match &model.origin {
             Origin::Hub { repository, .. } => repository.eq_ignore_ascii_case(wanted),
-            Origin::File { .. } => false,
+            Origin::File { .. } | Origin::Archive { .. } => false,
         });
         Ok(models)
     }
@@ -206,7 +286,8 @@ impl Library {
     }
 
     /// Says now what [`Library::install_from_hub`] would say after a long download: that the name cannot be had.
-    /// A newer file from the same place on the hub may take the place of the older one.
+    /// A newer file from the same place on the hub may take the place of the older one, and so may a file that was
+    /// linked.
     pub(in crate::models) fn check_free(&self, name: &str, sha256: &str, origin: &Origin) -> Result<(), ModelError> {
         name::check(name)?;
         let Some(taken) = self.read(name)? else { return Ok(()) };
@@ -214,6 +295,7 @@ impl Library {
             (Origin::Hub { repository: old, file: old_file, .. }, Origin::Hub { repository, file, .. }) => {
                 old == repository && old_file == file
             }
+            (Origin::File { path: old }, Origin::File { path }) => taken.is_linked() && old == path,
             _ => false,
         };
         if taken.sha256 == sha256 || is_newer_version {
@@ -257,8 +339,23 @@ impl Library {
         Ok(manifest.installed(name, blob))
     }
 
+    /// Gives the file at `path` a name, where it is.
+    pub(super) fn install_link(
+        &self,
+        name: &str,
+        mut manifest: Manifest,
+        path: PathBuf,
+        stamp: Stamp,
+    ) -> Result<Installed, ModelError> {
+        if let Some(own) = self.read(name)?.filter(|own| !own.is_linked() && own.sha256 == manifest.sha256) {
+            return Ok(own);
+        }
+        manifest.linked = Some(Link { path, stamp });
+        self.install(name, manifest, |_| Ok(()))
+    }
+
     /// The model of exactly this name.
-    fn read(&self, name: &str) -> Result<Option<Installed>, ModelError> {
+    pub(super) fn read(&self, name: &str) -> Result<Option<Installed>, ModelError> {
         name::check(name)?;
         let file = self.name_file(name);
         let reading = || format!("read `{}`", file.display());
@@ -296,11 +393,13 @@ impl Library {
 impl Manifest {
     pub(super) fn new(sha256: String, header: &Header, origin: Origin) -> Self {
         let (size_bytes, quantization) = (header.file_bytes, header.quantization());
-        Self { sha256, size_bytes, quantization, origin, installed_at: format!("{:.0}", jiff::Timestamp::now()) }
+        let installed_at = format!("{:.0}", jiff::Timestamp::now());
+        Self { sha256, size_bytes, quantization, origin, installed_at, linked: None }
     }
 
-    fn installed(self, name: &str, path: PathBuf) -> Installed {
-        let Self { sha256, size_bytes, quantization, origin, installed_at } = self;
-        Installed { name: name.to_owned(), path, sha256, size_bytes, quantization, origin, installed_at }
+    fn installed(self, name: &str, blob: PathBuf) -> Installed {
+        let Self { sha256, size_bytes, quantization, origin, installed_at, linked: link } = self;
+        let path = link.as_ref().map_or(blob, |link| link.path.clone());
+        Installed { name: name.to_owned(), path, sha256, size_bytes, quantization, origin, installed_at, link }
     }
 }
