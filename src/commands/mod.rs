@@ -27,7 +27,7 @@ use crate::engine::protocol::{LoadSettings, Speculate};
 use crate::engine::scripted::Script;
 use crate::exit::Failure;
 use crate::logging::{self, Log};
-use crate::models::{Found, Library, catalog, create_private};
+use crate::models::{Elsewhere, Found, Library, Places, catalog, create_private};
 use crate::remarks::Remarks;
 use crate::text;
 
@@ -78,8 +78,13 @@ impl Surroundings {
         }
     }
 
+    /// The models of this machine: those that were installed, and those of other programs.
     fn library(&self) -> Library {
-        Library::new(&self.directories.models)
+        let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+        let named = self.config.model_folders.iter().cloned();
+        let places = Places::find(variable, std::env::home_dir().as_deref(), named);
+        let elsewhere = Elsewhere::new(places, self.cache_file("headers.json"));
+        Library::new(&self.directories.models).with_elsewhere(elsewhere)
     }
 
     /// Where hashes are remembered of models that are not in the library; `None` where nothing may be written.

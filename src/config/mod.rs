@@ -30,6 +30,8 @@ pub const SAMPLE: &str = include_str!("../../assets/config.toml");
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
     pub model: Option<String>,
+    /// Folders that models of others are in; one that begins with `~` is below the person's home.
+    pub model_folders: Vec<PathBuf>,
     pub system: Option<String>,
     pub output: Output,
     pub generate: GenerateOptions,
@@ -117,11 +119,16 @@ fn uncommented_sample() -> String {
 }
 
 /// Replaces the names of files by their texts: a system prompt `@FILE`, a schema and a grammar, with or without the
-/// `@`. A relative path begins at `folder`.
+/// `@`. A relative path, of a folder of models too, begins at `folder`.
 fn with_files_read(mut settings: Settings, folder: &Path) -> Result<Settings, String> {
     if let Some(path) = settings.system.as_deref().and_then(|system| system.strip_prefix('@')) {
         let text = text_file::read(&folder.join(path))?;
         settings.system = Some(text.trim_end().to_owned());
+    }
+    for model_folder in settings.model_folders.iter_mut().flatten() {
+        if !model_folder.is_empty() && !model_folder.starts_with('~') {
+            *model_folder = folder.join(&model_folder).to_string_lossy().into_owned();
+        }
     }
     let is_text = |schema: &str| schema.trim_start().starts_with('{');
     for setting in [settings.schema.as_mut().filter(|schema| !is_text(schema)), settings.grammar.as_mut()] {
@@ -143,12 +150,14 @@ impl From<Settings> for Config {
             repeat_penalty: settings.repeat_penalty.map_or(default.repeat_penalty, value::Within::get),
             seed: settings.seed.and_then(value::Auto::number),
         };
+        let folders = settings.model_folders.unwrap_or_default().into_iter().filter(|folder| !folder.is_empty());
         let stop = settings.stop.unwrap_or_default().into_iter().filter(|stop| !stop.is_empty()).collect();
         // An empty text takes back what a lower layer set.
         let schema = settings.schema.filter(|text| !text.is_empty()).map(Constraint::Schema);
         let grammar = settings.grammar.filter(|text| !text.is_empty()).map(Constraint::Grammar);
         Self {
             model: settings.model.filter(|model| !model.is_empty()),
+            model_folders: folders.map(PathBuf::from).collect(),
             system: settings.system.filter(|system| !system.is_empty()),
             output: settings.output.unwrap_or_default(),
             generate: GenerateOptions {
@@ -279,6 +288,20 @@ mod tests {
         std::fs::write(directories.config.join("pirate.txt"), "You are a pirate\n").unwrap();
         let layers = Layers::read(&directories, |_| None, Settings::default()).unwrap();
         assert_eq!(layers.settings.system.as_deref(), Some("You are a pirate"));
+    }
+
+    #[test]
+    fn folders_of_models_are_found_from_where_they_are_named() {
+        let home = tempfile::tempdir().unwrap();
+        let directories = directories(&home);
+        write(&directories, "model_folders = [\"gguf\", \"~/models\", \"/mnt\"]\n");
+        let folders = |typed| Config::from(Layers::read(&directories, |_| None, typed).unwrap().settings).model_folders;
+        let beside = directories.config.join("gguf");
+        assert_eq!(folders(Settings::default()), [beside, "~/models".into(), "/mnt".into()]);
+        let typed = Settings { model_folders: Some(vec!["here".into()]), ..Settings::default() };
+        assert_eq!(folders(typed), [PathBuf::from("here")]);
+        let none = Settings { model_folders: Some(vec![String::new()]), ..Settings::default() };
+        assert_eq!(folders(none), Vec::<PathBuf>::new());
     }
 
     #[test]

@@ -93,6 +93,10 @@ pub struct Settings {
     #[arg(short, long, value_name = "NAME|PATH")]
     pub model: Option<String>,
 
+    /// Look for models in this folder, too (repeatable, or with `:` between): they are used where they are
+    #[arg(long, alias = "model-folder", global = true, value_name = "PATH", value_delimiter = ':')]
+    pub model_folders: Option<Vec<String>>,
+
     /// What the model is told before the conversation; @FILE reads it from a file
     #[arg(long, value_name = "TEXT|@FILE", allow_hyphen_values = true)]
     pub system: Option<String>,
@@ -269,6 +273,7 @@ impl Settings {
     pub fn over(self, lower: Self) -> Self {
         Self {
             model: self.model.or(lower.model),
+            model_folders: self.model_folders.or(lower.model_folders),
             system: self.system.or(lower.system),
             output: self.output.or(lower.output),
             temp: self.temp.or(lower.temp),
@@ -308,7 +313,9 @@ impl Settings {
 
     /// Whether anything is set beyond what every subcommand takes.
     pub fn concern_an_answer(&self) -> bool {
-        Self { offline: None, limit_rate: None, quiet: None, verbose: None, ..self.clone() } != Self::default()
+        let rest =
+            Self { model_folders: None, offline: None, limit_rate: None, quiet: None, verbose: None, ..self.clone() };
+        rest != Self::default()
     }
 
     /// The names of all settings, as `config.toml` spells them.

@@ -32,6 +32,18 @@ pub enum ModelError {
         /// The hash of what should be there.
         expected: String,
     },
+    /// The folder's list of hashes has none for the file.
+    #[error(
+        "`{}` has no hash in `{}`, so nobody can tell whether it is whole; move the list away to import it all the same",
+        path.display(),
+        list.display()
+    )]
+    Unlisted {
+        /// The file.
+        path: PathBuf,
+        /// The list.
+        list: PathBuf,
+    },
     /// Reading or writing failed.
     #[error("cannot {doing}: {source}")]
     Disk {
@@ -86,7 +98,7 @@ impl ModelError {
             Self::NotFound(_) | Self::BadArgument(_) => FailureClass::Other,
             // A file that cannot be read is the disk's failure, not the model's.
             Self::BadFile { source: GgufError::Io(_), .. } => FailureClass::Disk,
-            Self::BadFile { .. } | Self::WrongHash { .. } => FailureClass::BadModelFile,
+            Self::BadFile { .. } | Self::WrongHash { .. } | Self::Unlisted { .. } => FailureClass::BadModelFile,
             Self::Disk { .. } | Self::NoSpace { .. } => FailureClass::Disk,
             Self::Network(_) => FailureClass::Network,
             Self::Cancelled => FailureClass::Interrupted,

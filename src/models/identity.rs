@@ -1,5 +1,6 @@
 //! Which file a file is: its SHA-256, and other facts about it, remembered as long as the file is untouched.
 
+use std::collections::HashMap;
 use std::fs::{File, Metadata};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -15,11 +16,13 @@ use super::progress::{Listener, Meter, Step, within};
 
 /// Files that are remembered; the oldest beyond it are forgotten.
 const REMEMBERED_MAX: usize = 256;
+/// The same where facts are about all models of a machine.
+const MANY_REMEMBERED_MAX: usize = 4096;
 const CHUNK_BYTES: usize = 1 << 20;
 
 /// What tells that a file was not touched since it was hashed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Stamp {
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(super) struct Stamp {
     device: u64,
     inode: u64,
     size_bytes: u64,
@@ -28,7 +31,7 @@ struct Stamp {
 }
 
 impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
+    pub(super) fn of(metadata: &Metadata) -> Self {
         Self {
             device: metadata.dev(),
             inode: metadata.ino(),
@@ -36,6 +39,21 @@ impl Stamp {
             modified_seconds: metadata.mtime(),
             modified_nanoseconds: metadata.mtime_nsec(),
         }
+    }
+
+    pub(super) fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    /// Whether size and time of change are the same. Numbers of devices and files may change when a disk is taken out
+    /// and put in again.
+    pub(super) fn is_as_old_and_large(&self, other: &Self) -> bool {
+        let marks = |it: &Self| (it.size_bytes, it.modified_seconds, it.modified_nanoseconds);
+        marks(self) == marks(other)
+    }
+
+    fn is_of_same_file(&self, other: &Self) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
     }
 }
 
@@ -149,13 +167,52 @@ pub fn remember_content(sha256: &str, cache_file: &Path, fact: &str) {
     save(cache_file, &remembered);
 }
 
+/// What is remembered of many files, read once and written once.
+#[derive(Debug)]
+pub(super) struct Facts<'a> {
+    cache_file: Option<&'a Path>,
+    by_stamp: HashMap<Stamp, String>,
+    new: Vec<RememberedFile>,
+}
+
+impl<'a> Facts<'a> {
+    /// Those in `cache_file`; without one, nothing is known and nothing is kept.
+    pub(super) fn open(cache_file: Option<&'a Path>) -> Self {
+        let known = cache_file.map(load).unwrap_or_default().files;
+        Self { cache_file, by_stamp: known.into_iter().map(|it| (it.stamp, it.fact)).collect(), new: Vec::new() }
+    }
+
+    /// What is known of the file with this metadata, if it is untouched since.
+    pub(super) fn get(&self, metadata: &Metadata) -> Option<&str> {
+        self.by_stamp.get(&Stamp::of(metadata)).map(String::as_str)
+    }
+
+    /// Remembers a fact about the file with this metadata.
+    pub(super) fn put(&mut self, metadata: &Metadata, fact: String) {
+        self.new.push(RememberedFile { stamp: Stamp::of(metadata), fact });
+    }
+
+    /// Writes what is new.
+    pub(super) fn save(self) {
+        if let Some(cache_file) = self.cache_file.filter(|_| !self.new.is_empty()) {
+            let mut remembered = load(cache_file);
+            let is_new = |stamp: &Stamp| self.new.iter().any(|it| it.stamp.is_of_same_file(stamp));
+            remembered.files.retain(|known| !is_new(&known.stamp));
+            remembered.files.extend(self.new);
+            let excess = remembered.files.len().saturating_sub(MANY_REMEMBERED_MAX);
+            remembered.files.drain(..excess);
+            save(cache_file, &remembered);
+        }
+    }
+}
+
 fn recall_stamp(stamp: &Stamp, cache_file: &Path) -> Option<String> {
     load(cache_file).files.into_iter().find(|known| known.stamp == *stamp).map(|known| known.fact)
 }
 
 fn remember_stamp(stamp: Stamp, cache_file: &Path, fact: &str) {
     let mut remembered = load(cache_file);
-    remembered.files.retain(|known| (known.stamp.device, known.stamp.inode) != (stamp.device, stamp.inode));
+    remembered.files.retain(|known| !known.stamp.is_of_same_file(&stamp));
     remembered.files.push(RememberedFile { stamp, fact: fact.to_owned() });
     let excess = remembered.files.len().saturating_sub(REMEMBERED_MAX);
     remembered.files.drain(..excess);
@@ -163,7 +220,7 @@ fn remember_stamp(stamp: Stamp, cache_file: &Path, fact: &str) {
 }
 
 /// The SHA-256 of what is left of `file`.
-fn hash(file: &mut File, size_bytes: u64, listener: Listener) -> std::io::Result<String> {
+pub(super) fn hash(file: &mut File, size_bytes: u64, listener: Listener) -> std::io::Result<String> {
     let mut meter = Meter::new(Step::Hashing, size_bytes, listener);
     let mut hasher = Sha256::new();
     let mut chunk = vec![0; CHUNK_BYTES];

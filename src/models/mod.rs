@@ -5,6 +5,7 @@
 //! library.resolve(Some("qwen"))?                     → Found { name, path, sha256 }   what `--model` means
 //! library.resolve(None)?                             → the model used last, or the first installed
 //! library.remember_used(&name)?                      for the next start without `--model`
+//! library.borrowed()?                                → Borrowed { name, owner, path, … }: models of Ollama and others
 //! library.list()? / find(name)?                      → Installed { name, path, sha256, size_bytes, … }
 //! library.import(file, Import { name, expected_sha256 }, &mut |progress| …)?   → Installed
 //! library.remove(name)?                              → Removed { name, freed_bytes }
@@ -39,5 +40,7 @@ pub mod templates;
 
 pub use error::{FailureClass, ModelError};
 pub use files::{create_private, write_atomically};
-pub use local::{Checked, Found, Import, Installed, Library, Origin, Removed};
+pub use local::{
+    Borrowed, Checked, Elsewhere, Exported, Found, Import, Installed, Library, Origin, Owner, Places, Removed, Taking,
+};
 pub use progress::{Listener, Progress, Step};

@@ -11,6 +11,10 @@ use tempfile::TempDir;
 /// A script that answers three words.
 pub const HELLO: &str = "[[answer]]\ntext = \"Hello there, you\"\n";
 
+/// Variables that say where other programs keep their models.
+pub const VARIABLES_OF_OTHERS: [&str; 6] =
+    ["OLLAMA_MODELS", "LLAMA_CACHE", "XDG_CACHE_HOME", "HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"];
+
 /// A home for one test, with a scripted engine in it.
 pub struct Home {
     pub folder: TempDir,
@@ -45,7 +49,8 @@ impl Home {
         path
     }
 
-    /// `tuichat` with these arguments and no settings but those of this home.
+    /// `tuichat` with these arguments, no settings but those of this home, and no models of other programs but those
+    /// below `person`.
     pub fn command(&self, arguments: &[&str]) -> std::process::Command {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tuichat"));
         for (name, _) in std::env::vars_os() {
@@ -53,6 +58,10 @@ impl Home {
                 command.env_remove(name);
             }
         }
+        for name in VARIABLES_OF_OTHERS {
+            command.env_remove(name);
+        }
+        command.env("HOME", self.path("person")).env("OLLAMA_MODELS", self.path("person/.ollama/models"));
         command.env("TUICHAT_HOME", self.path("home")).args(arguments).current_dir(self.folder.path());
         command
     }

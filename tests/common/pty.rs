@@ -51,6 +51,10 @@ impl Pty {
         for (name, value) in [("TERM", "xterm-256color"), ("LANG", "C.UTF-8"), ("LC_ALL", "C.UTF-8")] {
             command.env(name, value);
         }
+        // No models of other programs.
+        for name in ["HOME", "OLLAMA_MODELS", "LLAMA_CACHE", "HF_HUB_CACHE"] {
+            command.env(name, "/nonexistent");
+        }
         for name in ["NO_COLOR", "SSH_TTY", "SSH_CONNECTION"] {
             command.env_remove(name);
         }

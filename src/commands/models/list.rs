@@ -1,8 +1,10 @@
 //! `tuichat models list`.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
-use super::{remarks, size};
+use super::{elsewhere, remarks, size};
 use crate::commands::machine::Fit;
 use crate::commands::offers::is_here;
 use crate::commands::{Surroundings, print, print_json};
@@ -14,28 +16,36 @@ use crate::models::{Installed, Library, gguf};
 /// Prints the installed models; with `catalog`, all that the catalogue knows, and how each would do on this machine.
 pub fn run(library: &Library, of_catalog: bool, as_json: bool, surroundings: &Surroundings) -> Result<(), Failure> {
     let installed = library.list()?;
+    let borrowed = library.borrowed()?;
     if of_catalog {
         return list_catalog(&installed, as_json, surroundings);
     }
     // What is here can be asked itself: nothing is measured for a list.
     let machine = surroundings.machine();
-    let fit = |model: &Installed| {
-        let header = gguf::read_header(&model.path).ok()?;
-        Some(surroundings.fit(&Anatomy::of_header(&header), Some(&model.path), &machine))
+    let fit = |path: &Path| {
+        let header = gguf::read_header(path).ok()?;
+        Some(surroundings.fit(&Anatomy::of_header(&header), Some(path), &machine))
     };
     if as_json {
-        return print_json(&installed.iter().map(|model| object(model, fit(model))).collect::<Vec<_>>());
+        let of_others = borrowed.iter().map(|model| elsewhere::object(model, fit(&model.path)));
+        let objects = installed.iter().map(|model| object(model, fit(&model.path))).chain(of_others);
+        return print_json(&objects.collect::<Vec<_>>());
     }
     let mut lines = String::new();
     for model in &installed {
         let Installed { name, size_bytes, quantization, .. } = model;
-        let fit = fit(model).map(|fit| fit.sentence()).unwrap_or_default();
-        let line = format!("{name:<32}  {:>9}  {quantization:<8}  {fit}", size(*size_bytes));
+        let fit = fit(&model.path).map(|fit| fit.sentence()).unwrap_or_default();
+        let linked = if model.is_linked() { "linked" } else { "" };
+        let line = format!("{name:<32}  {:>9}  {quantization:<7}  {linked:<7}{fit}", size(*size_bytes));
         lines.push_str(&format!("{}\n", line.trim_end()));
+    }
+    for group in elsewhere::groups(&borrowed, &fit) {
+        lines.push_str(if lines.is_empty() { "" } else { "\n" });
+        lines.push_str(&group);
     }
     let known = catalog::entries().iter().filter(|entry| !is_here(entry, &installed)).count();
     if known > 0 {
-        lines.push_str(if installed.is_empty() { "No model is here yet. " } else { "\n" });
+        lines.push_str(if lines.is_empty() { "No model is here yet. " } else { "\n" });
         lines.push_str(&format!(
             "{known} more are known: `tuichat models list --catalog` tells how they would do here, and `tuichat models \
              pull NAME` gets one.\n"
@@ -132,6 +142,8 @@ fn object(model: &Installed, fit: Option<Fit>) -> Value {
         "size_bytes": model.size_bytes,
         "quantization": model.quantization,
         "origin": model.origin,
+        "owned": !model.is_linked(),
+        "linked": model.is_linked(),
         "installed_at": model.installed_at,
         "fit": fit.map(|fit| fit.object()),
     })

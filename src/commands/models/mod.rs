@@ -2,8 +2,12 @@
 //! result; progress is for stderr.
 
 mod check;
+mod elsewhere;
+mod export;
+mod import;
 mod list;
 mod pull;
+mod rm;
 mod search;
 mod show;
 
@@ -13,7 +17,7 @@ use std::path::Path;
 use super::{Surroundings, print};
 use crate::cli::ModelsCommand;
 use crate::exit::{Exit, Failure};
-use crate::models::{Import, ModelError, Progress, Step, create_private};
+use crate::models::{Import, ModelError, Progress, Step, Taking, create_private};
 use crate::remarks::Remarks;
 use crate::text::file_size as size;
 
@@ -28,17 +32,18 @@ pub fn run(command: ModelsCommand, surroundings: &Surroundings) -> Result<Exit, 
         ModelsCommand::Search { words, limit, json } => search::run(&words.join(" "), limit, json, surroundings)?,
         ModelsCommand::Show { model, template: true, .. } => show::template(&library.resolve(Some(&model))?)?,
         ModelsCommand::Show { model, json, .. } => show::run(&model, &library, json, surroundings)?,
-        ModelsCommand::Rm { model } => {
-            let removed = library.remove(&model)?;
-            let freed = size(removed.freed_bytes);
-            remarks(surroundings).note(&format!("`{}` is removed; {freed} are free again", removed.name));
+        ModelsCommand::Rm { model } => rm::run(&model, &library, surroundings)?,
+        ModelsCommand::Import { file, name, sha256, link, moved, member, copy: _ } => {
+            let taking = match (link, moved) {
+                (true, _) => Taking::Link,
+                (_, true) => Taking::Move,
+                _ => Taking::Copy,
+            };
+            let (name, expected_sha256, member) = (name.as_deref(), sha256.as_deref(), member.as_deref());
+            let how = Import { name, expected_sha256, taking, member, origin: None };
+            import::run(&file, how, &library, surroundings)?;
         }
-        ModelsCommand::Import { file, name, sha256 } => {
-            make_private(&surroundings.directories.models)?;
-            let how = Import { name: name.as_deref(), expected_sha256: sha256.as_deref() };
-            let installed = with_progress(surroundings, |listener| library.import(&file, how, listener))?;
-            print(&format!("{}\n", installed.name))?;
-        }
+        ModelsCommand::Export { models, folder } => export::run(&models, &folder, &library, surroundings)?,
         ModelsCommand::Check { model, json, no_load } => {
             let how = check::How { as_json: json, loads: !no_load };
             check::run(&model, &library.resolve(Some(&model))?, how, surroundings)?;

@@ -32,7 +32,8 @@ pub fn choose<'a>(reference: &Reference, files: &'a [String]) -> Result<Vec<&'a 
     }
 }
 
-fn is_model(file: &str) -> bool {
+/// Whether a file of this name holds a model, and not a part or a by-product of one.
+pub fn is_model(file: &str) -> bool {
     let name = file.rsplit('/').next().unwrap_or(file).to_lowercase();
     name.ends_with(".gguf") && !name.contains("mmproj") && !name.contains("imatrix")
 }

@@ -27,6 +27,7 @@ use hf_hub::{HFClient, HFError};
 use jiff::Timestamp;
 use reqwest::{StatusCode, Url};
 
+pub(super) use choice::is_model as is_model_name;
 pub use reference::{Reference, Wanted};
 pub use search::Hit;
 

@@ -4,7 +4,8 @@
 //! blobs/sha256-HEX         the content, under its hash: put there only when it is whole, verified and on disk
 //! blobs/sha256-HEX.part    a download that is under way or was interrupted, and its journal; see `hub::part`
 //! splits/HEX/…             the files of a split model under the names by which llama.cpp finds them: links to blobs
-//! names/NAME.json          a name and what it stands for; several names may stand for one content
+//! names/NAME.json          a name and what it stands for; several names may stand for one content. A linked model is
+//!                          a name alone: its content is a file elsewhere
 //! last-used                the name that was chatted with last
 //! .lock                    held while names and blobs are put in or taken out
 //! ```
@@ -16,13 +17,15 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::elsewhere::{Borrowed, Elsewhere, Owner, shell_word};
 use super::name;
 use crate::models::error::{DiskContext, ModelError};
 use crate::models::files::{create_private, sync_folder, write_atomically};
 use crate::models::gguf::split::PartName;
-use crate::models::gguf::{Header, read_header};
-use crate::models::identity::{hash_model, is_sha256, of_parts};
+use crate::models::gguf::{GgufError, Header, read_header};
+use crate::models::identity::{Stamp, hash_model, is_sha256, of_parts};
 use crate::models::progress::Listener;
+use crate::text::escape_line;
 
 /// Where an installed model came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +47,13 @@ pub enum Origin {
         /// The branch, tag or commit that was asked for, if one was.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         revision: Option<String>,
+    },
+    /// A file in an archive of this machine.
+    Archive {
+        /// Where the archive was.
+        path: PathBuf,
+        /// The file in it.
+        member: String,
     },
 }
 
@@ -84,6 +94,15 @@ pub(super) struct Manifest {
     installed_at: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     split: Option<Split>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    linked: Option<Link>,
+}
+
+/// The file of a linked model, and what tells that it is as it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Link {
+    path: PathBuf,
+    stamp: Stamp,
 }
 
 /// An installed model.
@@ -103,6 +122,39 @@ pub struct Installed {
     pub origin: Origin,
     /// When it was installed, as in `2026-01-31T12:00:00Z`.
     pub installed_at: String,
+    link: Option<Link>,
+}
+
+impl Installed {
+    /// Whether its content is a file outside of the models folder, which is not tuichat's.
+    pub fn is_linked(&self) -> bool {
+        self.link.is_some()
+    }
+
+    /// The same, if its file can be used: what a linked model is linked to may have changed.
+    pub(super) fn usable(self) -> Result<Self, ModelError> {
+        let Some(link) = &self.link else { return Ok(self) };
+        let again = || {
+            format!(
+                "`tuichat models import --link {} --name {}` takes it as it is, `tuichat models rm {1}` forgets it",
+                shell_word(&link.path.to_string_lossy()),
+                self.name
+            )
+        };
+        match fs::metadata(&link.path) {
+            Ok(metadata) if link.stamp.is_as_old_and_large(&Stamp::of(&metadata)) => Ok(self),
+            Ok(_) => {
+                let what = format!("it changed since it was linked as `{}`; {}", self.name, again());
+                Err(ModelError::BadFile { path: link.path.clone(), source: GgufError::Damaged(what) })
+            }
+            Err(error) => Err(ModelError::NotFound(format!(
+                "the file that `{}` is linked to cannot be read ({error}): `{}`; bring it back, or forget it with \
+                 `tuichat models rm {0}`",
+                self.name,
+                escape_line(&link.path.to_string_lossy())
+            ))),
+        }
+    }
 }
 
 /// What a removal did.
@@ -112,6 +164,8 @@ pub struct Removed {
     pub name: String,
     /// Bytes that are free again: none if other names stand for the same content.
     pub freed_bytes: u64,
+    /// The file that stays, if the model was linked.
+    pub linked_to: Option<PathBuf>,
 }
 
 /// What a check found; the file is as it should be.
@@ -129,12 +183,34 @@ pub struct Checked {
 #[derive(Clone, Debug)]
 pub struct Library {
     folder: PathBuf,
+    elsewhere: Elsewhere,
 }
 
 impl Library {
     /// The library in this folder, which need not exist yet.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into() }
+        Self { folder: folder.into(), elsewhere: Elsewhere::default() }
+    }
+
+    /// The same library, which also knows the models of other programs.
+    pub fn with_elsewhere(self, elsewhere: Elsewhere) -> Self {
+        Self { elsewhere, ..self }
+    }
+
+    /// The models of other programs that can be loaded, without those that are installed too, by owner and name.
+    ///
+    /// # Errors
+    /// If the models folder is there but cannot be read.
+    pub fn borrowed(&self) -> Result<Vec<Borrowed>, ModelError> {
+        let installed = self.list()?;
+        let mut models = self.elsewhere.list();
+        models.retain(|model| !installed.iter().any(|own| model.is_content_of(&own.sha256, &own.path)));
+        Ok(models)
+    }
+
+    /// The models of other programs.
+    pub(super) fn elsewhere(&self) -> &Elsewhere {
+        &self.elsewhere
     }
 
     /// All installed models, by name. Names that stand for nothing readable are left out and logged.
@@ -162,12 +238,13 @@ impl Library {
         Ok(models)
     }
 
-    /// Takes a name away, and the content with it unless another name stands for it. The whole name is needed,
+    /// Takes a name away, and the content with it unless another name stands for it or it is only linked. The whole name is needed,
     /// in any case.
     ///
     /// # Errors
-    /// If there is no such name, or the disk refuses.
+    /// If there is no such name, it is that of another program's model, or the disk refuses.
     pub fn remove(&self, name: &str) -> Result<Removed, ModelError> {
+        self.check_is_ours(name)?;
         let model = self.find(name)?;
         if !model.name.eq_ignore_ascii_case(name) {
             return Err(ModelError::BadArgument(format!(
@@ -180,10 +257,10 @@ impl Library {
         let file = self.name_file(&model.name);
         fs::remove_file(&file).doing(|| format!("remove `{}`", file.display()))?;
         let freed_bytes = match removed {
-            Some(removed) => self.remove_unused(&removed.sha256, removed.hashes())?,
-            None => 0,
+            Some(removed) if !model.is_linked() => self.remove_unused(&removed.sha256, removed.hashes())?,
+            _ => 0,
         };
-        Ok(Removed { name: model.name, freed_bytes })
+        Ok(Removed { name: model.name, freed_bytes, linked_to: model.link.map(|link| link.path) })
     }
 
     /// Removes those of a model's contents that no name stands for any more, and says how much that was.
@@ -228,7 +305,8 @@ impl Library {
     /// # Errors
     /// If the disk refuses.
     pub fn remember_used(&self, name: &str) -> Result<(), ModelError> {
-        name::check(name)?;
+        let own_part = name.split_once('/').filter(|_| Owner::of_name(name).is_some()).map_or(name, |(_, rest)| rest);
+        name::check(own_part)?;
         let file = self.folder.join("last-used");
         write_atomically(&file, name.as_bytes()).doing(|| format!("write `{}`", file.display()))
     }
@@ -243,7 +321,7 @@ impl Library {
         let mut models = self.list()?;
         models.retain(|model| match &model.origin {
             Origin::Hub { repository, .. } => repository.eq_ignore_ascii_case(wanted),
-            Origin::File { .. } => false,
+            Origin::File { .. } | Origin::Archive { .. } => false,
         });
         Ok(models)
     }
@@ -261,7 +339,8 @@ impl Library {
     }
 
     /// Says now what [`Library::install_from_hub`] would say after a long download: that the name cannot be had.
-    /// A newer file from the same place on the hub may take the place of the older one.
+    /// A newer file from the same place on the hub may take the place of the older one, and so may a file that was
+    /// linked.
     pub(in crate::models) fn check_free(&self, name: &str, sha256: &str, origin: &Origin) -> Result<(), ModelError> {
         name::check(name)?;
         let Some(taken) = self.read(name)? else { return Ok(()) };
@@ -269,6 +348,7 @@ impl Library {
             (Origin::Hub { repository: old, file: old_file, .. }, Origin::Hub { repository, file, .. }) => {
                 old == repository && old_file == file
             }
+            (Origin::File { path: old }, Origin::File { path }) => taken.is_linked() && old == path,
             _ => false,
         };
         if taken.sha256 == sha256 || is_newer_version {
@@ -352,8 +432,23 @@ impl Library {
         Ok(manifest.installed(name, path))
     }
 
+    /// Gives the file at `path` a name, where it is.
+    pub(super) fn install_link(
+        &self,
+        name: &str,
+        mut manifest: Manifest,
+        path: PathBuf,
+        stamp: Stamp,
+    ) -> Result<Installed, ModelError> {
+        if let Some(own) = self.read(name)?.filter(|own| !own.is_linked() && own.sha256 == manifest.sha256) {
+            return Ok(own);
+        }
+        manifest.linked = Some(Link { path, stamp });
+        self.install(name, manifest, |_| Ok(()))
+    }
+
     /// The model of exactly this name.
-    fn read(&self, name: &str) -> Result<Option<Installed>, ModelError> {
+    pub(super) fn read(&self, name: &str) -> Result<Option<Installed>, ModelError> {
         let manifest = self.manifest(name)?;
         Ok(manifest.map(|manifest| {
             let path = self.path_of(&manifest);
@@ -414,16 +509,21 @@ impl Manifest {
     pub(super) fn new(sha256: String, header: &Header, origin: Origin) -> Self {
         let (size_bytes, quantization) = (header.file_bytes, header.quantization());
         let installed_at = format!("{:.0}", jiff::Timestamp::now());
-        Self { sha256, size_bytes, quantization, origin, installed_at, split: None }
+        Self { sha256, size_bytes, quantization, origin, installed_at, split: None, linked: None }
     }
 
-    /// The hashes of its files.
+    /// The hashes of its files in the library: none of a linked model.
     fn hashes(&self) -> &[String] {
-        self.split.as_ref().map_or(std::slice::from_ref(&self.sha256), |split| &split.parts)
+        match &self.split {
+            _ if self.linked.is_some() => &[],
+            Some(split) => &split.parts,
+            None => std::slice::from_ref(&self.sha256),
+        }
     }
 
-    fn installed(self, name: &str, path: PathBuf) -> Installed {
-        let Self { sha256, size_bytes, quantization, origin, installed_at, split: _ } = self;
-        Installed { name: name.to_owned(), path, sha256, size_bytes, quantization, origin, installed_at }
+    fn installed(self, name: &str, blob: PathBuf) -> Installed {
+        let Self { sha256, size_bytes, quantization, origin, installed_at, split: _, linked: link } = self;
+        let path = link.as_ref().map_or(blob, |link| link.path.clone());
+        Installed { name: name.to_owned(), path, sha256, size_bytes, quantization, origin, installed_at, link }
     }
 }
