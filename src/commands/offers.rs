@@ -79,14 +79,6 @@ pub fn to_get(config: &Config, failure: Failure) -> Result<&'static Entry, Failu
     }
 }
 
-/// The hub, as the settings want it to be asked.
-///
-/// # Errors
-/// If the environment names none that can be used.
-pub fn hub(_surroundings: &Surroundings) -> Result<Hub, ModelError> {
-    Hub::from_environment()
-}
-
 /// Where the chat's models come from.
 #[derive(Debug)]
 pub struct Supplier(pub Arc<Surroundings>);
