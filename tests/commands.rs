@@ -65,7 +65,9 @@ fn help_shows_what_scripts_need() {
 #[test]
 fn a_model_that_is_not_there_is_told_with_what_to_type() {
     let home = Home::new();
-    for (arguments, code) in [(&["-m", "nosuch", "-p", "x"][..], 1), (&["-p", "x"], 1), (&["models", "rm", "x"], 1)] {
+    for (arguments, code) in
+        [(&["-m", "nosuch", "-p", "x"][..], 1), (&["--offline", "-p", "x"], 6), (&["models", "rm", "x"], 1)]
+    {
         let ran = home.run(arguments);
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(code), ""), "{arguments:?}");
         assert!(ran.stderr.starts_with("error: ") && ran.stderr.contains("`tuichat models pull`"), "{}", ran.stderr);

@@ -75,7 +75,7 @@ fn get(entry: &Entry, surroundings: &Surroundings) -> Result<Found, Failure> {
         stop.store(true, Ordering::Relaxed);
     });
     watching.map_err(|error| Failure::error(format!("cannot watch for signals: {error}")))?;
-    let (hub, library) = (Hub::from_environment()?, surroundings.library());
+    let (hub, library) = (Hub::from_environment()?.limited_to(surroundings.config.limit_rate), surroundings.library());
     let what = Pull::of(entry, entry.usual_file());
     let pulled = with_progress(surroundings, |listener| hub.pull_blocking(&library, &what, &cancel, listener));
     match stopped_by.get() {

@@ -24,7 +24,7 @@ pub fn run(talk: Talk, surroundings: Surroundings) -> Result<Exit, Failure> {
     let surroundings = &supplier.0;
     let (opening, model) = match surroundings.model(&talk.engine) {
         Ok(found) => {
-            if found.sha256.is_some() {
+            if found.has_lasting_name() {
                 supplier.remember(&found.name);
             }
             let snapshots = surroundings.snapshots(&found);

@@ -82,7 +82,11 @@ fn installed(_: &OsStr) -> Vec<CompletionCandidate> {
     let home = std::env::var_os("TUICHAT_HOME").map(Into::into);
     let models = Directories::find(home).ok().and_then(|found| Library::new(found.models).list().ok());
     let models = models.unwrap_or_default().into_iter();
-    models.map(|model| candidate(&model.name, model.quantization)).collect()
+    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let places = Places::find(variable, std::env::home_dir().as_deref(), []);
+    let of_others = Elsewhere::new(places, None).look().into_iter();
+    let of_others = of_others.map(|model| candidate(&model.name, format!("of {}", model.owner.title())));
+    models.map(|model| candidate(&model.name, model.quantization)).chain(of_others).collect()
 }
 
 fn catalogued(_: &OsStr) -> Vec<CompletionCandidate> {

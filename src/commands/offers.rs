@@ -13,7 +13,7 @@ use crate::models::catalog::{self, Entry};
 use crate::models::fit::{Anatomy, Machine};
 use crate::models::hub::{Hub, Pull};
 use crate::models::offers::{Offer, Place, arranged};
-use crate::models::{Found, Installed, Listener, ModelError, gguf};
+use crate::models::{Found, Installed, Listener, ModelError, Owner, gguf};
 use crate::ui::Supply;
 
 /// What a machine is taken to have that does not tell.
@@ -41,6 +41,7 @@ pub fn all(surroundings: &Surroundings) -> Vec<Offer> {
         tracing::warn!(%error, "the installed models are not offered");
         Vec::new()
     });
+    let borrowed = surroundings.library().borrowed().unwrap_or_default();
     let machine = surroundings.machine();
     let first = recommended(&machine);
     let offer = |name: &str, place: Place, note: String, is_recommended: bool, fit: Option<Fit>| Offer {
@@ -65,7 +66,14 @@ pub fn all(surroundings: &Surroundings) -> Vec<Offer> {
         let note = entry.map_or_else(|| model.quantization.clone(), |entry| entry.good_for.clone());
         offer(&model.name, place, note, entry.is_some_and(|entry| entry.name == first.name), fit)
     });
-    arranged(here.chain(known))
+    let of_others = borrowed.iter().map(|model| {
+        let anatomy = gguf::read_header(&model.path).ok().map(|header| Anatomy::of_header(&header));
+        let fit = anatomy.map(|anatomy| surroundings.fit(&anatomy, Some(&model.path), &machine));
+        let owner = Some(model.owner.title().to_owned());
+        let place = Place::Here { owner, found: Found::from(model.clone()) };
+        offer(&model.name, place, model.quantization.clone(), false, fit)
+    });
+    arranged(here.chain(of_others).chain(known))
 }
 
 /// Whether one of these is a file of the catalogue's entry.
@@ -95,14 +103,6 @@ pub fn to_get(config: &Config, failure: Failure) -> Result<&'static Entry, Failu
     }
 }
 
-/// The hub, as the settings want it to be asked.
-///
-/// # Errors
-/// If the environment names none that can be used.
-pub fn hub(_surroundings: &Surroundings) -> Result<Hub, ModelError> {
-    Hub::from_environment()
-}
-
 /// Where the chat's models come from.
 #[derive(Debug)]
 pub struct Supplier(pub Arc<Surroundings>);
@@ -130,11 +130,11 @@ impl Supply for Supplier {
         Ok(self.0.load_settings(found, snapshots))
     }
 
-    /// An installed model that is chatted with is the one for the next start without `--model`.
+    /// A model that is chatted with by its name is the one for the next start without `--model`.
     fn remember(&self, name: &str) {
         let library = self.0.library();
         let is_installed = || library.list().is_ok_and(|models| models.iter().any(|model| model.name == name));
-        if self.0.config.private || !is_installed() {
+        if self.0.config.private || !(Owner::of_name(name).is_some() || is_installed()) {
             return;
         }
         if let Err(error) = library.remember_used(name) {

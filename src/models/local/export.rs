@@ -65,6 +65,13 @@ impl Library {
         let writing = || format!("write into `{}`", folder.display());
         let header =
             read_header(&model.path).map_err(|source| ModelError::BadFile { path: model.path.clone(), source })?;
+        if header.split().is_some() {
+            return Err(ModelError::BadArgument(format!(
+                "`{}` is in several files; copy those beside `{}` to the other machine, and use them there with `-m`",
+                model.name,
+                escape_line(&model.path.display().to_string())
+            )));
+        }
         fs::create_dir_all(folder).doing(|| format!("make the folder `{}`", folder.display()))?;
         let name = model.name.split_once('/').map_or(model.name.as_str(), |(_, own_part)| own_part);
         let name = name::from_file_name(name);

@@ -65,6 +65,12 @@ impl Library {
         if how.member.is_some() {
             return Err(ModelError::BadArgument(format!("`{}` is no archive, so there is nothing in it", shown(file))));
         }
+        if header_of(file, file)?.split().is_some() {
+            let path = shown(file);
+            return Err(ModelError::BadArgument(format!(
+                "`{path}` is one of several files of a model, which are used where they are: `tuichat -m {path}`"
+            )));
+        }
         match how.taking {
             Taking::Copy => self.import_by_copy(file, how, listener),
             Taking::Link => self.import_by_link(file, how, listener),

@@ -28,6 +28,7 @@ use ahead::Ahead;
 pub use chats::ChatList;
 use continuing::Continued;
 use getting::Getting;
+pub use getting::Stopped;
 pub use held::Held;
 pub use picker::Picker;
 use turn::Unsaved;

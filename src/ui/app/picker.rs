@@ -1,6 +1,6 @@
 //! The list of models to choose among, over the chat.
 
-use super::{App, Opening, Popup};
+use super::{App, Opening, Popup, getting};
 use crate::models::offers::{Offer, Place};
 use crate::ui::msg::Effect;
 
@@ -70,9 +70,11 @@ impl App {
         }
     }
 
-    /// Opens the list. What it held the last time is shown until it was looked anew.
+    /// Opens the list, with the choice on what is being downloaded or in use. What it held the last time is shown until
+    /// it was looked anew.
     pub(super) fn list_models(&mut self) -> Vec<Effect> {
-        let current = self.download().map(|download| download.name.clone());
+        let in_use = || self.getting.loaded().map(getting::name);
+        let current = self.download().map(|download| download.name.clone()).or_else(in_use);
         let mut picker = Picker::new(current.clone());
         if let (Some(name), Some(offers)) = (&current, &self.offers) {
             picker.choose(name, offers);
@@ -225,6 +227,14 @@ mod tests {
         assert!(tester.app.is_in_use(&offer));
         assert!(tester.key(KeyCode::Enter, KeyModifiers::NONE).is_empty());
         assert!(matches!(tester.app.popup(), Popup::Closed));
+    }
+
+    #[test]
+    fn the_list_opens_on_the_model_in_use() {
+        let mut tester = Tester::saving();
+        tester.command(Command::Models);
+        tester.update(Msg::Offers(vec![here("another", None), here("tiny.gguf", None)]));
+        assert_eq!(chosen(&tester).as_deref(), Some("tiny.gguf"));
     }
 
     #[test]

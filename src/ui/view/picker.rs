@@ -10,7 +10,7 @@ use crate::models::fit::Verdict;
 use crate::models::offers::{Offer, Place};
 use crate::models::{Progress, Step};
 use crate::text::{escape_line, file_size};
-use crate::ui::app::{App, Picker};
+use crate::ui::app::{App, Picker, Stopped};
 use crate::ui::transcript::wrap;
 
 use super::popups::open_box;
@@ -154,9 +154,9 @@ impl<'a> Table<'a> {
                     .into()
             }
             (_, Some(download), _) => capitalised(&progress_words(download.progress.as_ref())),
-            (_, None, Some(stopped)) => {
-                let percent = stopped.progress.as_ref().map(|progress| format!(" at {} %", percent(progress)));
-                format!("The download stopped{}; Enter goes on", percent.unwrap_or_default())
+            (_, None, Some(Stopped { progress: None, .. })) => "The download did not begin; Enter tries again".into(),
+            (_, None, Some(Stopped { progress: Some(progress), .. })) => {
+                format!("The download stopped at {} %; Enter goes on", percent(progress))
             }
             (Place::Here { .. }, ..) if app.is_in_use(offer) => "It is in use now".into(),
             (Place::Here { owner: Some(owner), .. }, ..) => format!("On this machine, of {owner}"),
@@ -187,7 +187,7 @@ fn place(app: &App, offer: &Offer) -> String {
     if let Some(download) = app.download().filter(|download| is_of(offer, &download.name)) {
         return download.progress.as_ref().map_or("asking".into(), |progress| format!("{} %", percent(progress)));
     }
-    if app.stopped_download().is_some_and(|stopped| is_of(offer, &stopped.name)) {
+    if app.stopped_download().is_some_and(|stopped| is_of(offer, &stopped.name) && stopped.progress.is_some()) {
         return "stopped".into();
     }
     match &offer.place {

@@ -474,7 +474,7 @@ fn downloading() -> Tester {
 #[test]
 fn a_download_is_told_in_the_status_line_while_a_message_waits_and_in_the_list() {
     let mut tester = downloading();
-    assert!(text(&mut tester, 80, 24).contains("The model is on its way. You can write already."));
+    assert!(text(&mut tester, 80, 24).contains("You can write while the model comes."));
     tester.send("What is a monad?");
     insta::assert_snapshot!(text(&mut tester, 80, 12));
     assert!(text(&mut tester, 30, 12).contains(" downloading 45 % "));
@@ -505,7 +505,7 @@ fn without_the_network_the_list_says_what_to_do() {
     tester.update(Msg::Offers(offers()));
     tester.command(Command::Move(2));
     let screen = text(&mut tester, 80, 24);
-    assert!(screen.contains("--offline=no") && screen.contains("tuichat models import FILE"), "{screen}");
+    assert!(screen.contains("--offline=no") && screen.contains("models import FILE"), "{screen}");
     assert!(screen.contains("not here"), "{screen}");
 }
 

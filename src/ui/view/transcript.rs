@@ -24,8 +24,8 @@ pub fn draw(app: &App, area: Rect, frame: &mut Frame) {
 fn draw_welcome(app: &App, area: Rect, used: u16, frame: &mut Frame) {
     let theme = app.theme();
     let about = match app.activity() {
-        Activity::NoModel(_) if app.awaits_model() => "The model is on its way. You can write already.",
-        Activity::NoModel(_) => "There is no model to talk to yet; F4 lists those to choose among.",
+        Activity::NoModel(_) if app.awaits_model() => "You can write while the model comes.",
+        Activity::NoModel(_) => "There is no model yet. F4 offers some.",
         Activity::Loading(_) | Activity::Trying(_) => "The model is being loaded. You can write already.",
         _ => "Write something and press Enter.",
     };
