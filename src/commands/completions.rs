@@ -3,6 +3,7 @@
 //! and without a word about anything that goes wrong.
 
 use std::ffi::OsStr;
+use std::path::PathBuf;
 
 use clap::builder::StyledStr;
 use clap::{Arg, Command, CommandFactory};
@@ -13,7 +14,7 @@ use super::print;
 use crate::cli::{Arguments, Shell};
 use crate::config::Directories;
 use crate::exit::Failure;
-use crate::models::{Library, catalog};
+use crate::models::{Elsewhere, Library, Places, catalog};
 
 /// Set by the script where the shell asks.
 const VARIABLE: &str = "_TUICHAT_COMPLETE";
