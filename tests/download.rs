@@ -177,7 +177,9 @@ fn a_split_model_is_pulled_chatted_with_checked_and_removed() {
     let in_place = home.run(&[&["-m", beside.to_str().unwrap()], &ask[2..]].concat());
     assert_eq!(in_place.json()["text"], same.json()["text"]);
 
-    assert_eq!(home.run(&["models", "check", name]).code, Some(0));
+    let checked = home.run(&["models", "check", name]);
+    assert_eq!((checked.code, checked.stdout.lines().count()), (Some(0), 3), "{}", checked.stderr);
+    assert!(checked.stdout.starts_with(&sha256(&TinyModel::default().parts(3)[0])), "{}", checked.stdout);
     let third = fs::canonicalize(blobs(&home).join("..")).unwrap();
     let link = fs::read_dir(third.join("splits")).unwrap().flatten().next().unwrap().path();
     let link = link.join("tiny-F32-00003-of-00003.gguf");

@@ -5,9 +5,10 @@ use crate::commands::{Surroundings, print};
 use crate::exit::Failure;
 use crate::models::{Found, Library};
 
-/// Reads a whole file, and prints its hash.
+/// Reads a whole model, and prints the hash of each of its files, as `sha256sum` does.
 pub fn run(model: Found, surroundings: &Surroundings) -> Result<(), Failure> {
     let Found { path, sha256, .. } = model;
     let checked = with_progress(surroundings, |listener| Library::check(&path, sha256.as_deref(), listener))?;
-    print(&format!("{}  {}\n", checked.sha256, path.display()))
+    let lines = checked.files.iter().map(|(file, sha256)| format!("{sha256}  {}\n", file.display()));
+    print(&lines.collect::<String>())
 }
