@@ -8,7 +8,7 @@ use std::sync::{LazyLock, Mutex};
 
 use common::tiny_gguf::{self, TinyModel, Value};
 use proptest::prelude::*;
-use tuichat::models::gguf::{GgufError, Header, read_header, read_header_from};
+use tuichat::models::gguf::{self, GgufError, Header, read_header, read_header_from};
 
 /// The file of the tiny model as it is by default.
 static GOOD: LazyLock<Vec<u8>> = LazyLock::new(|| TinyModel::default().bytes());
@@ -247,4 +247,70 @@ proptest! {
             Err(error) => prop_assert!(!error.to_string().chars().any(char::is_control), "{error:?}"),
         }
     }
+}
+
+/// A model in three files, in a folder of its own; the path of the first.
+fn in_three_files() -> (tempfile::TempDir, std::path::PathBuf) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let first = TinyModel::default().write_split(folder.path(), "tiny", 3).expect("written");
+    (folder, first)
+}
+
+#[test]
+fn a_split_model_is_read_as_one() {
+    let (_folder, first) = in_three_files();
+    let header = gguf::read_header(&first).expect("a good model");
+    let whole = read(&GOOD).expect("a good model");
+    let names = |header: &gguf::Header| header.tensors.iter().map(|tensor| tensor.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&header), names(&whole));
+    assert_eq!(header.parameter_count(), whole.parameter_count());
+    assert_eq!((header.split(), header.name()), (Some((3, 1)), Some("Tiny")));
+    let files = gguf::split::files(&first);
+    let sizes: Vec<u64> = files.iter().map(|file| std::fs::metadata(file).expect("there").len()).collect();
+    assert_eq!((sizes.len(), header.file_bytes), (3, sizes.iter().sum()));
+}
+
+#[test]
+fn a_split_model_that_is_not_whole_is_told_with_the_file_that_is_wrong() {
+    let refusal = |spoil: &dyn Fn(&std::path::Path)| {
+        let (folder, first) = in_three_files();
+        spoil(folder.path());
+        gguf::read_header(&first).expect_err("refused").to_string()
+    };
+    let second = "tiny-00002-of-00003.gguf";
+    let missing = refusal(&|folder| std::fs::remove_file(folder.join(second)).expect("removed"));
+    assert!(missing.contains(&format!("`{second}` is missing")), "{missing}");
+    let twice = refusal(&|folder| {
+        std::fs::copy(folder.join("tiny-00003-of-00003.gguf"), folder.join(second)).expect("copied");
+    });
+    assert!(twice.contains(&format!("`{second}` is not part 2")), "{twice}");
+    let short = refusal(&|folder| {
+        let file = std::fs::File::options().write(true).open(folder.join(second)).expect("opened");
+        file.set_len(file.metadata().expect("there").len() - 100).expect("cut");
+    });
+    assert!(short.contains("should have") && short.contains(second), "{short}");
+    let other = refusal(&|folder| std::fs::write(folder.join(second), "no model").expect("written"));
+    assert!(other.contains(second) && other.contains("not a GGUF file"), "{other}");
+    let fewer = refusal(&|folder| {
+        let parts = TinyModel::default().parts(4);
+        let renumbered =
+            [("split.no", 1), ("split.count", 3)].into_iter().fold(parts[1].clone(), |part, (key, value)| {
+                let place = part.windows(key.len()).position(|window| window == key.as_bytes()).expect("there");
+                let value_at = place + key.len() + 4;
+                [&part[..value_at], &[value, 0], &part[value_at + 2..]].concat()
+            });
+        std::fs::write(folder.join(second), renumbered).expect("written");
+    });
+    assert!(fewer.contains("comes again") || fewer.contains("tensors, and should have"), "{fewer}");
+}
+
+#[test]
+fn any_other_file_of_a_split_model_names_the_first() {
+    let (folder, first) = in_three_files();
+    let error = gguf::read_header(&folder.path().join("tiny-00002-of-00003.gguf")).expect_err("not the first");
+    assert!(error.to_string().contains("name the first, `tiny-00001-of-00003.gguf`"), "{error}");
+    let renamed = folder.path().join("renamed.gguf");
+    std::fs::copy(first, &renamed).expect("copied");
+    let error = gguf::read_header(&renamed).expect_err("the others cannot be found");
+    assert!(error.to_string().contains("must be named like"), "{error}");
 }

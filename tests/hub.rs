@@ -8,13 +8,15 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use common::hub_server::{COMMIT, FILE, Fault, HubServer, REPOSITORY, sha256};
+use common::hub_server::{COMMIT, FILE, Fault, HubServer, REPOSITORY, TAG, sha256};
 use common::tiny_gguf::{TinyModel, Value};
 use tempfile::TempDir;
 use tuichat::models::hub::{Hub, Patience, Pull};
 use tuichat::models::{FailureClass, Installed, Library, ModelError, Origin, Progress, Step};
 
 static MODEL: LazyLock<Vec<u8>> = LazyLock::new(|| TinyModel::default().bytes());
+/// Large enough for several connections.
+static LARGE: LazyLock<Vec<u8>> = LazyLock::new(|| TinyModel::default().padded(24 << 20));
 const NAME: &str = "model-q4_k_m";
 const TOKEN: &str = "hf_secret";
 
@@ -22,11 +24,27 @@ const TOKEN: &str = "hf_secret";
 struct Test {
     folder: TempDir,
     server: HubServer,
+    content: &'static [u8],
+    reference: String,
+    bytes_per_second: Option<u64>,
 }
 
 impl Test {
     fn new(server: HubServer) -> Self {
-        Self { folder: tempfile::tempdir().expect("a temporary folder"), server }
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self { folder, server, content: &MODEL, reference: format!("hf:{REPOSITORY}"), bytes_per_second: None }
+    }
+
+    fn large(faults: impl IntoIterator<Item = Fault>) -> Self {
+        Self { content: &LARGE, ..Self::new(HubServer::start(LARGE.clone()).faults(faults)) }
+    }
+
+    fn of(self, reference: &str) -> Self {
+        Self { reference: reference.to_owned(), ..self }
+    }
+
+    fn limited_to(self, bytes_per_second: u64) -> Self {
+        Self { bytes_per_second: Some(bytes_per_second), ..self }
     }
 
     fn with_faults(faults: impl IntoIterator<Item = Fault>) -> Self {
@@ -48,9 +66,9 @@ impl Test {
             back_off: Duration::from_millis(10),
             attempts: 3,
         };
-        let hub =
-            Hub::new(&self.server.endpoint(), Some(TOKEN.into())).expect("a loopback hub").with_patience(patience);
-        let what = Pull::from_argument(&format!("hf:{REPOSITORY}")).expect("a good reference");
+        let hub = Hub::new(&self.server.endpoint(), Some(TOKEN.into())).expect("a loopback hub");
+        let hub = hub.with_patience(patience).limited_to(self.bytes_per_second);
+        let what = Pull::from_argument(&self.reference).expect("a good reference");
         hub.pull_blocking(&self.library(), &what, cancel, listener)
     }
 
@@ -58,7 +76,7 @@ impl Test {
     fn succeeds(&self) -> Installed {
         let installed = self.pull().expect("the pull succeeds in the end");
         let bytes = fs::read(&installed.path).expect("the model is there");
-        assert_eq!(sha256(&bytes), sha256(&MODEL));
+        assert_eq!(sha256(&bytes), sha256(self.content));
         assert_eq!(self.library().list().expect("the list"), std::slice::from_ref(&installed));
         installed
     }
@@ -82,7 +100,7 @@ impl Test {
     }
 
     fn part(&self) -> std::path::PathBuf {
-        self.folder.path().join("blobs").join(format!("sha256-{}.part", sha256(&MODEL)))
+        self.folder.path().join("blobs").join(format!("sha256-{}.part", sha256(self.content)))
     }
 
     /// What a run that was killed leaves.
@@ -90,6 +108,19 @@ impl Test {
         fs::create_dir_all(self.folder.path().join("blobs")).expect("a folder");
         fs::write(self.part(), bytes).expect("written");
         self
+    }
+
+    /// As `with_part`, with the journal that says which of the bytes are surely there.
+    fn with_journal(self, bytes: &[u8], there: &[(u64, u64)]) -> Self {
+        let test = self.with_part(bytes);
+        let journal = serde_json::json!({ "version": 1, "size_bytes": test.content.len(), "there": there });
+        fs::write(test.part().with_added_extension("json"), journal.to_string()).expect("written");
+        test
+    }
+
+    /// The ranges that were asked for.
+    fn ranges(&self) -> Vec<Option<String>> {
+        self.server.downloads().into_iter().map(|request| request.headers.get("range").cloned()).collect()
     }
 }
 
@@ -241,7 +272,8 @@ fn refusals_of_the_repository_are_explained() {
         let test = Test::new(HubServer::start(MODEL.clone()).refusals([status]));
         let error = test.fails();
         assert_eq!(error.class(), FailureClass::Network);
-        assert!(error.to_string().contains(words) && error.to_string().contains(REPOSITORY), "{error}");
+        let page = format!("{}/{REPOSITORY}", test.server.endpoint());
+        assert!(error.to_string().contains(words) && error.to_string().contains(&page), "{error}");
     }
     Test::new(HubServer::start(MODEL.clone()).refusals([503])).succeeds();
 }
@@ -373,4 +405,272 @@ fn a_name_that_another_model_has_is_refused_before_the_download() {
     let error = test.pull().expect_err("the name is taken");
     assert!(error.to_string().contains("models rm"), "{error}");
     assert_eq!(test.server.sent_bytes(), 0);
+}
+
+#[test]
+fn a_large_file_comes_over_several_connections_and_no_byte_twice() {
+    let test = Test::large([]);
+    test.succeeds();
+    assert_eq!(test.server.sent_bytes(), LARGE.len());
+    assert!(test.ranges().len() > 4 && test.ranges().iter().all(Option::is_some), "{:?}", test.ranges());
+    assert_eq!(test.blobs(), [format!("sha256-{}", sha256(&LARGE))]);
+    assert!(test.server.downloads()[1..].iter().all(|request| request.headers["if-range"] == "\"first\""));
+}
+
+#[test]
+fn a_large_file_that_is_cut_anywhere_is_whole_in_the_end() {
+    for seed in 0..8 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let cuts: Vec<_> = (0..12).map(|_| Fault::CutAfter(random.usize(1..4 << 20))).collect();
+        let test = Test::large(cuts);
+        test.succeeds();
+        assert_eq!(test.server.sent_bytes(), LARGE.len(), "seed {seed}: no byte is fetched twice");
+    }
+}
+
+#[test]
+fn connections_that_bring_nothing_leave_the_work_to_the_others() {
+    let nothing = [Fault::CutAfter(4 << 20)].into_iter().chain((0..6).map(|_| Fault::CutAfter(0)));
+    let test = Test::large(nothing);
+    test.succeeds();
+    assert_eq!(test.server.sent_bytes(), LARGE.len());
+}
+
+#[test]
+fn any_mixture_of_faults_ends_with_the_right_file_or_a_reason() {
+    for seed in 0..12 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let faults = (0..10).map(|_| match random.u32(0..9) {
+            0 => Fault::IgnoreRange,
+            1 => Fault::WrongContentRange,
+            2 => Fault::Replace(LARGE.clone()),
+            3 => Fault::Status(503),
+            4 => Fault::RetryAfter(429, "0".into()),
+            5 => Fault::TooMuch,
+            _ => Fault::CutAfter(random.usize(0..3 << 20)),
+        });
+        let test = Test::large(faults.collect::<Vec<_>>());
+        match test.pull() {
+            Ok(installed) => {
+                assert_eq!(sha256(&fs::read(installed.path).expect("there")), sha256(&LARGE), "seed {seed}");
+            }
+            Err(error) => {
+                assert_eq!(error.class(), FailureClass::Network, "seed {seed}: {error}");
+                test.assert_nothing_is_visible();
+                test.succeeds();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_server_that_ignores_ranges_sends_a_large_file_in_one_stream() {
+    let test = Test::large([Fault::IgnoreRange]);
+    test.succeeds();
+    assert_eq!((test.server.sent_bytes(), test.server.downloads().len()), (LARGE.len(), 1));
+
+    let later = Test::large([Fault::CutAfter(1 << 20), Fault::IgnoreRange]);
+    later.succeeds();
+    assert!(later.server.downloads().len() <= 5, "nothing more is asked when the stream comes");
+}
+
+#[test]
+fn another_range_on_one_of_several_connections_is_not_written_and_the_others_bytes_stay() {
+    let test = Test::large([Fault::CutAfter(1 << 20), Fault::WrongContentRange]);
+    let test = Test { server: test.server.slowly(20 << 20), ..test };
+    test.succeeds();
+}
+
+#[test]
+fn a_large_file_that_changes_in_between_is_never_mixed() {
+    let other = TinyModel::default().seed(2).padded(LARGE.len());
+    for fault in [Fault::Replace, Fault::ReplaceIgnoringIfRange] {
+        let test = Test::large([Fault::CutAfter(2 << 20), fault(other.clone())]);
+        let error = test.fails();
+        assert!(matches!(error, ModelError::WrongHash { .. }), "{error}");
+    }
+    let touched = Test::large([Fault::CutAfter(2 << 20), Fault::Replace(LARGE.clone())]);
+    touched.succeeds();
+}
+
+#[test]
+fn only_what_the_journal_does_not_vouch_for_is_fetched_by_a_later_run() {
+    const MIB: usize = 1 << 20;
+    let mut bytes = LARGE[..20 * MIB].to_vec();
+    // Holes that were never written, or whose bytes never reached the disk.
+    bytes[3 * MIB..7 * MIB].fill(0);
+    bytes[15 * MIB..].fill(0);
+    let there = [(0, 3 * MIB as u64), (7 * MIB as u64, 15 * MIB as u64)];
+    let test = Test::large([]).with_journal(&bytes, &there);
+    test.succeeds();
+    assert_eq!(test.server.sent_bytes(), LARGE.len() - 11 * MIB);
+
+    let shorter = Test::large([]).with_journal(&LARGE[..MIB], &[(0, 5 * MIB as u64)]);
+    shorter.succeeds();
+    assert_eq!(shorter.server.sent_bytes(), LARGE.len() - MIB, "a journal cannot vouch for what is not in the file");
+
+    bytes[MIB] ^= 1;
+    let spoiled = Test::large([]).with_journal(&bytes, &there);
+    spoiled.succeeds();
+}
+
+#[test]
+fn a_connection_that_trickles_is_given_up() {
+    let once = Test::with_faults([Fault::Trickle]);
+    once.succeeds();
+    let always = Test::with_faults([Fault::Trickle, Fault::Trickle, Fault::Trickle]);
+    let error = always.fails();
+    assert!(error.to_string().contains("next to nothing"), "{error}");
+}
+
+#[test]
+fn a_hub_that_asks_to_wait_is_left_alone_for_that_time_and_it_is_said() {
+    for server in [
+        HubServer::start(MODEL.clone()).faults([Fault::RetryAfter(429, "1".into())]),
+        HubServer::start(MODEL.clone()).postponing(429, "1"),
+    ] {
+        let test = Test::new(server);
+        let began = Instant::now();
+        let mut steps = Vec::new();
+        test.pull_with(&AtomicBool::new(false), &mut |progress| steps.push(progress.step)).expect("it is patient");
+        assert!(began.elapsed() >= Duration::from_secs(1));
+        assert!(steps.contains(&Step::Postponed { seconds: 1 }), "{steps:?}");
+    }
+}
+
+#[test]
+fn a_hub_that_asks_to_wait_for_long_is_not_waited_for() {
+    let in_a_day = jiff::Timestamp::now() + Duration::from_secs(86_400);
+    let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&in_a_day).expect("a date");
+    for wait in ["3600", &date] {
+        let test = Test::large([Fault::CutAfter(2 << 20), Fault::RetryAfter(503, wait.into())]);
+        let error = test.fails();
+        assert_eq!(error.class(), FailureClass::Network);
+        assert!(error.to_string().contains("asks to be left alone until 20"), "{error}");
+        let before = test.server.sent_bytes();
+        test.succeeds();
+        assert!(test.server.sent_bytes() - before < LARGE.len(), "what was downloaded is kept");
+    }
+}
+
+#[test]
+fn a_limit_is_kept_over_all_connections() {
+    let test = Test::large([]).limited_to(8 << 20);
+    let began = Instant::now();
+    test.succeeds();
+    // Three seconds; a slow machine may take longer.
+    assert!(began.elapsed() > Duration::from_millis(2700), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_revision_is_resolved_to_its_commit_and_found_again() {
+    let reference = format!("hf:{REPOSITORY}@{}", TAG.0);
+    let test = Test::new(HubServer::start(MODEL.clone())).of(&reference);
+    let installed = test.succeeds();
+    assert!(test.server.downloads()[0].path.contains(TAG.1));
+    assert_eq!(
+        installed.origin,
+        Origin::Hub {
+            repository: REPOSITORY.into(),
+            commit: TAG.1.into(),
+            file: FILE.into(),
+            revision: Some(TAG.0.into())
+        }
+    );
+    let found = |argument: &str| test.library().resolve(Some(argument)).map(|found| found.name);
+    assert_eq!(found(&reference).expect("it was pulled"), NAME);
+    assert_eq!(found(&format!("hf:{REPOSITORY}@{}", &TAG.1[..12])).expect("by its commit"), NAME);
+    assert!(found(&format!("hf:{REPOSITORY}@v2.0")).is_err());
+
+    let unknown = Test::new(HubServer::start(MODEL.clone())).of(&format!("hf:{REPOSITORY}@v2.0"));
+    let error = unknown.fails();
+    assert!(error.to_string().contains("no revision `v2.0`"), "{error}");
+}
+
+/// A hub with a model in three files.
+fn split_server(faults: impl IntoIterator<Item = Fault>) -> HubServer {
+    let names = (1..=3).map(|number| format!("sub/tiny-Q4_K_M-{number:05}-of-00003.gguf"));
+    HubServer::start(Vec::new()).files(names.zip(TinyModel::default().parts(3))).faults(faults)
+}
+
+#[test]
+fn a_split_model_is_one_model() {
+    let test = Test::new(split_server([Fault::CutAfter(100_000)]));
+    let mut reports = Vec::new();
+    let installed =
+        test.pull_with(&AtomicBool::new(false), &mut |progress| reports.push(progress)).expect("it is put together");
+    let total: usize = TinyModel::default().parts(3).iter().map(Vec::len).sum();
+    assert_eq!((installed.name.as_str(), installed.size_bytes), ("tiny-q4_k_m", total as u64));
+    assert!(reports.iter().all(|progress| progress.total_bytes == total as u64));
+    assert!(reports.is_sorted_by_key(|progress| progress.done_bytes));
+    assert_eq!(test.server.sent_bytes(), total);
+
+    let library = test.library();
+    assert_eq!(library.list().expect("a list"), std::slice::from_ref(&installed));
+    for file in ["", ":Q4_K_M", "/sub/tiny-Q4_K_M-00001-of-00003.gguf", "/sub/tiny-Q4_K_M-00003-of-00003.gguf"] {
+        if file != ":Q4_K_M" {
+            let found = library.resolve(Some(&format!("hf:{REPOSITORY}{file}"))).expect("it was pulled");
+            assert_eq!(found.path, installed.path);
+        }
+    }
+    let checked = Library::check(&installed.path, Some(&installed.sha256), &mut |_| {}).expect("as it should be");
+    assert_eq!((checked.files.len(), checked.header.file_bytes), (3, total as u64));
+
+    test.pull().expect("it is there");
+    assert_eq!(test.server.sent_bytes(), total, "what is there is not fetched again");
+
+    let last = checked.files[2].0.clone();
+    let blob = fs::canonicalize(&last).expect("a link to the content");
+    let mut bytes = fs::read(&blob).expect("there");
+    *bytes.last_mut().expect("not empty") ^= 1;
+    fs::write(&blob, bytes).expect("written");
+    let error = Library::check(&installed.path, Some(&installed.sha256), &mut |_| {}).expect_err("a flipped byte");
+    assert!(matches!(error, ModelError::WrongHash { .. }), "{error}");
+
+    let removed = library.remove(&installed.name).expect("removed");
+    assert_eq!(removed.freed_bytes, total as u64);
+    assert_eq!((test.blobs(), installed.path.exists()), (vec![], false));
+}
+
+#[test]
+fn a_part_that_two_split_models_share_stays_as_long_as_one_of_them() {
+    let test = Test::new(split_server([]));
+    let installed = test.pull().expect("it is put together");
+    let names = test.folder.path().join("names");
+    let manifest = fs::read_to_string(names.join(format!("{}.json", installed.name))).expect("a name");
+    fs::write(names.join("other.json"), manifest).expect("another name");
+    let library = test.library();
+    assert_eq!(library.remove("other").expect("removed").freed_bytes, 0);
+    Library::check(&installed.path, Some(&installed.sha256), &mut |_| {}).expect("still whole");
+    assert_eq!(library.remove(&installed.name).expect("removed").freed_bytes, installed.size_bytes);
+}
+
+#[test]
+fn a_split_model_that_cannot_be_loaded_is_not_kept() {
+    let mut parts = TinyModel::default().set("llama.block_count", Value::U32(0)).parts(2).into_iter();
+    let names = (1..=2).map(|number| format!("tiny-{number:05}-of-00002.gguf"));
+    let files: Vec<_> = names.map(|name| (name, parts.next().expect("two parts"))).collect();
+    let test = Test::new(HubServer::start(Vec::new()).files(files));
+    let error = test.fails();
+    assert_eq!(error.class(), FailureClass::BadModelFile);
+    assert_eq!(test.blobs(), [""; 0]);
+    assert_eq!(fs::read_dir(test.folder.path().join("splits")).expect("a folder").count(), 0);
+}
+
+#[test]
+fn a_search_asks_for_model_files_and_the_most_wanted_first() {
+    let hits = r#"[{"_id":"1","id":"a/b-GGUF","likes":3,"downloads":70,"gated":"manual","private":false,
+        "lastModified":"2026-01-31T12:00:00.000Z","tags":["gguf"]},{"_id":"2","id":"c/d","likes":0,"gated":false}]"#;
+    let server = HubServer::start(Vec::new()).hits(hits).refusals([503]);
+    let patience = Patience { back_off: Duration::from_millis(10), ..Patience::default() };
+    let hub = Hub::new(&server.endpoint(), None).expect("a loopback hub").with_patience(patience);
+    let found = hub.search_blocking("small chat", 7).expect("found");
+    assert_eq!(found.len(), 2);
+    assert_eq!((found[0].repository.as_str(), found[0].downloads, found[0].likes), ("a/b-GGUF", 70, 3));
+    assert!(found[0].gated && !found[1].gated);
+    assert_eq!(found[0].updated.as_deref(), Some("2026-01-31T12:00:00.000Z"));
+    let asked = &server.requests()[1].path;
+    for part in ["search=small+chat", "filter=gguf", "sort=downloads", "limit=7"] {
+        assert!(asked.contains(part), "{asked}");
+    }
 }

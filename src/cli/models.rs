@@ -28,7 +28,8 @@ pub enum ModelsCommand {
     },
     /// Download a model
     Pull {
-        /// A name from the catalogue, or hf:OWNER/REPO[@REVISION][:QUANT|/FILE]; without it, the starter model
+        /// A name from the catalogue, or hf:OWNER/REPO[:QUANT|/FILE], with @REVISION behind REPO for another than the
+        /// newest; without it, the starter model
         reference: Option<String>,
     },
     /// Tell what is known about a model

@@ -18,7 +18,9 @@
 //! catalog::smallest()                                → the Entry to get where nobody chooses
 //!
 //! let hub = Hub::from_environment()?;                HF_ENDPOINT, HF_TOKEN or the token file
-//! let pull = Pull::from_argument("qwen2.5-1.5b-instruct" or "hf:OWNER/REPO:Q4_K_M")?;   or Pull::from(entry)
+//! hub.limited_to(Some(bytes_per_second))             no faster than this
+//! hub.search_blocking("words", 20)?                  → Hits
+//! let pull = Pull::from_argument("qwen2.5-1.5b-instruct" or "hf:OWNER/REPO@v1:Q4_K_M")?;   or Pull::from(entry)
 //! hub.pull_blocking(&library, &pull, &cancel, &mut |progress| …)?   → Installed; `hub.pull(…).await` likewise
 //! ```
 //!

@@ -151,8 +151,13 @@ impl HubServer {
 
     /// Each connection brings at most so many bytes a second.
     pub fn slowly(self, bytes_per_second: usize) -> Self {
-        self.state().pause = Duration::from_secs_f64(CHUNK_BYTES as f64 / bytes_per_second as f64);
+        self.set_speed(bytes_per_second);
         self
+    }
+
+    /// The same from now on, for requests to come.
+    pub fn set_speed(&self, bytes_per_second: usize) {
+        self.state().pause = Duration::from_secs_f64(CHUNK_BYTES as f64 / bytes_per_second as f64);
     }
 
     /// The hub says that this is the file's hash, or nothing about it.

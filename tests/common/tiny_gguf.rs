@@ -6,6 +6,7 @@
 //! TinyModel::default().write(&path)?;                                   // a chat model with a ChatML template
 //! TinyModel::default().template(None).write(&path)?;                    // a base model
 //! TinyModel::default().context(2048).ending().write(&path)?;            // ends its turn at once
+//! TinyModel::default().write_split(&folder, "tiny", 3)?;                 // in three files
 //! TinyModel::default().forgetful().write(&path)?;                       // goes round in circles
 //! TinyModel::default().set("llama.block_count", Value::U32(0)).write(&path)?;   // a bad one
 //! ```
@@ -15,7 +16,7 @@
 //! seed and the same prompt give the same nonsense.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Layers of every tiny model.
 pub const BLOCK_COUNT: u32 = 2;
@@ -48,6 +49,8 @@ const MERGES: [&str; 12] = ["t h", "th e", "Ġ the", "i n", "a n", "an d", "Ġ a
 /// A metadata value.
 #[derive(Clone, Debug)]
 pub enum Value {
+    U16(u16),
+    I32(i32),
     U32(u32),
     F32(f32),
     Bool(bool),
@@ -123,30 +126,42 @@ impl TinyModel {
 
     /// The file's bytes.
     pub fn bytes(&self) -> Vec<u8> {
-        let tensors = self.tensors();
-        let mut file = b"GGUF".to_vec();
-        file.extend(3u32.to_le_bytes());
-        file.extend((tensors.len() as u64).to_le_bytes());
-        file.extend((self.metadata.len() as u64).to_le_bytes());
-        for (key, value) in &self.metadata {
-            put_text(&mut file, key);
-            put_value(&mut file, value);
+        encode(&self.metadata, &self.tensors())
+    }
+
+    /// The file's bytes, and behind them others that no tensor has, up to so many in all.
+    pub fn padded(&self, bytes: usize) -> Vec<u8> {
+        let mut file = self.bytes();
+        let mut random = Random(self.seed);
+        while file.len() < bytes {
+            file.extend(random.next().to_le_bytes());
         }
-        let mut offset = 0u64;
-        for tensor in &tensors {
-            put_text(&mut file, &tensor.name);
-            file.extend((tensor.dimensions.len() as u32).to_le_bytes());
-            tensor.dimensions.iter().for_each(|size| file.extend(u64::from(*size).to_le_bytes()));
-            file.extend(0u32.to_le_bytes());
-            file.extend(offset.to_le_bytes());
-            offset += (tensor.weights.len() * 4).next_multiple_of(ALIGNMENT) as u64;
-        }
-        for tensor in &tensors {
-            file.resize(file.len().next_multiple_of(ALIGNMENT), 0);
-            tensor.weights.iter().for_each(|weight| file.extend(weight.to_le_bytes()));
-        }
-        file.resize(file.len().next_multiple_of(ALIGNMENT), 0);
         file
+    }
+
+    /// Writes the model split into so many files, as llama.cpp's `gguf-split` does, and returns the first.
+    pub fn write_split(&self, folder: &Path, stem: &str, count: u16) -> io::Result<PathBuf> {
+        let names = (1..=count).map(|number| folder.join(format!("{stem}-{number:05}-of-{count:05}.gguf")));
+        let names: Vec<_> = names.collect();
+        names.iter().zip(self.parts(count)).try_for_each(|(name, bytes)| std::fs::write(name, bytes))?;
+        Ok(names[0].clone())
+    }
+
+    /// The bytes of the files into which the model is split: the first has the metadata, each some of the tensors.
+    pub fn parts(&self, count: u16) -> Vec<Vec<u8>> {
+        let tensors = self.tensors();
+        let bound = |number: u16| tensors.len() * usize::from(number) / usize::from(count);
+        (0..count)
+            .map(|number| {
+                let mut metadata = if number == 0 { self.metadata.clone() } else { Vec::new() };
+                metadata.extend([
+                    ("split.no".to_owned(), Value::U16(number)),
+                    ("split.count".to_owned(), Value::U16(count)),
+                    ("split.tensors.count".to_owned(), Value::I32(tensors.len() as i32)),
+                ]);
+                encode(&metadata, &tensors[bound(number)..bound(number + 1)])
+            })
+            .collect()
     }
 
     fn tensors(&self) -> Vec<Tensor> {
@@ -300,6 +315,32 @@ impl Random {
     }
 }
 
+fn encode(metadata: &[(String, Value)], tensors: &[Tensor]) -> Vec<u8> {
+    let mut file = b"GGUF".to_vec();
+    file.extend(3u32.to_le_bytes());
+    file.extend((tensors.len() as u64).to_le_bytes());
+    file.extend((metadata.len() as u64).to_le_bytes());
+    for (key, value) in metadata {
+        put_text(&mut file, key);
+        put_value(&mut file, value);
+    }
+    let mut offset = 0u64;
+    for tensor in tensors {
+        put_text(&mut file, &tensor.name);
+        file.extend((tensor.dimensions.len() as u32).to_le_bytes());
+        tensor.dimensions.iter().for_each(|size| file.extend(u64::from(*size).to_le_bytes()));
+        file.extend(0u32.to_le_bytes());
+        file.extend(offset.to_le_bytes());
+        offset += (tensor.weights.len() * 4).next_multiple_of(ALIGNMENT) as u64;
+    }
+    for tensor in tensors {
+        file.resize(file.len().next_multiple_of(ALIGNMENT), 0);
+        tensor.weights.iter().for_each(|weight| file.extend(weight.to_le_bytes()));
+    }
+    file.resize(file.len().next_multiple_of(ALIGNMENT), 0);
+    file
+}
+
 fn put_text(file: &mut Vec<u8>, text: &str) {
     file.extend((text.len() as u64).to_le_bytes());
     file.extend(text.as_bytes());
@@ -309,6 +350,14 @@ fn put_text(file: &mut Vec<u8>, text: &str) {
 fn put_value(file: &mut Vec<u8>, value: &Value) {
     let mut put_kind = |kinds: &[u32]| kinds.iter().for_each(|kind| file.extend(kind.to_le_bytes()));
     match value {
+        Value::U16(number) => {
+            put_kind(&[2]);
+            file.extend(number.to_le_bytes());
+        }
+        Value::I32(number) => {
+            put_kind(&[5]);
+            file.extend(number.to_le_bytes());
+        }
         Value::U32(number) => {
             put_kind(&[4]);
             file.extend(number.to_le_bytes());

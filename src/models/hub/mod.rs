@@ -446,7 +446,8 @@ fn check_expected(file: &RemoteFile, expected: Option<&str>) -> Result<(), Model
 
 fn default_name(file: &RemoteFile) -> String {
     let known = catalog::by_sha256(&file.sha256).or_else(|| catalog::by_file(&file.repository, &file.file));
-    known.map_or_else(|| name::from_file_name(&file.file), |(entry, file)| entry.installed_name(file))
+    let stem = PartName::parse(&file.file).map_or(file.file.as_str(), |part| part.stem);
+    known.map_or_else(|| name::from_file_name(stem), |(entry, file)| entry.installed_name(file))
 }
 
 fn origin(file: &RemoteFile, reference: &Reference) -> Origin {

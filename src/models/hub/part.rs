@@ -25,8 +25,9 @@ use crate::models::files::no_space;
 use crate::models::identity::hex;
 use crate::models::progress::{Listener, Meter, Progress, Step};
 
-/// So many new bytes are brought to the disk at once.
+/// New bytes are brought to the disk when there are so many, or some and the last ones were a while ago.
 const SYNC_BYTES: u64 = 16 << 20;
+const SYNC_PAUSE: Duration = Duration::from_secs(2);
 /// With so many bytes that the journal does not vouch for, no more are read: a kill or a power cut costs these, and
 /// what the system had already taken from the network.
 const UNSYNCED_BYTES_MAX: u64 = 32 << 20;
@@ -133,7 +134,8 @@ impl Part {
             let ended = keeping.end();
             return ended.map_err(|error| self.write_error(error));
         }
-        if keeping.is_idle() && self.written.bytes() >= keeping.ordered_bytes + SYNC_BYTES {
+        let are_many = self.written.bytes() >= keeping.ordered_bytes + SYNC_BYTES;
+        if keeping.is_idle() && (are_many || keeping.ordered_at.elapsed() >= SYNC_PAUSE) {
             keeping.order(&self.written);
         }
         Ok(())
@@ -278,6 +280,7 @@ fn hash(file: &File, size_bytes: u64, told: &Receiver<u64>, tell: &watch::Sender
 struct Keeping {
     orders: Option<Sender<Spans>>,
     ordered_bytes: u64,
+    ordered_at: Instant,
     /// How many bytes the journal vouches for.
     kept: watch::Receiver<u64>,
     thread: Option<JoinHandle<io::Result<()>>>,
@@ -295,7 +298,8 @@ impl Keeping {
             }
             Ok(())
         })?;
-        Ok(Self { orders: Some(orders), ordered_bytes: kept_bytes, kept, thread: Some(thread) })
+        let ordered_at = Instant::now();
+        Ok(Self { orders: Some(orders), ordered_bytes: kept_bytes, ordered_at, kept, thread: Some(thread) })
     }
 
     fn is_idle(&self) -> bool {
@@ -309,7 +313,7 @@ impl Keeping {
 
     fn order(&mut self, there: &Spans) {
         if there.bytes() > self.ordered_bytes {
-            self.ordered_bytes = there.bytes();
+            (self.ordered_bytes, self.ordered_at) = (there.bytes(), Instant::now());
             // A thread that has failed says so at its end.
             let _ = self.orders.as_ref().map(|orders| orders.send(there.clone()));
         }

@@ -29,7 +29,7 @@ impl Spans {
         let behind = self.0.partition_point(|known| known.start <= span.end);
         let start = self.0.get(first).map_or(span.start, |known| known.start.min(span.start));
         let end = self.0[..behind].last().map_or(span.end, |known| known.end.max(span.end));
-        self.0.splice(first..behind, [start..end]);
+        self.0.splice(first..behind, std::iter::once(start..end));
     }
 
     /// Only those before `end`.
@@ -143,7 +143,7 @@ mod tests {
         assert_eq!((spans.bytes(), spans.unbroken()), (10, 3));
         assert_eq!(spans.gaps(15).collect::<Vec<_>>(), [3..5, 12..15]);
         assert_eq!(spans.before(6).0, [0..3, 5..6]);
-        assert_eq!(Spans::default().gaps(4).collect::<Vec<_>>(), [0..4]);
+        assert_eq!(Spans::default().gaps(4).next(), Some(0..4));
     }
 
     #[test]
