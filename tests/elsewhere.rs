@@ -214,8 +214,9 @@ fn models_travel_in_a_folder_to_a_machine_without_network() {
     succeeds(&home, &["models", "import", "own.gguf"]);
     let exported = succeeds(&home, &["models", "export", "own", "ollama/tiny-0.5b", "stick"]);
     assert_eq!(exported, "stick/own.gguf\nstick/tiny-0.5b.gguf\n");
-    let mut sums = std::process::Command::new("sha256sum");
-    let sums = sums.args(["-c", "SHA256SUMS"]).current_dir(home.path("stick")).output().unwrap();
+    let line = "sha256sum -c SHA256SUMS || shasum -a 256 -c SHA256SUMS";
+    let mut sums = std::process::Command::new("sh");
+    let sums = sums.args(["-c", line]).current_dir(home.path("stick")).output().unwrap();
     assert!(sums.status.success(), "{}", String::from_utf8_lossy(&sums.stdout));
 
     let other = Home::new();

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Surroundings;
 use crate::engine::protocol::CancelFlag;
-use crate::engine::rates;
+use crate::engine::rates::{self, Measured};
 use crate::hardware::memory::Memory;
 use crate::models::fit::{Anatomy, Machine, Rates, Speed, Verdict};
 use crate::models::{speeds, write_atomically};
@@ -61,9 +61,15 @@ impl Surroundings {
         }
         begin();
         match rates::measure(&missing, self.threads(), &CancelFlag::default()) {
-            Ok(rates) => {
+            Ok(Measured { rates, is_disturbed }) => {
                 machine.rates.extend(rates);
-                self.remember_rates(&machine.rates);
+                if is_disturbed {
+                    tracing::warn!(
+                        "something else was computing; the speed of this machine is measured again next time"
+                    );
+                } else {
+                    self.remember_rates(&machine.rates);
+                }
             }
             Err(sentence) => tracing::warn!(sentence, "the speed of this machine is not known"),
         }

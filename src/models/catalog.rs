@@ -231,10 +231,15 @@ impl Entry {
             |file: &File| self.anatomy(file).speed(&machine.rates).is_some_and(|speed| speed.decode >= PLEASANT);
         let verdict = |file: &File| self.anatomy(file).verdict(machine, None);
         let pleasant = files.iter().find(|file| verdict(file) == Verdict::RunsWell && is_pleasant(file));
-        let usual = Some(self.usual_file()).filter(|file| verdict(file) == Verdict::RunsWell);
-        let well = || files.iter().copied().find(|file| verdict(file) == Verdict::RunsWell);
-        let fits = || files.iter().rev().copied().find(|file| verdict(file) != Verdict::DoesNotFit);
-        pleasant.copied().or(usual).or_else(well).or_else(fits).unwrap_or(files[files.len() - 1])
+        let usual =
+            Some(self.usual_file()).filter(|file| matches!(verdict(file), Verdict::RunsWell | Verdict::RunsSlowly));
+        let fits = |wanted: fn(Verdict) -> bool| files.iter().copied().find(|file| wanted(verdict(file)));
+        pleasant
+            .copied()
+            .or(usual)
+            .or_else(|| fits(|verdict| matches!(verdict, Verdict::RunsWell | Verdict::RunsSlowly)))
+            .or_else(|| fits(|verdict| verdict != Verdict::DoesNotFit))
+            .unwrap_or(files[files.len() - 1])
     }
 }
 

@@ -16,7 +16,7 @@ pub fn run(file: &Path, how: Import, library: &Library, surroundings: &Surroundi
     }
     let outcomes = with_progress(surroundings, |listener| library.import_folder(file, how, listener))?;
     let mut refused = Vec::new();
-    for (_, outcome) in outcomes {
+    for outcome in outcomes {
         match outcome {
             Ok(installed) => print(&format!("{}\n", installed.name))?,
             Err(error) => refused.push(error),

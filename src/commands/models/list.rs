@@ -55,8 +55,9 @@ pub fn run(library: &Library, of_catalog: bool, as_json: bool, surroundings: &Su
 }
 
 fn list_catalog(installed: &[Installed], as_json: bool, surroundings: &Surroundings) -> Result<(), Failure> {
-    let usual: Vec<Anatomy> = catalog::entries().iter().map(|entry| entry.anatomy(entry.usual_file())).collect();
-    let machine = surroundings.measured_machine(&usual, || {
+    let of_entry = |entry: &'static Entry| entry.files.iter().map(move |file| entry.anatomy(file));
+    let all: Vec<Anatomy> = catalog::entries().iter().flat_map(of_entry).collect();
+    let machine = surroundings.measured_machine(&all, || {
         remarks(surroundings).note("measuring how fast this machine computes, once: some seconds");
     });
     let recommended = catalog::recommended(&machine);

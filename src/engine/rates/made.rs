@@ -24,8 +24,9 @@ pub struct Sides {
 
 /// Like the layers of a model of 1.5 B parameters: together larger than the last cache of usual processors.
 pub const LARGE: Sides = Sides { layers: 2, embedding: 2048, feed_forward: 5632, heads: 16, kv_heads: 4 };
-/// Many layers of nearly nothing.
-pub const SMALL: Sides = Sides { layers: 24, embedding: 256, feed_forward: 256, heads: 4, kv_heads: 4 };
+/// As many layers as small models have, and together no smaller than the large ones: that weights come from memory and
+/// not from a cache is part of what a layer takes.
+pub const SMALL: Sides = Sides { layers: 24, embedding: 768, feed_forward: 2048, heads: 12, kv_heads: 4 };
 
 /// A made model, which is gone when this is dropped.
 pub struct MadeModel {

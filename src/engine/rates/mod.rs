@@ -1,6 +1,6 @@
-//! How fast this machine computes with weights of each type: measured on models that are made for it, one of few layers
-//! of real size for each type and one of many small layers, with the calls that a chat uses. It takes a second or two for
-//! the types of a model, and is then remembered by whoever asked.
+//! How fast this machine computes with weights of each type: measured on models that are made for it, one of few large
+//! layers for each type and one of many small layers, with the calls that a chat uses. It takes a second or two for the
+//! types of a model, and is then remembered by whoever asked.
 
 mod made;
 
@@ -33,41 +33,57 @@ pub fn conditions(threads: u32) -> String {
 }
 
 /// What a made model was seen to take.
+#[derive(Clone, Copy)]
 struct Times {
     /// Seconds for a token after another, the median.
     token: f64,
-    /// Seconds for the whole prompt.
+    /// Seconds for a token of the prompt.
     prompt: f64,
     /// Bytes of the weights that each of them reads.
     bytes: f64,
+}
+
+/// What was measured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measured {
+    pub rates: Rates,
+    /// Something else was computing: one thread was faster than all of them. This is no day to go by.
+    pub is_disturbed: bool,
 }
 
 /// Measures the speed of weights of these types on so many threads of the CPU.
 ///
 /// # Errors
 /// A sentence, if there is no memory for it, llama.cpp does not take a type, or it was cancelled.
-pub fn measure(kinds: &[TensorType], threads: u32, cancel: &CancelFlag) -> Result<Rates, String> {
+pub fn measure(kinds: &[TensorType], threads: u32, cancel: &CancelFlag) -> Result<Measured, String> {
     let mut rates = Rates::default();
-    let mut layer_seconds = None;
+    let Some(first) = kinds.iter().min_by_key(|kind| bits(**kind)) else {
+        return Ok(Measured { rates, is_disturbed: false });
+    };
+    let large = time(LARGE, *first, threads, cancel)?;
+    let is_disturbed = threads > 1 && time(LARGE, *first, 1, cancel)?.token < large.token;
+    let small = time(SMALL, *first, threads, cancel)?;
+    rates.layer_seconds = layer_seconds(&large, &small, |times| times.token);
+    rates.prompt_layer_seconds = layer_seconds(&large, &small, |times| times.prompt);
     for kind in kinds {
-        let large = time(LARGE, *kind, threads, cancel)?;
-        let layer = match layer_seconds {
-            Some(known) => known,
-            None => *layer_seconds.insert(layer_seconds_from(&large, &time(SMALL, *kind, threads, cancel)?)),
-        };
-        let beside = layer * f64::from(LARGE.layers);
-        rates.decode.insert(kind.name().into(), large.bytes / (large.token - beside).max(large.token / 2.0));
-        rates.prefill.insert(kind.name().into(), large.bytes * PROMPT as f64 / large.prompt);
+        let times = if kind == first { large } else { time(LARGE, *kind, threads, cancel)? };
+        let layers = f64::from(LARGE.layers);
+        let rate = |seconds: f64, of_layer: f64| times.bytes / (seconds - of_layer * layers).max(seconds / 2.0);
+        rates.decode.insert(kind.name().into(), rate(times.token, rates.layer_seconds));
+        rates.prefill.insert(kind.name().into(), rate(times.prompt, rates.prompt_layer_seconds));
     }
-    rates.layer_seconds = layer_seconds.unwrap_or(0.0);
-    Ok(rates)
+    Ok(Measured { rates, is_disturbed })
+}
+
+fn bits(kind: TensorType) -> u64 {
+    8 * 256 / kind.block_elements() * kind.block_bytes()
 }
 
 /// What a layer takes beside its weights: both models have the same time for a byte, and this for each of their layers.
-fn layer_seconds_from(large: &Times, small: &Times) -> f64 {
+fn layer_seconds(large: &Times, small: &Times, seconds: impl Fn(&Times) -> f64) -> f64 {
     let part = small.bytes / large.bytes;
     let layers = f64::from(SMALL.layers) - part * f64::from(LARGE.layers);
-    ((small.token - part * large.token) / layers).max(0.0)
+    ((seconds(small) - part * seconds(large)) / layers).max(0.0)
 }
 
 fn time(sides: Sides, kind: TensorType, threads: u32, cancel: &CancelFlag) -> Result<Times, String> {
@@ -90,7 +106,7 @@ fn time(sides: Sides, kind: TensorType, threads: u32, cancel: &CancelFlag) -> Re
     let prompt_tokens: Vec<Token> = (1..=PROMPT as Token).collect();
     // The first pass pays for what is set up once.
     run(&prompt_tokens[..8], 0)?;
-    let prompt = run(&prompt_tokens, 8)?;
+    let prompt = run(&prompt_tokens, 8)? / PROMPT as f64;
     let mut position = 8 + PROMPT;
     run(&[1], position)?;
     let (began, mut seconds) = (Instant::now(), Vec::new());
@@ -123,7 +139,7 @@ mod tests {
             prompt: 1.0,
             bytes,
         };
-        let found = layer_seconds_from(&of(LARGE, 5e7), &of(SMALL, 1e7));
+        let found = layer_seconds(&of(LARGE, 5e7), &of(SMALL, 8e7), |times| times.token);
         assert!((found - layer).abs() < 1e-9, "{found}");
     }
 

@@ -9,14 +9,18 @@ use crate::models::gguf::TensorType;
 
 /// How fast a machine computes with weights, as measured with the kernels that a chat uses.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Rates {
     /// Bytes of weights per second while one token is computed after the other, by the type's name. It is bound by the
     /// memory or by the kernel, whichever is slower.
     pub decode: BTreeMap<String, f64>,
     /// Bytes of weights per second and token while a prompt is computed, by the type's name.
     pub prefill: BTreeMap<String, f64>,
-    /// Seconds that a layer takes for a token beside its weights: norms, attention to little, waiting for each other.
+    /// Seconds that a layer takes for a token beside its weights: norms, attention to little, threads that wait for each
+    /// other.
     pub layer_seconds: f64,
+    /// The same for a token of a prompt.
+    pub prompt_layer_seconds: f64,
 }
 
 /// Tokens per second.
@@ -41,15 +45,15 @@ impl Rates {
         self.decode.extend(other.decode);
         self.prefill.extend(other.prefill);
         self.layer_seconds = other.layer_seconds;
+        self.prompt_layer_seconds = other.prompt_layer_seconds;
     }
 }
 
 impl Anatomy {
     /// How fast it would be. `None` if a type that it has was not measured.
     pub fn speed(&self, rates: &Rates) -> Option<Speed> {
-        let of_layers = self.layers as f64 * rates.layer_seconds;
-        let mut decode_seconds = of_layers;
-        let mut prefill_seconds = 0.0;
+        let mut decode_seconds = self.layers as f64 * rates.layer_seconds;
+        let mut prefill_seconds = self.layers as f64 * rates.prompt_layer_seconds;
         for matrices in &self.weights {
             let name = matrices.kind.name();
             // Norms and the like are few bytes, and in what a layer takes.

@@ -103,7 +103,7 @@ impl Library {
         folder: &Path,
         how: Import,
         listener: Listener,
-    ) -> Result<Vec<(PathBuf, Result<Installed, ModelError>)>, ModelError> {
+    ) -> Result<Vec<Result<Installed, ModelError>>, ModelError> {
         let sums = Sums::read(folder)?;
         let mut files = gguf_files(folder, DEPTH);
         if sums.is_none() {
@@ -128,7 +128,7 @@ impl Library {
         for file in files {
             let outcome = self.import_listed(&file, folder, sums.as_ref(), how, &mut *listener);
             let is_over = outcome.as_ref().is_err_and(|error| error.class() == FailureClass::Disk);
-            outcomes.push((file, outcome));
+            outcomes.push(outcome);
             if is_over {
                 break;
             }
