@@ -22,8 +22,15 @@ pub struct Sides {
     pub kv_heads: u32,
 }
 
-/// Like the layers of a model of 1.5 B parameters: together larger than the last cache of usual processors.
-pub const LARGE: Sides = Sides { layers: 2, embedding: 2048, feed_forward: 5632, heads: 16, kv_heads: 4 };
+/// Layers like those of a model of 1.5 B parameters, so many that the last cache of a processor holds little of them.
+pub fn large(kind: TensorType) -> Sides {
+    let one = Sides { layers: 1, embedding: 2048, feed_forward: 5632, heads: 16, kv_heads: 4 };
+    let layers = LARGE_BYTES / matrix_bytes(&tensors(one, kind));
+    Sides { layers: layers.clamp(2, 12) as u32, ..one }
+}
+
+const LARGE_BYTES: u64 = 256 << 20;
+
 /// As many layers as small models have, and together no smaller than the large ones: that weights come from memory and
 /// not from a cache is part of what a layer takes.
 pub const SMALL: Sides = Sides { layers: 24, embedding: 768, feed_forward: 2048, heads: 12, kv_heads: 4 };
@@ -79,9 +86,7 @@ impl MadeModel {
     /// If there is no memory for it.
     pub fn write(sides: Sides, kind: TensorType) -> io::Result<Self> {
         let tensors = tensors(sides, kind);
-        let matrix_bytes =
-            tensors.iter().filter(|tensor| tensor.name.starts_with("blk.") && tensor.dimensions.len() > 1);
-        let matrix_bytes = matrix_bytes.map(|tensor| tensor.bytes).sum();
+        let matrix_bytes = matrix_bytes(&tensors);
         let place = Place::write(|file| {
             let mut output = BufWriter::with_capacity(1 << 20, file);
             let mut header = header(sides, &tensors);
@@ -104,6 +109,11 @@ impl MadeModel {
     pub fn matrix_bytes(&self) -> u64 {
         self.matrix_bytes
     }
+}
+
+fn matrix_bytes(tensors: &[Tensor]) -> u64 {
+    let matrices = tensors.iter().filter(|tensor| tensor.name.starts_with("blk.") && tensor.dimensions.len() > 1);
+    matrices.map(|tensor| tensor.bytes).sum()
 }
 
 fn tensors(sides: Sides, kind: TensorType) -> Vec<Tensor> {

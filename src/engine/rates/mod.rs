@@ -14,7 +14,7 @@ use super::worker;
 use crate::hardware::cores;
 use crate::models::fit::Rates;
 use crate::models::gguf::TensorType;
-use made::{LARGE, MadeModel, SMALL, Sides};
+use made::{MadeModel, SMALL, Sides, large};
 
 /// Tokens of the prompt that is timed.
 const PROMPT: usize = 64;
@@ -41,6 +41,7 @@ struct Times {
     prompt: f64,
     /// Bytes of the weights that each of them reads.
     bytes: f64,
+    layers: f64,
 }
 
 /// What was measured.
@@ -60,15 +61,14 @@ pub fn measure(kinds: &[TensorType], threads: u32, cancel: &CancelFlag) -> Resul
     let Some(first) = kinds.iter().min_by_key(|kind| bits(**kind)) else {
         return Ok(Measured { rates, is_disturbed: false });
     };
-    let large = time(LARGE, *first, threads, cancel)?;
-    let is_disturbed = threads > 1 && time(LARGE, *first, 1, cancel)?.token < large.token;
+    let of_large = time(large(*first), *first, threads, cancel)?;
+    let is_disturbed = threads > 1 && time(large(*first), *first, 1, cancel)?.token < of_large.token;
     let small = time(SMALL, *first, threads, cancel)?;
-    rates.layer_seconds = layer_seconds(&large, &small, |times| times.token);
-    rates.prompt_layer_seconds = layer_seconds(&large, &small, |times| times.prompt);
+    rates.layer_seconds = layer_seconds(&of_large, &small, |times| times.token);
+    rates.prompt_layer_seconds = layer_seconds(&of_large, &small, |times| times.prompt);
     for kind in kinds {
-        let times = if kind == first { large } else { time(LARGE, *kind, threads, cancel)? };
-        let layers = f64::from(LARGE.layers);
-        let rate = |seconds: f64, of_layer: f64| times.bytes / (seconds - of_layer * layers).max(seconds / 2.0);
+        let times = if kind == first { of_large } else { time(large(*kind), *kind, threads, cancel)? };
+        let rate = |seconds: f64, of_layer: f64| times.bytes / (seconds - of_layer * times.layers).max(seconds / 2.0);
         rates.decode.insert(kind.name().into(), rate(times.token, rates.layer_seconds));
         rates.prefill.insert(kind.name().into(), rate(times.prompt, rates.prompt_layer_seconds));
     }
@@ -82,7 +82,7 @@ fn bits(kind: TensorType) -> u64 {
 /// What a layer takes beside its weights: both models have the same time for a byte, and this for each of their layers.
 fn layer_seconds(large: &Times, small: &Times, seconds: impl Fn(&Times) -> f64) -> f64 {
     let part = small.bytes / large.bytes;
-    let layers = f64::from(SMALL.layers) - part * f64::from(LARGE.layers);
+    let layers = small.layers - part * large.layers;
     ((seconds(small) - part * seconds(large)) / layers).max(0.0)
 }
 
@@ -115,7 +115,12 @@ fn time(sides: Sides, kind: TensorType, threads: u32, cancel: &CancelFlag) -> Re
         seconds.push(run(&[1], position)?);
     }
     seconds.sort_by(f64::total_cmp);
-    Ok(Times { token: seconds[seconds.len() / 2], prompt, bytes: made.matrix_bytes() as f64 })
+    Ok(Times {
+        token: seconds[seconds.len() / 2],
+        prompt,
+        bytes: made.matrix_bytes() as f64,
+        layers: f64::from(sides.layers),
+    })
 }
 
 #[cfg(test)]
@@ -134,12 +139,9 @@ mod tests {
     #[test]
     fn what_a_layer_takes_is_told_from_what_its_weights_take() {
         let (per_byte, layer) = (1e-10, 5e-5);
-        let of = |sides: Sides, bytes: f64| Times {
-            token: bytes * per_byte + f64::from(sides.layers) * layer,
-            prompt: 1.0,
-            bytes,
-        };
-        let found = layer_seconds(&of(LARGE, 5e7), &of(SMALL, 8e7), |times| times.token);
+        let of =
+            |layers: f64, bytes: f64| Times { token: bytes * per_byte + layers * layer, prompt: 1.0, bytes, layers };
+        let found = layer_seconds(&of(2.0, 5e7), &of(24.0, 8e7), |times| times.token);
         assert!((found - layer).abs() < 1e-9, "{found}");
     }
 
