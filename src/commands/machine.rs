@@ -7,13 +7,16 @@ use serde_json::{Value, json};
 
 use super::Surroundings;
 use crate::engine::protocol::CancelFlag;
-use crate::engine::rates::{self, Measured};
+use crate::engine::rates;
 use crate::hardware::memory::Memory;
 use crate::models::fit::{Anatomy, Machine, Rates, Speed, Verdict};
 use crate::models::{speeds, write_atomically};
+use crate::remarks::Remarks;
 
 /// Contexts whose memory is told.
 const CONTEXTS: [u64; 2] = [2048, 8192];
+/// Free bytes below which nothing is measured.
+const LEAST_TO_MEASURE: u64 = 1 << 30;
 
 #[derive(Default, Serialize, Deserialize)]
 struct Remembered {
@@ -55,23 +58,19 @@ impl Surroundings {
                 missing.push(kind);
             }
         }
-        // What is computed on a graphics processor is not predicted from the speed of the other one.
-        if missing.is_empty() || machine.gpu_bytes.is_some() {
+        // What is computed on a graphics processor is not predicted from the speed of the other one, and a machine that is
+        // short of memory has better uses for it.
+        let has_room = machine.memory.is_none_or(|memory| memory.available >= LEAST_TO_MEASURE);
+        if missing.is_empty() || machine.gpu_bytes.is_some() || !has_room {
             return machine;
         }
         begin();
         match rates::measure(&missing, self.threads(), &CancelFlag::default()) {
-            Ok(Measured { rates, is_disturbed }) => {
+            Ok(rates) => {
                 machine.rates.extend(rates);
-                if is_disturbed {
-                    tracing::warn!(
-                        "something else was computing; the speed of this machine is measured again next time"
-                    );
-                } else {
-                    self.remember_rates(&machine.rates);
-                }
+                self.remember_rates(&machine.rates);
             }
-            Err(sentence) => tracing::warn!(sentence, "the speed of this machine is not known"),
+            Err(sentence) => Remarks::on_stderr(self.config.quiet).warning(&sentence),
         }
         machine
     }

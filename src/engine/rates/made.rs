@@ -8,13 +8,16 @@ use std::path::{Path, PathBuf};
 use crate::models::gguf::TensorType;
 
 const ALIGNMENT: u64 = 32;
-const VOCABULARY: u32 = 256;
+const EMBEDDINGS: &str = "token_embd.weight";
+const LEAST_VOCABULARY: u32 = 256;
 /// As the scale of a block in 16 bits it is 0.0006, and as a number of 32 bits small and normal as well.
 const WEIGHT_BYTE: u8 = 0x11;
 
 /// The sides of a made model.
 #[derive(Clone, Copy, Debug)]
 pub struct Sides {
+    /// Rows of the output matrix.
+    pub vocabulary: u32,
     pub layers: u32,
     pub embedding: u32,
     pub feed_forward: u32,
@@ -24,7 +27,8 @@ pub struct Sides {
 
 /// Layers like those of a model of 1.5 B parameters, so many that the last cache of a processor holds little of them.
 pub fn large(kind: TensorType) -> Sides {
-    let one = Sides { layers: 1, embedding: 2048, feed_forward: 5632, heads: 16, kv_heads: 4 };
+    let one =
+        Sides { vocabulary: LEAST_VOCABULARY, layers: 1, embedding: 2048, feed_forward: 5632, heads: 16, kv_heads: 4 };
     let layers = LARGE_BYTES / matrix_bytes(&tensors(one, kind));
     Sides { layers: layers.clamp(2, 12) as u32, ..one }
 }
@@ -33,12 +37,18 @@ const LARGE_BYTES: u64 = 256 << 20;
 
 /// As many layers as small models have, and together no smaller than the large ones: that weights come from memory and
 /// not from a cache is part of what a layer takes.
-pub const SMALL: Sides = Sides { layers: 24, embedding: 768, feed_forward: 2048, heads: 12, kv_heads: 4 };
+pub const SMALL: Sides =
+    Sides { vocabulary: LEAST_VOCABULARY, layers: 24, embedding: 768, feed_forward: 2048, heads: 12, kv_heads: 4 };
+
+/// Many short rows: the output matrix of a small model.
+pub const FLAT: Sides =
+    Sides { vocabulary: 196_608, layers: 1, embedding: 512, feed_forward: 512, heads: 8, kv_heads: 8 };
 
 /// A made model, which is gone when this is dropped.
 pub struct MadeModel {
     place: Place,
     matrix_bytes: u64,
+    rows: u64,
 }
 
 /// In memory where the system has files there: a card that wears out is not written to for this.
@@ -86,7 +96,8 @@ impl MadeModel {
     /// If there is no memory for it.
     pub fn write(sides: Sides, kind: TensorType) -> io::Result<Self> {
         let tensors = tensors(sides, kind);
-        let matrix_bytes = matrix_bytes(&tensors);
+        let (matrix_bytes, rows) =
+            (matrix_bytes(&tensors), matrices(&tensors).map(|tensor| tensor.dimensions[1]).sum());
         let place = Place::write(|file| {
             let mut output = BufWriter::with_capacity(1 << 20, file);
             let mut header = header(sides, &tensors);
@@ -98,22 +109,31 @@ impl MadeModel {
             }
             output.flush()
         })?;
-        Ok(Self { place, matrix_bytes })
+        Ok(Self { place, matrix_bytes, rows })
     }
 
     pub fn path(&self) -> &Path {
         &self.place.path
     }
 
-    /// Bytes of the layers' matrices, all of which are read for every token.
+    /// Rows of the matrices.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Bytes of the matrices, all of which are read for every token.
     pub fn matrix_bytes(&self) -> u64 {
         self.matrix_bytes
     }
 }
 
+/// What is read for every token; embeddings are not.
+fn matrices(tensors: &[Tensor]) -> impl Iterator<Item = &Tensor> {
+    tensors.iter().filter(|tensor| tensor.name != EMBEDDINGS && tensor.dimensions.len() > 1)
+}
+
 fn matrix_bytes(tensors: &[Tensor]) -> u64 {
-    let matrices = tensors.iter().filter(|tensor| tensor.name.starts_with("blk.") && tensor.dimensions.len() > 1);
-    matrices.map(|tensor| tensor.bytes).sum()
+    matrices(tensors).map(|tensor| tensor.bytes).sum()
 }
 
 fn tensors(sides: Sides, kind: TensorType) -> Vec<Tensor> {
@@ -126,21 +146,23 @@ fn tensors(sides: Sides, kind: TensorType) -> Vec<Tensor> {
         bytes: 4 * dimensions.iter().product::<u64>(),
         byte,
     };
+    let of_kind = |name: &str, columns: u64, rows: u64| Tensor {
+        name: name.to_owned(),
+        dimensions: vec![columns, rows],
+        kind: kind.number(),
+        bytes: columns * rows / kind.block_elements() * kind.block_bytes(),
+        byte: WEIGHT_BYTE,
+    };
+    let vocabulary = u64::from(sides.vocabulary);
     // 0x3c over and over is 0.0115 in 32 bits.
     let mut tensors = vec![
-        numbers("token_embd.weight", &[width, u64::from(VOCABULARY)], 0x3c),
+        of_kind(EMBEDDINGS, width, vocabulary),
         numbers("output_norm.weight", &[width], 0x3c),
-        numbers("output.weight", &[width, u64::from(VOCABULARY)], 0x3c),
+        of_kind("output.weight", width, vocabulary),
     ];
     for layer in 0..sides.layers {
         let name = |part: &str| format!("blk.{layer}.{part}.weight");
-        let matrix = |part: &str, columns: u64, rows: u64| Tensor {
-            name: name(part),
-            dimensions: vec![columns, rows],
-            kind: kind.number(),
-            bytes: columns * rows / kind.block_elements() * kind.block_bytes(),
-            byte: WEIGHT_BYTE,
-        };
+        let matrix = |part: &str, columns: u64, rows: u64| of_kind(&name(part), columns, rows);
         tensors.extend([
             numbers(&name("attn_norm"), &[width], 0x3c),
             matrix("attn_q", width, width),
@@ -159,7 +181,7 @@ fn tensors(sides: Sides, kind: TensorType) -> Vec<Tensor> {
 /// The header as ggml's `docs/gguf.md` describes it.
 fn header(sides: Sides, tensors: &[Tensor]) -> Vec<u8> {
     let numbers = [
-        ("llama.vocab_size", VOCABULARY),
+        ("llama.vocab_size", sides.vocabulary),
         ("llama.context_length", 512),
         ("llama.block_count", sides.layers),
         ("llama.embedding_length", sides.embedding),

@@ -14,13 +14,17 @@ use super::worker;
 use crate::hardware::cores;
 use crate::models::fit::Rates;
 use crate::models::gguf::TensorType;
-use made::{MadeModel, SMALL, Sides, large};
+use made::{FLAT, MadeModel, SMALL, Sides, large};
 
+/// The type with which it is found out what rows and layers take: no kernel has several of its rows side by side on
+/// most processors.
+const BASE: &str = "Q8_0";
 /// Tokens of the prompt that is timed.
 const PROMPT: usize = 64;
 /// Decoding is timed for this long, but for a few tokens at least.
 const DECODE_FOR: Duration = Duration::from_millis(120);
 const LEAST_TOKENS: usize = 6;
+const GIVE_UP_AFTER: Duration = Duration::from_secs(1);
 
 /// How many threads compute where nobody says.
 pub fn default_threads() -> u32 {
@@ -41,49 +45,59 @@ struct Times {
     prompt: f64,
     /// Bytes of the weights that each of them reads.
     bytes: f64,
+    rows: f64,
     layers: f64,
-}
-
-/// What was measured.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Measured {
-    pub rates: Rates,
-    /// Something else was computing: one thread was faster than all of them. This is no day to go by.
-    pub is_disturbed: bool,
 }
 
 /// Measures the speed of weights of these types on so many threads of the CPU.
 ///
 /// # Errors
-/// A sentence, if there is no memory for it, llama.cpp does not take a type, or it was cancelled.
-pub fn measure(kinds: &[TensorType], threads: u32, cancel: &CancelFlag) -> Result<Measured, String> {
+/// A sentence, if there is no memory for it, llama.cpp does not take a type, it was cancelled, or something else is
+/// computing: then one thread is faster than all of them, which is no day to go by.
+pub fn measure(kinds: &[TensorType], threads: u32, cancel: &CancelFlag) -> Result<Rates, String> {
     let mut rates = Rates::default();
-    let Some(first) = kinds.iter().min_by_key(|kind| bits(**kind)) else {
-        return Ok(Measured { rates, is_disturbed: false });
-    };
-    let of_large = time(large(*first), *first, threads, cancel)?;
-    let is_disturbed = threads > 1 && time(large(*first), *first, 1, cancel)?.token < of_large.token;
-    let small = time(SMALL, *first, threads, cancel)?;
-    rates.layer_seconds = layer_seconds(&of_large, &small, |times| times.token);
-    rates.prompt_layer_seconds = layer_seconds(&of_large, &small, |times| times.prompt);
-    for kind in kinds {
-        let times = if kind == first { of_large } else { time(large(*kind), *kind, threads, cancel)? };
-        let rate = |seconds: f64, of_layer: f64| times.bytes / (seconds - of_layer * times.layers).max(seconds / 2.0);
-        rates.decode.insert(kind.name().into(), rate(times.token, rates.layer_seconds));
-        rates.prefill.insert(kind.name().into(), rate(times.prompt, rates.prompt_layer_seconds));
+    let Some(base) = TensorType::from_name(BASE).filter(|_| !kinds.is_empty()) else { return Ok(rates) };
+    let long = time(large(base), base, threads, cancel)?;
+    if threads > 1 && time(large(base), base, 1, cancel)?.token < long.token {
+        return Err("something else is computing on this machine, so its speed is not known; try again later".into());
     }
-    Ok(Measured { rates, is_disturbed })
+    let (short, flat) = (time(SMALL, base, threads, cancel)?, time(FLAT, base, threads, cancel)?);
+    let (row_seconds, layer_seconds) = beside_bytes([&long, &short, &flat]);
+    rates.layer_seconds = layer_seconds;
+    rates.prompt_layer_seconds = prompt_layer_seconds(&long, &short);
+    let repacked = repacked_types();
+    for kind in kinds {
+        let times = if *kind == base { long } else { time(large(*kind), *kind, threads, cancel)? };
+        // A kernel that has several rows side by side pays once for them.
+        let row_seconds = if repacked.contains(kind) { 0.0 } else { row_seconds };
+        let beside = times.layers * layer_seconds + times.rows * row_seconds;
+        let beside_prompt = times.layers * rates.prompt_layer_seconds;
+        let rate = |seconds: f64, beside: f64| times.bytes / (seconds - beside).max(seconds / 2.0);
+        rates.decode.insert(kind.name().into(), rate(times.token, beside));
+        rates.prefill.insert(kind.name().into(), rate(times.prompt, beside_prompt));
+        rates.row_seconds.insert(kind.name().into(), row_seconds);
+    }
+    Ok(rates)
 }
 
-fn bits(kind: TensorType) -> u64 {
-    8 * 256 / kind.block_elements() * kind.block_bytes()
+/// What a row and a layer take beside their bytes: three models have the same time for a byte, and these for each of their
+/// rows and layers (Cramer's rule). What comes out below zero is noise.
+fn beside_bytes(models: [&Times; 3]) -> (f64, f64) {
+    let determinant = |of: [fn(&Times) -> f64; 3]| {
+        let [a, b, c] = models.map(|times| of.map(|column| column(times)));
+        a[0] * (b[1] * c[2] - b[2] * c[1]) - a[1] * (b[0] * c[2] - b[2] * c[0]) + a[2] * (b[0] * c[1] - b[1] * c[0])
+    };
+    let (bytes, rows, layers, token): (fn(&Times) -> f64, fn(&Times) -> f64, fn(&Times) -> f64, fn(&Times) -> f64) =
+        (|times| times.bytes, |times| times.rows, |times| times.layers, |times| times.token);
+    let whole = determinant([bytes, rows, layers]);
+    let of = |part: f64| (part / whole).max(0.0);
+    (of(determinant([bytes, token, layers])), of(determinant([bytes, rows, token])))
 }
 
-/// What a layer takes beside its weights: both models have the same time for a byte, and this for each of their layers.
-fn layer_seconds(large: &Times, small: &Times, seconds: impl Fn(&Times) -> f64) -> f64 {
+/// What a layer takes for a token of a prompt beside its weights, as long as rows are of no account there.
+fn prompt_layer_seconds(large: &Times, small: &Times) -> f64 {
     let part = small.bytes / large.bytes;
-    let layers = small.layers - part * large.layers;
-    ((seconds(small) - part * seconds(large)) / layers).max(0.0)
+    ((small.prompt - part * large.prompt) / (small.layers - part * large.layers)).max(0.0)
 }
 
 fn time(sides: Sides, kind: TensorType, threads: u32, cancel: &CancelFlag) -> Result<Times, String> {
@@ -110,17 +124,15 @@ fn time(sides: Sides, kind: TensorType, threads: u32, cancel: &CancelFlag) -> Re
     let mut position = 8 + PROMPT;
     run(&[1], position)?;
     let (began, mut seconds) = (Instant::now(), Vec::new());
-    while position + 1 < 500 && (seconds.len() < LEAST_TOKENS || began.elapsed() < DECODE_FOR) {
+    let is_enough =
+        |tokens: usize| began.elapsed() > GIVE_UP_AFTER || (tokens >= LEAST_TOKENS && began.elapsed() >= DECODE_FOR);
+    while position + 1 < 500 && (seconds.is_empty() || !is_enough(seconds.len())) {
         position += 1;
         seconds.push(run(&[1], position)?);
     }
     seconds.sort_by(f64::total_cmp);
-    Ok(Times {
-        token: seconds[seconds.len() / 2],
-        prompt,
-        bytes: made.matrix_bytes() as f64,
-        layers: f64::from(sides.layers),
-    })
+    let (bytes, rows) = (made.matrix_bytes() as f64, made.rows() as f64);
+    Ok(Times { token: seconds[seconds.len() / 2], prompt, bytes, rows, layers: f64::from(sides.layers) })
 }
 
 #[cfg(test)]
@@ -137,12 +149,15 @@ mod tests {
     }
 
     #[test]
-    fn what_a_layer_takes_is_told_from_what_its_weights_take() {
-        let (per_byte, layer) = (1e-10, 5e-5);
-        let of =
-            |layers: f64, bytes: f64| Times { token: bytes * per_byte + layers * layer, prompt: 1.0, bytes, layers };
-        let found = layer_seconds(&of(2.0, 5e7), &of(24.0, 8e7), |times| times.token);
-        assert!((found - layer).abs() < 1e-9, "{found}");
+    fn what_rows_and_layers_take_is_told_from_what_bytes_take() {
+        let (per_byte, row, layer) = (4e-11, 8e-9, 9e-5);
+        let of = |bytes: f64, rows: f64, layers: f64| {
+            let token = bytes * per_byte + rows * row + layers * layer;
+            Times { token, prompt: token / 4.0, bytes, rows, layers }
+        };
+        let (long, short, flat) = (of(2.5e8, 5e4, 2.0), of(1.6e8, 1.8e5, 24.0), of(1.1e8, 2e5, 1.0));
+        let (found_row, found_layer) = beside_bytes([&long, &short, &flat]);
+        assert!((found_row - row).abs() < 1e-12 && (found_layer - layer).abs() < 1e-9, "{found_row} {found_layer}");
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub struct Matrices {
     /// Bytes that are read for one token: all, but for the experts that it does not go to and for the embeddings, of
     /// which it takes one row.
     pub read_bytes: f64,
+    /// Rows that are multiplied for one token.
+    pub read_rows: f64,
     /// Bytes of which llama.cpp keeps a second copy in another order, where it has a kernel for that order.
     pub repackable_bytes: u64,
 }
@@ -67,6 +69,7 @@ impl Anatomy {
                     kind: tensor.kind,
                     bytes: tensor.bytes,
                     read_bytes: tensor.bytes as f64 * part,
+                    read_rows: tensor.dimensions.iter().skip(1).product::<u64>() as f64 * part,
                     repackable_bytes: if is_repackable { tensor.bytes } else { 0 },
                 },
             );
@@ -100,6 +103,7 @@ pub(super) fn add(weights: &mut Vec<Matrices>, more: Matrices) {
         Some(known) => {
             known.bytes = known.bytes.saturating_add(more.bytes);
             known.read_bytes += more.read_bytes;
+            known.read_rows += more.read_rows;
             known.repackable_bytes = known.repackable_bytes.saturating_add(more.repackable_bytes);
         }
         None => weights.push(more),

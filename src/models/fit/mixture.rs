@@ -75,7 +75,8 @@ impl Entry {
             let read_bytes = bytes * read_part;
             let bytes = bytes as u64;
             let repackable_bytes = if repackable && rows.is_multiple_of(8) { bytes } else { 0 };
-            add(&mut weights, Matrices { kind, bytes, read_bytes, repackable_bytes });
+            let read_rows = rows as f64 * count * read_part;
+            add(&mut weights, Matrices { kind, bytes, read_bytes, read_rows, repackable_bytes });
         };
         let layers = shape.layers as f64;
         let (more, rest) = (layers * mixture.more_part, layers * (1.0 - mixture.more_part));

@@ -14,6 +14,9 @@ pub struct Rates {
     /// Bytes of weights per second while one token is computed after the other, by the type's name. It is bound by the
     /// memory or by the kernel, whichever is slower.
     pub decode: BTreeMap<String, f64>,
+    /// Seconds for each row of weights beside its bytes while one token is computed after the other, by the type's name:
+    /// short rows are slower than long ones.
+    pub row_seconds: BTreeMap<String, f64>,
     /// Bytes of weights per second and token while a prompt is computed, by the type's name.
     pub prefill: BTreeMap<String, f64>,
     /// Seconds that a layer takes for a token beside its weights: norms, attention to little, threads that wait for each
@@ -43,6 +46,7 @@ impl Rates {
     /// Adds what was measured later.
     pub fn extend(&mut self, other: Self) {
         self.decode.extend(other.decode);
+        self.row_seconds.extend(other.row_seconds);
         self.prefill.extend(other.prefill);
         self.layer_seconds = other.layer_seconds;
         self.prompt_layer_seconds = other.prompt_layer_seconds;
@@ -61,6 +65,7 @@ impl Anatomy {
                 continue;
             }
             decode_seconds += matrices.read_bytes / rates.decode.get(name)?;
+            decode_seconds += matrices.read_rows * rates.row_seconds.get(name).copied().unwrap_or(0.0);
             prefill_seconds += matrices.read_bytes / rates.prefill.get(name)?;
         }
         let is_known = decode_seconds > 0.0 && prefill_seconds > 0.0;
