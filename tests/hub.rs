@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use common::hub_server::{COMMIT, FILE, Fault, HubServer, REPOSITORY, TAG, sha256};
 use common::tiny_gguf::{TinyModel, Value};
 use tempfile::TempDir;
-use tuichat::models::hub::{Hub, Patience, Pull};
+use tuichat::models::hub::{Hub, Patience, Pull, Reference};
 use tuichat::models::{FailureClass, Installed, Library, ModelError, Origin, Progress, Step};
 
 static MODEL: LazyLock<Vec<u8>> = LazyLock::new(|| TinyModel::default().bytes());
@@ -672,5 +672,34 @@ fn a_search_asks_for_model_files_and_the_most_wanted_first() {
     let asked = &server.requests()[1].path;
     for part in ["search=small+chat", "filter=gguf", "sort=downloads", "limit=7"] {
         assert!(asked.contains(part), "{asked}");
+    }
+}
+
+#[test]
+fn the_header_of_a_model_is_read_without_downloading_it() {
+    let tail = 20 << 20;
+    let mut content = MODEL.clone();
+    content.resize(MODEL.len() + tail, 7);
+    let server = HubServer::start(content.clone());
+    let hub = Hub::new(&server.endpoint(), None).expect("a loopback hub");
+    let reference = Reference::parse(&format!("hf:{REPOSITORY}")).expect("a good reference");
+    let remote = hub.header_blocking(&reference).expect("a good header");
+    assert_eq!((remote.header.architecture(), remote.header.file_bytes), ("llama", content.len() as u64));
+    assert_eq!(remote.sha256, sha256(&content));
+    assert!(server.sent_bytes() < content.len() / 2, "{} bytes", server.sent_bytes());
+
+    let bad = HubServer::start(vec![1; 10_000]);
+    let hub = Hub::new(&bad.endpoint(), None).expect("a loopback hub");
+    assert_eq!(hub.header_blocking(&reference).expect_err("no model").class(), FailureClass::BadModelFile);
+}
+
+#[test]
+fn a_header_goes_on_where_the_connection_broke_and_needs_no_ranges() {
+    for fault in [Fault::CutAfter(1000), Fault::IgnoreRange, Fault::WrongContentRange] {
+        let server = HubServer::start(MODEL.clone()).faults([fault]);
+        let hub = Hub::new(&server.endpoint(), None).expect("a loopback hub");
+        let hub = hub.with_patience(Patience { back_off: Duration::from_millis(10), ..Patience::default() });
+        let reference = Reference::parse(&format!("hf:{REPOSITORY}")).expect("a good reference");
+        assert_eq!(hub.header_blocking(&reference).expect("a good header").header.block_count(), Some(2));
     }
 }

@@ -34,8 +34,8 @@ pub enum ModelsCommand {
     },
     /// Tell what is known about a model
     Show {
-        /// A model that is here, or one of the catalogue
-        #[arg(value_name = "NAME|PATH")]
+        /// A model that is here, one of the catalogue, or hf:OWNER/REPO[:QUANT|/FILE], of which only the header is read
+        #[arg(value_name = "NAME|PATH|hf:…")]
         model: String,
         /// One JSON object instead of text
         #[arg(long)]

@@ -9,6 +9,7 @@ use crate::exit::Failure;
 use crate::models::catalog::{self, Entry};
 use crate::models::fit::{Anatomy, Machine};
 use crate::models::gguf::{self, Header};
+use crate::models::hub::{Hub, Reference, RemoteHeader};
 use crate::models::{Found, Library, ModelError};
 use crate::text;
 
@@ -21,6 +22,7 @@ const USUAL_BYTES_PER_SECOND: f64 = 50e6 / 8.0;
 pub fn run(typed: &str, library: &Library, as_json: bool, surroundings: &Surroundings) -> Result<(), Failure> {
     match (library.resolve(Some(typed)), catalog::by_argument(typed)) {
         (Ok(found), _) => show_file(&found, as_json, surroundings),
+        (Err(_), _) if typed.starts_with("hf:") => show_remote(typed, as_json, surroundings),
         (Err(_), Some((entry, _))) => show_entry(entry, as_json, surroundings),
         (Err(error), None) => Err(error.into()),
     }
@@ -45,6 +47,35 @@ fn show_file(model: &Found, as_json: bool, surroundings: &Surroundings) -> Resul
         return print_json(&object);
     }
     print(&format!("{}{}", lines_of(&object), lines_of_fit(&fit, &anatomy, &machine)))
+}
+
+/// A file of the hub, by its header alone.
+fn show_remote(typed: &str, as_json: bool, surroundings: &Surroundings) -> Result<(), Failure> {
+    let reference = Reference::parse(typed)?;
+    if surroundings.config.offline {
+        let sentence = format!("`{reference}` is not on this machine, and `offline` is set");
+        return Err(Failure::from(ModelError::Network(sentence)).hint("take it back with `--offline=no`"));
+    }
+    let RemoteHeader { place, commit, sha256, header } = Hub::from_environment()?.header_blocking(&reference)?;
+    let anatomy = Anatomy::of_header(&header);
+    let machine = measured(surroundings, std::slice::from_ref(&anatomy));
+    let fit = surroundings.fit(&anatomy, None, &machine);
+    let mut object = details_of(&place, &header);
+    object["commit"] = json!(commit);
+    object["sha256"] = json!(sha256);
+    object["is_installed"] = json!(false);
+    if as_json {
+        object["fit"] = fit.object();
+        return print_json(&object);
+    }
+    let seconds = header.file_bytes as f64 / USUAL_BYTES_PER_SECOND;
+    print(&format!(
+        "{}{}\nIt is not here. `tuichat models pull {reference}` gets it: {}, {} at 50 Mbit/s.\n",
+        lines_of(&object),
+        lines_of_fit(&fit, &anatomy, &machine),
+        size(header.file_bytes),
+        duration(seconds)
+    ))
 }
 
 fn show_entry(entry: &Entry, as_json: bool, surroundings: &Surroundings) -> Result<(), Failure> {
@@ -139,10 +170,20 @@ fn header(model: &Found) -> Result<Header, ModelError> {
 }
 
 fn details(model: &Found, header: &Header) -> Value {
-    json!({
+    let mut object = json!({
         "name": model.name,
         "path": model.path.to_string_lossy(),
         "sha256": model.sha256,
+    });
+    if let (Some(object), Value::Object(more)) = (object.as_object_mut(), details_of(&model.name, header)) {
+        object.extend(more);
+    }
+    object
+}
+
+fn details_of(name: &str, header: &Header) -> Value {
+    json!({
+        "name": name,
         "size_bytes": header.file_bytes,
         "title": header.name(),
         "architecture": header.architecture(),

@@ -16,6 +16,7 @@ mod pace;
 mod part;
 mod ranges;
 mod reference;
+mod remote_header;
 mod search;
 mod transfer;
 
@@ -29,6 +30,7 @@ use reqwest::{StatusCode, Url};
 
 pub(super) use choice::is_model as is_model_name;
 pub use reference::{Reference, Wanted};
+pub use remote_header::RemoteHeader;
 pub use search::Hit;
 
 use super::catalog::{self, Entry, File};
