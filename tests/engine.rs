@@ -212,7 +212,7 @@ fn a_load_can_be_cancelled() {
     let fixture = Fixture::loaded(TinyModel::default().context(65_536), 65_536);
     // The load waits behind an answer, so that it is certain to be cancelled before it is done.
     let answer = fixture.submit(&[user(&long_text(900))], &greedy(60_000));
-    let load = fixture.engine.submit(Work::Load(fixture.settings(512)));
+    let load = fixture.engine.submit(Work::Load(Box::new(fixture.settings(512))));
     load.cancel();
     answer.cancel();
     assert_eq!(fixture.answer().finish.ended, Ended::Cancelled);

@@ -54,7 +54,7 @@ pub struct Request {
 #[derive(Clone, Debug)]
 pub enum Work {
     /// Replace the model, if any, by this one.
-    Load(LoadSettings),
+    Load(Box<LoadSettings>),
     /// Say what answering the prompt would cost. Nothing is computed; a chat that was left is taken up again.
     Plan(Prompt, Think),
     /// Compute ahead what will not change while the person goes on writing the prompt's last message.

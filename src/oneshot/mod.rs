@@ -164,7 +164,7 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
 
     /// `None` if a signal came first.
     fn load(&mut self, settings: LoadSettings) -> Result<Option<Box<ModelInfo>>, Failure> {
-        let (id, cancel) = self.engine.submit(Work::Load(settings));
+        let (id, cancel) = self.engine.submit(Work::Load(Box::new(settings)));
         loop {
             match self.next_step(id, &cancel)? {
                 Step::Loading(part) => self.show_progress(Phase::Loading, f64::from(part))?,

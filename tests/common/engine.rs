@@ -73,7 +73,7 @@ impl Running {
     }
 
     pub fn load(&self, settings: LoadSettings) -> Result<ModelInfo, EngineError> {
-        self.submit(Work::Load(settings));
+        self.submit(Work::Load(Box::new(settings)));
         match self.last() {
             Step::Ready(info) => Ok(*info),
             Step::Failed(error) => Err(error),

@@ -83,12 +83,13 @@ pub fn measure(kinds: &[TensorType], threads: u32, cancel: &CancelFlag) -> Resul
 /// What a row and a layer take beside their bytes: three models have the same time for a byte, and these for each of their
 /// rows and layers (Cramer's rule). What comes out below zero is noise.
 fn beside_bytes(models: [&Times; 3]) -> (f64, f64) {
-    let determinant = |of: [fn(&Times) -> f64; 3]| {
+    type Column = fn(&Times) -> f64;
+    let determinant = |of: [Column; 3]| {
         let [a, b, c] = models.map(|times| of.map(|column| column(times)));
         a[0] * (b[1] * c[2] - b[2] * c[1]) - a[1] * (b[0] * c[2] - b[2] * c[0]) + a[2] * (b[0] * c[1] - b[1] * c[0])
     };
-    let (bytes, rows, layers, token): (fn(&Times) -> f64, fn(&Times) -> f64, fn(&Times) -> f64, fn(&Times) -> f64) =
-        (|times| times.bytes, |times| times.rows, |times| times.layers, |times| times.token);
+    let (bytes, rows): (Column, Column) = (|times| times.bytes, |times| times.rows);
+    let (layers, token): (Column, Column) = (|times| times.layers, |times| times.token);
     let whole = determinant([bytes, rows, layers]);
     let of = |part: f64| (part / whole).max(0.0);
     (of(determinant([bytes, token, layers])), of(determinant([bytes, rows, token])))

@@ -307,7 +307,7 @@ mod tests {
     }
 
     fn load() -> Work {
-        Work::Load(LoadSettings {
+        Work::Load(Box::new(LoadSettings {
             path: "x".into(),
             name: None,
             context: None,
@@ -320,7 +320,7 @@ mod tests {
             step_times: None,
             speeds: None,
             kv: Default::default(),
-        })
+        }))
     }
 
     fn ask(text: &str) -> Work {
