@@ -101,7 +101,7 @@ fn a_prompt_is_shown_as_a_template_makes_it() {
 #[test]
 fn offline_downloads_nothing() {
     let ran = Home::new().run(&["models", "pull", "--offline"]);
-    assert_eq!(ran.code, Some(2));
+    assert_eq!(ran.code, Some(6));
     assert!(ran.stderr.contains("hint: "), "{}", ran.stderr);
 }
 

@@ -52,8 +52,9 @@ fn names_of_models_complete_where_they_are_meant() {
     ] {
         assert_eq!(completed(&home, words), ["smart-one"], "{words:?}");
     }
-    assert_eq!(completed(&home, &["models", "show", "sm"]), ["smart-one", "smollm2-135m-instruct"]);
-    assert_eq!(completed(&home, &["models", "pull", "smol"]), ["smollm2-135m-instruct"]);
+    assert_eq!(completed(&home, &["models", "show", "sma"]), ["smart-one"]);
+    assert_eq!(completed(&home, &["models", "show", "smollm2-1"]), ["smollm2-1.7b-instruct", "smollm2-135m-instruct"]);
+    assert_eq!(completed(&home, &["models", "pull", "smollm2-13"]), ["smollm2-135m-instruct"]);
     assert_eq!(completed(&home, &["-m", "./ti"]), ["./tiny.gguf"]);
 }
 

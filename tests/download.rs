@@ -178,8 +178,10 @@ fn a_split_model_is_pulled_chatted_with_checked_and_removed() {
     assert_eq!(in_place.json()["text"], same.json()["text"]);
 
     let checked = home.run(&["models", "check", name]);
-    assert_eq!((checked.code, checked.stdout.lines().count()), (Some(0), 3), "{}", checked.stderr);
-    assert!(checked.stdout.starts_with(&sha256(&TinyModel::default().parts(3)[0])), "{}", checked.stdout);
+    assert_eq!(checked.code, Some(0), "{}", checked.stderr);
+    for part in TinyModel::default().parts(3) {
+        assert!(checked.stdout.contains(&sha256(&part)), "{}", checked.stdout);
+    }
     let third = fs::canonicalize(blobs(&home).join("..")).unwrap();
     let link = fs::read_dir(third.join("splits")).unwrap().flatten().next().unwrap().path();
     let link = link.join("tiny-F32-00003-of-00003.gguf");
@@ -203,7 +205,7 @@ fn offline_nothing_is_asked() {
         (vec![("TRANSFORMERS_OFFLINE", "yes")], vec!["models", "pull", REFERENCE], 6),
         (vec![("HF_HUB_OFFLINE", "1")], vec!["models", "search", "x"], 6),
         (vec![], vec!["models", "search", "x", "--offline"], 6),
-        (vec![], vec!["models", "pull", REFERENCE, "--offline"], 2),
+        (vec![], vec!["models", "pull", REFERENCE, "--offline"], 6),
     ] {
         let mut command = command(&home, &server.endpoint(), &arguments);
         command.envs(variables.clone());

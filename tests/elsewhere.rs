@@ -111,7 +111,7 @@ fn what_was_found_is_used_without_being_named_and_checked_by_its_hash() {
     let home = planted();
     let ran = home.run(&["-p", "hi", "--max-tokens", "3"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    assert!(succeeds(&home, &["models", "check", "ollama/tiny-0.5b"]).starts_with(&sha256(&tiny(1))));
+    assert!(succeeds(&home, &["models", "check", "ollama/tiny-0.5b"]).contains(&sha256(&tiny(1))));
     let blob = home.path(&format!("person/.ollama/models/blobs/sha256-{}", sha256(&tiny(1))));
     std::fs::write(&blob, tiny(9)).unwrap();
     assert_eq!(home.run(&["models", "check", "ollama/tiny-0.5b"]).code, Some(4));

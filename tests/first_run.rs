@@ -97,7 +97,7 @@ fn leave(chat: &mut Pty) {
 
 /// Chooses [`entry`] in the list that is open.
 fn choose_entry(chat: &mut Pty) {
-    chat.wait_for(entry().name);
+    chat.wait_for("Choose a model");
     chat.send(entry().name);
     chat.wait_for(&format!("> {}", entry().name));
     chat.send("\r");
@@ -203,7 +203,6 @@ fn a_model_of_the_catalogue_that_is_named_and_not_here_is_the_one_chosen() {
         "{screen}"
     );
     chat.send("/models\r");
-    chat.wait_for(&format!("> {}", entry().name.chars().next().unwrap()));
     choose_entry(&mut chat);
     chat.wait_for("idle");
     leave(&mut chat);

@@ -331,3 +331,29 @@ fn a_cancelled_long_prefill_leaves_the_next_answer_as_from_a_fresh_start() {
     assert_eq!(answer, fresh);
     assert!(fresh.starts_with("1. Town 1 has"), "{fresh}");
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_memory_that_was_predicted_is_what_the_program_takes() {
+    let Some((model, _turn)) = reference_model() else { return };
+    let home = Home::new();
+    let model = model.to_string_lossy();
+    let shown = home.run(&["models", "show", &model, "--json"]);
+    let predicted = shown.json()["fit"]["resident_bytes"]["2048"].as_u64().expect("a prediction");
+    let text = "The ferryman counted the boats and wrote down the names of those who had crossed. ".repeat(80);
+    let prompt = home.write("prompt.txt", text);
+    let arguments = ["-p", "Sum this up.", "--file", &prompt.to_string_lossy(), "-m", &model, "--ctx", "2048"];
+    let arguments = [&arguments[..], &["--kv", "f16", "--spec", "off", "--max-tokens", "16", "--quiet"]].concat();
+    let mut command = home.command(&arguments);
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("it starts");
+    let mut most = 0;
+    while child.try_wait().expect("a child of ours").is_none() {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kibibytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+        most = most.max(kibibytes.unwrap_or(0) * 1024);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let ratio = predicted as f64 / most as f64;
+    assert!((0.9..1.1).contains(&ratio), "{predicted} bytes were predicted and {most} taken: {ratio:.2}");
+}

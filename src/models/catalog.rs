@@ -198,7 +198,7 @@ pub fn recommended(machine: &Machine) -> &'static Entry {
         let total = machine.memory.map_or(u64::MAX, |memory| memory.total);
         entry.starter_from_memory_bytes.is_some_and(|least| least <= total)
             && is_pleasant
-            && anatomy.verdict(machine, None) == Verdict::RunsWell
+            && matches!(anatomy.verdict(machine, None), Verdict::RunsWell | Verdict::Fits)
     };
     entries().iter().rev().find(is_for).unwrap_or_else(smallest)
 }
@@ -231,16 +231,19 @@ impl Entry {
             |file: &File| self.anatomy(file).speed(&machine.rates).is_some_and(|speed| speed.decode >= PLEASANT);
         let verdict = |file: &File| self.anatomy(file).verdict(machine, None);
         let pleasant = files.iter().find(|file| verdict(file) == Verdict::RunsWell && is_pleasant(file));
-        let usual =
-            Some(self.usual_file()).filter(|file| matches!(verdict(file), Verdict::RunsWell | Verdict::RunsSlowly));
+        let usual = Some(self.usual_file()).filter(|file| has_usual_context(verdict(file)));
         let fits = |wanted: fn(Verdict) -> bool| files.iter().copied().find(|file| wanted(verdict(file)));
         pleasant
             .copied()
             .or(usual)
-            .or_else(|| fits(|verdict| matches!(verdict, Verdict::RunsWell | Verdict::RunsSlowly)))
+            .or_else(|| fits(has_usual_context))
             .or_else(|| fits(|verdict| verdict != Verdict::DoesNotFit))
             .unwrap_or(files[files.len() - 1])
     }
+}
+
+fn has_usual_context(verdict: Verdict) -> bool {
+    matches!(verdict, Verdict::RunsWell | Verdict::Fits | Verdict::RunsSlowly)
 }
 
 #[cfg(test)]

@@ -55,6 +55,10 @@ impl Pty {
         for name in ["HOME", "OLLAMA_MODELS", "LLAMA_CACHE", "HF_HUB_CACHE"] {
             command.env(name, "/nonexistent");
         }
+        // Without one it would be the home that is not there.
+        if command.get_cwd().is_none() {
+            command.cwd(std::env::temp_dir());
+        }
         for name in ["NO_COLOR", "SSH_TTY", "SSH_CONNECTION"] {
             command.env_remove(name);
         }

@@ -1,5 +1,7 @@
 //! `tuichat models check`: what there is to know of a file before it is used.
 
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
 
 use super::{remarks, size, with_progress};
@@ -25,6 +27,8 @@ struct Report<'a> {
     header: Header,
     /// Computed now.
     sha256: String,
+    /// Its files and their hashes: more than one if it is split.
+    files: Vec<(PathBuf, String)>,
     template: Option<Template>,
     /// `None` if it was not tried.
     loads: Option<bool>,
@@ -74,8 +78,8 @@ fn unreadable(model: &Found, how: How, error: ModelError) -> Result<Failure, Fai
 
 impl<'a> Report<'a> {
     fn new(model: &'a Found, checked: Checked) -> Self {
-        let Checked { header, sha256, .. } = checked;
-        Self { model, header, sha256, template: None, loads: None, problem: None, warnings: Vec::new() }
+        let Checked { header, sha256, files } = checked;
+        Self { model, header, sha256, files, template: None, loads: None, problem: None, warnings: Vec::new() }
     }
 
     fn look_at_template(&mut self, typed: &str) {
@@ -184,6 +188,9 @@ impl<'a> Report<'a> {
         }
         line("sha256", &self.sha256);
         line("", &self.origin());
+        for (file, sha256) in self.files.iter().filter(|_| self.files.len() > 1) {
+            line("  of a file", &format!("{sha256}  {}", file.file_name().unwrap_or_default().to_string_lossy()));
+        }
         match &self.template {
             None => line("chat template", "none: it only goes on with a text"),
             Some(Template { bytes, family: Some(family), .. }) => {

@@ -34,7 +34,10 @@ pub fn run(library: &Library, of_catalog: bool, as_json: bool, surroundings: &Su
     let mut lines = String::new();
     for model in &installed {
         let Installed { name, size_bytes, quantization, .. } = model;
-        let fit = fit(&model.path).map(|fit| fit.sentence()).unwrap_or_default();
+        let fit = match model.path.exists() {
+            true => fit(&model.path).map(|fit| fit.sentence()).unwrap_or_default(),
+            false => "its file is missing".into(),
+        };
         let linked = if model.is_linked() { "linked" } else { "" };
         let line = format!("{name:<32}  {:>9}  {quantization:<7}  {linked:<7}{fit}", size(*size_bytes));
         lines.push_str(&format!("{}\n", line.trim_end()));
@@ -45,9 +48,10 @@ pub fn run(library: &Library, of_catalog: bool, as_json: bool, surroundings: &Su
     }
     let known = catalog::entries().iter().filter(|entry| !is_here(entry, &installed)).count();
     if known > 0 {
-        lines.push_str(if lines.is_empty() { "No model is here yet. " } else { "\n" });
+        let (begin, more) = if lines.is_empty() { ("No model is here yet. ", "") } else { ("\n", " more") };
+        lines.push_str(begin);
         lines.push_str(&format!(
-            "{known} more are known: `tuichat models list --catalog` tells how they would do here, and `tuichat models \
+            "{known}{more} are known: `tuichat models list --catalog` tells how they would do here, and `tuichat models \
              pull NAME` gets one.\n"
         ));
     }

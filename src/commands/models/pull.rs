@@ -6,14 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::{make_private, with_progress};
 use crate::commands::{Surroundings, offers, print};
 use crate::exit::Failure;
-use crate::models::Library;
 use crate::models::hub::{Hub, Pull};
+use crate::models::{Library, ModelError};
 use crate::signals;
 
 /// Downloads a model, and prints the name it has afterwards.
 pub fn run(reference: Option<&str>, library: &Library, surroundings: &Surroundings) -> Result<(), Failure> {
     if surroundings.config.offline {
-        return Err(Failure::usage("a download needs the network, and `offline` is set")
+        let sentence = "a download needs the network, and `offline` is set".to_owned();
+        return Err(Failure::from(ModelError::Network(sentence))
             .hint("take it back with `--offline=no`, or bring a file with `tuichat models import FILE`"));
     }
     let what = match reference {

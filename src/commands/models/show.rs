@@ -39,8 +39,13 @@ pub fn template(model: &Found) -> Result<(), Failure> {
 fn show_file(model: &Found, as_json: bool, surroundings: &Surroundings) -> Result<(), Failure> {
     let header = header(model)?;
     let anatomy = Anatomy::of_header(&header);
-    let machine = measured(surroundings, std::slice::from_ref(&anatomy));
-    let fit = surroundings.fit(&anatomy, Some(&model.path), &machine);
+    let mut machine = surroundings.machine();
+    let mut fit = surroundings.fit(&anatomy, Some(&model.path), &machine);
+    // Nothing has to be measured for a model that was seen at work.
+    if !fit.is_measured {
+        machine = measured(surroundings, std::slice::from_ref(&anatomy));
+        fit = surroundings.fit(&anatomy, Some(&model.path), &machine);
+    }
     let mut object = details(model, &header);
     if as_json {
         object["fit"] = fit.object();

@@ -32,6 +32,8 @@ pub struct Machine {
 pub enum Verdict {
     /// With the usual context, and at least as fast as people read.
     RunsWell,
+    /// It fits, and how fast it would be is not known.
+    Fits,
     /// It fits, and people will wait for it.
     RunsSlowly,
     /// It fits with so many tokens of context only.
@@ -50,6 +52,7 @@ impl Verdict {
     pub fn word(self) -> &'static str {
         match self {
             Self::RunsWell => "runs well",
+            Self::Fits => "fits",
             Self::RunsSlowly => "runs slowly",
             Self::SmallerContext(_) => "with smaller context",
             Self::DoesNotFit => "does not fit",
@@ -84,15 +87,16 @@ impl Anatomy {
         };
         match speed {
             _ if context < usual => Verdict::SmallerContext(context),
+            None => Verdict::Fits,
             Some(speed) if speed.decode < SLOW => Verdict::RunsSlowly,
-            _ => Verdict::RunsWell,
+            Some(_) => Verdict::RunsWell,
         }
     }
 
     /// Tokens of context that there is room for, in steps of 256; `None` if that is not enough for a chat.
     fn largest_context(&self, room: u64, machine: &Machine) -> Option<u64> {
-        let beside = self.needs(0, machine).least().saturating_add(self.needs(256, machine).working)
-            - self.needs(0, machine).working;
+        let one_batch = self.needs(512, machine);
+        let beside = one_batch.least() - one_batch.kv;
         let left = room.checked_sub(beside)?;
         let cells = left.checked_div(self.kv_bytes_per_token).unwrap_or(u64::MAX / 2) / 256 * 256;
         let least = if self.trained_context == 0 { LEAST_CONTEXT } else { self.trained_context.min(LEAST_CONTEXT) };

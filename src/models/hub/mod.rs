@@ -114,15 +114,29 @@ impl Pull {
             return Ok(Self::of(entry, file));
         }
         if !argument.contains('/') && !argument.starts_with("hf:") {
-            let known: Vec<_> = catalog::entries().iter().map(|entry| format!("`{}`", entry.name)).collect();
-            return Err(ModelError::NotFound(format!(
-                "no model named `{}` is known; known are {}; for others write `hf:OWNER/REPO`",
-                crate::text::escape_line(argument),
-                known.join(", ")
-            )));
+            return Err(ModelError::NotFound(unknown(argument)));
         }
         Ok(Self { reference: Reference::parse(argument)?, name: None, expected_sha256: None })
     }
+}
+
+/// What there is instead of a name that the catalogue does not have.
+fn unknown(argument: &str) -> String {
+    let shown = crate::text::escape_line(argument);
+    let listed = |names: Vec<&str>| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let (name, quantization) = argument.split_once(':').unwrap_or((argument, ""));
+    if let Some(entry) = catalog::by_name(name).filter(|_| !quantization.is_empty()) {
+        let there = listed(entry.files.iter().map(|file| file.quantization.as_str()).collect());
+        return format!("`{}` is not known in that quantization; there are {there}", entry.name);
+    }
+    let wanted = name.to_lowercase();
+    let alike = |entry: &&Entry| !wanted.is_empty() && entry.name.contains(&wanted);
+    let near: Vec<&str> = catalog::entries().iter().filter(alike).map(|entry| entry.name.as_str()).collect();
+    let hint = match near.is_empty() {
+        true => "`tuichat models list --catalog` lists those that are".to_owned(),
+        false => format!("do you mean {}", listed(near)),
+    };
+    format!("no model named `{shown}` is known; {hint}; for others write `hf:OWNER/REPO`")
 }
 
 impl Hub {

@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -55,8 +55,8 @@ struct Sheet {
 }
 
 impl Library {
-    /// Writes a model into `folder`, which is made if it is missing. The file is a second name of the library's where
-    /// the disk is the same, else a copy; its hash is computed either way. Writing the same once more is no error.
+    /// Writes a model into `folder`, which is made if it is missing. The file is a copy, whose hash is
+    /// computed while it is written. Writing the same once more is no error.
     ///
     /// # Errors
     /// If the model cannot be read or is not what it should be, the folder holds something else under one of the
@@ -187,18 +187,6 @@ fn place(source: &Path, target: &Path, expected: Option<&str>, listener: Listene
     }
     let folder = target.parent().unwrap_or(Path::new("."));
     let metadata = source.metadata().doing(|| format!("read `{}`", source.display()))?;
-    let is_same_disk = folder.metadata().is_ok_and(|it| it.dev() == metadata.dev());
-    if is_same_disk {
-        let sha256 = verified(hash_at_rest(source, &mut *listener)?.0)?;
-        match fs::hard_link(source, target) {
-            Ok(()) => {
-                sync_folder(folder).doing(writing)?;
-                return Ok(sha256);
-            }
-            // Disks without hard links, and files of others.
-            Err(error) => tracing::debug!(%error, "an exported model is copied instead of linked"),
-        }
-    }
     check_space(folder, metadata.len())?;
     let mut copy = tempfile::Builder::new().prefix(".export-").tempfile_in(folder).doing(writing)?;
     let mut reader = File::open(source).doing(|| format!("read `{}`", source.display()))?;

@@ -204,7 +204,7 @@ fn place(app: &App, offer: &Offer) -> String {
 fn short(verdict: Verdict) -> String {
     match verdict {
         Verdict::SmallerContext(_) => "smaller context".into(),
-        Verdict::RunsWell | Verdict::RunsSlowly | Verdict::DoesNotFit => verdict.to_string(),
+        Verdict::RunsWell | Verdict::Fits | Verdict::RunsSlowly | Verdict::DoesNotFit => verdict.to_string(),
     }
 }
 
