@@ -81,7 +81,7 @@ fn killed_again_and_again(kills: usize, seed: u64) {
     for kill in 0..kills {
         // The end is left for the run that is not killed.
         let left = LARGE.len() - kept_bytes(&part);
-        let speeds = if left < 60 * MIB { [MIB, MIB, MIB] } else { [2 * MIB, 8 * MIB, 400 * MIB] };
+        let speeds = if left < 100 * MIB { [MIB, MIB, MIB] } else { [2 * MIB, 8 * MIB, 100 * MIB] };
         server.set_speed(speeds[random.usize(0..3)]);
         let asked_before = server.downloads().len();
         let mut child = command(&home, &server.endpoint(), &["models", "pull", REFERENCE]).spawn().expect("it runs");
