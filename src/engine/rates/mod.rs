@@ -16,8 +16,7 @@ use crate::models::fit::Rates;
 use crate::models::gguf::TensorType;
 use made::{FLAT, MadeModel, SMALL, Sides, large};
 
-/// The type with which it is found out what rows and layers take: no kernel has several of its rows side by side on
-/// most processors.
+/// The type with which it is found out what layers take.
 const BASE: &str = "Q8_0";
 /// Tokens of the prompt that is timed.
 const PROMPT: usize = 64;
@@ -62,27 +61,35 @@ pub fn measure(kinds: &[TensorType], threads: u32, cancel: &CancelFlag) -> Resul
         return Err("something else is computing on this machine, so its speed is not known; try again later".into());
     }
     let (short, flat) = (time(SMALL, base, threads, cancel)?, time(FLAT, base, threads, cancel)?);
-    let (row_seconds, layer_seconds) = beside_bytes([&long, &short, &flat]);
-    rates.layer_seconds = layer_seconds;
+    rates.layer_seconds = layer_seconds([&long, &short, &flat]);
     rates.prompt_layer_seconds = prompt_layer_seconds(&long, &short);
-    let repacked = repacked_types();
     for kind in kinds {
-        let times = if *kind == base { long } else { time(large(*kind), *kind, threads, cancel)? };
-        // A kernel that has several rows side by side pays once for them.
-        let row_seconds = if repacked.contains(kind) { 0.0 } else { row_seconds };
-        let beside = times.layers * layer_seconds + times.rows * row_seconds;
-        let beside_prompt = times.layers * rates.prompt_layer_seconds;
-        let rate = |seconds: f64, beside: f64| times.bytes / (seconds - beside).max(seconds / 2.0);
-        rates.decode.insert(kind.name().into(), rate(times.token, beside));
-        rates.prefill.insert(kind.name().into(), rate(times.prompt, beside_prompt));
-        rates.row_seconds.insert(kind.name().into(), row_seconds);
+        let (long, flat) = match *kind == base {
+            true => (long, flat),
+            false => (time(large(*kind), *kind, threads, cancel)?, time(FLAT, *kind, threads, cancel)?),
+        };
+        let (per_byte, per_row) = per_byte_and_row(&long, &flat, rates.layer_seconds);
+        let prompt = (long.prompt - long.layers * rates.prompt_layer_seconds).max(long.prompt / 2.0);
+        rates.decode.insert(kind.name().into(), 1.0 / per_byte);
+        rates.row_seconds.insert(kind.name().into(), per_row);
+        rates.prefill.insert(kind.name().into(), long.bytes / prompt);
     }
     Ok(rates)
 }
 
-/// What a row and a layer take beside their bytes: three models have the same time for a byte, and these for each of their
-/// rows and layers (Cramer's rule). What comes out below zero is noise.
-fn beside_bytes(models: [&Times; 3]) -> (f64, f64) {
+/// What a byte and a row take, from models of long and of short rows and what a layer takes. What comes out below zero is
+/// noise.
+fn per_byte_and_row(long: &Times, flat: &Times, layer_seconds: f64) -> (f64, f64) {
+    let of_weights = |times: &Times| (times.token - times.layers * layer_seconds).max(times.token / 2.0);
+    let (seconds, flat_seconds) = (of_weights(long), of_weights(flat));
+    let whole = long.bytes * flat.rows - flat.bytes * long.rows;
+    let per_row = ((long.bytes * flat_seconds - flat.bytes * seconds) / whole).max(0.0);
+    ((seconds - long.rows * per_row).max(seconds / 2.0) / long.bytes, per_row)
+}
+
+/// What a layer takes beside its weights: three models have the same time for a byte and for a row, and this for each of
+/// their layers (Cramer's rule).
+fn layer_seconds(models: [&Times; 3]) -> f64 {
     type Column = fn(&Times) -> f64;
     let determinant = |of: [Column; 3]| {
         let [a, b, c] = models.map(|times| of.map(|column| column(times)));
@@ -90,9 +97,7 @@ fn beside_bytes(models: [&Times; 3]) -> (f64, f64) {
     };
     let (bytes, rows): (Column, Column) = (|times| times.bytes, |times| times.rows);
     let (layers, token): (Column, Column) = (|times| times.layers, |times| times.token);
-    let whole = determinant([bytes, rows, layers]);
-    let of = |part: f64| (part / whole).max(0.0);
-    (of(determinant([bytes, token, layers])), of(determinant([bytes, rows, token])))
+    (determinant([bytes, rows, token]) / determinant([bytes, rows, layers])).max(0.0)
 }
 
 /// What a layer takes for a token of a prompt beside its weights, as long as rows are of no account there.
@@ -157,8 +162,10 @@ mod tests {
             Times { token, prompt: token / 4.0, bytes, rows, layers }
         };
         let (long, short, flat) = (of(2.5e8, 5e4, 2.0), of(1.6e8, 1.8e5, 24.0), of(1.1e8, 2e5, 1.0));
-        let (found_row, found_layer) = beside_bytes([&long, &short, &flat]);
-        assert!((found_row - row).abs() < 1e-12 && (found_layer - layer).abs() < 1e-9, "{found_row} {found_layer}");
+        let found_layer = layer_seconds([&long, &short, &flat]);
+        assert!((found_layer - layer).abs() < 1e-9, "{found_layer}");
+        let (found_byte, found_row) = per_byte_and_row(&long, &flat, layer);
+        assert!((found_byte - per_byte).abs() < 1e-15 && (found_row - row).abs() < 1e-12, "{found_byte} {found_row}");
     }
 
     #[test]
