@@ -74,7 +74,7 @@ impl Anatomy {
                 },
             );
         }
-        let head_bytes = 2 * (header.key_length().unwrap_or(0) + header.value_length().unwrap_or(0));
+        let head_numbers = header.key_length().unwrap_or(0).saturating_add(header.value_length().unwrap_or(0));
         let expert_width = header.of_architecture("expert_feed_forward_length").unwrap_or(0);
         let dense_width = header.of_architecture("feed_forward_length").unwrap_or(0);
         Self {
@@ -83,8 +83,8 @@ impl Anatomy {
             parameters: header.parameter_count(),
             layers: header.block_count().unwrap_or(0),
             embedding: header.embedding_length().unwrap_or(0),
-            feed_forward: if expert_width > 0 { expert_width * experts_used.max(1) } else { dense_width },
-            kv_bytes_per_token: header.kv_heads_of_all_layers().saturating_mul(head_bytes),
+            feed_forward: if expert_width > 0 { expert_width.saturating_mul(experts_used.max(1)) } else { dense_width },
+            kv_bytes_per_token: header.kv_heads_of_all_layers().saturating_mul(head_numbers).saturating_mul(2),
             vocabulary: header.vocabulary_size().unwrap_or(0),
             merges: header.length_of("tokenizer.ggml.merges"),
             trained_context: header.context_length().unwrap_or(0),

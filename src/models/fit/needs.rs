@@ -32,12 +32,12 @@ pub struct Needs {
 impl Needs {
     /// What the system will show as resident while nothing else wants memory.
     pub fn resident(&self) -> u64 {
-        self.weights + self.repacked + self.kv + self.working
+        [self.repacked, self.kv, self.working].into_iter().fold(self.weights, u64::saturating_add)
     }
 
     /// What must be there for it to run without reading weights from the disk again and again.
     pub fn least(&self) -> u64 {
-        self.resident() - self.repacked.min(self.weights)
+        self.resident().saturating_sub(self.repacked.min(self.weights))
     }
 }
 
@@ -46,16 +46,54 @@ impl Anatomy {
     pub fn needs(&self, context: u64, machine: &Machine) -> Needs {
         let is_repacked = |kind| machine.repacks.contains(&kind);
         let repackable = self.weights.iter().filter(|matrices| is_repacked(matrices.kind));
-        let buffers = FEED_FORWARD_BUFFERS * self.feed_forward + EMBEDDING_BUFFERS * self.embedding;
+        let of_feed_forward = self.feed_forward.saturating_mul(FEED_FORWARD_BUFFERS);
+        let buffers = of_feed_forward.saturating_add(self.embedding.saturating_mul(EMBEDDING_BUFFERS));
         let cells = context.next_multiple_of(256);
         Needs {
             weights: self.file_bytes,
-            repacked: repackable.map(|matrices| matrices.repackable_bytes).sum(),
+            repacked: repackable.fold(0, |sum, matrices| sum.saturating_add(matrices.repackable_bytes)),
             kv: cells.saturating_mul(self.kv_bytes_per_token),
             working: PROGRAM_BYTES
                 .saturating_add(self.vocabulary.saturating_mul(TOKEN_BYTES))
                 .saturating_add(self.merges.saturating_mul(MERGE_BYTES))
                 .saturating_add(buffers.saturating_mul(4 * BATCH.min(cells))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hardware::memory::Memory;
+    use crate::models::fit::{Matrices, Verdict};
+    use crate::models::gguf::TensorType;
+
+    /// What a header may claim, true or not.
+    fn claiming(number: u64) -> Anatomy {
+        let kind = TensorType::from_name("Q4_K").expect("a type of ggml's");
+        let (bytes, read) = (number, number as f64);
+        let weights = vec![Matrices { kind, bytes, read_bytes: read, read_rows: read, repackable_bytes: number }; 2];
+        Anatomy {
+            file_bytes: number,
+            weights,
+            parameters: number,
+            layers: number,
+            embedding: number,
+            feed_forward: number,
+            kv_bytes_per_token: number,
+            vocabulary: number,
+            merges: number,
+            trained_context: number,
+        }
+    }
+
+    #[test]
+    fn absurd_numbers_are_a_model_that_does_not_fit() {
+        let memory = Memory { total: 1 << 40, available: 1 << 40 };
+        let repacks = TensorType::from_name("Q4_K").into_iter().collect();
+        let machine = Machine { memory: Some(memory), repacks, ..Machine::default() };
+        for number in [u64::MAX, u64::MAX / 2, u64::MAX / 5, 1 << 62, 1 << 50] {
+            assert_eq!(claiming(number).verdict(&machine, None), Verdict::DoesNotFit, "{number}");
         }
     }
 }

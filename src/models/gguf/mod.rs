@@ -224,7 +224,7 @@ impl Header {
     pub fn kv_heads_of_all_layers(&self) -> u64 {
         let key = format!("{}.attention.head_count_kv", self.architecture());
         match self.metadata.get(&key) {
-            Some(Value::Numbers(of_layers)) => of_layers.iter().filter_map(as_unsigned).sum(),
+            Some(Value::Numbers(of_layers)) => of_layers.iter().filter_map(as_unsigned).fold(0, u64::saturating_add),
             _ => self.head_count_kv().unwrap_or(0).saturating_mul(self.block_count().unwrap_or(0)),
         }
     }
