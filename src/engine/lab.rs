@@ -15,6 +15,7 @@ use super::protocol::{
     CancelFlag, Channel, EngineError, Evict, Finish, GenerateOptions, LoadSettings, Passage, Prompt, Speculate,
     SpeculationOptions, Step, Think,
 };
+use super::repacking;
 use super::session::{Go, Session};
 use super::speculative::Speculator;
 use super::worker;
@@ -81,8 +82,9 @@ impl Lab {
             Some(Verdict::Bad(error)) => return Err(error.into()),
             Some(Verdict::Cancelled) => return Err(LabError::Cancelled),
         }
-        let choice = backend::choose(&llama::devices(), settings.device, settings.gpu_layers)
+        let mut choice = backend::choose(&llama::devices(), settings.device, settings.gpu_layers)
             .map_err(|sentence| LabError::Engine(EngineError::Failed(sentence)))?;
+        choice.placement.as_stored = !repacking::choose(&header, settings).copies;
         let flag = cancel.clone();
         let load = Model::load(&settings.path, &choice.placement, move |_| !flag.is_cancelled());
         let model = load.map_err(|error| match error {

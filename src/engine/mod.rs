@@ -30,6 +30,7 @@ mod prompt;
 pub mod protocol;
 pub mod rates;
 mod recall;
+mod repacking;
 mod repetition;
 mod resume;
 mod sampler;

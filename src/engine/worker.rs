@@ -13,9 +13,10 @@ use super::kv::{self, Checks, Key, KvType, KvTypes, Shape, Situation, Snapshots,
 use super::llama::{self, Context, ContextSettings, LoadError, Model};
 use super::probe::Verdict;
 use super::protocol::{
-    CancelFlag, DeviceInfo, EngineError, Event, KvInfo, LoadSettings, ModelInfo, Request, RequestId, Step, Work,
+    CancelFlag, DeviceInfo, EngineError, Event, KvInfo, LoadPart, LoadSettings, ModelInfo, Request, RequestId, Step, Work,
 };
 use super::rates;
+use super::repacking;
 use super::session::Session;
 use super::speculative::{Speculator, TimesFile};
 use crate::chat::Stats;
@@ -97,8 +98,8 @@ impl<S: Sink> Desk<S> {
 
 /// Loads a model and answers with it, until a request that needs another model or none.
 fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, settings: &LoadSettings) -> Option<Request> {
-    let started = Instant::now();
-    let loaded = Loaded::load(desk, id, cancel, settings);
+    let mut parts = Parts::begin();
+    let loaded = Loaded::load(desk, id, cancel, settings, &mut parts);
     let loaded = match loaded {
         Ok(loaded) => loaded,
         Err(last) => {
@@ -111,6 +112,9 @@ fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, setti
     };
     let flags = [cancel, &desk.shutdown];
     let drafting = Drafting::load(settings, &loaded.model, &loaded.choice.placement, flags);
+    if drafting.describe().is_some() {
+        parts.push("draft model");
+    }
     let (mut session, chosen) = match loaded.open(settings, &drafting, &tell_trial, flags) {
         Ok(opened) => opened,
         Err(last) => {
@@ -118,9 +122,11 @@ fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, setti
             return desk.next();
         }
     };
+    parts.push("context");
     let mut info = loaded.describe(&session, settings, chosen);
     info.draft = drafting.describe();
-    info.load_ms = started.elapsed().as_secs_f64() * 1000.0;
+    info.load_ms = parts.total_ms();
+    info.load_parts = parts.done;
     desk.send(id, Step::Ready(Box::new(info)));
     loop {
         let request = desk.next_or_time_steps(&mut session)?;
@@ -168,6 +174,29 @@ fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, setti
     }
 }
 
+/// What loading takes, part by part.
+struct Parts {
+    last: Instant,
+    done: Vec<LoadPart>,
+}
+
+impl Parts {
+    fn begin() -> Self {
+        Self { last: Instant::now(), done: Vec::new() }
+    }
+
+    /// What was begun with the last call has ended.
+    fn push(&mut self, what: &'static str) {
+        let now = Instant::now();
+        self.done.push(LoadPart { what, ms: (now - self.last).as_secs_f64() * 1000.0 });
+        self.last = now;
+    }
+
+    fn total_ms(&self) -> f64 {
+        self.done.iter().map(|part| part.ms).sum()
+    }
+}
+
 /// The last event of a load that came to nothing.
 type Last = Box<Step>;
 
@@ -176,6 +205,7 @@ struct Loaded {
     model: Model,
     header: gguf::Header,
     choice: Choice,
+    order: repacking::Choice,
     threads: u32,
     cores: Vec<usize>,
 }
@@ -187,18 +217,24 @@ impl Loaded {
         id: RequestId,
         cancel: &CancelFlag,
         settings: &LoadSettings,
+        parts: &mut Parts,
     ) -> Result<Self, Last> {
         let failed = |error| Box::new(Step::Failed(error));
         let header = gguf::read_header(&settings.path)
             .map_err(|error| failed(EngineError::bad_model(&settings.path, &error.to_string())))?;
         check_weights_fit(header.file_bytes, Memory::read()).map_err(failed)?;
+        parts.push("header");
         match settings.probe.as_ref().map(|probe| probe.check(&settings.path, &[cancel, &desk.shutdown])) {
             None | Some(Verdict::Good) => {}
             Some(Verdict::Bad(error)) => return Err(failed(error)),
             Some(Verdict::Cancelled) => return Err(Box::new(Step::Cancelled)),
         }
-        let choice = backend::choose(&llama::devices(), settings.device, settings.gpu_layers)
+        parts.push("check");
+        let mut choice = backend::choose(&llama::devices(), settings.device, settings.gpu_layers)
             .map_err(|sentence| failed(EngineError::Failed(sentence)))?;
+        let order = repacking::choose(&header, settings);
+        choice.placement.as_stored = !order.copies;
+        parts.push("devices");
         let sink = Rc::clone(&desk.sink);
         let listened_to = Rc::clone(&desk.listened_to);
         let (cancel, shutdown) = (cancel.clone(), desk.shutdown.clone());
@@ -210,9 +246,10 @@ impl Loaded {
             LoadError::Cancelled => Box::new(Step::Cancelled),
             LoadError::Refused(words) => failed(EngineError::bad_model(&settings.path, &words)),
         })?;
+        parts.push("weights");
         let cores = cores::allowed();
         let threads = settings.threads.unwrap_or_else(default_threads).max(1);
-        Ok(Self { model, header, choice, threads, cores })
+        Ok(Self { model, header, choice, order, threads, cores })
     }
 
     /// Makes the context and what is around it. The error is the request's last event.
@@ -233,7 +270,11 @@ impl Loaded {
                 model: settings.path.clone(),
                 file: file.clone(),
                 version: kv::version(),
-                conditions: self.checks(settings).conditions(chosen.types),
+                conditions: format!(
+                    "{}{}",
+                    self.checks(settings).conditions(chosen.types),
+                    if self.order.copies { "" } else { " as stored" }
+                ),
             });
         }
         Ok((session, chosen))
@@ -286,7 +327,12 @@ impl Loaded {
     }
 
     fn wish(&self, settings: &LoadSettings) -> Wish {
-        Wish { context: settings.context, most_bytes: settings.kv.most_bytes, trained: self.model.trained_context() }
+        Wish {
+            context: settings.context,
+            most_bytes: settings.kv.most_bytes,
+            trained: self.model.trained_context(),
+            useful: settings.expected.map(|expected| expected.most_tokens()),
+        }
     }
 
     fn session(
@@ -333,6 +379,7 @@ impl Loaded {
             trained_context: self.model.trained_context(),
             has_template: session.template.is_some(),
             load_ms: 0.0,
+            load_parts: Vec::new(),
             kv: KvInfo {
                 type_k: chosen.types.k.as_str().into(),
                 type_v: chosen.types.v.as_str().into(),
@@ -348,6 +395,8 @@ impl Loaded {
                 threads: self.threads,
                 cores: cores::describe(&self.cores),
                 reason: self.choice.reason.clone(),
+                repacked: self.order.copies,
+                repack_reason: self.order.reason.clone(),
             },
             draft: None,
         }
@@ -359,7 +408,7 @@ pub(super) fn default_threads() -> u32 {
 }
 
 /// Keeps how fast an answer was, if it tells something: long enough, with little in the cache, on the threads that are
-/// used where nobody says.
+/// used where nobody says, with the weights in the order that a chat has them in.
 fn remember_speed(settings: &LoadSettings, loaded: &Loaded, stats: &Stats) {
     const LEAST_ANSWER: u32 = 16;
     const LEAST_PROMPT: u32 = 64;
@@ -367,7 +416,8 @@ fn remember_speed(settings: &LoadSettings, loaded: &Loaded, stats: &Stats) {
     let Some(file) = &settings.speeds else { return };
     let Some(decode) = stats.decode_tokens_per_second() else { return };
     let usage = &stats.usage;
-    if usage.completion_tokens < LEAST_ANSWER || stats.cells_used > MOST_CELLS || loaded.threads != default_threads() {
+    let is_usual = loaded.threads == default_threads() && loaded.order.copies;
+    if usage.completion_tokens < LEAST_ANSWER || stats.cells_used > MOST_CELLS || !is_usual {
         return;
     }
     // As fast as it would have been without guesses.

@@ -20,12 +20,14 @@ pub struct Wish {
     pub most_bytes: Option<u64>,
     /// What the model was trained with; 0 if its file does not say.
     pub trained: u32,
+    /// More cells than this are of no use; `None` where nobody knows.
+    pub useful: Option<u32>,
 }
 
 impl Wish {
     /// Tokens that a conversation should have.
     pub fn tokens(&self) -> u32 {
-        self.context.unwrap_or(self.longest().min(DEFAULT_CONTEXT))
+        self.context.unwrap_or(self.longest().min(DEFAULT_CONTEXT).min(self.useful()))
     }
 
     /// Bytes there are for them: what was said, else what is free if a number of tokens was asked for, else a quarter
@@ -69,7 +71,11 @@ impl Wish {
     /// What the model was trained with, up to [`DEFAULT_CONTEXT`] and a quarter of the free memory.
     fn default_cells(&self, bytes_per_cell: u64, memory: Option<Memory>) -> u32 {
         let affordable = whole_cells(self.bytes(memory), bytes_per_cell);
-        self.longest().min(DEFAULT_CONTEXT).min(affordable.max(LEAST_CONTEXT))
+        self.longest().min(DEFAULT_CONTEXT).min(affordable.max(LEAST_CONTEXT)).min(self.useful())
+    }
+
+    fn useful(&self) -> u32 {
+        self.useful.unwrap_or(u32::MAX)
     }
 
     fn check_memory(&self, cells: u32, bytes_per_cell: u64, memory: Option<Memory>) -> Result<(), EngineError> {
@@ -80,7 +86,7 @@ impl Wish {
         }
         let (option, value) = match self.context {
             Some(_) => {
-                let nothing_said = Self { context: None, most_bytes: None, trained: cells };
+                let nothing_said = Self { context: None, most_bytes: None, trained: cells, useful: None };
                 ("--ctx", nothing_said.default_cells(bytes_per_cell, Some(memory)).to_string())
             }
             None => ("--kv-mem", format!("{}M", (memory.available.saturating_sub(WORKING_BYTES) >> 20).max(1))),
@@ -109,7 +115,15 @@ mod tests {
     }
 
     fn nothing(trained: u32) -> Wish {
-        Wish { context: None, most_bytes: None, trained }
+        Wish { context: None, most_bytes: None, trained, useful: None }
+    }
+
+    #[test]
+    fn no_more_cells_are_made_than_are_of_use() {
+        let wish = Wish { useful: Some(900), ..nothing(8192) };
+        assert_eq!(wish.cells(23_040, memory(8 * GIB, 6 * GIB)), Ok(900));
+        let asked_for = Wish { context: Some(4096), ..wish };
+        assert_eq!(asked_for.cells(23_040, memory(8 * GIB, 6 * GIB)), Ok(4096));
     }
 
     #[test]
@@ -146,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_number_of_tokens_is_stronger_than_a_number_of_bytes() {
-        let wish = Wish { context: Some(4096), most_bytes: Some(1), trained: 8192 };
+        let wish = Wish { context: Some(4096), most_bytes: Some(1), trained: 8192, useful: None };
         assert_eq!(wish.cells(23_040, memory(8 * GIB, 6 * GIB)), Ok(4096));
     }
 }

@@ -20,8 +20,8 @@ const EMBEDDING_BUFFERS: u64 = 4;
 pub struct Needs {
     /// The file, which is mapped.
     pub weights: u64,
-    /// Second copies of weights in the order that a kernel wants. What they were made of stays mapped, and is the
-    /// first to go where memory is short.
+    /// Of the weights, those that are copied in the order that a kernel wants: they count once, since the engine hands
+    /// back what they were copied from.
     pub repacked: u64,
     /// The KV cache.
     pub kv: u64,
@@ -32,12 +32,7 @@ pub struct Needs {
 impl Needs {
     /// What the system will show as resident while nothing else wants memory.
     pub fn resident(&self) -> u64 {
-        [self.repacked, self.kv, self.working].into_iter().fold(self.weights, u64::saturating_add)
-    }
-
-    /// What must be there for it to run without reading weights from the disk again and again.
-    pub fn least(&self) -> u64 {
-        self.resident().saturating_sub(self.repacked.min(self.weights))
+        [self.kv, self.working].into_iter().fold(self.weights, u64::saturating_add)
     }
 }
 
