@@ -102,7 +102,7 @@ mod tests {
         assert_eq!((choice.crews.decode.threads, choice.crews.decode.cores.is_empty()), (6, true));
         assert_eq!(
             choice.reason,
-            "6 of 10 cores: the fast ones (performance cores); the 4 others (efficient cores) would hold them up, with 39 % of their speed"
+            "6 of 10 cores: the fast ones (performance cores); the 4 others (efficient cores), about 40 % as fast, would hold them up"
         );
         assert!(!cpu.is_obvious());
     }

@@ -10,6 +10,7 @@ mod lanes;
 mod log;
 mod model;
 mod observe;
+mod pool;
 mod rows;
 mod span;
 mod state;

@@ -101,8 +101,10 @@ impl<S: Sink> Player<S> {
                 name: "a file".into(),
                 gpu_layers: 0,
                 threads: 1,
+                prefill_threads: 1,
                 cores: "0".into(),
                 reason: "the engine is scripted".into(),
+                cores_reason: "the engine is scripted".into(),
             },
         }
     }
@@ -312,6 +314,7 @@ mod tests {
             name: None,
             context: None,
             threads: None,
+            tuning: Default::default(),
             device: Default::default(),
             gpu_layers: None,
             probe: None,

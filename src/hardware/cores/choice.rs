@@ -70,7 +70,7 @@ impl Cpu {
             return CoreChoice {
                 crews: Crews::both(self.crew(threads)),
                 reason: format!("{} asked for", count(threads as usize, "thread")),
-                remark: self.remark(threads),
+                remark: self.remark(wish),
             };
         }
         let plan = Plan::of(self);
@@ -120,6 +120,16 @@ impl Cpu {
         plan.fast.len() == plan.everything.len() && plan.fast.len() <= MOST_OBVIOUS && !plan.is_limited()
     }
 
+    /// The cores to which the threads of this crew are to be held; `None` where all crews have all cores. Where they have
+    /// not, one that has all is held to all: its threads may have been held to fewer before.
+    pub fn pinning(&self, crew: &Crew) -> Option<CoreSet> {
+        let plan = Plan::of(self);
+        let allowed: CoreSet = plan.everything.iter().map(|core| core.number).collect();
+        let cores = crew.cores.intersection(&allowed);
+        let is_of_matter = self.pins && plan.fast.len() < plan.everything.len();
+        is_of_matter.then_some(if cores.is_empty() { allowed } else { cores })
+    }
+
     /// What a measurement on these cores holds for.
     pub fn conditions(&self) -> String {
         let numbers = |cores: Vec<&Core>| cores.iter().map(|core| core.number).collect::<CoreSet>();
@@ -138,7 +148,9 @@ impl Cpu {
         Crew { threads: threads.max(1), cores }
     }
 
-    fn remark(&self, threads: u32) -> Option<String> {
+    /// What speaks against as many threads as were asked for, in a sentence.
+    pub fn remark(&self, wish: Option<u32>) -> Option<String> {
+        let threads = wish?;
         let plan = Plan::of(self);
         let (usable, asked) = (plan.everything.len(), threads as usize);
         let instead = format!("leave `--threads` out, or use `--threads {}`", plan.threads());
@@ -198,9 +210,10 @@ impl<'a> Plan<'a> {
         let mut why = Vec::new();
         let slow: Vec<&Core> = self.physical.iter().copied().filter(|core| !is_in(&self.fast, core)).collect();
         if let (Some(fastest), false) = (self.fast.iter().map(|core| core.capacity).max(), slow.is_empty()) {
-            let part = slow.iter().map(|core| core.capacity).max().unwrap_or(0) * 100 / fastest.max(1);
+            let part = slow.iter().map(|core| core.capacity).max().unwrap_or(0) * 100;
+            let part = (f64::from(part) / f64::from(fastest.max(1))).round();
             why.push(format!(
-                "the fast ones{}; the {}{} would hold them up, with {part} % of their speed",
+                "the fast ones{}; the {}{}, about {part} % as fast, would hold them up",
                 kinds(&self.fast),
                 if slow.len() == 1 { "other".into() } else { format!("{} others", slow.len()) },
                 kinds(&slow),
@@ -351,6 +364,18 @@ mod tests {
         assert_eq!(counts(&cpu(&[1024])), [1]);
         assert_eq!(counts(&cpu(&[1024; 16])), [16, 8, 15]);
         assert_eq!(counts(&cpu(&[400, 400, 400, 400, 1024, 1024, 1024, 1024])), [4, 8, 2, 3]);
+    }
+
+    #[test]
+    fn threads_are_held_where_some_crew_does_not_have_all_cores() {
+        assert_eq!(cpu(&[1024; 4]).pinning(&cpu(&[1024; 4]).crew(4)), None);
+        let hybrid = cpu(&[400, 400, 1024, 1024]);
+        let held = |crew: Crew| hybrid.pinning(&crew).map(|cores| cores.to_string());
+        assert_eq!(held(hybrid.crew(2)).as_deref(), Some("2-3"));
+        assert_eq!(held(hybrid.crew(4)).as_deref(), Some("0-3"));
+        assert_eq!(held(Crew::anywhere(2)).as_deref(), Some("0-3"));
+        let mac = Cpu { pins: false, ..hybrid.clone() };
+        assert_eq!(mac.pinning(&mac.crew(2)), None);
     }
 
     #[test]

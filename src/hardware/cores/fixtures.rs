@@ -154,7 +154,8 @@ fn the_four_equal_cores_of_a_raspberry_pi_compute() {
 #[test]
 fn the_large_cores_of_an_rk3588_compute_and_the_small_ones_are_tried() {
     let cpu = orange_pi_5().read("0-7");
-    let reason = "4 of 8 cores: the fast ones (Cortex-A76); the 4 others (Cortex-A55) would hold them up, with 40 % of their speed";
+    let reason =
+        "4 of 8 cores: the fast ones (Cortex-A76); the 4 others (Cortex-A55), about 40 % as fast, would hold them up";
     assert_eq!(chosen(&cpu), expected(4, "4-7", reason));
     assert!(!cpu.is_obvious());
     let candidates: Vec<_> = cpu.candidates().iter().map(|crew| (crew.threads, crew.cores.to_string())).collect();
@@ -174,7 +175,7 @@ fn a_process_that_is_held_to_small_cores_uses_those() {
 #[test]
 fn a_hybrid_laptop_computes_on_its_performance_cores_one_thread_on_each() {
     let cpu = hybrid_laptop().read("0-11");
-    let reason = "2 of 10 cores: the fast ones (performance cores); the 8 others (efficient cores) would hold them up, with 60 % of their speed; one thread on each, since two would share its vector units";
+    let reason = "2 of 10 cores: the fast ones (performance cores); the 8 others (efficient cores), about 60 % as fast, would hold them up; one thread on each, since two would share its vector units";
     assert_eq!(chosen(&cpu), expected(2, "0,2", reason));
     assert_eq!(cpu.name.as_deref(), Some("12th Gen Intel(R) Core(TM) i5-1235U"));
     let candidates: Vec<_> = cpu.candidates().iter().map(|crew| (crew.threads, crew.cores.to_string())).collect();

@@ -42,12 +42,10 @@ pub fn allowed() -> Vec<usize> {
     machine.allowed().iter().map(|core| core.number).collect()
 }
 
-/// The cores to which threads of this crew are to be held; `None` where that is no restriction, where the person says it
-/// in OpenMP's own variables, and where it cannot be done.
+/// The cores to which the threads of this crew are to be held; `None` where that is no matter, since all crews have all
+/// cores, where the person says it in OpenMP's own variables, and where it cannot be done.
 pub fn pinning(crew: &Crew) -> Option<CoreSet> {
-    let allowed: CoreSet = allowed().into_iter().collect();
-    let cores = crew.cores.intersection(&allowed);
-    (!cores.is_empty() && cores != allowed && !is_placed_by_person()).then_some(cores)
+    if is_placed_by_person() { None } else { this_machine().pinning(crew) }
 }
 
 /// Lets the calling thread, which may be one of a crew, run on all cores again that this process may use. What it starts
@@ -154,12 +152,5 @@ mod tests {
         })
         .join()
         .unwrap();
-    }
-
-    #[test]
-    fn threads_that_may_run_everywhere_are_not_held() {
-        assert_eq!(pinning(&Crew::anywhere(2)), None);
-        let everywhere = Crew { threads: 2, cores: allowed().into_iter().collect() };
-        assert_eq!(pinning(&everywhere), None);
     }
 }
