@@ -284,6 +284,7 @@ mod tests {
                 json: true,
                 svg: None,
                 threads: None,
+                tune: false,
                 ways: Vec::new(),
                 tasks: Vec::new(),
                 fuzzy: Vec::new(),

@@ -159,7 +159,7 @@ pub struct Settings {
     #[arg(long, value_name = "N|auto", allow_negative_numbers = true, help_heading = "Machine")]
     pub ctx: Option<Auto<64, 16_777_216>>,
 
-    /// Threads that compute
+    /// Threads that compute; `auto` takes the fast cores, one thread on each, or what was the fastest when tried
     #[arg(long, value_name = "N|auto", allow_negative_numbers = true, help_heading = "Machine")]
     pub threads: Option<Auto<1, 512>>,
 

@@ -41,6 +41,7 @@ mod speed;
 mod stop;
 mod template;
 mod thinking;
+pub mod tuning;
 mod worker;
 mod writer;
 

@@ -12,6 +12,7 @@ use super::kv::KvTypes;
 use super::llama::{Context, ContextSettings, Decoded, LoadError, Model, Placement, version};
 use super::protocol::{CancelFlag, EngineError};
 use super::worker::check_weights_fit;
+use crate::hardware::cores::Crews;
 use crate::hardware::memory::Memory;
 use crate::models::{gguf, identity};
 
@@ -152,7 +153,7 @@ pub fn load_and_decode(path: &Path) -> Result<(), EngineError> {
         LoadError::Cancelled => bad("loading was cancelled"),
         LoadError::Refused(words) => bad(&words),
     })?;
-    let settings = ContextSettings { cells: 256, threads: 1, batch: 64, types: KvTypes::default() };
+    let settings = ContextSettings { cells: 256, crews: Crews::anywhere(1), batch: 64, types: KvTypes::default() };
     let mut context = Context::new(&model, settings).map_err(|words| bad(&words))?;
     let tokens = model.tokenize("Hello, world", true);
     match tokens.first().map(|first| context.decode(&[*first], 0, &[])) {

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kv::{KvTypes, SnapshotSettings};
 use super::probe::Probe;
+use super::tuning::Tuning;
 use crate::chat::{Ended, Message, Repetition, Role, Sampling, Stats};
 use crate::text::escape_line;
 
@@ -81,6 +82,7 @@ pub struct LoadSettings {
     pub context: Option<u32>,
     /// Threads for decode and prefill; `None` lets the engine choose.
     pub threads: Option<u32>,
+    pub tuning: Tuning,
     pub device: DeviceChoice,
     /// Layers on the GPU; `None` lets the engine choose.
     pub gpu_layers: Option<u32>,
@@ -290,8 +292,8 @@ pub struct Event {
 pub enum Step {
     /// Part of the model that is loaded, 0 to 1.
     Loading(f32),
-    /// Number formats of the KV cache are tried on the model, which takes seconds and is done once.
-    Trying(KvTypes),
+    /// Something is tried on the model, which takes seconds and is done once.
+    Trying(Trial),
     Ready(Box<ModelInfo>),
     /// `done` of `total` prompt tokens are in the cache; `cached` of them were there before.
     Prefilling {
@@ -317,6 +319,15 @@ pub enum Step {
     Cancelled,
     Done,
     Unloaded,
+}
+
+/// What is tried on a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trial {
+    /// Number formats of the KV cache.
+    Kv(KvTypes),
+    /// So many threads.
+    Threads(u32),
 }
 
 impl Step {
@@ -484,15 +495,20 @@ pub struct DeviceInfo {
     pub backend: String,
     pub name: String,
     pub gpu_layers: u32,
+    /// Threads that compute an answer, token by token.
     pub threads: u32,
+    /// Threads that compute a prompt.
+    pub prefill_threads: u32,
     /// The cores the threads run on, as a list of ranges (`0-3`).
     pub cores: String,
-    /// The reason for the choice, in words.
+    /// The reason for the choice of the device, in words.
     pub reason: String,
     /// Whether weights are copied in the order that kernels want, where there is such an order.
     pub repacked: bool,
     /// Why, in words.
     pub repack_reason: String,
+    /// The reason for the choice of threads and cores, in words.
+    pub cores_reason: String,
 }
 
 /// Why a request failed. The text says what happened and what to do next.

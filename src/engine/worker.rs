@@ -13,14 +13,16 @@ use super::kv::{self, Checks, Key, KvType, KvTypes, Shape, Situation, Snapshots,
 use super::llama::{self, Context, ContextSettings, LoadError, Model};
 use super::probe::Verdict;
 use super::protocol::{
-    CancelFlag, DeviceInfo, EngineError, Event, KvInfo, LoadPart, LoadSettings, ModelInfo, Request, RequestId, Step, Work,
+    CancelFlag, DeviceInfo, EngineError, Event, KvInfo, LoadPart, LoadSettings, ModelInfo, Request, RequestId, Step,
+    Trial, Work,
 };
 use super::rates;
 use super::repacking;
 use super::session::Session;
 use super::speculative::{Speculator, TimesFile};
+use super::tuning;
 use crate::chat::Stats;
-use crate::hardware::cores;
+use crate::hardware::cores::{self, CoreChoice};
 use crate::hardware::memory::Memory;
 use crate::models::{gguf, speeds};
 use crate::text::mebibytes;
@@ -108,7 +110,7 @@ fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, setti
         }
     };
     let tell_trial = |types| {
-        desk.send(id, Step::Trying(types));
+        desk.send(id, Step::Trying(Trial::Kv(types)));
     };
     let flags = [cancel, &desk.shutdown];
     let drafting = Drafting::load(settings, &loaded.model, &loaded.choice.placement, flags);
@@ -206,8 +208,7 @@ struct Loaded {
     header: gguf::Header,
     choice: Choice,
     order: repacking::Choice,
-    threads: u32,
-    cores: Vec<usize>,
+    cores: CoreChoice,
 }
 
 impl Loaded {
@@ -220,6 +221,7 @@ impl Loaded {
         parts: &mut Parts,
     ) -> Result<Self, Last> {
         let failed = |error| Box::new(Step::Failed(error));
+        cores::unpin();
         let header = gguf::read_header(&settings.path)
             .map_err(|error| failed(EngineError::bad_model(&settings.path, &error.to_string())))?;
         check_weights_fit(header.file_bytes, Memory::read()).map_err(failed)?;
@@ -237,19 +239,24 @@ impl Loaded {
         parts.push("devices");
         let sink = Rc::clone(&desk.sink);
         let listened_to = Rc::clone(&desk.listened_to);
-        let (cancel, shutdown) = (cancel.clone(), desk.shutdown.clone());
+        let flags = [cancel, &desk.shutdown];
+        let clones = flags.map(Clone::clone);
         let progress = move |part| {
             listened_to.set(listened_to.get() && sink.send(Event { id, step: Step::Loading(part) }));
-            listened_to.get() && !cancel.is_cancelled() && !shutdown.is_cancelled()
+            listened_to.get() && !clones.iter().any(CancelFlag::is_cancelled)
         };
         let model = Model::load(&settings.path, &choice.placement, progress).map_err(|error| match error {
             LoadError::Cancelled => Box::new(Step::Cancelled),
             LoadError::Refused(words) => failed(EngineError::bad_model(&settings.path, &words)),
         })?;
         parts.push("weights");
-        let cores = cores::allowed();
-        let threads = settings.threads.unwrap_or_else(default_threads).max(1);
-        Ok(Self { model, header, choice, order, threads, cores })
+        let tell = |threads| {
+            desk.send(id, Step::Trying(Trial::Threads(threads)));
+        };
+        let cores = tuning::choose(&model, settings, &choice.backend, &tell, &flags).map_err(unknown)?;
+        parts.push("threads");
+        tracing::info!(crews = ?cores.crews, reason = cores.reason, "chose the threads");
+        Ok(Self { model, header, choice, order, cores })
     }
 
     /// Makes the context and what is around it. The error is the request's last event.
@@ -263,7 +270,7 @@ impl Loaded {
         let chosen = self.choose_types(settings, tell_trial, &[cancel, shutdown])?;
         let mut session =
             self.session(settings, chosen.types, shutdown).map_err(|error| Box::new(Step::Failed(error)))?;
-        let draft_model = drafting.open(&self.model, session.context.cells(), self.threads);
+        let draft_model = drafting.open(&self.model, session.context.cells(), self.cores.crews);
         session.speculator = Speculator::new(self.choice.backend != "CPU", draft_model);
         if let Some(file) = &settings.step_times {
             session.speculator.keep_times(TimesFile {
@@ -306,10 +313,7 @@ impl Loaded {
                     has_room(KvTypes::default()).map_err(|error| Box::new(Step::Failed(error)))?;
                 }
                 let chosen = situation.best(|types| checks.find(types, || tell_trial(types), cancel));
-                chosen.map_err(|unknown| match unknown {
-                    Unknown::Cancelled => Box::new(Step::Cancelled),
-                    Unknown::Failed(words) => Box::new(Step::Failed(EngineError::Failed(words))),
-                })?
+                chosen.map_err(unknown)?
             }
         };
         tracing::info!(types = %chosen.types, reason = chosen.reason, "chose the format of the KV cache");
@@ -322,7 +326,7 @@ impl Loaded {
             path: &settings.path,
             file: settings.kv.checks.as_deref(),
             backend: &self.choice.backend,
-            threads: self.threads,
+            crews: self.cores.crews,
         }
     }
 
@@ -343,13 +347,17 @@ impl Loaded {
     ) -> Result<Session<'_>, EngineError> {
         let bytes_per_cell = Shape::of(&self.model).bytes_per_cell(types);
         let cells = self.wish(settings).cells(bytes_per_cell, Memory::read())?;
-        let context = Context::new(&self.model, ContextSettings { cells, threads: self.threads, batch: BATCH, types })
-            .map_err(|words| {
+        // What has tried something on this thread may have held it to some cores; who writes snapshots is not of the crew.
+        cores::unpin();
+        let snapshots = self.snapshots(settings, types, shutdown);
+        let crews = self.cores.crews;
+        let context =
+            Context::new(&self.model, ContextSettings { cells, crews, batch: BATCH, types }).map_err(|words| {
                 EngineError::NotEnoughMemory(format!(
                     "llama.cpp could not make a context of {cells} tokens ({words}); try a smaller one with `--ctx`"
                 ))
             })?;
-        let mut session = Session::new(&self.model, context, self.snapshots(settings, types, shutdown));
+        let mut session = Session::new(&self.model, context, snapshots);
         session.eviction.policy = settings.kv.evict;
         session.no_recall = settings.kv.no_recall;
         Ok(session)
@@ -392,19 +400,30 @@ impl Loaded {
                 backend: self.choice.backend.clone(),
                 name: self.choice.name.clone(),
                 gpu_layers: self.choice.placement.gpu_layers.unwrap_or(self.model.layers() + 1),
-                threads: self.threads,
-                cores: cores::describe(&self.cores),
+                threads: self.cores.crews.decode.threads,
+                prefill_threads: self.cores.crews.prefill.threads,
+                cores: self.cores.crews.decode.cores.to_string(),
                 reason: self.choice.reason.clone(),
                 repacked: self.order.copies,
                 repack_reason: self.order.reason.clone(),
+                cores_reason: self.cores.reason.clone(),
             },
             draft: None,
         }
     }
 }
 
+/// The threads that compute an answer where nobody says, and nothing was tried.
 pub(super) fn default_threads() -> u32 {
-    std::thread::available_parallelism().map_or(1, |threads| u32::try_from(threads.get()).unwrap_or(1))
+    cores::this_machine().choose(None).crews.decode.threads
+}
+
+/// The last event of a load, if trying something came to nothing.
+fn unknown(unknown: Unknown) -> Last {
+    Box::new(match unknown {
+        Unknown::Cancelled => Step::Cancelled,
+        Unknown::Failed(words) => Step::Failed(EngineError::Failed(words)),
+    })
 }
 
 /// Keeps how fast an answer was, if it tells something: long enough, with little in the cache, on the threads that are
@@ -416,7 +435,7 @@ fn remember_speed(settings: &LoadSettings, loaded: &Loaded, stats: &Stats) {
     let Some(file) = &settings.speeds else { return };
     let Some(decode) = stats.decode_tokens_per_second() else { return };
     let usage = &stats.usage;
-    let is_usual = loaded.threads == default_threads() && loaded.order.copies;
+    let is_usual = settings.threads.is_none_or(|threads| threads == default_threads()) && loaded.order.copies;
     if usage.completion_tokens < LEAST_ANSWER || stats.cells_used > MOST_CELLS || !is_usual {
         return;
     }
@@ -424,7 +443,7 @@ fn remember_speed(settings: &LoadSettings, loaded: &Loaded, stats: &Stats) {
     let decode = decode / stats.speculation.speedup().unwrap_or(1.0);
     let computed = usage.prompt_tokens.saturating_sub(usage.cached_prompt_tokens);
     let prefill = stats.prefill_tokens_per_second().filter(|_| computed >= LEAST_PROMPT);
-    speeds::remember(&settings.path, file, &rates::conditions(loaded.threads), decode, prefill);
+    speeds::remember(&settings.path, file, &rates::conditions(default_threads()), decode, prefill);
 }
 
 /// Weights larger than all memory would be read from the disk again for every token.

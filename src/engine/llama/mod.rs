@@ -11,6 +11,7 @@ mod log;
 mod mapped;
 mod model;
 mod observe;
+mod pool;
 mod rows;
 mod span;
 mod state;

@@ -50,6 +50,10 @@ impl Observer {
         Self { threads: threads.max(1), watch: None, spent: Duration::ZERO }
     }
 
+    pub fn set_threads(&mut self, threads: usize) {
+        self.threads = threads.max(1);
+    }
+
     /// In the next computation, watch the last `queries` tokens; `cells` will be in use then, without holes.
     pub fn watch(&mut self, queries: usize, cells: usize) {
         self.watch = Some(Watch { queries, cells, sums: vec![0.0; cells], heads: 0, layers: 0 });

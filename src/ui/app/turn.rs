@@ -273,7 +273,7 @@ impl App {
     pub(super) fn model_step(&mut self, step: Step, now: Instant) -> Vec<Effect> {
         match step {
             Step::Loading(part) => self.activity = Activity::Loading(part.clamp(0.0, 1.0)),
-            Step::Trying(types) => self.activity = Activity::Trying(types),
+            Step::Trying(trial) => self.activity = Activity::Trying(trial),
             Step::Ready(info) => return self.model_ready(info, now),
             Step::Failed(error) => return self.load_failed(error.to_string()),
             Step::Cancelled | Step::Unloaded => return self.load_failed("no model is loaded; F4 chooses one".into()),
