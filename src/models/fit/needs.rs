@@ -23,6 +23,8 @@ pub struct Needs {
     /// Second copies of weights in the order that a kernel wants. What they were made of stays mapped, and is the
     /// first to go where memory is short.
     pub repacked: u64,
+    /// Weights that are hardly read: of the embeddings a token takes a row.
+    pub seldom_read: u64,
     /// The KV cache.
     pub kv: u64,
     /// Buffers of the computation, the vocabulary's tables, the program itself.
@@ -37,7 +39,8 @@ impl Needs {
 
     /// What must be there for it to run without reading weights from the disk again and again.
     pub fn least(&self) -> u64 {
-        self.resident().saturating_sub(self.repacked.min(self.weights))
+        let unread = self.repacked.saturating_add(self.seldom_read).min(self.weights);
+        self.resident().saturating_sub(unread)
     }
 }
 
@@ -51,6 +54,7 @@ impl Anatomy {
         let cells = context.next_multiple_of(256);
         Needs {
             weights: self.file_bytes,
+            seldom_read: self.looked_up_bytes,
             repacked: repackable.fold(0, |sum, matrices| sum.saturating_add(matrices.repackable_bytes)),
             kv: cells.saturating_mul(self.kv_bytes_per_token),
             working: PROGRAM_BYTES
@@ -76,6 +80,7 @@ mod tests {
         Anatomy {
             file_bytes: number,
             weights,
+            looked_up_bytes: 0,
             parameters: number,
             layers: number,
             embedding: number,
