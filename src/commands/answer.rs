@@ -45,7 +45,7 @@ fn prepare(talk: Talk, surroundings: Surroundings) -> Result<Job, Failure> {
     let model = model.or_else(|entry| get(entry, &surroundings))?;
     let hashes_file = surroundings.hashes_file();
     let load = surroundings.load_settings(model.clone(), None);
-    let config = surroundings.config;
+    let config = surroundings.config.clone();
     let system = config.system.as_deref().map(|text| Message::new(Role::System, text));
     let messages = system.into_iter().chain([Message::new(Role::User, text)]).collect();
     Ok(Job {
@@ -55,6 +55,7 @@ fn prepare(talk: Talk, surroundings: Surroundings) -> Result<Job, Failure> {
         options: config.generate,
         schema,
         quiet: config.quiet,
+        smaller: Box::new(move || offers::smaller(&surroundings)),
         hash: Box::new(move || sha256(model, hashes_file.as_deref())),
     })
 }

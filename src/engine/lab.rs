@@ -102,7 +102,7 @@ impl Lab {
             threads: settings.threads.unwrap_or_else(worker::default_threads).max(1),
             library: llama::version(),
         };
-        let drafting = Drafting::load(settings, &model, &choice.placement, [cancel, cancel]);
+        let drafting = Drafting::load(settings, &model, &choice.placement, 0, [cancel, cancel]);
         Ok(Self { model, subject, drafting, cancel: cancel.clone() })
     }
 

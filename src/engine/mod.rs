@@ -23,6 +23,7 @@ mod kv;
 pub mod lab;
 #[allow(unsafe_code)]
 mod llama;
+mod memory;
 mod parts;
 mod plan;
 pub mod probe;
@@ -31,6 +32,7 @@ pub mod protocol;
 pub mod rates;
 mod recall;
 mod repetition;
+mod rereading;
 mod resume;
 mod sampler;
 pub mod scripted;

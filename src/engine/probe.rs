@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use super::kv::KvTypes;
 use super::llama::{Context, ContextSettings, Decoded, LoadError, Model, Placement, version};
+use super::memory;
 use super::protocol::{CancelFlag, EngineError};
-use super::worker::check_weights_fit;
 use crate::hardware::memory::Memory;
 use crate::models::{gguf, identity};
 
@@ -62,7 +62,7 @@ impl Probe {
     /// [`EngineError::BadModel`] if it cannot be loaded; any other if that cannot be tried.
     pub fn try_now(&self, path: &Path) -> Result<(), EngineError> {
         let header = gguf::read_header(path).map_err(|error| EngineError::bad_model(path, &error.to_string()))?;
-        check_weights_fit(header.file_bytes, Memory::read())?;
+        memory::check_trial(&header, Memory::read())?;
         match self.run(path, &[]) {
             Ok(Verdict::Good) => {
                 self.remember(path);

@@ -11,18 +11,19 @@ use super::backend::{self, Choice};
 use super::draft::Drafting;
 use super::kv::{self, Checks, Key, KvType, KvTypes, Shape, Situation, Snapshots, Unknown, Wish};
 use super::llama::{self, Context, ContextSettings, LoadError, Model};
+use super::memory::{Demand, Plan};
 use super::probe::Verdict;
 use super::protocol::{
     CancelFlag, DeviceInfo, EngineError, Event, KvInfo, LoadSettings, ModelInfo, Request, RequestId, Step, Work,
 };
 use super::rates;
+use super::rereading::Sizes;
 use super::session::Session;
 use super::speculative::{Speculator, TimesFile};
 use crate::chat::Stats;
 use crate::hardware::cores;
 use crate::hardware::memory::Memory;
 use crate::models::{gguf, speeds};
-use crate::text::mebibytes;
 
 /// Tokens computed in one call of the model. Larger ones are no faster on a CPU, and progress is told between them.
 pub(super) const BATCH: u32 = 512;
@@ -110,7 +111,7 @@ fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, setti
         desk.send(id, Step::Trying(types));
     };
     let flags = [cancel, &desk.shutdown];
-    let drafting = Drafting::load(settings, &loaded.model, &loaded.choice.placement, flags);
+    let drafting = Drafting::load(settings, &loaded.model, &loaded.choice.placement, loaded.plan.mapped, flags);
     let (mut session, chosen) = match loaded.open(settings, &drafting, &tell_trial, flags) {
         Ok(opened) => opened,
         Err(last) => {
@@ -128,8 +129,11 @@ fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, setti
             Work::Generate(prompt, options) => {
                 let flags = [&request.cancel, &desk.shutdown];
                 let answered = session.answer(&prompt, &options, &flags, &|step| desk.send(request.id, step));
-                if let Ok(finish) = &answered {
-                    remember_speed(settings, &loaded, &finish.stats);
+                match &answered {
+                    // What the disk takes is not the speed of this machine.
+                    Ok(finish) if finish.stats.is_reread => session.speculator.keep_no_times(),
+                    Ok(finish) => remember_speed(settings, &loaded, &finish.stats),
+                    Err(_) => {}
                 }
                 desk.send(request.id, answered.map_or_else(Step::Failed, Step::Finished));
                 session.speculator.write_times();
@@ -176,6 +180,7 @@ struct Loaded {
     model: Model,
     header: gguf::Header,
     choice: Choice,
+    plan: Plan,
     threads: u32,
     cores: Vec<usize>,
 }
@@ -191,14 +196,15 @@ impl Loaded {
         let failed = |error| Box::new(Step::Failed(error));
         let header = gguf::read_header(&settings.path)
             .map_err(|error| failed(EngineError::bad_model(&settings.path, &error.to_string())))?;
-        check_weights_fit(header.file_bytes, Memory::read()).map_err(failed)?;
+        let choice = backend::choose(&llama::devices(), settings.device, settings.gpu_layers)
+            .map_err(|sentence| failed(EngineError::Failed(sentence)))?;
+        let plan = plan(&header, settings, &choice).map_err(failed)?;
         match settings.probe.as_ref().map(|probe| probe.check(&settings.path, &[cancel, &desk.shutdown])) {
             None | Some(Verdict::Good) => {}
             Some(Verdict::Bad(error)) => return Err(failed(error)),
             Some(Verdict::Cancelled) => return Err(Box::new(Step::Cancelled)),
         }
-        let choice = backend::choose(&llama::devices(), settings.device, settings.gpu_layers)
-            .map_err(|sentence| failed(EngineError::Failed(sentence)))?;
+        // REPACKING: where `plan.has_room_to_repack` is false, no second copies of weights may be made.
         let sink = Rc::clone(&desk.sink);
         let listened_to = Rc::clone(&desk.listened_to);
         let (cancel, shutdown) = (cancel.clone(), desk.shutdown.clone());
@@ -212,7 +218,7 @@ impl Loaded {
         })?;
         let cores = cores::allowed();
         let threads = settings.threads.unwrap_or_else(default_threads).max(1);
-        Ok(Self { model, header, choice, threads, cores })
+        Ok(Self { model, header, choice, plan, threads, cores })
     }
 
     /// Makes the context and what is around it. The error is the request's last event.
@@ -251,7 +257,7 @@ impl Loaded {
             shape: Shape::of(&self.model),
             backend: &self.choice.backend,
             tokens: wish.tokens(),
-            bytes: wish.bytes(Memory::read()),
+            bytes: wish.bytes(self.plan.kv),
         };
         let checks = self.checks(settings);
         let chosen = match settings.kv.types {
@@ -260,11 +266,19 @@ impl Loaded {
                 .map_err(|sentence| Box::new(Step::Failed(EngineError::Failed(sentence))))?,
             None => {
                 // What could hold no conversation however it is rounded need not be tried.
-                let has_room = |types| wish.cells(situation.shape.bytes_per_cell(types), Memory::read());
+                let has_room = |types| wish.cells(situation.shape.bytes_per_cell(types), self.plan.kv);
                 if has_room(KvTypes::both(KvType::Q4)).is_err() {
                     has_room(KvTypes::default()).map_err(|error| Box::new(Step::Failed(error)))?;
                 }
-                let chosen = situation.best(|types| checks.find(types, || tell_trial(types), cancel));
+                let trial_bytes = |types| {
+                    let cell = |types| situation.shape.bytes_per_cell(types);
+                    checks.bytes(cell(KvTypes::default()), cell(types))
+                };
+                let chosen = situation.best(|types| match checks.recall(types) {
+                    Some(known) => Ok(known),
+                    None if trial_bytes(types) > self.plan.kv.most => Err(Unknown::Failed("memory is short".into())),
+                    None => checks.find(types, || tell_trial(types), cancel),
+                });
                 chosen.map_err(|unknown| match unknown {
                     Unknown::Cancelled => Box::new(Step::Cancelled),
                     Unknown::Failed(words) => Box::new(Step::Failed(EngineError::Failed(words))),
@@ -296,7 +310,7 @@ impl Loaded {
         shutdown: &CancelFlag,
     ) -> Result<Session<'_>, EngineError> {
         let bytes_per_cell = Shape::of(&self.model).bytes_per_cell(types);
-        let cells = self.wish(settings).cells(bytes_per_cell, Memory::read())?;
+        let cells = self.wish(settings).cells(bytes_per_cell, self.plan.kv)?;
         let context = Context::new(&self.model, ContextSettings { cells, threads: self.threads, batch: BATCH, types })
             .map_err(|words| {
                 EngineError::NotEnoughMemory(format!(
@@ -305,6 +319,7 @@ impl Loaded {
             })?;
         let mut session = Session::new(&self.model, context, self.snapshots(settings, types, shutdown));
         session.eviction.policy = settings.kv.evict;
+        session.sizes = Sizes { mapped: self.plan.mapped, cell: bytes_per_cell, ..session.sizes };
         session.no_recall = settings.kv.no_recall;
         Ok(session)
     }
@@ -377,30 +392,14 @@ fn remember_speed(settings: &LoadSettings, loaded: &Loaded, stats: &Stats) {
     speeds::remember(&settings.path, file, &rates::conditions(loaded.threads), decode, prefill);
 }
 
-/// Weights larger than all memory would be read from the disk again for every token.
-pub(super) fn check_weights_fit(bytes: u64, memory: Option<Memory>) -> Result<(), EngineError> {
-    let Some(memory) = memory.filter(|memory| bytes >= memory.total) else { return Ok(()) };
-    Err(EngineError::NotEnoughMemory(format!(
-        "the model has {} and this machine {} of memory; choose a smaller model with `-m`",
-        mebibytes(bytes),
-        mebibytes(memory.total)
-    )))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const GIB: u64 = 1 << 30;
-
-    fn memory(total: u64, available: u64) -> Option<Memory> {
-        Some(Memory { total, available })
-    }
-
-    #[test]
-    fn a_model_larger_than_memory_is_refused() {
-        assert!(check_weights_fit(2 * GIB, memory(GIB, GIB)).is_err());
-        assert!(check_weights_fit(2 * GIB, memory(4 * GIB, GIB)).is_ok());
-        assert!(check_weights_fit(2 * GIB, None).is_ok());
-    }
+/// What there is memory for, by the model's header. What a graphics processor holds is not counted.
+fn plan(header: &gguf::Header, settings: &LoadSettings, choice: &Choice) -> Result<Plan, EngineError> {
+    let trained = header.context_length().and_then(|tokens| u32::try_from(tokens).ok()).unwrap_or(0);
+    let wish = Wish { context: settings.context, most_bytes: settings.kv.most_bytes, trained };
+    let demand = Demand::new(header, llama::repacked_types(), wish, settings.kv.types);
+    let demand = if choice.backend == "CPU" { demand } else { demand.without_weights() };
+    let memory = Memory::read();
+    let planned = demand.plan(memory, settings.insists);
+    tracing::info!(?demand, ?memory, ?planned, "counted the memory that the model takes");
+    planned.map_err(|shortage| shortage.error())
 }
