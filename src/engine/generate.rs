@@ -104,6 +104,7 @@ impl Session<'_> {
         }
         let (major_faults, is_reread, rereading) = disk.end(stats.usage.completion_tokens, Instant::now());
         (stats.major_faults, stats.is_reread) = (major_faults, is_reread);
+        tracing::debug!(?major_faults, is_reread, "page faults of the answer that waited for the disk");
         if let Some(rereading) = rereading {
             emit(Step::Rereading(rereading));
         }
