@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use common::hub_server::{HubServer, REPOSITORY, sha256};
+use common::hub_server::{COMMIT, FILE, HubServer, REPOSITORY, sha256};
 use common::program::Home;
 use common::tiny_gguf::TinyModel;
 
@@ -311,7 +311,8 @@ fn figures_for_a_comparison_with_curl() {
         let curl_and_more = began.elapsed();
         assert!(status.success());
         fs::remove_file(out).expect("removed");
-        let mut command = command(&home, &server.endpoint(), &["models", "pull", REFERENCE]);
+        let pinned = format!("hf:{REPOSITORY}/{FILE}@{COMMIT}");
+        let mut command = command(&home, &server.endpoint(), &["models", "pull", &pinned]);
         let began = Instant::now();
         let mut child = command.spawn().expect("it runs");
         let status_file = format!("/proc/{}/status", child.id());

@@ -587,6 +587,13 @@ fn a_revision_is_resolved_to_its_commit_and_found_again() {
     assert!(error.to_string().contains("no revision `v2.0`"), "{error}");
 }
 
+#[test]
+fn a_file_at_a_commit_is_fetched_without_asking_what_there_is() {
+    let test = Test::new(HubServer::start(MODEL.clone())).of(&format!("hf:{REPOSITORY}/{FILE}@{}", TAG.1));
+    assert!(matches!(test.succeeds().origin, Origin::Hub { commit, .. } if commit == TAG.1));
+    assert!(test.server.requests().iter().all(|request| !request.path.starts_with("/api/")));
+}
+
 /// A hub with a model in three files.
 fn split_server(faults: impl IntoIterator<Item = Fault>) -> HubServer {
     let names = (1..=3).map(|number| format!("sub/tiny-Q4_K_M-{number:05}-of-00003.gguf"));

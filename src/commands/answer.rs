@@ -10,7 +10,7 @@ use super::{Surroundings, offers, source};
 use crate::chat::{Message, Role};
 use crate::cli::Talk;
 use crate::engine::constraint::{self, Validator};
-use crate::engine::protocol::{Constraint, Prompt};
+use crate::engine::protocol::{Constraint, Expected, Prompt};
 use crate::exit::{Exit, Failure};
 use crate::models::catalog::Entry;
 use crate::models::hub::{Hub, Pull};
@@ -44,10 +44,12 @@ fn prepare(talk: Talk, surroundings: Surroundings) -> Result<Job, Failure> {
     let text = question.read(io::stdin().is_terminal(), || text_file::read_from(io::stdin().lock(), "stdin"))?;
     let model = model.or_else(|entry| get(entry, &surroundings))?;
     let hashes_file = surroundings.hashes_file();
-    let load = surroundings.load_settings(model.clone(), None);
+    let mut load = surroundings.load_settings(model.clone(), None);
     let config = surroundings.config.clone();
     let system = config.system.as_deref().map(|text| Message::new(Role::System, text));
     let messages = system.into_iter().chain([Message::new(Role::User, text)]).collect();
+    let messages: Vec<Message> = messages;
+    load.expected = Some(expected(&messages, config.generate.max_tokens));
     Ok(Job {
         source,
         load,
@@ -55,9 +57,15 @@ fn prepare(talk: Talk, surroundings: Surroundings) -> Result<Job, Failure> {
         options: config.generate,
         schema,
         quiet: config.quiet,
+        verbose: config.verbose,
         smaller: Box::new(move || offers::smaller(&surroundings)),
         hash: Box::new(move || sha256(model, hashes_file.as_deref())),
     })
+}
+
+fn expected(messages: &[Message], answer_tokens: Option<u32>) -> Expected {
+    let bytes: usize = messages.iter().map(|message| message.text.len()).sum();
+    Expected { prompt_bytes: u32::try_from(bytes).unwrap_or(u32::MAX), answer_tokens }
 }
 
 /// Downloads a model of the catalogue after saying so.

@@ -37,6 +37,8 @@ pub struct Config {
     pub generate: GenerateOptions,
     pub context: Option<u32>,
     pub threads: Option<u32>,
+    /// Whether weights are copied in the order that kernels want; `None` lets the engine choose.
+    pub repack: Option<bool>,
     pub device: DeviceChoice,
     pub gpu_layers: Option<u32>,
     pub kv: KvSettings,
@@ -177,6 +179,11 @@ impl From<Settings> for Config {
             },
             context: settings.ctx.and_then(value::Auto::number),
             threads: settings.threads.and_then(value::Auto::number),
+            repack: match settings.repack.unwrap_or_default() {
+                settings::Switch::Auto => None,
+                settings::Switch::On => Some(true),
+                settings::Switch::Off => Some(false),
+            },
             device: settings.device.unwrap_or_default(),
             gpu_layers: settings.gpu_layers.and_then(value::Auto::number),
             kv: KvSettings {
@@ -218,6 +225,8 @@ impl Config {
             threads: self.threads,
             device: self.device,
             gpu_layers: self.gpu_layers,
+            repack: self.repack,
+            expected: None,
             probe,
             snapshots,
             kv: KvSettings { checks, ..self.kv.clone() },

@@ -171,6 +171,11 @@ pub struct Settings {
     #[arg(long, value_name = "N|auto", allow_negative_numbers = true, help_heading = "Machine")]
     pub gpu_layers: Option<Auto<0, 10_000>>,
 
+    /// Copy weights in the order that the processor's kernels want: answers are faster, loading takes longer, and on x86
+    /// prompts do [default: auto]
+    #[arg(long, value_enum, value_name = "auto|on|off", hide_possible_values = true, help_heading = "Machine")]
+    pub repack: Option<Switch>,
+
     /// Number format of the KV cache: f16, q8_0, q5_1, q5_0, q4_1, q4_0 or iq4_nl, or two for keys and values; `auto`
     /// takes a smaller one than f16 only for want of memory, and if the model bears it [default: auto]
     #[arg(long, value_name = "TYPE|K/V|auto", help_heading = "Machine")]
@@ -250,7 +255,7 @@ pub struct Settings {
           value_name = "yes|no", value_parser = switch, hide_possible_values = true)]
     pub quiet: Option<bool>,
 
-    /// Write more into the log file
+    /// Write more into the log file, and after -p a line about what the time to the first token went into
     #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true",
           value_name = "yes|no", value_parser = switch, hide_possible_values = true)]
     pub verbose: Option<bool>,
@@ -298,6 +303,7 @@ impl Settings {
             threads: self.threads.or(lower.threads),
             device: self.device.or(lower.device),
             gpu_layers: self.gpu_layers.or(lower.gpu_layers),
+            repack: self.repack.or(lower.repack),
             kv: self.kv.or(lower.kv),
             kv_mem: self.kv_mem.or(lower.kv_mem),
             kv_evict: self.kv_evict.or(lower.kv_evict),

@@ -42,13 +42,13 @@ pub fn choose(devices: &[Device], wanted: DeviceChoice, gpu_layers: Option<u32>)
     };
     Ok(match found {
         Some(device) => Choice {
-            placement: Placement { devices: vec![device.index], gpu_layers },
+            placement: Placement { devices: vec![device.index], gpu_layers, ..Placement::default() },
             backend: device.backend.clone(),
             name: device.description.clone(),
             reason,
         },
         None => Choice {
-            placement: Placement { devices: Vec::new(), gpu_layers: Some(0) },
+            placement: Placement { gpu_layers: Some(0), ..Placement::default() },
             backend: "CPU".into(),
             name: devices
                 .iter()
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn a_gpu_is_used_when_there_is_one() {
         let choice = choose(&[cpu(), vulkan()], DeviceChoice::Auto, None).unwrap();
-        assert_eq!(choice.placement, Placement { devices: vec![1], gpu_layers: None });
+        assert_eq!(choice.placement, Placement { devices: vec![1], ..Placement::default() });
     }
 
     #[test]

@@ -10,11 +10,13 @@ use super::draft::Drafting;
 use super::eviction::WATCHED_ROWS;
 use super::kv::KvTypes;
 use super::llama::{self, Context, ContextSettings, LoadError, Model};
+use super::memory;
 use super::probe::Verdict;
 use super::protocol::{
     CancelFlag, Channel, EngineError, Evict, Finish, GenerateOptions, LoadSettings, Passage, Prompt, Speculate,
     SpeculationOptions, Step, Think,
 };
+use super::repacking;
 use super::session::{Go, Session};
 use super::speculative::Speculator;
 use super::worker;
@@ -76,13 +78,15 @@ impl Lab {
     pub fn open(settings: &LoadSettings, cancel: &CancelFlag) -> Result<Self, LabError> {
         let bad = |words: &str| LabError::Engine(EngineError::bad_model(&settings.path, words));
         let header = gguf::read_header(&settings.path).map_err(|error| bad(&error.to_string()))?;
+        let mut choice = backend::choose(&llama::devices(), settings.device, settings.gpu_layers)
+            .map_err(|sentence| LabError::Engine(EngineError::Failed(sentence)))?;
+        let plan = memory::plan(&header, settings, &choice.backend)?;
+        choice.placement.as_stored = !repacking::choose(&header, settings, plan.has_room_to_repack).copies;
         match settings.probe.as_ref().map(|probe| probe.check(&settings.path, &[cancel])) {
             None | Some(Verdict::Good) => {}
             Some(Verdict::Bad(error)) => return Err(error.into()),
             Some(Verdict::Cancelled) => return Err(LabError::Cancelled),
         }
-        let choice = backend::choose(&llama::devices(), settings.device, settings.gpu_layers)
-            .map_err(|sentence| LabError::Engine(EngineError::Failed(sentence)))?;
         let flag = cancel.clone();
         let load = Model::load(&settings.path, &choice.placement, move |_| !flag.is_cancelled());
         let model = load.map_err(|error| match error {
@@ -102,7 +106,7 @@ impl Lab {
             threads: settings.threads.unwrap_or_else(worker::default_threads).max(1),
             library: llama::version(),
         };
-        let drafting = Drafting::load(settings, &model, &choice.placement, 0, [cancel, cancel]);
+        let drafting = Drafting::load(settings, &model, &choice.placement, plan.mapped, [cancel, cancel]);
         Ok(Self { model, subject, drafting, cancel: cancel.clone() })
     }
 

@@ -1,16 +1,17 @@
 //! Whether there is memory for a model, and what of it the KV cache gets: decided by the model's header before anything
-//! of it is loaded. Pure.
+//! of it is loaded. All but [`plan`] and its reading of the memory is pure.
 //!
 //! Weights are mapped from the file: the system may drop them and read them again, for every token if they have no room.
-//! So they count, although nothing would be killed for them. Their second copies, the cache and the buffers cannot be
-//! dropped.
+//! So they count, although nothing would be killed for them. Repacked weights, the cache and the buffers cannot be
+//! dropped; what was repacked counts once, since what it was copied from is handed back.
 //!
-//! In this order something is given up until the rest has room: tokens of context, down to [`Wish::least_tokens`]; the
-//! second copies of weights; exact numbers in the KV cache. The last comes after the load, since it is the model that
-//! tells whether it bears that; how much room there is for the cache is decided here all the same.
+//! What is given up until the rest has room are tokens of context, down to [`Wish::least_tokens`], and exact numbers in the
+//! KV cache. The latter comes after the load, since it is the model that tells whether it bears that; how much room there
+//! is for the cache is decided here all the same.
 
 use super::kv::{KvRoom, KvTypes, Wish};
-use super::protocol::EngineError;
+use super::llama;
+use super::protocol::{EngineError, LoadSettings};
 use crate::hardware::memory::Memory;
 use crate::models::fit::{Anatomy, Machine, Needs};
 use crate::models::gguf::{Header, TensorType};
@@ -40,7 +41,7 @@ pub struct Demand {
 /// How a model is loaded in the memory that there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// There is room for second copies of weights in the order that kernels want.
+    /// There is room for weights that cannot be dropped, since they are copied in the order that kernels want.
     pub has_room_to_repack: bool,
     /// What there is for the KV cache.
     pub kv: KvRoom,
@@ -63,12 +64,30 @@ pub struct Shortage {
     pub can_insist: bool,
 }
 
+/// How the model with this header is loaded in the memory that there is now. What a graphics processor holds is not
+/// counted.
+///
+/// # Errors
+/// If there is no memory for it.
+pub fn plan(header: &Header, settings: &LoadSettings, backend: &str) -> Result<Plan, EngineError> {
+    let demand = Demand::new(header, llama::repacked_types(), Wish::of(settings, trained(header)), settings.kv.types);
+    let demand = if backend == "CPU" { demand } else { demand.without_weights() };
+    let memory = Memory::read();
+    let planned = demand.plan(memory, settings.insists);
+    tracing::info!(?demand, ?memory, ?planned, "counted the memory that the model takes");
+    planned.map_err(|shortage| shortage.error())
+}
+
+fn trained(header: &Header) -> u32 {
+    header.context_length().and_then(|tokens| u32::try_from(tokens).ok()).unwrap_or(0)
+}
+
 /// Whether a model can be loaded to see whether it can be: with a context of a few tokens.
 ///
 /// # Errors
 /// A sentence, if there is no memory for that.
 pub fn check_trial(header: &Header, memory: Option<Memory>) -> Result<(), EngineError> {
-    let wish = Wish { context: Some(BATCH as u32), most_bytes: None, trained: 0 };
+    let wish = Wish { context: Some(BATCH as u32), most_bytes: None, trained: 0, useful: None };
     let planned = Demand::new(header, Vec::new(), wish, Some(KvTypes::default())).plan(memory, false);
     planned.map(drop).map_err(|Shortage { needed, room, .. }| {
         EngineError::NotEnoughMemory(format!(
@@ -120,15 +139,15 @@ impl Demand {
         if least > room || self.least_cache(self.least_cell_bytes) > for_cache {
             return Err(self.shortage(memory, insists));
         }
-        let all = self.needs.weights.saturating_add(self.needs.repacked).saturating_add(self.needs.working);
-        let beside_copies = room.checked_sub(all).filter(|left| self.least_cache(self.cell_bytes) <= *left);
-        let most = beside_copies.unwrap_or(for_cache);
-        let mapped =
-            self.needs.weights - if beside_copies.is_some() { self.needs.repacked.min(self.needs.weights) } else { 0 };
+        let kept = self.needs.repacked.saturating_add(self.needs.working);
+        let has_room_to_repack = kept.saturating_add(self.least_cache(self.cell_bytes)) <= room;
+        let repacked = if has_room_to_repack { self.needs.repacked } else { 0 };
+        // Without the copies, the cache may be as large as it is.
+        let most = if has_room_to_repack { for_cache.min(room - kept) } else { for_cache };
         Ok(Plan {
-            has_room_to_repack: beside_copies.is_some(),
+            has_room_to_repack,
             kv: KvRoom { most, usual: most.min(memory.available / USUAL_PART) },
-            mapped,
+            mapped: self.needs.weights.saturating_sub(repacked),
         })
     }
 
@@ -183,7 +202,7 @@ mod tests {
     /// Weights of 1000 MiB, of which 600 would be copied, 100 of buffers, and a cache of 10 MiB for every 256 tokens.
     fn demand(context: Option<u32>) -> Demand {
         let needs = Needs { weights: 1000 * MIB, repacked: 600 * MIB, seldom_read: 0, kv: 0, working: 100 * MIB };
-        let wish = Wish { context, most_bytes: None, trained: 32_768 };
+        let wish = Wish { context, most_bytes: None, trained: 32_768, useful: None };
         Demand { needs, wish, cell_bytes: 10 * MIB / 256, least_cell_bytes: 10 * MIB / 256 / 4 }
     }
 
@@ -203,28 +222,23 @@ mod tests {
     fn what_fits_is_loaded_as_ever() {
         let plan = plan(None, 2000).unwrap();
         assert!(plan.has_room_to_repack);
-        assert_eq!((plan.kv.most / MIB, plan.kv.usual / MIB), (300, 300));
+        assert_eq!((plan.kv.most / MIB, plan.kv.usual / MIB), (900, 555));
         assert_eq!(plan.mapped, 400 * MIB);
         let unknown = demand(None).plan(None, false).unwrap();
         assert!(unknown.has_room_to_repack && unknown.kv == KvRoom::UNLIMITED);
     }
 
     #[test]
-    fn a_shorter_context_goes_before_the_second_copies_and_those_before_the_model() {
-        // 2048 tokens take 80 MiB.
-        let least = plan(None, 1780).unwrap();
-        assert!(least.has_room_to_repack && least.kv.most / MIB == 80, "{least:?}");
-        let without = plan(None, 1779).unwrap();
-        assert!(!without.has_room_to_repack && without.kv.most / MIB == 679, "{without:?}");
-        assert_eq!(without.mapped, 1000 * MIB);
-        // Rounded, they take 20.
+    fn the_context_gives_way_to_the_weights_and_is_rounded_before_the_model_goes() {
+        // 2048 tokens take 80 MiB, and rounded 20.
+        assert_eq!(plan(None, 1180).unwrap().kv.most / MIB, 80);
         assert_eq!(plan(None, 1120).unwrap().kv.most / MIB, 20);
         assert!(plan(None, 1119).is_err());
     }
 
     #[test]
     fn a_context_that_was_asked_for_is_not_shortened_but_one_that_fits_is_named() {
-        assert!(plan(Some(16_384), 1740).is_ok_and(|plan| !plan.has_room_to_repack));
+        assert!(plan(Some(16_384), 1740).is_ok());
         let shortage = plan(Some(16_384), 1200).unwrap_err();
         assert_eq!((shortage.needed / MIB, shortage.tokens, shortage.fitting), (1260, 16_384, Some(2560)));
         let sentence = shortage.error().to_string();
@@ -250,6 +264,11 @@ mod tests {
         );
         let forced = demand(None).plan(of_room(540), true).unwrap();
         assert!(!forced.has_room_to_repack && forced.kv.most / MIB == 440, "{forced:?}");
+        let copied = demand(None).plan(of_room(800), true).unwrap();
+        assert!(
+            copied.has_room_to_repack && copied.kv.most / MIB == 100,
+            "what cannot be dropped has room: {copied:?}"
+        );
         let hopeless = demand(None).plan(of_room(110), true).unwrap_err();
         assert!(!hopeless.can_insist && !hopeless.error().to_string().contains("memory-check"));
     }

@@ -31,6 +31,7 @@ mod prompt;
 pub mod protocol;
 pub mod rates;
 mod recall;
+mod repacking;
 mod repetition;
 mod rereading;
 mod resume;

@@ -147,7 +147,8 @@ fn last_words(child: &mut Child) -> String {
 pub fn load_and_decode(path: &Path) -> Result<(), EngineError> {
     let bad = |words: &str| EngineError::bad_model(path, words);
     gguf::read_header(path).map_err(|error| bad(&error.to_string()))?;
-    let cpu = Placement { devices: Vec::new(), gpu_layers: Some(0) };
+    // As they are stored, weights can be dropped where memory is short.
+    let cpu = Placement { gpu_layers: Some(0), as_stored: true, ..Placement::default() };
     let model = Model::load(path, &cpu, |_| true).map_err(|error| match error {
         LoadError::Cancelled => bad("loading was cancelled"),
         LoadError::Refused(words) => bad(&words),

@@ -84,6 +84,10 @@ pub struct LoadSettings {
     pub device: DeviceChoice,
     /// Layers on the GPU; `None` lets the engine choose.
     pub gpu_layers: Option<u32>,
+    /// Whether weights are copied in the order that kernels want; `None` lets the engine choose.
+    pub repack: Option<bool>,
+    /// What will be computed; `None` for a conversation.
+    pub expected: Option<Expected>,
     /// How a file that was never loaded is tried in a child process first; `None` does not.
     pub probe: Option<Probe>,
     /// Where the KV caches of chats are kept on disk; `None` keeps none there.
@@ -97,6 +101,34 @@ pub struct LoadSettings {
     pub step_times: Option<PathBuf>,
     /// A file that remembers how fast models were; `None` remembers nothing.
     pub speeds: Option<PathBuf>,
+}
+
+/// The one thing that will be computed with a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// Of all messages.
+    pub prompt_bytes: u32,
+    /// Most tokens of the answer; `None` if the model says when it ends.
+    pub answer_tokens: Option<u32>,
+}
+
+impl Expected {
+    /// An answer that is longer than this is longer than anyone expects.
+    const LONG_ANSWER: u32 = 8192;
+    /// What the template puts around the messages.
+    const AROUND: u32 = 512;
+    const BYTES_PER_TOKEN: u32 = 4;
+
+    /// About how many tokens the prompt has.
+    pub fn prompt_tokens(&self) -> u32 {
+        self.prompt_bytes / Self::BYTES_PER_TOKEN
+    }
+
+    /// Tokens that prompt and answer will hardly exceed: a token stands for a byte or more.
+    pub fn most_tokens(&self) -> u32 {
+        let answer = self.answer_tokens.unwrap_or(Self::LONG_ANSWER);
+        self.prompt_bytes.saturating_add(Self::AROUND).saturating_add(answer)
+    }
 }
 
 /// How much memory the KV cache may take, and how.
@@ -436,9 +468,18 @@ pub struct ModelInfo {
     /// Whether the file has a chat template; without one the model continues text.
     pub has_template: bool,
     pub load_ms: f64,
+    /// What loading took, part by part.
+    pub load_parts: Vec<LoadPart>,
     pub kv: KvInfo,
     pub device: DeviceInfo,
     pub draft: Option<DraftInfo>,
+}
+
+/// A part of loading a model.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct LoadPart {
+    pub what: &'static str,
+    pub ms: f64,
 }
 
 /// The model that guesses tokens.
@@ -475,6 +516,10 @@ pub struct DeviceInfo {
     pub cores: String,
     /// The reason for the choice, in words.
     pub reason: String,
+    /// Whether weights are copied in the order that kernels want, where there is such an order.
+    pub repacked: bool,
+    /// Why, in words.
+    pub repack_reason: String,
 }
 
 /// Why a request failed. The text says what happened and what to do next.

@@ -11,18 +11,19 @@ use super::backend::{self, Choice};
 use super::draft::Drafting;
 use super::kv::{self, Checks, Key, KvType, KvTypes, Shape, Situation, Snapshots, Unknown, Wish};
 use super::llama::{self, Context, ContextSettings, LoadError, Model};
-use super::memory::{Demand, Plan};
+use super::memory::{self, Plan};
 use super::probe::Verdict;
 use super::protocol::{
-    CancelFlag, DeviceInfo, EngineError, Event, KvInfo, LoadSettings, ModelInfo, Request, RequestId, Step, Work,
+    CancelFlag, DeviceInfo, EngineError, Event, KvInfo, LoadPart, LoadSettings, ModelInfo, Request, RequestId, Step,
+    Work,
 };
 use super::rates;
+use super::repacking;
 use super::rereading::Sizes;
 use super::session::Session;
 use super::speculative::{Speculator, TimesFile};
 use crate::chat::Stats;
 use crate::hardware::cores;
-use crate::hardware::memory::Memory;
 use crate::models::{gguf, speeds};
 
 /// Tokens computed in one call of the model. Larger ones are no faster on a CPU, and progress is told between them.
@@ -98,8 +99,8 @@ impl<S: Sink> Desk<S> {
 
 /// Loads a model and answers with it, until a request that needs another model or none.
 fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, settings: &LoadSettings) -> Option<Request> {
-    let started = Instant::now();
-    let loaded = Loaded::load(desk, id, cancel, settings);
+    let mut parts = Parts::begin();
+    let loaded = Loaded::load(desk, id, cancel, settings, &mut parts);
     let loaded = match loaded {
         Ok(loaded) => loaded,
         Err(last) => {
@@ -112,6 +113,9 @@ fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, setti
     };
     let flags = [cancel, &desk.shutdown];
     let drafting = Drafting::load(settings, &loaded.model, &loaded.choice.placement, loaded.plan.mapped, flags);
+    if drafting.describe().is_some() {
+        parts.push("draft model");
+    }
     let (mut session, chosen) = match loaded.open(settings, &drafting, &tell_trial, flags) {
         Ok(opened) => opened,
         Err(last) => {
@@ -119,9 +123,11 @@ fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, setti
             return desk.next();
         }
     };
+    parts.push("context");
     let mut info = loaded.describe(&session, settings, chosen);
     info.draft = drafting.describe();
-    info.load_ms = started.elapsed().as_secs_f64() * 1000.0;
+    info.load_ms = parts.total_ms();
+    info.load_parts = parts.done;
     desk.send(id, Step::Ready(Box::new(info)));
     loop {
         let request = desk.next_or_time_steps(&mut session)?;
@@ -172,6 +178,29 @@ fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, setti
     }
 }
 
+/// What loading takes, part by part.
+struct Parts {
+    last: Instant,
+    done: Vec<LoadPart>,
+}
+
+impl Parts {
+    fn begin() -> Self {
+        Self { last: Instant::now(), done: Vec::new() }
+    }
+
+    /// What was begun with the last call has ended.
+    fn push(&mut self, what: &'static str) {
+        let now = Instant::now();
+        self.done.push(LoadPart { what, ms: (now - self.last).as_secs_f64() * 1000.0 });
+        self.last = now;
+    }
+
+    fn total_ms(&self) -> f64 {
+        self.done.iter().map(|part| part.ms).sum()
+    }
+}
+
 /// The last event of a load that came to nothing.
 type Last = Box<Step>;
 
@@ -181,6 +210,7 @@ struct Loaded {
     header: gguf::Header,
     choice: Choice,
     plan: Plan,
+    order: repacking::Choice,
     threads: u32,
     cores: Vec<usize>,
 }
@@ -192,19 +222,24 @@ impl Loaded {
         id: RequestId,
         cancel: &CancelFlag,
         settings: &LoadSettings,
+        parts: &mut Parts,
     ) -> Result<Self, Last> {
         let failed = |error| Box::new(Step::Failed(error));
         let header = gguf::read_header(&settings.path)
             .map_err(|error| failed(EngineError::bad_model(&settings.path, &error.to_string())))?;
-        let choice = backend::choose(&llama::devices(), settings.device, settings.gpu_layers)
+        parts.push("header");
+        let mut choice = backend::choose(&llama::devices(), settings.device, settings.gpu_layers)
             .map_err(|sentence| failed(EngineError::Failed(sentence)))?;
-        let plan = plan(&header, settings, &choice).map_err(failed)?;
+        let plan = memory::plan(&header, settings, &choice.backend).map_err(failed)?;
+        let order = repacking::choose(&header, settings, plan.has_room_to_repack);
+        choice.placement.as_stored = !order.copies;
+        parts.push("devices");
         match settings.probe.as_ref().map(|probe| probe.check(&settings.path, &[cancel, &desk.shutdown])) {
             None | Some(Verdict::Good) => {}
             Some(Verdict::Bad(error)) => return Err(failed(error)),
             Some(Verdict::Cancelled) => return Err(Box::new(Step::Cancelled)),
         }
-        // REPACKING: where `plan.has_room_to_repack` is false, no second copies of weights may be made.
+        parts.push("check");
         let sink = Rc::clone(&desk.sink);
         let listened_to = Rc::clone(&desk.listened_to);
         let (cancel, shutdown) = (cancel.clone(), desk.shutdown.clone());
@@ -216,9 +251,10 @@ impl Loaded {
             LoadError::Cancelled => Box::new(Step::Cancelled),
             LoadError::Refused(words) => failed(EngineError::bad_model(&settings.path, &words)),
         })?;
+        parts.push("weights");
         let cores = cores::allowed();
         let threads = settings.threads.unwrap_or_else(default_threads).max(1);
-        Ok(Self { model, header, choice, plan, threads, cores })
+        Ok(Self { model, header, choice, plan, order, threads, cores })
     }
 
     /// Makes the context and what is around it. The error is the request's last event.
@@ -239,7 +275,11 @@ impl Loaded {
                 model: settings.path.clone(),
                 file: file.clone(),
                 version: kv::version(),
-                conditions: self.checks(settings).conditions(chosen.types),
+                conditions: format!(
+                    "{}{}",
+                    self.checks(settings).conditions(chosen.types),
+                    if self.order.copies { "" } else { " as stored" }
+                ),
             });
         }
         Ok((session, chosen))
@@ -300,7 +340,7 @@ impl Loaded {
     }
 
     fn wish(&self, settings: &LoadSettings) -> Wish {
-        Wish { context: settings.context, most_bytes: settings.kv.most_bytes, trained: self.model.trained_context() }
+        Wish::of(settings, self.model.trained_context())
     }
 
     fn session(
@@ -348,6 +388,7 @@ impl Loaded {
             trained_context: self.model.trained_context(),
             has_template: session.template.is_some(),
             load_ms: 0.0,
+            load_parts: Vec::new(),
             kv: KvInfo {
                 type_k: chosen.types.k.as_str().into(),
                 type_v: chosen.types.v.as_str().into(),
@@ -363,6 +404,8 @@ impl Loaded {
                 threads: self.threads,
                 cores: cores::describe(&self.cores),
                 reason: self.choice.reason.clone(),
+                repacked: self.order.copies,
+                repack_reason: self.order.reason.clone(),
             },
             draft: None,
         }
@@ -374,7 +417,7 @@ pub(super) fn default_threads() -> u32 {
 }
 
 /// Keeps how fast an answer was, if it tells something: long enough, with little in the cache, on the threads that are
-/// used where nobody says.
+/// used where nobody says, with the weights in the order that a chat has them in.
 fn remember_speed(settings: &LoadSettings, loaded: &Loaded, stats: &Stats) {
     const LEAST_ANSWER: u32 = 16;
     const LEAST_PROMPT: u32 = 64;
@@ -382,7 +425,8 @@ fn remember_speed(settings: &LoadSettings, loaded: &Loaded, stats: &Stats) {
     let Some(file) = &settings.speeds else { return };
     let Some(decode) = stats.decode_tokens_per_second() else { return };
     let usage = &stats.usage;
-    if usage.completion_tokens < LEAST_ANSWER || stats.cells_used > MOST_CELLS || loaded.threads != default_threads() {
+    let is_usual = loaded.threads == default_threads() && loaded.order.copies;
+    if usage.completion_tokens < LEAST_ANSWER || stats.cells_used > MOST_CELLS || !is_usual {
         return;
     }
     // As fast as it would have been without guesses.
@@ -390,16 +434,4 @@ fn remember_speed(settings: &LoadSettings, loaded: &Loaded, stats: &Stats) {
     let computed = usage.prompt_tokens.saturating_sub(usage.cached_prompt_tokens);
     let prefill = stats.prefill_tokens_per_second().filter(|_| computed >= LEAST_PROMPT);
     speeds::remember(&settings.path, file, &rates::conditions(loaded.threads), decode, prefill);
-}
-
-/// What there is memory for, by the model's header. What a graphics processor holds is not counted.
-fn plan(header: &gguf::Header, settings: &LoadSettings, choice: &Choice) -> Result<Plan, EngineError> {
-    let trained = header.context_length().and_then(|tokens| u32::try_from(tokens).ok()).unwrap_or(0);
-    let wish = Wish { context: settings.context, most_bytes: settings.kv.most_bytes, trained };
-    let demand = Demand::new(header, llama::repacked_types(), wish, settings.kv.types);
-    let demand = if choice.backend == "CPU" { demand } else { demand.without_weights() };
-    let memory = Memory::read();
-    let planned = demand.plan(memory, settings.insists);
-    tracing::info!(?demand, ?memory, ?planned, "counted the memory that the model takes");
-    planned.map_err(|shortage| shortage.error())
 }

@@ -32,6 +32,11 @@ impl Memory {
     }
 }
 
+/// The most memory that this process has had resident, in bytes; `None` where the system does not tell.
+pub fn peak_bytes() -> Option<u64> {
+    kibibytes(&std::fs::read_to_string("/proc/self/status").ok()?, "VmHWM:")
+}
+
 fn kibibytes(meminfo: &str, name: &str) -> Option<u64> {
     let line = meminfo.lines().find(|line| line.starts_with(name))?;
     line.split_whitespace().nth(1)?.parse::<u64>().ok()?.checked_mul(1024)

@@ -7,6 +7,7 @@
 mod printer;
 mod question;
 mod report;
+mod start;
 
 use std::io::{self, IsTerminal};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -28,6 +29,7 @@ use crate::remarks::Remarks;
 use crate::signals;
 use printer::{Phase, Printer, Progress};
 use report::Report;
+use start::Start;
 
 /// How long the program stays after an answer to learn how long steps of a model take; only the first times, and it is
 /// kept. (An interrupt ends it at once.)
@@ -42,6 +44,8 @@ pub struct Job {
     /// What the whole answer is checked against.
     pub schema: Option<Validator>,
     pub quiet: bool,
+    /// Tell what the start went into.
+    pub verbose: bool,
     /// What to type where there is no memory for the model: names one that fits, if there is one.
     pub smaller: Box<dyn FnOnce() -> Option<String> + Send>,
     /// Finds the SHA-256 of the model's file. It is asked for where the form shows it.
@@ -53,10 +57,11 @@ pub struct Job {
 /// # Errors
 /// Why there is no answer, or only a part of one. With the JSON forms stdout has been told already.
 pub fn run(form: Output, prepare: impl FnOnce() -> Result<Job, Failure>) -> Result<Exit, Failure> {
+    let began = Start::now();
     let stdout = io::stdout().lock();
     let is_terminal = stdout.is_terminal();
     let mut printer = Printer::new(stdout, form, is_terminal);
-    match prepare().and_then(start) {
+    match prepare().and_then(set_up) {
         Ok((job, engine, happenings, sender)) => {
             let mut run = Run {
                 engine,
@@ -71,9 +76,14 @@ pub fn run(form: Output, prepare: impl FnOnce() -> Result<Job, Failure>) -> Resu
                 rereading: None,
                 has_grammar: matches!(job.options.constraint, Some(Constraint::Grammar(_))),
                 hash: Hash::NotAsked,
+                start: job.verbose.then_some(began),
+                start_line: None,
             };
             let outcome = run.answer(job, sender);
             let ended = run.end(outcome);
+            if let Some(line) = run.start_line.take() {
+                run.remarks.note(&line);
+            }
             if ended.is_ok() {
                 run.time_steps();
             }
@@ -89,7 +99,7 @@ pub fn run(form: Output, prepare: impl FnOnce() -> Result<Job, Failure>) -> Resu
 }
 
 /// Starts the engine, and whatever else speaks into the channel.
-fn start(job: Job) -> Result<(Job, Engine, Receiver<Happening>, Sender<Happening>), Failure> {
+fn set_up(job: Job) -> Result<(Job, Engine, Receiver<Happening>, Sender<Happening>), Failure> {
     let (sender, happenings) = channel();
     let on_signal = sender.clone();
     signals::watch(move |exit| drop(on_signal.send(Happening::Signal(exit))))
@@ -130,6 +140,9 @@ struct Run<Out, Err> {
     /// The answer is held to a grammar.
     has_grammar: bool,
     hash: Hash,
+    /// If that is to be told.
+    start: Option<Start>,
+    start_line: Option<String>,
 }
 
 impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
@@ -138,6 +151,9 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
         if self.form != Output::Text {
             self.hash = Hash::Pending;
             thread::spawn(move || drop(sender.send(Happening::Hashed((job.hash)()))));
+        }
+        if let Some(start) = &mut self.start {
+            start.asked = Some(Instant::now());
         }
         let loaded = self.load(job.load).map_err(|failure| match failure.exit {
             Exit::NotEnoughMemory => (job.smaller)().into_iter().fold(failure, Failure::hint),
@@ -220,6 +236,9 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                     self.show_progress(Phase::Prefilling, f64::from(done) / f64::from(total.max(1)))?;
                 }
                 Step::Token(piece) => {
+                    if let Some(start) = &mut self.start {
+                        start.first_token.get_or_insert_with(Instant::now);
+                    }
                     match piece.channel {
                         Channel::Answer => self.remarks.clear(),
                         Channel::Thinking if self.form == Output::Text => self.remarks.thinking(&piece.text),
@@ -240,6 +259,9 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                     let stats = &finish.stats;
                     let is_limit = most_tokens.is_some_and(|most| stats.usage.completion_tokens >= most);
                     let is_full = finish.ended == Ended::Length && !is_limit;
+                    if let Some(start) = &self.start {
+                        self.start_line = Some(start.line(model, stats));
+                    }
                     self.full_context = is_full.then_some(model.kv.cells);
                     return Ok(());
                 }

@@ -23,6 +23,8 @@ pub fn settings(model: &Path, cells: u32, threads: u32) -> LoadSettings {
         threads: Some(threads),
         device: DeviceChoice::Cpu,
         gpu_layers: None,
+        repack: None,
+        expected: None,
         probe: None,
         snapshots: None,
         draft: None,

@@ -1,6 +1,6 @@
 //! How many tokens the KV cache holds: what was asked for, or what the memory for it gives. Pure.
 
-use crate::engine::protocol::EngineError;
+use crate::engine::protocol::{EngineError, LoadSettings};
 use crate::text::mebibytes;
 
 /// Context that is made when nothing else is asked for, if model and memory allow it.
@@ -33,12 +33,24 @@ pub struct Wish {
     pub most_bytes: Option<u64>,
     /// What the model was trained with; 0 if its file does not say.
     pub trained: u32,
+    /// More cells than this are of no use; `None` where nobody knows.
+    pub useful: Option<u32>,
 }
 
 impl Wish {
+    /// Of a model that was trained with so many tokens.
+    pub fn of(settings: &LoadSettings, trained: u32) -> Self {
+        Self {
+            context: settings.context,
+            most_bytes: settings.kv.most_bytes,
+            trained,
+            useful: settings.expected.map(|expected| expected.most_tokens()),
+        }
+    }
+
     /// Tokens that a conversation should have.
     pub fn tokens(&self) -> u32 {
-        self.context.unwrap_or(self.longest().min(DEFAULT_CONTEXT))
+        self.context.unwrap_or(self.longest().min(DEFAULT_CONTEXT).min(self.useful()))
     }
 
     /// Bytes there are for them: what was said, else all if a number of tokens was asked for, else what is usual.
@@ -51,7 +63,7 @@ impl Wish {
         match (self.context, self.most_bytes) {
             (Some(tokens), _) => tokens,
             (None, Some(bytes)) => whole_cells(bytes, bytes_per_cell).min(self.longest()),
-            (None, None) => self.longest().min(USABLE_CONTEXT),
+            (None, None) => self.longest().min(USABLE_CONTEXT).min(self.useful()),
         }
     }
 
@@ -101,7 +113,11 @@ impl Wish {
     /// [`USABLE_CONTEXT`].
     fn usual_cells(&self, bytes_per_cell: u64, room: KvRoom) -> u32 {
         let affordable = whole_cells(room.usual, bytes_per_cell).max(USABLE_CONTEXT);
-        self.longest().min(DEFAULT_CONTEXT).min(affordable)
+        self.longest().min(DEFAULT_CONTEXT).min(affordable).min(self.useful())
+    }
+
+    fn useful(&self) -> u32 {
+        self.useful.unwrap_or(u32::MAX)
     }
 
     fn check_memory(&self, cells: u32, bytes_per_cell: u64, room: KvRoom) -> Result<(), EngineError> {
@@ -111,7 +127,7 @@ impl Wish {
         }
         let next = match (self.context, self.most_bytes, whole_cells(room.most, bytes_per_cell)) {
             (Some(_), _, fitting) if fitting > 0 => {
-                let nothing_said = Self { context: None, most_bytes: None, trained: cells };
+                let nothing_said = Self { context: None, most_bytes: None, trained: cells, useful: None };
                 let usual = nothing_said.usual_cells(bytes_per_cell, room).min(fitting);
                 format!("try `--ctx {usual}`, or leave `--ctx` out")
             }
@@ -147,7 +163,7 @@ mod tests {
     }
 
     fn nothing(trained: u32) -> Wish {
-        Wish { context: None, most_bytes: None, trained }
+        Wish { context: None, most_bytes: None, trained, useful: None }
     }
 
     #[test]
@@ -156,6 +172,14 @@ mod tests {
         assert_eq!(nothing(131_072).cells(28_672, room(24 * GIB)), Ok(DEFAULT_CONTEXT));
         assert_eq!(nothing(32_768).cells(131_072, room(2 * GIB)), Ok(4096));
         assert_eq!(nothing(0).cells(1024, KvRoom::UNLIMITED), Ok(DEFAULT_CONTEXT));
+    }
+
+    #[test]
+    fn no_more_cells_are_made_than_are_of_use() {
+        let wish = Wish { useful: Some(900), ..nothing(8192) };
+        assert_eq!((wish.cells(23_040, room(6 * GIB)), wish.least_tokens(23_040)), (Ok(900), 900));
+        let asked_for = Wish { context: Some(4096), ..wish };
+        assert_eq!(asked_for.cells(23_040, room(6 * GIB)), Ok(4096));
     }
 
     #[test]
@@ -196,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_number_of_tokens_is_stronger_than_a_number_of_bytes() {
-        let wish = Wish { context: Some(4096), most_bytes: Some(1), trained: 8192 };
+        let wish = Wish { context: Some(4096), most_bytes: Some(1), trained: 8192, useful: None };
         assert_eq!(wish.cells(23_040, room(6 * GIB)), Ok(4096));
     }
 }

@@ -8,6 +8,7 @@ mod context;
 mod grammar;
 mod lanes;
 mod log;
+mod mapped;
 mod model;
 mod observe;
 mod rows;

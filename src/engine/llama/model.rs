@@ -1,16 +1,16 @@
 //! A loaded model: its vocabulary and what its file says of it.
 
+use std::cell::Cell;
+use std::ffi::{CString, c_void};
 use std::path::Path;
 
-use llama_cpp_2::LlamaModelLoadError;
 use llama_cpp_2::model::LlamaModel;
-use llama_cpp_2::model::params::LlamaModelParams;
 use llama_cpp_2::token::LlamaToken;
 use llama_cpp_2::token_type::LlamaTokenAttr;
 use llama_cpp_2::vocab::LlamaVocab;
 use llama_cpp_sys_2 as sys;
 
-use super::{backend, log};
+use super::{backend, log, mapped};
 
 /// A token's number in the model's vocabulary.
 pub type Token = i32;
@@ -41,6 +41,9 @@ pub struct Placement {
     pub devices: Vec<usize>,
     /// Layers on those devices; `None` means all.
     pub gpu_layers: Option<u32>,
+    /// The processor's weights stay as the file has them. Otherwise those that there is a kernel for are copied in the
+    /// order that it wants.
+    pub as_stored: bool,
 }
 
 /// A loaded model. Its weights are mapped into memory as long as this lives.
@@ -59,16 +62,22 @@ impl Model {
     /// # Errors
     /// If it was cancelled, or if llama.cpp does not take the file; a damaged file can also end the process, so it
     /// is checked by [`crate::models::gguf`] first.
-    pub fn load(
-        path: &Path,
-        placement: &Placement,
-        progress: impl FnMut(f32) -> bool + 'static,
-    ) -> Result<Self, LoadError> {
-        let params = LlamaModelParams::default()
-            .with_n_gpu_layers(placement.gpu_layers.unwrap_or(u32::MAX >> 1))
-            .with_devices(&placement.devices)
-            .map_err(|error| LoadError::Refused(error.to_string()))?;
-        Self::load_with(path, params, progress)
+    pub fn load(path: &Path, placement: &Placement, mut progress: impl FnMut(f32) -> bool) -> Result<Self, LoadError> {
+        // SAFETY: a plain value.
+        let mut parameters = unsafe { sys::llama_model_default_params() };
+        let layers = placement.gpu_layers.and_then(|layers| i32::try_from(layers).ok());
+        parameters.n_gpu_layers = layers.unwrap_or(i32::MAX);
+        parameters.use_extra_bufts = !placement.as_stored;
+        let mut devices = placement.devices.iter().map(|index| device(*index)).collect::<Result<Vec<_>, _>>()?;
+        devices.push(std::ptr::null_mut());
+        parameters.devices = devices.as_mut_ptr();
+        let dropping = (!placement.as_stored).then(|| mapped::Dropping::of(path));
+        Self::load_with(path, parameters, move |part| {
+            if let Some(dropping) = &dropping {
+                dropping.at(part);
+            }
+            progress(part)
+        })
     }
 
     /// Loads only the vocabulary and the metadata: enough to render and tokenise, not to decode.
@@ -76,35 +85,44 @@ impl Model {
     /// # Errors
     /// As [`Model::load`].
     pub fn load_vocabulary(path: &Path) -> Result<Self, LoadError> {
-        Self::load_with(path, LlamaModelParams::default().with_vocab_only(true), |_| true)
+        // SAFETY: a plain value.
+        let mut parameters = unsafe { sys::llama_model_default_params() };
+        parameters.vocab_only = true;
+        Self::load_with(path, parameters, |_| true)
     }
 
-    fn load_with(
+    /// What the parameters point to outlives the call.
+    fn load_with<F: FnMut(f32) -> bool>(
         path: &Path,
-        params: LlamaModelParams,
-        mut progress: impl FnMut(f32) -> bool + 'static,
+        mut parameters: sys::llama_model_params,
+        progress: F,
     ) -> Result<Self, LoadError> {
-        let Some(backend) = backend() else {
+        if backend().is_none() {
             return Err(LoadError::Refused("llama.cpp could not be started".into()));
-        };
+        }
         if !path.exists() {
             return Err(LoadError::Refused("there is no such file".into()));
         }
-        let cancelled = std::rc::Rc::new(std::cell::Cell::new(false));
-        let noted = std::rc::Rc::clone(&cancelled);
-        let params = params.with_progress_callback(move |part| {
-            let go_on = progress(part);
-            noted.set(!go_on);
-            go_on
-        });
+        let name = path.to_str().and_then(|name| CString::new(name).ok());
+        let name = name.ok_or_else(|| LoadError::Refused("its path is no UTF-8".into()))?;
+        let mut listener = Listener { progress, is_cancelled: Cell::new(false) };
+        parameters.progress_callback = Some(on_progress::<F>);
+        parameters.progress_callback_user_data = std::ptr::from_mut(&mut listener).cast();
         log::take_last_error();
-        LlamaModel::load_from_file(backend, path, &params).map(|model| Self { model }).map_err(|error| match error {
-            _ if cancelled.get() => LoadError::Cancelled,
-            LlamaModelLoadError::NullResult => {
-                LoadError::Refused(log::take_last_error().unwrap_or_else(|| "llama.cpp gives no reason".into()))
-            }
-            other => LoadError::Refused(other.to_string()),
-        })
+        // SAFETY: the name, the listener and what the parameters point to live until the call returns, and llama.cpp
+        // keeps none of them.
+        let model = unsafe { sys::llama_model_load_from_file(name.as_ptr(), parameters) };
+        if model.is_null() {
+            return Err(match listener.is_cancelled.get() {
+                true => LoadError::Cancelled,
+                false => {
+                    LoadError::Refused(log::take_last_error().unwrap_or_else(|| "llama.cpp gives no reason".into()))
+                }
+            });
+        }
+        // SAFETY: the crate's type is a transparent wrapper of a pointer that is not null, and frees it when it is
+        // dropped; nobody else does.
+        Ok(Self { model: unsafe { std::mem::transmute::<*mut sys::llama_model, LlamaModel>(model) } })
     }
 
     /// The C++ object, for a context.
@@ -227,6 +245,30 @@ impl Model {
         let length = |name: &str| self.metadata(&format!("{architecture}.attention.{name}"))?.parse().ok();
         let even = u32::try_from(self.model.n_embd()).unwrap_or(0) / self.model.n_head().max(1);
         (length("key_length").unwrap_or(even), length("value_length").unwrap_or(even))
+    }
+}
+
+struct Listener<F> {
+    progress: F,
+    is_cancelled: Cell<bool>,
+}
+
+/// For `llama_model_params::progress_callback`; `listener` points to a [`Listener`].
+unsafe extern "C" fn on_progress<F: FnMut(f32) -> bool>(part: f32, listener: *mut c_void) -> bool {
+    // SAFETY: it was handed over with this function, and nothing else uses it while the model is loaded.
+    let listener = unsafe { &mut *listener.cast::<Listener<F>>() };
+    let go_on = (listener.progress)(part);
+    listener.is_cancelled.set(!go_on);
+    go_on
+}
+
+fn device(index: usize) -> Result<sys::ggml_backend_dev_t, LoadError> {
+    // SAFETY: the index is checked; devices live as long as the process.
+    unsafe {
+        if index >= sys::ggml_backend_dev_count() {
+            return Err(LoadError::Refused(format!("there is no device {index}")));
+        }
+        Ok(sys::ggml_backend_dev_get(index))
     }
 }
 

@@ -109,7 +109,7 @@ fn prompt_layer_seconds(large: &Times, small: &Times) -> f64 {
 fn time(sides: Sides, kind: TensorType, threads: u32, cancel: &CancelFlag) -> Result<Times, String> {
     let made = MadeModel::write(sides, kind).map_err(|error| format!("cannot make a model to measure: {error}"))?;
     let flag = cancel.clone();
-    let model = Model::load(made.path(), &Placement { devices: Vec::new(), gpu_layers: Some(0) }, move |_| {
+    let model = Model::load(made.path(), &Placement { gpu_layers: Some(0), ..Placement::default() }, move |_| {
         !flag.is_cancelled()
     })
     .map_err(|error| format!("cannot measure {}: {error:?}", kind.name()))?;

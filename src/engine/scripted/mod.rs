@@ -87,6 +87,7 @@ impl<S: Sink> Player<S> {
             trained_context: self.script.cells,
             has_template: self.script.has_template,
             load_ms: milliseconds(took),
+            load_parts: Vec::new(),
             kv: KvInfo {
                 type_k: "none".into(),
                 type_v: "none".into(),
@@ -103,6 +104,8 @@ impl<S: Sink> Player<S> {
                 threads: 1,
                 cores: "0".into(),
                 reason: "the engine is scripted".into(),
+                repacked: false,
+                repack_reason: "the engine is scripted".into(),
             },
         }
     }
@@ -314,6 +317,8 @@ mod tests {
             threads: None,
             device: Default::default(),
             gpu_layers: None,
+            repack: None,
+            expected: None,
             probe: None,
             snapshots: None,
             draft: None,

@@ -20,8 +20,8 @@ const EMBEDDING_BUFFERS: u64 = 4;
 pub struct Needs {
     /// The file, which is mapped.
     pub weights: u64,
-    /// Second copies of weights in the order that a kernel wants. What they were made of stays mapped, and is the
-    /// first to go where memory is short.
+    /// Of the weights, those that are copied in the order that a kernel wants: they count once, since the engine hands
+    /// back what they were copied from.
     pub repacked: u64,
     /// Weights that are hardly read: of the embeddings a token takes a row.
     pub seldom_read: u64,
@@ -34,13 +34,12 @@ pub struct Needs {
 impl Needs {
     /// What the system will show as resident while nothing else wants memory.
     pub fn resident(&self) -> u64 {
-        [self.repacked, self.kv, self.working].into_iter().fold(self.weights, u64::saturating_add)
+        [self.kv, self.working].into_iter().fold(self.weights, u64::saturating_add)
     }
 
     /// What must be there for it to run without reading weights from the disk again and again.
     pub fn least(&self) -> u64 {
-        let unread = self.repacked.saturating_add(self.seldom_read).min(self.weights);
-        self.resident().saturating_sub(unread)
+        self.resident().saturating_sub(self.seldom_read.min(self.weights))
     }
 }
 

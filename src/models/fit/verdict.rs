@@ -96,7 +96,7 @@ impl Anatomy {
     /// Tokens of context that there is room for, in steps of 256; `None` if that is not enough for a chat.
     fn largest_context(&self, room: u64, machine: &Machine) -> Option<u64> {
         let one_batch = self.needs(512, machine);
-        let beside = one_batch.least().saturating_sub(one_batch.kv);
+        let beside = one_batch.resident().saturating_sub(one_batch.kv);
         let left = room.checked_sub(beside)?;
         let cells = left.checked_div(self.kv_bytes_per_token).unwrap_or(u64::MAX / 2) / 256 * 256;
         let least = if self.trained_context == 0 { LEAST_CONTEXT } else { self.trained_context.min(LEAST_CONTEXT) };

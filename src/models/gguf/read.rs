@@ -2,9 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::hash::{DefaultHasher, Hasher};
 use std::io::{self, BufReader, Read, Seek};
 use std::path::Path;
+
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Header, Tensor, TensorType, Value};
 use crate::text::escape_line;
@@ -143,17 +144,16 @@ fn walk_texts(input: &mut Input<impl Read + Seek>, key: &str, length: u64) -> Re
         return Err(damaged(format!("the array `{}` claims {length} texts", escape_line(key))));
     }
     let mut seen = HashSet::new();
+    let mut token = Vec::new();
     for _ in 0..length {
         let bytes = input.u64()?;
         if key != TOKENS_KEY {
             input.skip(bytes)?;
             continue;
         }
-        let token = input.bytes(bytes, TEXT_BYTES_MAX)?;
-        let mut hasher = DefaultHasher::new();
-        hasher.write(&token);
+        input.bytes_into(&mut token, bytes, TEXT_BYTES_MAX)?;
         // llama.cpp gives empty tokens names of their own.
-        if !token.is_empty() && !seen.insert(hasher.finish()) {
+        if !token.is_empty() && !seen.insert(xxh3_64(&token)) {
             let token = escape_line(&String::from_utf8_lossy(&token));
             return Err(GgufError::Unloadable(format!("its vocabulary holds the token `{token}` twice")));
         }
@@ -329,13 +329,18 @@ impl<R: Read + Seek> Input<R> {
     }
 
     fn bytes(&mut self, length: u64, longest: u64) -> Result<Vec<u8>, GgufError> {
+        let mut bytes = Vec::new();
+        self.bytes_into(&mut bytes, length, longest)?;
+        Ok(bytes)
+    }
+
+    fn bytes_into(&mut self, bytes: &mut Vec<u8>, length: u64, longest: u64) -> Result<(), GgufError> {
         if length > longest {
             return Err(damaged(format!("a text of {length} bytes stands where at most {longest} are allowed")));
         }
         self.take(length)?;
-        let mut bytes = vec![0; length as usize];
-        self.reader.read_exact(&mut bytes)?;
-        Ok(bytes)
+        bytes.resize(length as usize, 0);
+        Ok(self.reader.read_exact(bytes)?)
     }
 
     fn skip(&mut self, length: u64) -> Result<(), GgufError> {

@@ -4,9 +4,10 @@ use hf_hub::HFError;
 use reqwest::{Method, Response, Url, header::HeaderMap};
 
 use super::http::{Http, HttpError, header, refusal};
-use super::reference::{Reference, is_file};
+use super::reference::{Reference, Wanted, is_file};
 use super::{Hub, choice};
 use crate::models::ModelError;
+use crate::models::gguf::split::PartName;
 use crate::models::identity::is_sha256;
 use crate::models::progress::Listener;
 
@@ -35,12 +36,29 @@ pub async fn locate(
     reference: &Reference,
     listener: Listener<'_>,
 ) -> Result<Vec<RemoteFile>, ModelError> {
+    if let Some((commit, file)) = pinned(reference) {
+        return Ok(vec![describe(hub, http, reference, commit, file, listener).await?]);
+    }
     let (commit, files) = list(hub, reference, listener).await?;
     let mut located = Vec::new();
     for file in choice::choose(reference, &files)? {
         located.push(describe(hub, http, reference, &commit, file, listener).await?);
     }
     Ok(located)
+}
+
+/// The commit and the file, if the reference names both and there are no other parts: then nothing has to be looked up.
+fn pinned(reference: &Reference) -> Option<(&str, &str)> {
+    match (reference.revision.as_deref(), &reference.wanted) {
+        (Some(revision), Wanted::File(file)) if is_commit(revision) && PartName::parse(file).is_none() => {
+            Some((revision, file))
+        }
+        _ => None,
+    }
+}
+
+fn is_commit(revision: &str) -> bool {
+    revision.len() == 40 && revision.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 async fn describe(
@@ -83,7 +101,7 @@ async fn list(hub: &Hub, reference: &Reference, listener: Listener<'_>) -> Resul
             Err(error) => hub.wait_before_retry(&mut failures, error, listener).await?,
         }
     };
-    let commit = info.sha.filter(|commit| commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let commit = info.sha.filter(|commit| is_commit(commit));
     let commit = commit.ok_or_else(|| unusable(hub, "does not say which commit is the newest"))?;
     let files = info.siblings.unwrap_or_default().into_iter().map(|sibling| sibling.rfilename).collect();
     Ok((commit, files))

@@ -29,6 +29,8 @@ pub(in crate::ui) fn settings() -> LoadSettings {
         threads: None,
         device: Default::default(),
         gpu_layers: None,
+        repack: None,
+        expected: None,
         probe: None,
         snapshots: None,
         draft: None,
@@ -50,6 +52,7 @@ pub(in crate::ui) fn model(has_template: bool) -> ModelInfo {
         trained_context: 8192,
         has_template,
         load_ms: 1.0,
+        load_parts: Vec::new(),
         kv: KvInfo {
             type_k: "f16".into(),
             type_v: "f16".into(),
@@ -66,6 +69,8 @@ pub(in crate::ui) fn model(has_template: bool) -> ModelInfo {
             threads: 4,
             cores: "0-3".into(),
             reason: "there is no other".into(),
+            repacked: false,
+            repack_reason: "no weights have another order on this processor".into(),
         },
     }
 }
