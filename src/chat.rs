@@ -282,6 +282,11 @@ pub struct Stats {
     pub speculation: Speculation,
     /// KV cells in use when the answer ended.
     pub cells_used: u32,
+    /// Page faults that waited for the disk, from the request's arrival to the last token; `None` where the system does
+    /// not tell.
+    pub major_faults: Option<u64>,
+    /// The model was read from the disk for every token, so that its speed is the disk's.
+    pub is_reread: bool,
 }
 
 impl Stats {
@@ -305,6 +310,11 @@ impl Stats {
             decode_calls: self.decode_calls.saturating_add(next.decode_calls),
             speculation: self.speculation.followed_by(next.speculation),
             cells_used: if next.cells_used > 0 { next.cells_used } else { self.cells_used },
+            major_faults: match (self.major_faults, next.major_faults) {
+                (Some(one), Some(other)) => Some(one.saturating_add(other)),
+                (one, other) => one.or(other),
+            },
+            is_reread: self.is_reread || next.is_reread,
         }
     }
 
@@ -346,11 +356,14 @@ mod tests {
             decode_calls: completion_tokens - 1,
             speculation: Speculation { drafted: 4, spent_ms: 2.0, plain_ms: 3.0, ..Speculation::default() },
             cells_used,
+            major_faults: Some(2),
+            is_reread: false,
         };
         let both = part(10, 20, 30.0, 29).followed_by(part(30, 5, 2.0, 34));
         assert_eq!((both.usage.prompt_tokens, both.usage.completion_tokens, both.decode_calls), (40, 25, 23));
         assert_eq!((both.timings.time_to_first_token_ms, both.timings.decode_ms), (30.0, 1000.0));
         assert_eq!((both.cells_used, both.speculation.drafted, both.speculation.speedup()), (34, 8, Some(1.5)));
+        assert_eq!(both.major_faults, Some(4));
         assert_eq!(both.followed_by(Stats::default()), both);
     }
 

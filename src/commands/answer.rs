@@ -47,7 +47,7 @@ fn prepare(talk: Talk, surroundings: Surroundings) -> Result<Job, Failure> {
     let mut load = surroundings.load_settings(model.clone(), None);
     // An answer is waited for; a chat finds out which threads are the fastest.
     load.tuning.may_try = false;
-    let config = surroundings.config;
+    let config = surroundings.config.clone();
     let system = config.system.as_deref().map(|text| Message::new(Role::System, text));
     let messages = system.into_iter().chain([Message::new(Role::User, text)]).collect();
     let messages: Vec<Message> = messages;
@@ -60,6 +60,7 @@ fn prepare(talk: Talk, surroundings: Surroundings) -> Result<Job, Failure> {
         schema,
         quiet: config.quiet,
         verbose: config.verbose,
+        smaller: Box::new(move || offers::smaller(&surroundings)),
         hash: Box::new(move || sha256(model, hashes_file.as_deref())),
     })
 }

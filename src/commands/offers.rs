@@ -10,10 +10,11 @@ use crate::config::Config;
 use crate::engine::protocol::LoadSettings;
 use crate::exit::{Exit, Failure};
 use crate::models::catalog::{self, Entry};
-use crate::models::fit::{Anatomy, Machine};
+use crate::models::fit::{Anatomy, Machine, Verdict};
 use crate::models::hub::{Hub, Pull};
 use crate::models::offers::{Offer, Place, arranged};
 use crate::models::{Found, Installed, Listener, ModelError, Owner, gguf};
+use crate::text::{escape_line, file_size};
 use crate::ui::Supply;
 
 /// What a machine is taken to have that does not tell.
@@ -74,6 +75,27 @@ pub fn all(surroundings: &Surroundings) -> Vec<Offer> {
         offer(&model.name, place, model.quantization.clone(), false, fit)
     });
     arranged(here.chain(of_others).chain(known))
+}
+
+/// What to type where the model that was asked for has no room in memory: the largest that has, of those that are here or
+/// else of those that can be downloaded.
+pub fn smaller(surroundings: &Surroundings) -> Option<String> {
+    let offers =
+        all(surroundings).into_iter().filter(|offer| offer.verdict.is_some_and(|it| it != Verdict::DoesNotFit));
+    let sized = offers.map(|offer| {
+        let (is_here, bytes) = match &offer.place {
+            Place::Here { found, .. } => (true, std::fs::metadata(&found.path).map_or(0, |file| file.len())),
+            Place::Download { bytes } => (false, bytes.unwrap_or(0)),
+        };
+        (is_here, bytes, offer.name)
+    });
+    let sized = sized.filter(|(is_here, ..)| *is_here || !surroundings.config.offline);
+    let (is_here, bytes, name) = sized.max()?;
+    let name = escape_line(&name);
+    Some(match is_here {
+        true => format!("`-m {name}` has room"),
+        false => format!("`-m {name}` has room; it is downloaded once ({})", file_size(bytes)),
+    })
 }
 
 /// Whether one of these is a file of the catalogue's entry.

@@ -44,6 +44,8 @@ pub struct Config {
     pub gpu_layers: Option<u32>,
     pub kv: KvSettings,
     /// The model that guesses tokens, by name or path.
+    /// Load models that have no room in memory.
+    pub insists: bool,
     pub draft_model: Option<String>,
     /// When to compute ahead what is being written.
     pub prefill_while_typing: Switch,
@@ -192,6 +194,7 @@ impl From<Settings> for Config {
                 no_recall: !settings.recall.unwrap_or(true),
                 checks: None,
             },
+            insists: !settings.memory_check.unwrap_or(true),
             draft_model: settings.draft_model.filter(|model| !model.is_empty()),
             prefill_while_typing: settings.prefill_while_typing.unwrap_or_default(),
             snapshots: settings.snapshots.unwrap_or_default(),
@@ -229,6 +232,7 @@ impl Config {
             probe,
             snapshots,
             kv: KvSettings { checks, ..self.kv.clone() },
+            insists: self.insists,
             draft,
             step_times,
             speeds: None,

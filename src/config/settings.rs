@@ -203,6 +203,12 @@ pub struct Settings {
     #[serde(skip)]
     pub no_recall: bool,
 
+    /// Refuse a model that has no room in memory; `off` lets it be read from the disk for every token [default: on]
+    #[arg(long, value_name = "on|off", value_parser = switch, hide_possible_values = true,
+          help_heading = "Machine")]
+    #[serde(deserialize_with = "on_or_off")]
+    pub memory_check: Option<bool>,
+
     /// Guess tokens and compute several at once: from what was said before (ngram), by a smaller model (draft), or not
     /// at all; `auto`: where it is faster [default: auto]
     #[arg(long, value_name = "auto|off|ngram|draft", hide_possible_values = true, help_heading = "Machine",
@@ -303,6 +309,7 @@ impl Settings {
             kv_evict: self.kv_evict.or(lower.kv_evict),
             recall: self.no_recall.then_some(false).or(self.recall).or(lower.recall),
             no_recall: false,
+            memory_check: self.memory_check.or(lower.memory_check),
             spec: self.spec.or(lower.spec),
             draft_model: self.draft_model.or(lower.draft_model),
             spec_max: self.spec_max.or(lower.spec_max),

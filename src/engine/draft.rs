@@ -23,29 +23,39 @@ pub(super) struct Drafting {
     name: String,
     /// `None` if none was asked for.
     loaded: Option<Result<Model, String>>,
+    /// Bytes of weights that are mapped, and so are counted as free.
+    mapped: u64,
     /// Why there is no context for it.
     problem: OnceCell<String>,
 }
 
 impl Drafting {
     /// Loads the model, if one was asked for. Its weights are counted before they are there.
-    pub fn load(settings: &LoadSettings, target: &Model, placement: &Placement, cancel: [&CancelFlag; 2]) -> Self {
+    /// Of the target so many bytes are mapped.
+    pub fn load(
+        settings: &LoadSettings,
+        target: &Model,
+        placement: &Placement,
+        mapped: u64,
+        cancel: [&CancelFlag; 2],
+    ) -> Self {
         let loaded = settings.draft.as_ref().map(|draft| match draft {
             Err(sentence) => Err(sentence.clone()),
-            Ok(path) => load(path, settings, target, placement, cancel),
+            Ok(path) => load(path, settings, target, placement, mapped, cancel),
         });
+        let own = loaded.iter().flatten().map(Model::size).sum::<u64>();
         let name = match &settings.draft {
             Some(Ok(path)) => path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
             _ => String::new(),
         };
-        Self { name, loaded, problem: OnceCell::new() }
+        Self { name, loaded, mapped: mapped.saturating_add(own), problem: OnceCell::new() }
     }
 
     /// The model with a context of so many cells. Those are counted, too.
     pub fn open(&self, target: &Model, cells: u32, crews: Crews) -> Option<DraftModel<'_>> {
         let model = self.loaded.as_ref()?.as_ref().ok()?;
         let bytes = u64::from(cells) * Shape::of(model).bytes_per_cell(KvTypes::default());
-        let opened = check_memory(bytes, Memory::read()).and_then(|()| {
+        let opened = check_memory(bytes, free_beside(self.mapped)).and_then(|()| {
             let settings = ContextSettings { cells, crews, batch: worker::BATCH, types: KvTypes::default() };
             let context = Context::new(model, settings)?;
             if context.can_evict() { Ok(context) } else { Err("its memory cannot take tokens back".into()) }
@@ -74,11 +84,12 @@ fn load(
     settings: &LoadSettings,
     target: &Model,
     placement: &Placement,
+    mapped: u64,
     cancel: [&CancelFlag; 2],
 ) -> Result<Model, String> {
     gguf::read_header(path).map_err(|error| error.to_string())?;
     let bytes = std::fs::metadata(path).map_or(0, |file| file.len());
-    check_memory(bytes, Memory::read())?;
+    check_memory(bytes, free_beside(mapped))?;
     match settings.probe.as_ref().map(|probe| probe.check(path, &cancel)) {
         None | Some(Verdict::Good) => {}
         Some(Verdict::Bad(error)) => return Err(error.to_string()),
@@ -92,6 +103,11 @@ fn load(
     })?;
     check_vocabulary(target, &model)?;
     Ok(model)
+}
+
+/// What is free beside so many bytes that are mapped and are to stay in memory.
+fn free_beside(mapped: u64) -> Option<Memory> {
+    Memory::read().map(|memory| Memory { available: memory.available.saturating_sub(mapped), ..memory })
 }
 
 /// Whether so many bytes more have room.

@@ -7,6 +7,7 @@ use super::llama::{Token, TokenKind};
 use super::prompt;
 use super::protocol::{CancelFlag, EngineError, Finish, GenerateOptions, Prompt, Step};
 use super::repetition::RepetitionDetector;
+use super::rereading::Watch;
 use super::sampler::Sampler;
 use super::session::{Go, Session};
 use super::speculative::{Drafted, is_close, take_or_draw};
@@ -24,6 +25,7 @@ impl Session<'_> {
         emit: &dyn Fn(Step) -> bool,
     ) -> Result<Finish, EngineError> {
         let started = Instant::now();
+        let mut disk = Watch::begin(self.sizes);
         let (rendered, tokens) = self.take_up(prompt, options.think)?;
         let tags = self.tags();
         self.check_length(&tokens)?;
@@ -74,6 +76,9 @@ impl Session<'_> {
             if !writer.send(stats.usage.completion_tokens, emit) {
                 break Ended::Cancelled;
             }
+            if let Some(rereading) = disk.token(stats.usage.completion_tokens, now) {
+                emit(Step::Rereading(rereading));
+            }
             if writer.stopped {
                 break Ended::StopString;
             }
@@ -96,6 +101,12 @@ impl Session<'_> {
         writer.send(stats.usage.completion_tokens, emit);
         if let Some(answer) = writer.exact_answer() {
             self.remember(tokens.len() + recalled, answer);
+        }
+        let (major_faults, is_reread, rereading) = disk.end(stats.usage.completion_tokens, Instant::now());
+        (stats.major_faults, stats.is_reread) = (major_faults, is_reread);
+        tracing::debug!(?major_faults, is_reread, "page faults of the answer that waited for the disk");
+        if let Some(rereading) = rereading {
+            emit(Step::Rereading(rereading));
         }
         stats.cells_used = self.ledger.cells() as u32;
         stats.usage.evicted_tokens = self.eviction.evicted();

@@ -10,6 +10,7 @@ use super::draft::Drafting;
 use super::eviction::WATCHED_ROWS;
 use super::kv::{KvTypes, Unknown};
 use super::llama::{self, Context, ContextSettings, LoadError, Model};
+use super::memory;
 use super::probe::Verdict;
 use super::protocol::{
     CancelFlag, Channel, EngineError, Evict, Finish, GenerateOptions, LoadSettings, Passage, Prompt, Speculate,
@@ -93,14 +94,15 @@ impl Lab {
     pub fn open(settings: &LoadSettings, cancel: &CancelFlag) -> Result<Self, LabError> {
         let bad = |words: &str| LabError::Engine(EngineError::bad_model(&settings.path, words));
         let header = gguf::read_header(&settings.path).map_err(|error| bad(&error.to_string()))?;
+        let mut choice = backend::choose(&llama::devices(), settings.device, settings.gpu_layers)
+            .map_err(|sentence| LabError::Engine(EngineError::Failed(sentence)))?;
+        let plan = memory::plan(&header, settings, &choice.backend)?;
+        choice.placement.as_stored = !repacking::choose(&header, settings, plan.has_room_to_repack).copies;
         match settings.probe.as_ref().map(|probe| probe.check(&settings.path, &[cancel])) {
             None | Some(Verdict::Good) => {}
             Some(Verdict::Bad(error)) => return Err(error.into()),
             Some(Verdict::Cancelled) => return Err(LabError::Cancelled),
         }
-        let mut choice = backend::choose(&llama::devices(), settings.device, settings.gpu_layers)
-            .map_err(|sentence| LabError::Engine(EngineError::Failed(sentence)))?;
-        choice.placement.as_stored = !repacking::choose(&header, settings).copies;
         let flag = cancel.clone();
         let load = Model::load(&settings.path, &choice.placement, move |_| !flag.is_cancelled());
         let model = load.map_err(|error| match error {
@@ -122,7 +124,7 @@ impl Lab {
             threads_reason: chosen.reason,
             library: llama::version(),
         };
-        let drafting = Drafting::load(settings, &model, &choice.placement, [cancel, cancel]);
+        let drafting = Drafting::load(settings, &model, &choice.placement, plan.mapped, [cancel, cancel]);
         let (crews, threads_file) = (chosen.crews, settings.tuning.file.clone());
         Ok(Self { model, subject, crews, threads_file, drafting, cancel: cancel.clone() })
     }

@@ -23,6 +23,7 @@ mod kv;
 pub mod lab;
 #[allow(unsafe_code)]
 mod llama;
+mod memory;
 mod parts;
 mod plan;
 pub mod probe;
@@ -32,6 +33,7 @@ pub mod rates;
 mod recall;
 mod repacking;
 mod repetition;
+mod rereading;
 mod resume;
 mod sampler;
 pub mod scripted;

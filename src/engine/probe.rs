@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use super::kv::KvTypes;
 use super::llama::{Context, ContextSettings, Decoded, LoadError, Model, Placement, version};
+use super::memory;
 use super::protocol::{CancelFlag, EngineError};
-use super::worker::check_weights_fit;
 use crate::hardware::cores::Crews;
 use crate::hardware::memory::Memory;
 use crate::models::{gguf, identity};
@@ -63,7 +63,7 @@ impl Probe {
     /// [`EngineError::BadModel`] if it cannot be loaded; any other if that cannot be tried.
     pub fn try_now(&self, path: &Path) -> Result<(), EngineError> {
         let header = gguf::read_header(path).map_err(|error| EngineError::bad_model(path, &error.to_string()))?;
-        check_weights_fit(header.file_bytes, Memory::read())?;
+        memory::check_trial(&header, Memory::read())?;
         match self.run(path, &[]) {
             Ok(Verdict::Good) => {
                 self.remember(path);
@@ -148,7 +148,8 @@ fn last_words(child: &mut Child) -> String {
 pub fn load_and_decode(path: &Path) -> Result<(), EngineError> {
     let bad = |words: &str| EngineError::bad_model(path, words);
     gguf::read_header(path).map_err(|error| bad(&error.to_string()))?;
-    let cpu = Placement { gpu_layers: Some(0), ..Placement::default() };
+    // As they are stored, weights can be dropped where memory is short.
+    let cpu = Placement { gpu_layers: Some(0), as_stored: true, ..Placement::default() };
     let model = Model::load(path, &cpu, |_| true).map_err(|error| match error {
         LoadError::Cancelled => bad("loading was cancelled"),
         LoadError::Refused(words) => bad(&words),

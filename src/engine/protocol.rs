@@ -4,7 +4,7 @@
 //! Load      Loading*  →  Ready | Failed | Cancelled
 //! Plan      Planned | Failed
 //! Prefill   Expected?  →  Prefilling*  →  Planned | Failed
-//! Generate  Prefilling*  →  Selecting*  →  Recalled?  →  Prefilling*  →  Token*  →  Finished | Failed
+//! Generate  Prefilling*  →  Selecting*  →  Recalled?  →  Prefilling*  →  (Token | Rereading)*  →  Finished | Failed
 //! Snapshot  Done
 //! Forget    Done
 //! TimeSteps Done
@@ -24,7 +24,7 @@ use super::kv::{KvTypes, SnapshotSettings};
 use super::probe::Probe;
 use super::tuning::Tuning;
 use crate::chat::{Ended, Message, Repetition, Role, Sampling, Stats};
-use crate::text::escape_line;
+use crate::text::{escape_line, mebibytes};
 
 /// Names a request among those of one engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -95,6 +95,8 @@ pub struct LoadSettings {
     /// Where the KV caches of chats are kept on disk; `None` keeps none there.
     pub snapshots: Option<SnapshotSettings>,
     pub kv: KvSettings,
+    /// Load it although its weights have no room in memory and will be read from the disk again and again.
+    pub insists: bool,
     /// The model that guesses tokens, or in a sentence why there is none; `None` if none was wanted.
     pub draft: Option<Result<PathBuf, String>>,
     /// A file that remembers how long models take for several tokens at once; `None` remembers nothing.
@@ -313,6 +315,8 @@ pub enum Step {
     Expected(Box<Cost>),
     Planned(Box<Cost>),
     Token(Piece),
+    /// The answer is slow because the model has no room in memory; told once.
+    Rereading(Rereading),
     Finished(Finish),
     Failed(EngineError),
     /// A load was cancelled.
@@ -336,7 +340,7 @@ impl Step {
         match self {
             Step::Loading(_) | Step::Trying(_) | Step::Prefilling { .. } => false,
             Step::Selecting { .. } | Step::Recalled(_) => false,
-            Step::Expected(_) | Step::Token(_) => false,
+            Step::Expected(_) | Step::Token(_) | Step::Rereading(_) => false,
             Step::Ready(_) | Step::Planned(_) | Step::Finished(_) | Step::Failed(_) => true,
             Step::Cancelled | Step::Done | Step::Unloaded => true,
         }
@@ -433,6 +437,29 @@ pub struct Finish {
     pub seed: u32,
     /// What of the conversation the KV cache holds now.
     pub held: Vec<MessageCost>,
+}
+
+/// The model is read from the disk again and again, since memory does not hold it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rereading {
+    /// What is read for every token.
+    pub bytes_per_token: u64,
+    /// Tokens of context with which the model would have room, if that is what it takes.
+    pub fitting_context: Option<u32>,
+}
+
+impl Rereading {
+    /// The sentence; `choose` says how to choose a smaller model.
+    pub fn sentence(&self, choose: &str) -> String {
+        let context = match self.fitting_context {
+            Some(tokens) => format!("start with `--ctx {tokens}`, or "),
+            None => String::new(),
+        };
+        format!(
+            "the model does not fit into the free memory: {} of it are read from the disk for every token; {context}{choose}",
+            mebibytes(self.bytes_per_token)
+        )
+    }
 }
 
 /// What is known about a model once it is loaded.

@@ -7,7 +7,6 @@
 
 use super::llama;
 use super::protocol::{Expected, LoadSettings};
-use crate::hardware::memory::Memory;
 use crate::models::fit::{Anatomy, Machine};
 use crate::models::gguf::Header;
 use crate::text::mebibytes;
@@ -20,9 +19,6 @@ const TOKENS_PER_PROMPT_TOKEN: f64 = 0.44;
 /// Tokens of an answer whose length nobody knows.
 const USUAL_ANSWER: u32 = 256;
 
-/// Cells that a conversation has at least.
-const LEAST_CELLS: u32 = 2048;
-
 /// What is known.
 #[derive(Clone, Copy, Debug)]
 struct Situation {
@@ -30,26 +26,23 @@ struct Situation {
     pub wish: Option<bool>,
     /// Bytes of weights that could be copied.
     pub copied_bytes: u64,
-    /// Bytes that the model needs in memory.
-    pub needed_bytes: u64,
-    /// Free bytes, if the system tells.
-    pub free_bytes: Option<u64>,
+    /// There is memory for weights that cannot be dropped.
+    pub has_room: bool,
     /// `None` for a conversation.
     pub expected: Option<Expected>,
     /// Copies make prompts slower.
     pub slows_prompts: bool,
 }
 
-/// Chooses for a model that is to run on the processor.
-pub(super) fn choose(header: &Header, settings: &LoadSettings) -> Choice {
+/// Chooses for a model that is to run on the processor, where there is memory for weights that cannot be dropped or not.
+pub(super) fn choose(header: &Header, settings: &LoadSettings, has_room: bool) -> Choice {
     let anatomy = Anatomy::of_header(header);
-    let machine = Machine { memory: Memory::read(), repacks: llama::repacked_types(), ..Machine::default() };
-    let needs = anatomy.needs(u64::from(settings.context.unwrap_or(LEAST_CELLS)), &machine);
+    let machine = Machine { repacks: llama::repacked_types(), ..Machine::default() };
+    let needs = anatomy.needs(0, &machine);
     let situation = Situation {
         wish: settings.repack,
         copied_bytes: needs.repacked,
-        needed_bytes: needs.resident(),
-        free_bytes: machine.memory.map(|memory| memory.available),
+        has_room,
         expected: settings.expected,
         slows_prompts: cfg!(any(target_arch = "x86_64", target_arch = "x86")),
     };
@@ -69,11 +62,14 @@ impl Situation {
         if self.copied_bytes == 0 {
             return choice(true, "no weights have another order on this processor");
         }
-        if let Some(wish) = self.wish {
-            return choice(wish, if wish { "repacked weights were asked for" } else { "weights as stored were asked for" });
-        }
-        if self.free_bytes.is_some_and(|free| free < self.needed_bytes) {
+        if !self.has_room {
             return choice(false, "weights stay as stored, since memory is short and these can be dropped");
+        }
+        if let Some(wish) = self.wish {
+            return choice(
+                wish,
+                if wish { "repacked weights were asked for" } else { "weights as stored were asked for" },
+            );
         }
         if !self.slows_prompts {
             return choice(true, "repacked weights are faster here");
@@ -101,14 +97,7 @@ mod tests {
     use super::*;
 
     fn situation(expected: Option<Expected>) -> Situation {
-        Situation {
-            wish: None,
-            copied_bytes: 600 << 20,
-            needed_bytes: 1 << 30,
-            free_bytes: Some(4 << 30),
-            expected,
-            slows_prompts: true,
-        }
+        Situation { wish: None, copied_bytes: 600 << 20, has_room: true, expected, slows_prompts: true }
     }
 
     fn one_shot(prompt_tokens: u32, answer_tokens: Option<u32>) -> Situation {
@@ -135,8 +124,11 @@ mod tests {
 
     #[test]
     fn where_memory_is_short_weights_stay_as_they_are() {
-        assert!(!Situation { free_bytes: Some(1 << 29), ..situation(None) }.choose().copies);
-        assert!(Situation { free_bytes: None, ..situation(None) }.choose().copies);
+        assert!(!Situation { has_room: false, ..situation(None) }.choose().copies);
+        assert!(
+            !Situation { has_room: false, wish: Some(true), ..situation(None) }.choose().copies,
+            "nothing is killed"
+        );
     }
 
     #[test]

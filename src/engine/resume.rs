@@ -150,12 +150,12 @@ impl Session<'_> {
     fn put_aside(&mut self) {
         // What waits was never put back, so it is still the best there is.
         if let Some(Waiting::InMemory(kept)) = self.chats.waiting.take() {
-            self.chats.shelf.put(kept, memory_for_copies());
+            self.chats.shelf.put(kept, memory_for_copies(self.sizes.mapped));
             return;
         }
         if let Some(mut kept) = self.kept() {
             self.write(&mut kept);
-            self.chats.shelf.put(kept, memory_for_copies());
+            self.chats.shelf.put(kept, memory_for_copies(self.sizes.mapped));
         }
     }
 
@@ -208,7 +208,7 @@ impl Session<'_> {
         if contents.tokens.len() < LEAST_TOKENS {
             return None;
         }
-        let state = Arc::new(self.context.state(memory_for_copies())?);
+        let state = Arc::new(self.context.state(memory_for_copies(self.sizes.mapped))?);
         let answers = known_tokens(self.ledger.known_answers());
         let prefill_speed = self.speed.tokens_per_second();
         let is_written = self.chats.written.as_ref() == Some(&contents);
@@ -225,7 +225,7 @@ fn known_tokens(known: &KnownAnswers) -> Vec<Vec<Token>> {
     known.values().cloned().collect()
 }
 
-/// What copies of the cache may take.
-pub(super) fn memory_for_copies() -> u64 {
-    Memory::read().map_or(UNKNOWN_MEMORY_BYTES, |memory| memory.available / MEMORY_PART)
+/// What copies of the cache may take, beside so many bytes of weights that are mapped and are to stay in memory.
+pub(super) fn memory_for_copies(mapped: u64) -> u64 {
+    Memory::read().map_or(UNKNOWN_MEMORY_BYTES, |memory| memory.available.saturating_sub(mapped) / MEMORY_PART)
 }

@@ -9,6 +9,7 @@ use super::llama::{Context, Decoded, Model, Token};
 use super::parts;
 use super::prompt::{self, SpecialTexts};
 use super::protocol::{CancelFlag, EngineError, Prompt, Step, Think};
+use super::rereading::Sizes;
 use super::resume::Chats;
 use super::speculative::Speculator;
 use super::speed::PrefillSpeed;
@@ -35,6 +36,8 @@ pub struct Session<'model> {
     pub chats: Chats,
     pub speed: PrefillSpeed,
     pub speculator: Speculator<'model>,
+    /// What has to have room in memory.
+    pub sizes: Sizes,
 }
 
 /// Whether to go on.
@@ -49,6 +52,7 @@ pub enum Go {
 impl<'model> Session<'model> {
     /// A model with an empty context, and where the caches of chats are kept on disk.
     pub fn new(model: &'model Model, context: Context<'model>, snapshots: Option<Snapshots>) -> Self {
+        let sizes = Sizes { weights: model.size(), cells: context.cells(), ..Sizes::default() };
         let text_of = |token: Option<Token>| token.map(|token| model.token_text(token)).unwrap_or_default();
         let (begin, end) = (text_of(model.begin_token()), text_of(model.end_token()));
         Self {
@@ -62,6 +66,7 @@ impl<'model> Session<'model> {
             chats: Chats::new(snapshots),
             speed: PrefillSpeed::default(),
             speculator: Speculator::new(false, None),
+            sizes,
         }
     }
 }

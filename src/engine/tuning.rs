@@ -371,6 +371,7 @@ mod tests {
             gpu_layers: None,
             repack: None,
             expected: None,
+            insists: false,
             probe: None,
             snapshots: None,
             kv: Default::default(),

@@ -11,6 +11,7 @@ use super::backend::{self, Choice};
 use super::draft::Drafting;
 use super::kv::{self, Checks, Key, KvType, KvTypes, Shape, Situation, Snapshots, Unknown, Wish};
 use super::llama::{self, Context, ContextSettings, LoadError, Model};
+use super::memory::{self, Plan};
 use super::probe::Verdict;
 use super::protocol::{
     CancelFlag, DeviceInfo, EngineError, Event, KvInfo, LoadPart, LoadSettings, ModelInfo, Request, RequestId, Step,
@@ -18,14 +19,13 @@ use super::protocol::{
 };
 use super::rates;
 use super::repacking;
+use super::rereading::Sizes;
 use super::session::Session;
 use super::speculative::{Speculator, TimesFile};
 use super::tuning;
 use crate::chat::Stats;
 use crate::hardware::cores::{self, CoreChoice};
-use crate::hardware::memory::Memory;
 use crate::models::{gguf, speeds};
-use crate::text::mebibytes;
 
 /// Tokens computed in one call of the model. Larger ones are no faster on a CPU, and progress is told between them.
 pub(super) const BATCH: u32 = 512;
@@ -113,7 +113,7 @@ fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, setti
         desk.send(id, Step::Trying(Trial::Kv(types)));
     };
     let flags = [cancel, &desk.shutdown];
-    let drafting = Drafting::load(settings, &loaded.model, &loaded.choice.placement, flags);
+    let drafting = Drafting::load(settings, &loaded.model, &loaded.choice.placement, loaded.plan.mapped, flags);
     if drafting.describe().is_some() {
         parts.push("draft model");
     }
@@ -136,8 +136,11 @@ fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, setti
             Work::Generate(prompt, options) => {
                 let flags = [&request.cancel, &desk.shutdown];
                 let answered = session.answer(&prompt, &options, &flags, &|step| desk.send(request.id, step));
-                if let Ok(finish) = &answered {
-                    remember_speed(settings, &loaded, &finish.stats);
+                match &answered {
+                    // What the disk takes is not the speed of this machine.
+                    Ok(finish) if finish.stats.is_reread => session.speculator.keep_no_times(),
+                    Ok(finish) => remember_speed(settings, &loaded, &finish.stats),
+                    Err(_) => {}
                 }
                 desk.send(request.id, answered.map_or_else(Step::Failed, Step::Finished));
                 session.speculator.write_times();
@@ -207,6 +210,7 @@ struct Loaded {
     model: Model,
     header: gguf::Header,
     choice: Choice,
+    plan: Plan,
     order: repacking::Choice,
     cores: CoreChoice,
 }
@@ -224,19 +228,19 @@ impl Loaded {
         cores::unpin();
         let header = gguf::read_header(&settings.path)
             .map_err(|error| failed(EngineError::bad_model(&settings.path, &error.to_string())))?;
-        check_weights_fit(header.file_bytes, Memory::read()).map_err(failed)?;
         parts.push("header");
+        let mut choice = backend::choose(&llama::devices(), settings.device, settings.gpu_layers)
+            .map_err(|sentence| failed(EngineError::Failed(sentence)))?;
+        let plan = memory::plan(&header, settings, &choice.backend).map_err(failed)?;
+        let order = repacking::choose(&header, settings, plan.has_room_to_repack);
+        choice.placement.as_stored = !order.copies;
+        parts.push("devices");
         match settings.probe.as_ref().map(|probe| probe.check(&settings.path, &[cancel, &desk.shutdown])) {
             None | Some(Verdict::Good) => {}
             Some(Verdict::Bad(error)) => return Err(failed(error)),
             Some(Verdict::Cancelled) => return Err(Box::new(Step::Cancelled)),
         }
         parts.push("check");
-        let mut choice = backend::choose(&llama::devices(), settings.device, settings.gpu_layers)
-            .map_err(|sentence| failed(EngineError::Failed(sentence)))?;
-        let order = repacking::choose(&header, settings);
-        choice.placement.as_stored = !order.copies;
-        parts.push("devices");
         let sink = Rc::clone(&desk.sink);
         let listened_to = Rc::clone(&desk.listened_to);
         let flags = [cancel, &desk.shutdown];
@@ -256,7 +260,7 @@ impl Loaded {
         let cores = tuning::choose(&model, settings, &choice.backend, &tell, &flags).map_err(unknown)?;
         parts.push("threads");
         tracing::info!(crews = ?cores.crews, reason = cores.reason, "chose the threads");
-        Ok(Self { model, header, choice, order, cores })
+        Ok(Self { model, header, choice, plan, order, cores })
     }
 
     /// Makes the context and what is around it. The error is the request's last event.
@@ -299,7 +303,7 @@ impl Loaded {
             shape: Shape::of(&self.model),
             backend: &self.choice.backend,
             tokens: wish.tokens(),
-            bytes: wish.bytes(Memory::read()),
+            bytes: wish.bytes(self.plan.kv),
         };
         let checks = self.checks(settings);
         let chosen = match settings.kv.types {
@@ -308,11 +312,19 @@ impl Loaded {
                 .map_err(|sentence| Box::new(Step::Failed(EngineError::Failed(sentence))))?,
             None => {
                 // What could hold no conversation however it is rounded need not be tried.
-                let has_room = |types| wish.cells(situation.shape.bytes_per_cell(types), Memory::read());
+                let has_room = |types| wish.cells(situation.shape.bytes_per_cell(types), self.plan.kv);
                 if has_room(KvTypes::both(KvType::Q4)).is_err() {
                     has_room(KvTypes::default()).map_err(|error| Box::new(Step::Failed(error)))?;
                 }
-                let chosen = situation.best(|types| checks.find(types, || tell_trial(types), cancel));
+                let trial_bytes = |types| {
+                    let cell = |types| situation.shape.bytes_per_cell(types);
+                    checks.bytes(cell(KvTypes::default()), cell(types))
+                };
+                let chosen = situation.best(|types| match checks.recall(types) {
+                    Some(known) => Ok(known),
+                    None if trial_bytes(types) > self.plan.kv.most => Err(Unknown::Failed("memory is short".into())),
+                    None => checks.find(types, || tell_trial(types), cancel),
+                });
                 chosen.map_err(unknown)?
             }
         };
@@ -331,12 +343,7 @@ impl Loaded {
     }
 
     fn wish(&self, settings: &LoadSettings) -> Wish {
-        Wish {
-            context: settings.context,
-            most_bytes: settings.kv.most_bytes,
-            trained: self.model.trained_context(),
-            useful: settings.expected.map(|expected| expected.most_tokens()),
-        }
+        Wish::of(settings, self.model.trained_context())
     }
 
     fn session(
@@ -346,7 +353,7 @@ impl Loaded {
         shutdown: &CancelFlag,
     ) -> Result<Session<'_>, EngineError> {
         let bytes_per_cell = Shape::of(&self.model).bytes_per_cell(types);
-        let cells = self.wish(settings).cells(bytes_per_cell, Memory::read())?;
+        let cells = self.wish(settings).cells(bytes_per_cell, self.plan.kv)?;
         // What has tried something on this thread may have held it to some cores; who writes snapshots is not of the crew.
         cores::unpin();
         let snapshots = self.snapshots(settings, types, shutdown);
@@ -359,6 +366,7 @@ impl Loaded {
             })?;
         let mut session = Session::new(&self.model, context, snapshots);
         session.eviction.policy = settings.kv.evict;
+        session.sizes = Sizes { mapped: self.plan.mapped, cell: bytes_per_cell, ..session.sizes };
         session.no_recall = settings.kv.no_recall;
         Ok(session)
     }
@@ -444,32 +452,4 @@ fn remember_speed(settings: &LoadSettings, loaded: &Loaded, stats: &Stats) {
     let computed = usage.prompt_tokens.saturating_sub(usage.cached_prompt_tokens);
     let prefill = stats.prefill_tokens_per_second().filter(|_| computed >= LEAST_PROMPT);
     speeds::remember(&settings.path, file, &rates::conditions(default_threads()), decode, prefill);
-}
-
-/// Weights larger than all memory would be read from the disk again for every token.
-pub(super) fn check_weights_fit(bytes: u64, memory: Option<Memory>) -> Result<(), EngineError> {
-    let Some(memory) = memory.filter(|memory| bytes >= memory.total) else { return Ok(()) };
-    Err(EngineError::NotEnoughMemory(format!(
-        "the model has {} and this machine {} of memory; choose a smaller model with `-m`",
-        mebibytes(bytes),
-        mebibytes(memory.total)
-    )))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const GIB: u64 = 1 << 30;
-
-    fn memory(total: u64, available: u64) -> Option<Memory> {
-        Some(Memory { total, available })
-    }
-
-    #[test]
-    fn a_model_larger_than_memory_is_refused() {
-        assert!(check_weights_fit(2 * GIB, memory(GIB, GIB)).is_err());
-        assert!(check_weights_fit(2 * GIB, memory(4 * GIB, GIB)).is_ok());
-        assert!(check_weights_fit(2 * GIB, None).is_ok());
-    }
 }

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use super::control_group::{Group, Version, number_of};
+
 /// Bytes of memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
@@ -28,12 +30,12 @@ impl Memory {
         let meminfo = std::fs::read_to_string(root.join("proc/meminfo")).ok()?;
         let machine =
             Self { total: kibibytes(&meminfo, "MemTotal:")?, available: kibibytes(&meminfo, "MemAvailable:")? };
-        Some(match control_group(root) {
-            Some(group) => {
-                Self { total: machine.total.min(group.total), available: machine.available.min(group.available) }
-            }
-            None => machine,
-        })
+        Some(control_group(root).map_or(machine, |group| machine.tighter(group)))
+    }
+
+    /// What both have.
+    fn tighter(self, other: Self) -> Self {
+        Self { total: self.total.min(other.total), available: self.available.min(other.available) }
     }
 }
 
@@ -47,42 +49,28 @@ fn kibibytes(meminfo: &str, name: &str) -> Option<u64> {
     line.split_whitespace().nth(1)?.parse::<u64>().ok()?.checked_mul(1024)
 }
 
-/// The tightest limit among this process's control group (version 2) and those above it.
+/// The tightest limit among this process's control group and those above it.
 fn control_group(root: &Path) -> Option<Memory> {
-    let groups = std::fs::read_to_string(root.join("proc/self/cgroup")).ok()?;
-    let path = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
-    let mounted = root.join("sys/fs/cgroup");
-    let mut folder = mounted.join(path.trim_start_matches('/'));
-    let mut tightest: Option<Memory> = None;
-    while folder.starts_with(&mounted) {
-        if let Some(limit) = number(&folder.join("memory.max")) {
-            let file_cache = cached_files(&folder.join("memory.stat"));
-            let used = number(&folder.join("memory.current")).unwrap_or(0).saturating_sub(file_cache);
-            let here = Memory { total: limit, available: limit.saturating_sub(used) };
-            tightest = Some(tightest.map_or(here, |other| Memory {
-                total: other.total.min(here.total),
-                available: other.available.min(here.available),
-            }));
+    let group = Group::of_memory(root)?;
+    let (limits, used, cached): (&[&str], _, _) = match group.version {
+        Version::Two => (&["memory.max", "memory.high"], "memory.current", ["inactive_file", "active_file"]),
+        Version::One => {
+            (&["memory.limit_in_bytes"], "memory.usage_in_bytes", ["total_inactive_file", "total_active_file"])
         }
-        if !folder.pop() {
-            break;
-        }
-    }
-    tightest
+    };
+    let limited = group.folders().filter_map(|folder| {
+        let limit = limits.iter().filter_map(|name| number(&folder.join(name))).min()?;
+        let stat = std::fs::read_to_string(folder.join("memory.stat")).unwrap_or_default();
+        let file_cache: u64 = cached.iter().filter_map(|name| number_of(&stat, name)).sum();
+        let used = number(&folder.join(used)).unwrap_or(0).saturating_sub(file_cache);
+        Some(Memory { total: limit, available: limit.saturating_sub(used) })
+    });
+    limited.reduce(Memory::tighter)
 }
 
 /// The number in a file; `None` for `max` and for what is not there.
 fn number(path: &Path) -> Option<u64> {
     std::fs::read_to_string(path).ok()?.trim().parse().ok()
-}
-
-/// Bytes that the group holds only as a cache of files.
-fn cached_files(stat: &Path) -> u64 {
-    let stat = std::fs::read_to_string(stat).unwrap_or_default();
-    ["inactive_file ", "active_file "]
-        .iter()
-        .filter_map(|name| stat.lines().find_map(|line| line.strip_prefix(name))?.trim().parse::<u64>().ok())
-        .sum()
 }
 
 #[cfg(test)]
@@ -120,6 +108,42 @@ mod tests {
         ]);
         let memory = Memory::read_under(root.path()).unwrap();
         assert_eq!(memory, Memory { total: 1_000_000, available: 600_000 });
+    }
+
+    #[test]
+    fn what_throttles_a_group_limits_it_too() {
+        let root = tree(&[
+            ("proc/meminfo", MEMINFO),
+            ("proc/self/cgroup", "0::/box\n"),
+            ("sys/fs/cgroup/box/memory.max", "2000000\n"),
+            ("sys/fs/cgroup/box/memory.high", "1000000\n"),
+            ("sys/fs/cgroup/box/memory.current", "100000\n"),
+        ]);
+        assert_eq!(Memory::read_under(root.path()), Some(Memory { total: 1_000_000, available: 900_000 }));
+    }
+
+    #[test]
+    fn groups_of_the_first_version_limit_as_well_and_no_limit_is_a_large_number() {
+        let group = "sys/fs/cgroup/memory/docker/box";
+        let files = |path: &str, limit: &str| {
+            tree(&[
+                ("proc/meminfo", MEMINFO),
+                ("proc/self/cgroup", &format!("4:cpu,memory:{path}\n1:name=systemd:/\n0::/\n")),
+                ("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n"),
+                ("sys/fs/cgroup/memory/memory.usage_in_bytes", "5000000\n"),
+                (&format!("{group}/memory.limit_in_bytes"), limit),
+                (&format!("{group}/memory.usage_in_bytes"), "700000\n"),
+                (
+                    &format!("{group}/memory.stat"),
+                    "inactive_file 1\ntotal_inactive_file 200000\ntotal_active_file 100000\n",
+                ),
+            ])
+        };
+        let memory = |path, limit| Memory::read_under(files(path, limit).path()).unwrap();
+        assert_eq!(memory("/docker/box", "1000000\n"), Memory { total: 1_000_000, available: 600_000 });
+        assert_eq!(memory("/docker/box", "9223372036854771712\n").total, 8_000_000 * 1024);
+        // In a container, the path is often that outside of it.
+        assert_eq!(memory("/outside/of/it", "1000000\n").total, 8_000_000 * 1024);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Readers of the machine: pure functions of a root path, so that tests feed them fixture trees.
 
+mod control_group;
 pub mod cores;
 pub mod macos;
 pub mod memory;
+pub mod paging;
 pub mod power;

@@ -20,8 +20,8 @@ use crate::chat::Ended;
 use crate::config::Output;
 use crate::engine::constraint::Validator;
 use crate::engine::protocol::{
-    CancelFlag, Channel, Constraint, Event, GenerateOptions, LoadSettings, ModelInfo, Prompt, RequestId, Step, Trial,
-    Work,
+    CancelFlag, Channel, Constraint, Event, GenerateOptions, LoadSettings, ModelInfo, Prompt, RequestId, Rereading,
+    Step, Trial, Work,
 };
 use crate::engine::{self, Engine, Source};
 use crate::exit::{Exit, Failure};
@@ -46,6 +46,8 @@ pub struct Job {
     pub quiet: bool,
     /// Tell what the start went into.
     pub verbose: bool,
+    /// What to type where there is no memory for the model: names one that fits, if there is one.
+    pub smaller: Box<dyn FnOnce() -> Option<String> + Send>,
     /// Finds the SHA-256 of the model's file. It is asked for where the form shows it.
     pub hash: Box<dyn FnOnce() -> Result<String, String> + Send>,
 }
@@ -71,6 +73,7 @@ pub fn run(form: Output, prepare: impl FnOnce() -> Result<Job, Failure>) -> Resu
                 last_progress: None,
                 stopped_by: None,
                 full_context: None,
+                rereading: None,
                 has_grammar: matches!(job.options.constraint, Some(Constraint::Grammar(_))),
                 hash: Hash::NotAsked,
                 start: job.verbose.then_some(began),
@@ -132,6 +135,8 @@ struct Run<Out, Err> {
     stopped_by: Option<Exit>,
     /// The cells of the context, if they were what ended the answer.
     full_context: Option<u32>,
+    /// The model had no room in memory.
+    rereading: Option<Rereading>,
     /// The answer is held to a grammar.
     has_grammar: bool,
     hash: Hash,
@@ -150,7 +155,11 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
         if let Some(start) = &mut self.start {
             start.asked = Some(Instant::now());
         }
-        let Some(model) = self.load(job.load)? else { return Ok(()) };
+        let loaded = self.load(job.load).map_err(|failure| match failure.exit {
+            Exit::NotEnoughMemory => (job.smaller)().into_iter().fold(failure, Failure::hint),
+            _ => failure,
+        });
+        let Some(model) = loaded? else { return Ok(()) };
         if !model.has_template {
             let name = &model.name;
             self.remarks.note(&format!("note: {name} has no chat template; it continues the text and answers nothing"));
@@ -196,7 +205,8 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                 Step::Failed(error) => return Err(Failure::from(&error)),
                 Step::Cancelled => return Ok(None),
                 Step::Prefilling { .. } | Step::Selecting { .. } | Step::Token(_) | Step::Finished(_) => {}
-                Step::Recalled(_) | Step::Expected(_) | Step::Planned(_) | Step::Done | Step::Unloaded => {}
+                Step::Recalled(_) | Step::Expected(_) | Step::Planned(_) | Step::Rereading(_) => {}
+                Step::Done | Step::Unloaded => {}
             }
         }
     }
@@ -243,6 +253,8 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                     self.remarks.note(&format!("recalled {} passage{plural}", passages.len()));
                     self.report.recalled.extend(passages);
                 }
+                // It stands behind the answer, not in it.
+                Step::Rereading(rereading) => self.rereading = Some(rereading),
                 Step::Finished(finish) => {
                     self.report.set_finish(&finish, model.load_ms);
                     let stats = &finish.stats;
@@ -340,6 +352,9 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
             self.remarks.note(&format!(
                 "note: {evicted} tokens left the KV cache to make room for others; `--kv-mem` gives it more memory"
             ));
+        }
+        if let Some(rereading) = self.rereading {
+            self.remarks.warning(&rereading.sentence("choose a smaller model with `-m`"));
         }
         if self.has_grammar && self.report.finish_reason == Ended::Length.as_str() {
             self.remarks.note("note: the answer was cut, so it is only the beginning of a text of the grammar");

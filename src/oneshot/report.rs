@@ -53,6 +53,8 @@ pub struct Timings {
     pub decode_ms: f64,
     pub prefill_tokens_per_second: Option<f64>,
     pub decode_tokens_per_second: Option<f64>,
+    /// Page faults that waited for the disk; null where the system does not tell.
+    pub major_faults: Option<u64>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -136,7 +138,7 @@ impl Report {
     }
 
     pub fn set_finish(&mut self, finish: &Finish, load_ms: f64) {
-        let Stats { usage, timings, decode_calls, speculation, cells_used } = finish.stats;
+        let Stats { usage, timings, decode_calls, speculation, cells_used, major_faults, .. } = finish.stats;
         self.finish_reason = finish.ended.as_str();
         self.repetition = finish.repetition;
         self.seed = Some(finish.seed);
@@ -149,6 +151,7 @@ impl Report {
             decode_ms: timings.decode_ms,
             prefill_tokens_per_second: finish.stats.prefill_tokens_per_second(),
             decode_tokens_per_second: finish.stats.decode_tokens_per_second(),
+            major_faults,
         });
         self.speculative = Some(Speculative {
             drafter: speculation.drafter.map(DraftedBy::as_str),

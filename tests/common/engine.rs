@@ -31,6 +31,7 @@ pub fn settings(model: &Path, cells: u32, threads: u32) -> LoadSettings {
         draft: None,
         step_times: None,
         speeds: None,
+        insists: false,
         kv: KvSettings { evict: Evict::Off, ..KvSettings::default() },
     }
 }

@@ -33,7 +33,7 @@ impl Session<'_> {
         if stretches.is_empty() {
             return;
         }
-        let Some(state) = self.context.state(memory_for_copies()) else { return };
+        let Some(state) = self.context.state(memory_for_copies(self.sizes.mapped)) else { return };
         let Some(rows) = Rows::read(&state) else { return };
         if !rows.positions().iter().copied().eq(contents.held.positions()) {
             return;
@@ -55,7 +55,8 @@ impl Session<'_> {
         let is_written = self.chats.archives().is_some_and(|(chat, snapshots)| {
             let title = Title { chat, id: archived.id(), row_bytes: rows.row_bytes() };
             snapshots.pays(2 * bytes.len() as u64, count, self.speed.tokens_per_second())
-                && snapshots.append(NewRows { title, first: numbers[0], seed, bytes }, memory_for_copies())
+                && snapshots
+                    .append(NewRows { title, first: numbers[0], seed, bytes }, memory_for_copies(self.sizes.mapped))
         });
         if is_written {
             self.ledger.set_archived(archived);

@@ -78,7 +78,7 @@ impl Session<'_> {
         let (spent, watched) = (self.eviction.spent, self.context.watching_took());
         let contents = self.ledger.contents().clone();
         let attention = self.ledger.attention().to_vec();
-        let Some(state) = self.context.state(memory_for_copies()) else {
+        let Some(state) = self.context.state(memory_for_copies(self.sizes.mapped)) else {
             tracing::info!("there is no memory to choose anew");
             return Ok(Go::On);
         };

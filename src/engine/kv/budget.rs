@@ -1,16 +1,29 @@
 //! How many tokens the KV cache holds: what was asked for, or what the memory for it gives. Pure.
 
-use crate::engine::protocol::EngineError;
-use crate::hardware::memory::Memory;
+use crate::engine::protocol::{EngineError, LoadSettings};
 use crate::text::mebibytes;
 
 /// Context that is made when nothing else is asked for, if model and memory allow it.
 const DEFAULT_CONTEXT: u32 = 16_384;
+/// Fewer tokens than these are no conversation; a cache of fewer is made only if they are asked for.
+const USABLE_CONTEXT: u32 = 2048;
 pub const LEAST_CONTEXT: u32 = 512;
-/// Beside weights and KV cache: buffers of the computation.
-const WORKING_BYTES: u64 = 256 << 20;
 /// llama.cpp rounds the number of cells up to a multiple of this.
 const STEP: u64 = 256;
+
+/// Bytes for the KV cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KvRoom {
+    /// All there are for it.
+    pub most: u64,
+    /// What it takes where nobody says.
+    pub usual: u64,
+}
+
+impl KvRoom {
+    /// Of a machine that does not tell its memory.
+    pub const UNLIMITED: Self = Self { most: u64::MAX, usual: u64::MAX };
+}
 
 /// What is wanted of the KV cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,29 +38,57 @@ pub struct Wish {
 }
 
 impl Wish {
+    /// Of a model that was trained with so many tokens.
+    pub fn of(settings: &LoadSettings, trained: u32) -> Self {
+        Self {
+            context: settings.context,
+            most_bytes: settings.kv.most_bytes,
+            trained,
+            useful: settings.expected.map(|expected| expected.most_tokens()),
+        }
+    }
+
     /// Tokens that a conversation should have.
     pub fn tokens(&self) -> u32 {
         self.context.unwrap_or(self.longest().min(DEFAULT_CONTEXT).min(self.useful()))
     }
 
-    /// Bytes there are for them: what was said, else what is free if a number of tokens was asked for, else a quarter
-    /// of it.
-    pub fn bytes(&self, memory: Option<Memory>) -> u64 {
-        let free = memory.map_or(u64::MAX, |memory| memory.available.saturating_sub(WORKING_BYTES));
-        self.most_bytes.unwrap_or(if self.context.is_some() { free } else { free / 4 })
+    /// Bytes there are for them: what was said, else all if a number of tokens was asked for, else what is usual.
+    pub fn bytes(&self, room: KvRoom) -> u64 {
+        self.most_bytes.unwrap_or(if self.context.is_some() { room.most } else { room.usual })
+    }
+
+    /// The fewest tokens that will do, where one takes so many bytes.
+    pub fn least_tokens(&self, bytes_per_cell: u64) -> u32 {
+        match (self.context, self.most_bytes) {
+            (Some(tokens), _) => tokens,
+            (None, Some(bytes)) => whole_cells(bytes, bytes_per_cell).min(self.longest()),
+            (None, None) => self.longest().min(USABLE_CONTEXT).min(self.useful()),
+        }
+    }
+
+    /// Bytes of a cache of the fewest tokens that will do.
+    pub fn least_bytes(&self, bytes_per_cell: u64) -> u64 {
+        u64::from(self.least_tokens(bytes_per_cell)).next_multiple_of(STEP).saturating_mul(bytes_per_cell)
+    }
+
+    /// Tokens of a cache of at most so many bytes, if that is fewer than would do and still a cache.
+    pub fn fewer_tokens(&self, bytes: u64, bytes_per_cell: u64) -> Option<u32> {
+        let cells = whole_cells(bytes, bytes_per_cell);
+        (u64::from(cells) >= STEP && cells < self.least_tokens(bytes_per_cell)).then_some(cells)
     }
 
     /// Cells of the cache.
     ///
     /// # Errors
     /// If the memory is not enough, with what would be.
-    pub fn cells(&self, bytes_per_cell: u64, memory: Option<Memory>) -> Result<u32, EngineError> {
+    pub fn cells(&self, bytes_per_cell: u64, room: KvRoom) -> Result<u32, EngineError> {
         let cells = match (self.context, self.most_bytes) {
             (Some(cells), _) => cells,
             (None, Some(bytes)) => self.cells_of(bytes, bytes_per_cell)?,
-            (None, None) => return Ok(self.default_cells(bytes_per_cell, memory)),
+            (None, None) => self.usual_cells(bytes_per_cell, room),
         };
-        self.check_memory(cells, bytes_per_cell, memory)?;
+        self.check_memory(cells, bytes_per_cell, room)?;
         Ok(cells)
     }
 
@@ -68,33 +109,40 @@ impl Wish {
         Ok(cells.min(self.longest()))
     }
 
-    /// What the model was trained with, up to [`DEFAULT_CONTEXT`] and a quarter of the free memory.
-    fn default_cells(&self, bytes_per_cell: u64, memory: Option<Memory>) -> u32 {
-        let affordable = whole_cells(self.bytes(memory), bytes_per_cell);
-        self.longest().min(DEFAULT_CONTEXT).min(affordable.max(LEAST_CONTEXT)).min(self.useful())
+    /// What the model was trained with, up to [`DEFAULT_CONTEXT`] and the usual bytes, but no fewer than
+    /// [`USABLE_CONTEXT`].
+    fn usual_cells(&self, bytes_per_cell: u64, room: KvRoom) -> u32 {
+        let affordable = whole_cells(room.usual, bytes_per_cell).max(USABLE_CONTEXT);
+        self.longest().min(DEFAULT_CONTEXT).min(affordable).min(self.useful())
     }
 
     fn useful(&self) -> u32 {
         self.useful.unwrap_or(u32::MAX)
     }
 
-    fn check_memory(&self, cells: u32, bytes_per_cell: u64, memory: Option<Memory>) -> Result<(), EngineError> {
-        let Some(memory) = memory else { return Ok(()) };
-        let needed = u64::from(cells).saturating_mul(bytes_per_cell).saturating_add(WORKING_BYTES);
-        if needed <= memory.available {
+    fn check_memory(&self, cells: u32, bytes_per_cell: u64, room: KvRoom) -> Result<(), EngineError> {
+        let needed = u64::from(cells).saturating_mul(bytes_per_cell);
+        if needed <= room.most {
             return Ok(());
         }
-        let (option, value) = match self.context {
-            Some(_) => {
+        let next = match (self.context, self.most_bytes, whole_cells(room.most, bytes_per_cell)) {
+            (Some(_), _, fitting) if fitting > 0 => {
                 let nothing_said = Self { context: None, most_bytes: None, trained: cells, useful: None };
-                ("--ctx", nothing_said.default_cells(bytes_per_cell, Some(memory)).to_string())
+                let usual = nothing_said.usual_cells(bytes_per_cell, room).min(fitting);
+                format!("try `--ctx {usual}`, or leave `--ctx` out")
             }
-            None => ("--kv-mem", format!("{}M", (memory.available.saturating_sub(WORKING_BYTES) >> 20).max(1))),
+            (None, Some(_), _) => {
+                format!("try `--kv-mem {}M`, or leave `--kv-mem` out", (room.most >> 20).max(1))
+            }
+            (None, None, fitting) if fitting > 0 => {
+                format!("type `--ctx {fitting}`, or choose a smaller model")
+            }
+            _ => "choose a smaller model".into(),
         };
         Err(EngineError::NotEnoughMemory(format!(
-            "a context of {cells} tokens needs {} and {} are free; try `{option} {value}`, or leave `{option}` out",
+            "a context of {cells} tokens takes {} of memory, and there are {} for it; {next}",
             mebibytes(needed),
-            mebibytes(memory.available)
+            mebibytes(room.most)
         )))
     }
 }
@@ -110,8 +158,8 @@ mod tests {
 
     const GIB: u64 = 1 << 30;
 
-    fn memory(total: u64, available: u64) -> Option<Memory> {
-        Some(Memory { total, available })
+    fn room(most: u64) -> KvRoom {
+        KvRoom { most, usual: most / 4 }
     }
 
     fn nothing(trained: u32) -> Wish {
@@ -119,35 +167,47 @@ mod tests {
     }
 
     #[test]
-    fn no_more_cells_are_made_than_are_of_use() {
-        let wish = Wish { useful: Some(900), ..nothing(8192) };
-        assert_eq!(wish.cells(23_040, memory(8 * GIB, 6 * GIB)), Ok(900));
-        let asked_for = Wish { context: Some(4096), ..wish };
-        assert_eq!(asked_for.cells(23_040, memory(8 * GIB, 6 * GIB)), Ok(4096));
+    fn the_default_context_is_what_training_and_memory_allow() {
+        assert_eq!(nothing(8192).cells(23_040, room(6 * GIB)), Ok(8192));
+        assert_eq!(nothing(131_072).cells(28_672, room(24 * GIB)), Ok(DEFAULT_CONTEXT));
+        assert_eq!(nothing(32_768).cells(131_072, room(2 * GIB)), Ok(4096));
+        assert_eq!(nothing(0).cells(1024, KvRoom::UNLIMITED), Ok(DEFAULT_CONTEXT));
     }
 
     #[test]
-    fn the_default_context_is_what_training_and_memory_allow() {
-        assert_eq!(nothing(8192).cells(23_040, memory(8 * GIB, 6 * GIB)), Ok(8192));
-        assert_eq!(nothing(131_072).cells(28_672, memory(32 * GIB, 24 * GIB)), Ok(DEFAULT_CONTEXT));
-        assert_eq!(nothing(32_768).cells(131_072, memory(2 * GIB, GIB)), Ok(1536));
-        assert_eq!(nothing(32_768).cells(131_072, memory(GIB, 0)), Ok(LEAST_CONTEXT));
-        assert_eq!(nothing(0).cells(1024, None), Ok(DEFAULT_CONTEXT));
+    fn no_more_cells_are_made_than_are_of_use() {
+        let wish = Wish { useful: Some(900), ..nothing(8192) };
+        assert_eq!((wish.cells(23_040, room(6 * GIB)), wish.least_tokens(23_040)), (Ok(900), 900));
+        let asked_for = Wish { context: Some(4096), ..wish };
+        assert_eq!(asked_for.cells(23_040, room(6 * GIB)), Ok(4096));
+    }
+
+    #[test]
+    fn a_conversation_that_can_be_one_takes_more_than_is_usual() {
+        assert_eq!(nothing(32_768).cells(131_072, room(GIB / 2)), Ok(USABLE_CONTEXT));
+        assert_eq!(nothing(1024).cells(131_072, room(GIB / 2)), Ok(1024));
+        let error = nothing(32_768).cells(131_072, room(GIB / 8)).unwrap_err().to_string();
+        assert!(error.ends_with("type `--ctx 1024`, or choose a smaller model"), "{error}");
+        assert_eq!(nothing(32_768).fewer_tokens(GIB / 8, 131_072), Some(1024));
+        let error = nothing(32_768).cells(131_072, room(GIB / 64)).unwrap_err().to_string();
+        assert!(error.ends_with("are 16 MiB for it; choose a smaller model"), "{error}");
+        assert_eq!(nothing(32_768).fewer_tokens(GIB / 64, 131_072), None);
     }
 
     #[test]
     fn a_context_that_does_not_fit_is_refused_with_one_that_does() {
         let wish = |cells| Wish { context: Some(cells), ..nothing(0) };
-        let error = wish(1_000_000).cells(131_072, memory(4 * GIB, 2 * GIB)).unwrap_err();
-        assert!(matches!(&error, EngineError::NotEnoughMemory(text) if text.contains("--ctx 3584")), "{error}");
-        assert_eq!(wish(4096).cells(23_040, memory(4 * GIB, 2 * GIB)), Ok(4096));
+        let error = wish(1_000_000).cells(131_072, room(2 * GIB)).unwrap_err();
+        assert!(matches!(&error, EngineError::NotEnoughMemory(text) if text.contains("--ctx 4096")), "{error}");
+        assert_eq!(wish(4096).cells(23_040, room(2 * GIB)), Ok(4096));
+        assert_eq!(wish(512).least_bytes(1000), 512_000);
     }
 
     #[test]
     fn a_budget_gives_whole_steps_of_cells_up_to_what_the_model_was_trained_with() {
         let cells = |bytes, trained| {
             let wish = Wish { most_bytes: Some(bytes), ..nothing(trained) };
-            wish.cells(23_040, memory(8 * GIB, 6 * GIB)).map_err(|error| error.to_string())
+            wish.cells(23_040, room(6 * GIB)).map_err(|error| error.to_string())
         };
         assert_eq!(cells(32 << 20, 8192), Ok(1280));
         assert_eq!(cells(GIB, 8192), Ok(8192));
@@ -155,12 +215,12 @@ mod tests {
         let refused = "a KV cache of 8 MiB holds fewer than 512 tokens of this model; type `--kv-mem 12M` or more";
         assert_eq!(cells(8 << 20, 8192), Err(refused.into()));
         assert!(cells(12 << 20, 8192).is_ok());
-        assert!(cells(16 * GIB, 1_000_000).unwrap_err().contains("--kv-mem 5888M"));
+        assert!(cells(16 * GIB, 1_000_000).unwrap_err().contains("--kv-mem 6144M"));
     }
 
     #[test]
     fn a_number_of_tokens_is_stronger_than_a_number_of_bytes() {
         let wish = Wish { context: Some(4096), most_bytes: Some(1), trained: 8192, useful: None };
-        assert_eq!(wish.cells(23_040, memory(8 * GIB, 6 * GIB)), Ok(4096));
+        assert_eq!(wish.cells(23_040, room(6 * GIB)), Ok(4096));
     }
 }

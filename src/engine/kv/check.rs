@@ -121,6 +121,13 @@ impl Checks<'_> {
         Ok(outcome)
     }
 
+    /// Bytes that trying these formats takes, where one token takes so many in 16 bits, and so many in them.
+    pub fn bytes(&self, exact_cell: u64, cell: u64) -> u64 {
+        let logits = (BATCH * self.model.vocabulary_size() * size_of::<f32>()) as u64;
+        // Both contexts have them twice: where they are computed, and where they are handed out.
+        u64::from(CELLS).saturating_mul(exact_cell.saturating_add(cell)).saturating_add(4 * logits)
+    }
+
     fn remember(&self, types: KvTypes, outcome: Outcome) {
         let Some(file) = self.file else { return };
         let mut known = self.remembered();

@@ -68,6 +68,17 @@ pub struct KvTypes {
 }
 
 impl KvTypes {
+    /// What is rounded most of all that may be chosen without being asked for.
+    pub const ROUNDEST: Self = Self { k: KvType::Q4, v: KvType::Q4 };
+
+    /// Bytes of what takes so many in 16 bits, where the keys of a head have `key` numbers and the values `value`.
+    pub fn bytes_of(self, exact: u64, key: u64, value: u64) -> u64 {
+        let wide = |number: u64| u128::from(number);
+        let both = wide(key) * wide(self.k.bytes_of_32()) + wide(value) * wide(self.v.bytes_of_32());
+        let exact_both = (wide(key) + wide(value)).max(1) * wide(KvType::F16.bytes_of_32());
+        u64::try_from(wide(exact).saturating_mul(both) / exact_both).unwrap_or(u64::MAX)
+    }
+
     pub fn both(kind: KvType) -> Self {
         Self { k: kind, v: kind }
     }

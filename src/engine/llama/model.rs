@@ -62,11 +62,7 @@ impl Model {
     /// # Errors
     /// If it was cancelled, or if llama.cpp does not take the file; a damaged file can also end the process, so it
     /// is checked by [`crate::models::gguf`] first.
-    pub fn load(
-        path: &Path,
-        placement: &Placement,
-        mut progress: impl FnMut(f32) -> bool,
-    ) -> Result<Self, LoadError> {
+    pub fn load(path: &Path, placement: &Placement, mut progress: impl FnMut(f32) -> bool) -> Result<Self, LoadError> {
         // SAFETY: a plain value.
         let mut parameters = unsafe { sys::llama_model_default_params() };
         let layers = placement.gpu_layers.and_then(|layers| i32::try_from(layers).ok());

@@ -328,6 +328,7 @@ mod tests {
             step_times: None,
             speeds: None,
             kv: Default::default(),
+            insists: false,
         }))
     }
 

@@ -26,6 +26,8 @@ pub struct Speculator<'model> {
     drafting: f64,
     /// Where the times of steps are kept, if they are.
     times: Option<TimesFile>,
+    /// Steps may be timed while nobody waits.
+    times_steps: bool,
 }
 
 impl<'model> Speculator<'model> {
@@ -40,6 +42,7 @@ impl<'model> Speculator<'model> {
             by: None,
             drafting: 0.0,
             times: None,
+            times_steps: true,
         }
     }
 
@@ -47,6 +50,12 @@ impl<'model> Speculator<'model> {
     pub fn keep_times(&mut self, file: TimesFile) {
         self.controller.costs.recall(&file.recall());
         self.times = Some(file);
+    }
+
+    /// Nothing that is measured from here on is kept, and nothing is timed any more.
+    pub fn keep_no_times(&mut self) {
+        self.times = None;
+        self.times_steps = false;
     }
 
     pub fn keeps_times(&self) -> bool {
@@ -64,7 +73,7 @@ impl<'model> Speculator<'model> {
 
     /// How many tokens at once, up to `most`, are to be timed next while nobody waits; none if nothing is drafted anyway.
     pub fn size_to_time(&self, cells: usize, most: usize, seconds: f64) -> Option<usize> {
-        self.drafts().then(|| self.controller.costs.to_time(cells, most, seconds)).flatten()
+        (self.drafts() && self.times_steps).then(|| self.controller.costs.to_time(cells, most, seconds)).flatten()
     }
 
     /// So many tokens at once took so long, and a single one as long as that.

@@ -25,6 +25,8 @@ pub struct Anatomy {
     pub file_bytes: u64,
     /// The weights by type.
     pub weights: Vec<Matrices>,
+    /// Bytes of weights of which a token takes a row only: the embeddings, where another matrix makes the output.
+    pub looked_up_bytes: u64,
     /// Numbers in all weights.
     pub parameters: u64,
     pub layers: u64,
@@ -50,6 +52,7 @@ impl Anatomy {
         let experts_used = header.of_architecture("expert_used_count").unwrap_or(0);
         let used_part = if experts > 0 { experts_used as f64 / experts as f64 } else { 1.0 };
         let mut weights: Vec<Matrices> = Vec::new();
+        let mut looked_up_bytes: u64 = 0;
         for tensor in &header.tensors {
             let is_embedding = tensor.name == "token_embd.weight";
             let part = match &tensor.name {
@@ -60,6 +63,9 @@ impl Anatomy {
                 name if name.contains("_exps.") => used_part,
                 _ => 1.0,
             };
+            if part == 0.0 && tensor.name.contains("token_embd") {
+                looked_up_bytes = looked_up_bytes.saturating_add(tensor.bytes);
+            }
             let is_repackable = tensor.dimensions.len() > 1
                 && tensor.dimensions.get(1).is_some_and(|rows| rows.is_multiple_of(8))
                 && part > 0.0;
@@ -80,6 +86,7 @@ impl Anatomy {
         Self {
             file_bytes: header.file_bytes,
             weights,
+            looked_up_bytes,
             parameters: header.parameter_count(),
             layers: header.block_count().unwrap_or(0),
             embedding: header.embedding_length().unwrap_or(0),

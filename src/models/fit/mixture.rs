@@ -96,9 +96,12 @@ impl Entry {
         if !shape.tied {
             matrix(attention, width, shape.vocabulary, 1.0, 0.0, false);
         }
+        let embeddings = for_columns(attention, width);
+        let embedding_bytes = width * shape.vocabulary / embeddings.block_elements() * embeddings.block_bytes();
         Anatomy {
             file_bytes: file.bytes,
             weights,
+            looked_up_bytes: if shape.tied { 0 } else { embedding_bytes },
             parameters: self.parameters,
             layers: shape.layers,
             embedding: width,

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! Anatomy::of_header(&header)            or   entry.anatomy(&file), of the catalogue
-//! anatomy.needs(context, &machine)       → Needs { weights, repacked, kv, working }   bytes
+//! anatomy.needs(context, &machine)       → Needs { weights, repacked, seldom_read, kv, working }   bytes
 //! anatomy.speed(&machine.rates)          → Speed { decode, prefill }                  tokens per second
 //! anatomy.verdict(&machine)              → RunsWell | RunsSlowly | SmallerContext | DoesNotFit
 //! ```

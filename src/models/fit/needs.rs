@@ -23,6 +23,8 @@ pub struct Needs {
     /// Of the weights, those that are copied in the order that a kernel wants: they count once, since the engine hands
     /// back what they were copied from.
     pub repacked: u64,
+    /// Weights that are hardly read: of the embeddings a token takes a row.
+    pub seldom_read: u64,
     /// The KV cache.
     pub kv: u64,
     /// Buffers of the computation, the vocabulary's tables, the program itself.
@@ -33,6 +35,11 @@ impl Needs {
     /// What the system will show as resident while nothing else wants memory.
     pub fn resident(&self) -> u64 {
         [self.kv, self.working].into_iter().fold(self.weights, u64::saturating_add)
+    }
+
+    /// What must be there for it to run without reading weights from the disk again and again.
+    pub fn least(&self) -> u64 {
+        self.resident().saturating_sub(self.seldom_read.min(self.weights))
     }
 }
 
@@ -46,6 +53,7 @@ impl Anatomy {
         let cells = context.next_multiple_of(256);
         Needs {
             weights: self.file_bytes,
+            seldom_read: self.looked_up_bytes,
             repacked: repackable.fold(0, |sum, matrices| sum.saturating_add(matrices.repackable_bytes)),
             kv: cells.saturating_mul(self.kv_bytes_per_token),
             working: PROGRAM_BYTES
@@ -71,6 +79,7 @@ mod tests {
         Anatomy {
             file_bytes: number,
             weights,
+            looked_up_bytes: 0,
             parameters: number,
             layers: number,
             embedding: number,

@@ -38,6 +38,7 @@ pub(in crate::ui) fn settings() -> LoadSettings {
         step_times: None,
         speeds: None,
         kv: KvSettings::default(),
+        insists: false,
     }
 }
 

@@ -5,7 +5,7 @@ use crossterm::event::{KeyCode, KeyModifiers};
 use super::tester::*;
 use super::*;
 use crate::chat::{Ended, Message, Role};
-use crate::engine::protocol::{EngineError, Step};
+use crate::engine::protocol::{EngineError, Rereading, Step};
 use crate::engine::{KvType, KvTypes};
 use crate::store::MessageId;
 use crate::ui::msg::{Save, Scroll};
@@ -93,6 +93,17 @@ fn a_waiting_message_comes_back_when_loading_fails_or_escape_is_pressed() {
     assert_eq!(*tester.app.activity(), Activity::NoModel("`tiny.gguf` is damaged".into()));
     assert_eq!(tester.app.composer.text(), "Hi");
     assert_eq!(tester.notes(), ["`tiny.gguf` is damaged"]);
+
+    let mut tester = Tester::loading();
+    tester.send("Hi");
+    tester.question_is_saved(1);
+    tester.model(Step::Failed(EngineError::NotEnoughMemory("the model needs 2 of the 1 MiB there are".into())));
+    assert_eq!(tester.app.composer.text(), "Hi");
+    assert_eq!(
+        tester.notes(),
+        ["the model needs 2 of the 1 MiB there are; F4 lists the models that have room"],
+        "and another one can be chosen"
+    );
 
     let mut tester = Tester::loading();
     tester.send("Hi");
@@ -187,6 +198,19 @@ fn a_question_that_got_no_word_comes_back_and_is_replaced_by_what_is_sent_next()
     assert_eq!((parent.get(), text.as_str()), (Some(&MessageId(2)), "two!"));
     let effects = tester.question_is_saved(5);
     assert_eq!(prompt(&effects).unwrap().messages, [user("one"), assistant("first"), user("two!")]);
+}
+
+#[test]
+fn an_answer_that_waits_for_the_disk_says_so_and_what_helps() {
+    let mut tester = Tester::ready();
+    tester.send("one");
+    tester.token("half", 1);
+    tester.answer(Step::Rereading(Rereading { bytes_per_token: 90 << 20, fitting_context: Some(4096) }));
+    let expected = "the model does not fit into the free memory: 90 MiB of it are read from the disk for every token; \
+                    start with `--ctx 4096`, or choose a smaller model with F4";
+    assert_eq!(tester.app.notices(), [expected]);
+    tester.finish(Ended::Stop);
+    assert_eq!(tester.answer_texts(), ["half"]);
 }
 
 #[test]

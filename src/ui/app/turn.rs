@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::{Activity, App, Outbox, Pace, Popup};
 use crate::chat::{Ended, Message, Role, Stats};
-use crate::engine::protocol::{Channel, ChatKey, Piece, Prompt, Step};
+use crate::engine::protocol::{Channel, ChatKey, EngineError, Piece, Prompt, Step};
 use crate::store::MessageId;
 use crate::text::escape_line;
 use crate::ui::msg::{Effect, Save, Scroll, Slot};
@@ -275,13 +275,16 @@ impl App {
             Step::Loading(part) => self.activity = Activity::Loading(part.clamp(0.0, 1.0)),
             Step::Trying(trial) => self.activity = Activity::Trying(trial),
             Step::Ready(info) => return self.model_ready(info, now),
+            Step::Failed(error @ EngineError::NotEnoughMemory(_)) => {
+                return self.load_failed(format!("{error}; F4 lists the models that have room"));
+            }
             Step::Failed(error) => return self.load_failed(error.to_string()),
             Step::Cancelled | Step::Unloaded => return self.load_failed("no model is loaded; F4 chooses one".into()),
             // These belong to answers.
             Step::Prefilling { .. } | Step::Selecting { .. } | Step::Token(_) | Step::Finished(_) => {
                 return self.answer_step(step, now);
             }
-            Step::Recalled(_) | Step::Expected(_) | Step::Planned(_) | Step::Done => {}
+            Step::Recalled(_) | Step::Expected(_) | Step::Planned(_) | Step::Rereading(_) | Step::Done => {}
         }
         Vec::new()
     }
@@ -343,6 +346,10 @@ impl App {
             Step::Token(piece) => self.token(&piece, now),
             Step::Recalled(passages) => {
                 self.recalled(&passages);
+                Vec::new()
+            }
+            Step::Rereading(rereading) => {
+                self.notice(rereading.sentence("choose a smaller model with F4"));
                 Vec::new()
             }
             Step::Finished(finish) => {
