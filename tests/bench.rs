@@ -191,9 +191,12 @@ fn threads_are_tried_and_what_is_the_fastest_is_remembered_for_the_model() {
 
     let answer = home.run(&["-m", "./tiny.gguf", "-p", "hi", "--device", "cpu", "--max-tokens", "3", "-o", "json"]);
     let device = &answer.json()["device"];
-    assert_eq!((&device["threads"], &device["prefill_threads"]), (&decode, &prefill), "{device}");
-    let reason = device["cores_reason"].as_str().unwrap();
-    assert!(reason.ends_with("the fastest of those that were tried with this model"), "{reason}");
+    let is_tried = device["cores_reason"].as_str().unwrap().ends_with("those that were tried with this model");
+    // On a busy machine what was found is not remembered.
+    assert_eq!(is_tried, tried[0]["is_disturbed"] == false, "{device}");
+    if is_tried {
+        assert_eq!((&device["threads"], &device["prefill_threads"]), (&decode, &prefill), "{device}");
+    }
 
     let ran = home.run(&["bench", "./tiny.gguf", "--tune"]);
     assert!(ran.code == Some(0) && ran.stdout.contains("answers tok/s"), "{} {}", ran.stdout, ran.stderr);

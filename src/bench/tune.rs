@@ -38,6 +38,8 @@ struct Record {
     prefill_tokens_per_second: Option<f64>,
     chosen_for_decode: bool,
     chosen_for_prefill: bool,
+    /// Something else was computing, so it is not remembered.
+    is_disturbed: bool,
 }
 
 impl Record {
@@ -50,6 +52,7 @@ impl Record {
             prefill_tokens_per_second: speed(&times.prefill),
             chosen_for_decode: outcome.crews.decode == *crew,
             chosen_for_prefill: outcome.crews.prefill == *crew,
+            is_disturbed: outcome.is_disturbed,
         }
     }
 }
@@ -73,7 +76,11 @@ fn render(title: &str, outcome: &Outcome, choice: &CoreChoice) -> String {
             cell(&times.prefill, &outcome.crews.prefill),
         ]);
     }
-    format!("{title}{}{}\n", table.render(), choice.reason)
+    let last = match outcome.is_disturbed {
+        true => "something else was computing meanwhile, so this is not remembered; try again when the machine is idle",
+        false => &choice.reason,
+    };
+    format!("{title}{}{last}\n", table.render())
 }
 
 fn threads_word(threads: u32) -> String {
@@ -89,15 +96,19 @@ mod tests {
     fn the_table_marks_what_was_chosen_for_answers_and_for_prompts() {
         let crew = |threads, cores| Crew { threads, cores: CoreSet::parse(cores).unwrap() };
         let (fast, all) = (crew(4, "4-7"), crew(8, "0-7"));
-        let times = |decode, prefill| Times { decode: vec![decode], prefill: vec![prefill] };
+        let times = |decode, prefill| Times { decode: vec![decode], prefill: vec![prefill], share: vec![1.0] };
         let outcome = Outcome {
             tried: vec![(fast, times(0.1, 0.02)), (all, times(0.2, 0.01))],
             crews: Crews { decode: fast, prefill: all },
+            is_disturbed: false,
         };
         let text = render("Tiny\n", &outcome, &Cpu::default().measured(outcome.crews));
         assert_eq!(
             text,
             "Tiny\nthreads  cores  answers tok/s  prompts tok/s\n4          4-7         * 10.0           50.0\n8          0-7            5.0        * 100.0\n4 threads for answers and 8 for prompts on cores 4-7 and 0-7: the fastest of those that were tried with this model\n"
         );
+        let disturbed = Outcome { is_disturbed: true, ..outcome };
+        let text = render("Tiny\n", &disturbed, &Cpu::default().measured(disturbed.crews));
+        assert!(text.ends_with("try again when the machine is idle\n"), "{text}");
     }
 }

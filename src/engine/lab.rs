@@ -133,7 +133,7 @@ impl Lab {
         &self.subject
     }
 
-    /// Tries numbers of threads, thoroughly, and remembers which are the fastest. `tell` is told each before it is tried.
+    /// Tries numbers of threads, thoroughly, and remembers which are the fastest, unless something else was computing. `tell` is told each before it is tried.
     ///
     /// # Errors
     /// If it was stopped, or there is not enough memory.
@@ -141,7 +141,9 @@ impl Lab {
         let cpu = cores::this_machine();
         let outcome = tuning::run(&self.model, &cpu.candidates(), Effort::THOROUGH, tell, &[&self.cancel])?;
         let (path, file) = (self.subject.path.as_path(), self.threads_file.as_deref());
-        Notes { path, file, backend: &self.subject.backend, cpu }.remember(outcome.crews);
+        if !outcome.is_disturbed {
+            Notes { path, file, backend: &self.subject.backend, cpu }.remember(outcome.crews);
+        }
         let choice = cpu.measured(outcome.crews);
         Ok((outcome, choice))
     }

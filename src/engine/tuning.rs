@@ -22,6 +22,9 @@ const ROUND_OF_PROMPTS: Duration = Duration::from_secs(2);
 const ANSWER: Duration = Duration::from_millis(250);
 const MOST_TOKENS: usize = 8;
 const CELLS: u32 = 256;
+/// Threads that wait for each other do so awake. If they had less than this part of the processors' time that is theirs,
+/// something else was computing, and more threads suffer more from that than fewer: no day to go by.
+const UNDISTURBED: f64 = 0.75;
 
 /// What may be found out about threads when a model is loaded, and where it is kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,13 +42,15 @@ pub struct Effort {
     pub rounds: usize,
     /// ... unless that takes longer. (The first round is finished.)
     pub most: Duration,
+    /// Give up at once where something else is computing.
+    pub gives_up: bool,
 }
 
 impl Effort {
     /// While a person waits for the model.
-    pub const QUICK: Self = Self { rounds: 3, most: Duration::from_secs(4) };
+    pub const QUICK: Self = Self { rounds: 3, most: Duration::from_secs(4), gives_up: true };
     /// Where that is what was asked for.
-    pub const THOROUGH: Self = Self { rounds: 7, most: Duration::from_secs(60) };
+    pub const THOROUGH: Self = Self { rounds: 7, most: Duration::from_secs(60), gives_up: false };
 }
 
 /// What a candidate took, in each round.
@@ -55,6 +60,8 @@ pub struct Times {
     pub decode: Vec<f64>,
     /// Seconds for a token of a prompt.
     pub prefill: Vec<f64>,
+    /// The part of the processors' time that the threads had.
+    pub share: Vec<f64>,
 }
 
 /// What was tried, and what is the fastest of it.
@@ -63,6 +70,8 @@ pub struct Outcome {
     /// The rule's choice first.
     pub tried: Vec<(Crew, Times)>,
     pub crews: Crews,
+    /// Something else was computing meanwhile.
+    pub is_disturbed: bool,
 }
 
 impl Outcome {
@@ -72,7 +81,9 @@ impl Outcome {
             tried.get(fastest(&all)).map(|(crew, _)| *crew)
         };
         let crews = Crews { decode: crew(|times| &times.decode)?, prefill: crew(|times| &times.prefill)? };
-        Some(Self { tried, crews })
+        let share = |times: &Times| median(times.share.clone()).unwrap_or(1.0);
+        let is_disturbed = tried.iter().any(|(_, times)| share(times) < UNDISTURBED);
+        Some(Self { tried, crews, is_disturbed })
     }
 }
 
@@ -118,10 +129,11 @@ pub(super) fn choose(
         return Ok(cpu.choose(None));
     }
     match run(model, &cpu.candidates(), Effort::QUICK, tell, cancel) {
-        Ok(outcome) => {
+        Ok(outcome) if !outcome.is_disturbed => {
             notes.remember(outcome.crews);
             Ok(cpu.measured(outcome.crews))
         }
+        Ok(_) => Ok(cpu.choose(None)),
         Err(Unknown::Failed(words)) => {
             tracing::warn!(words, "threads could not be tried");
             Ok(cpu.choose(None))
@@ -145,7 +157,11 @@ pub(super) fn run(
     let began = Instant::now();
     tell(first.threads);
     let mut trial = Trial::new(model, *first, cancel)?;
-    let (prompt, answer) = trial.lengths(candidates.len())?;
+    let warmed_up = trial.warm_up()?;
+    if effort.gives_up && warmed_up.share < UNDISTURBED {
+        return Err(Unknown::Failed("something else is computing".into()));
+    }
+    let (prompt, answer) = lengths(warmed_up.prefill, warmed_up.decode, candidates.len());
     let mut tried: Vec<(Crew, Times)> = candidates.iter().map(|crew| (*crew, Times::default())).collect();
     for round in 0..effort.rounds {
         if round > 0 && began.elapsed() >= effort.most {
@@ -153,10 +169,11 @@ pub(super) fn run(
         }
         for (crew, times) in &mut tried {
             tell(crew.threads);
-            trial.context.set_crews(Crews::both(*crew));
-            let (prefill, decode) = trial.time(prompt, answer)?;
-            times.prefill.push(prefill);
-            times.decode.push(decode);
+            trial.set_crew(*crew);
+            let took = trial.time(prompt, answer)?;
+            times.prefill.push(took.prefill);
+            times.decode.push(took.decode);
+            times.share.push(took.share);
         }
     }
     tracing::info!(?tried, prompt, answer, seconds = began.elapsed().as_secs_f64(), "tried threads");
@@ -167,6 +184,7 @@ pub(super) fn run(
 struct Trial<'a> {
     context: Context<'a>,
     vocabulary: usize,
+    threads: u32,
     cancel: &'a [&'a CancelFlag],
 }
 
@@ -179,21 +197,25 @@ impl<'a> Trial<'a> {
             types: KvTypes::default(),
         };
         let context = Context::new(model, settings).map_err(Unknown::Failed)?;
-        Ok(Self { context, vocabulary: model.vocabulary_size().max(1), cancel })
+        Ok(Self { context, vocabulary: model.vocabulary_size().max(1), threads: crew.threads, cancel })
     }
 
-    /// How many tokens a prompt and an answer may have for so many candidates.
-    fn lengths(&mut self, candidates: usize) -> Result<(usize, usize), Unknown> {
+    fn set_crew(&mut self, crew: Crew) {
+        self.context.set_crews(Crews::both(crew));
+        self.threads = crew.threads;
+    }
+
+    /// What a short prompt and a token take, once everything is there.
+    fn warm_up(&mut self) -> Result<Took, Unknown> {
         let least = PROMPTS[PROMPTS.len() - 1];
         // The first pass pays for weights that come from the disk.
         self.time(least, 1)?;
-        let (prefill, decode) = self.time(least, 1)?;
-        Ok(lengths(prefill, decode, candidates))
+        self.time(least, 1)
     }
 
-    /// Seconds for a token of a prompt of so many, and of an answer.
-    fn time(&mut self, prompt: usize, answer: usize) -> Result<(f64, f64), Unknown> {
+    fn time(&mut self, prompt: usize, answer: usize) -> Result<Took, Unknown> {
         self.context.clear();
+        let (began, had) = (Instant::now(), processor_seconds());
         let prefill = self.decode(prompt, 0)? / prompt as f64;
         // Threads that were not there for the prompt are made for the first token.
         self.decode(1, prompt)?;
@@ -201,7 +223,9 @@ impl<'a> Trial<'a> {
         for token in 1..=answer {
             decode += self.decode(1, prompt + token)?;
         }
-        Ok((prefill, decode / answer as f64))
+        let most = cores::this_machine().quota.unwrap_or(f64::MAX).min(f64::from(self.threads));
+        let share = (processor_seconds() - had) / (began.elapsed().as_secs_f64() * most);
+        Ok(Took { prefill, decode: decode / answer as f64, share })
     }
 
     /// Seconds for so many tokens at a position. Which they are makes no difference.
@@ -215,6 +239,22 @@ impl<'a> Trial<'a> {
             failed => Err(Unknown::Failed(format!("the model does not compute ({failed:?})"))),
         }
     }
+}
+
+/// What was seen of a candidate.
+struct Took {
+    /// Seconds for a token of a prompt.
+    prefill: f64,
+    /// Seconds for a token of an answer.
+    decode: f64,
+    /// The part of the processors' time that the threads had.
+    share: f64,
+}
+
+/// The time that processors have spent on this program, in seconds.
+fn processor_seconds() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
 }
 
 /// The tokens of a prompt and of an answer, if a token of each takes so many seconds.
@@ -294,11 +334,15 @@ mod tests {
     fn answers_and_prompts_each_get_their_own_threads() {
         let (few, many) = (Crew::anywhere(4), Crew::anywhere(8));
         let tried = vec![
-            (few, Times { decode: times(&[1.0, 1.0]), prefill: times(&[1.0, 1.0]) }),
-            (many, Times { decode: times(&[1.2, 1.3]), prefill: times(&[0.6, 0.6]) }),
+            (few, Times { decode: times(&[1.0, 1.0]), prefill: times(&[1.0, 1.0]), share: times(&[1.0, 0.9]) }),
+            (many, Times { decode: times(&[1.2, 1.3]), prefill: times(&[0.6, 0.6]), share: times(&[0.9, 0.9]) }),
         ];
-        let outcome = Outcome::of(tried).unwrap();
+        let outcome = Outcome::of(tried.clone()).unwrap();
         assert_eq!(outcome.crews, Crews { decode: few, prefill: many });
+        assert!(!outcome.is_disturbed);
+        let mut busy = tried;
+        busy[1].1.share = times(&[0.9, 0.5, 0.5]);
+        assert!(Outcome::of(busy).unwrap().is_disturbed);
         assert_eq!(Outcome::of(Vec::new()), None);
     }
 
@@ -324,7 +368,7 @@ mod tests {
         let (_folder, _path, model) = tiny();
         let told = std::cell::RefCell::new(Vec::new());
         let candidates = [Crew::anywhere(2), Crew::anywhere(1)];
-        let effort = Effort { rounds: 2, most: Duration::from_secs(60) };
+        let effort = Effort { rounds: 2, most: Duration::from_secs(600), gives_up: false };
         let outcome = run(&model, &candidates, effort, &|threads| told.borrow_mut().push(threads), &[]).unwrap();
         assert_eq!(told.into_inner(), [2, 2, 1, 2, 1]);
         for (_, times) in &outcome.tried {
