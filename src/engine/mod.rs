@@ -11,6 +11,7 @@ mod calibrate;
 pub mod constraint;
 mod context;
 mod continuing;
+pub mod devices;
 pub mod divergence;
 mod draft;
 #[cfg(test)]
@@ -24,6 +25,7 @@ pub mod lab;
 #[allow(unsafe_code)]
 mod llama;
 mod parts;
+mod placing;
 mod plan;
 pub mod probe;
 mod prompt;

@@ -1,5 +1,6 @@
 //! Readers of the machine: pure functions of a root path, so that tests feed them fixture trees.
 
 pub mod cores;
+pub mod gpus;
 pub mod memory;
 pub mod power;
