@@ -32,7 +32,9 @@ pub struct Choice {
     pub notice: Option<String>,
     /// Tokens in the KV cache that were counted on, where nobody said how many.
     pub cells: Option<u32>,
-    /// The memory that was counted on is the device's own, and the KV cache is all there.
+    /// Bytes of the model that are in memory of the device's own, and not in the machine's.
+    pub own_bytes: u64,
+    /// The KV cache is all there.
     pub is_all_in_own_memory: bool,
 }
 
@@ -130,7 +132,18 @@ pub fn fewer(choice: &Choice, layers: &Layers) -> Option<Choice> {
         choice.name,
         extent(&placement, layers),
     );
-    Some(Choice { placement, reason: sentence.clone(), notice: Some(sentence), ..choice.clone() })
+    let own_bytes = match choice.own_bytes {
+        0 => 0,
+        _ => layers.bytes_of_last(placement.gpu_layers.unwrap_or(count), placement.experts_on_cpu, 0.0),
+    };
+    Some(Choice {
+        placement,
+        own_bytes,
+        is_all_in_own_memory: false,
+        reason: sentence.clone(),
+        notice: Some(sentence),
+        ..choice.clone()
+    })
 }
 
 /// `all 29 layers`, `20 of 29 layers`.
@@ -154,6 +167,7 @@ fn cpu(devices: &[Device], reason: String, notice: Option<String>) -> Choice {
         reason,
         notice,
         cells: None,
+        own_bytes: 0,
         is_all_in_own_memory: false,
     }
 }
@@ -287,6 +301,7 @@ fn on(device: &Device, situation: &Situation<'_>, demand: &Demand<'_>, gpu_layer
         reason,
         notice: None,
         cells: (!demand.is_asked_for).then_some(plan.cells),
+        own_bytes: if device.shares_memory() { 0 } else { layers.bytes_of_last(plan.count, plan.experts_on_cpu, 0.0) },
         is_all_in_own_memory: is_whole && !device.shares_memory(),
     }
 }
@@ -479,6 +494,7 @@ mod tests {
         let part = choice(4 * GIB);
         assert_eq!(part.placement.gpu_layers, Some(17), "{}", part.reason);
         assert!(!part.is_all_in_own_memory);
+        assert_eq!(part.own_bytes, (16 * 130 + 400) * MIB);
         let reason = "CUDA, 17 of 29 layers: 3.4 GiB of 4.0 GiB of free memory, with the KV cache for 8192 tokens; more does not fit beside the 0.5 GiB left to others";
         assert_eq!(part.reason, reason);
     }
@@ -570,7 +586,7 @@ mod tests {
         let layers_at = |gibibytes| {
             let situation = Situation { memory: memory(gibibytes), ..machine.situation() };
             let choice = choose(&situation, &demand(&dense()), DeviceChoice::Metal(None), None).unwrap();
-            assert!(!choice.is_all_in_own_memory);
+            assert!(!choice.is_all_in_own_memory && choice.own_bytes == 0);
             choice.placement.gpu_layers
         };
         assert_eq!(layers_at(24), Some(29));

@@ -9,7 +9,7 @@ use super::draft::Drafting;
 use super::eviction::WATCHED_ROWS;
 use super::kv::KvTypes;
 use super::llama::{self, Context, ContextSettings, LoadError, Model};
-use super::placing::{NoPlace, place};
+use super::placing::{place, tried};
 use super::probe::Verdict;
 use super::protocol::{
     CancelFlag, Channel, EngineError, Evict, Finish, GenerateOptions, LoadSettings, Passage, Prompt, Speculate,
@@ -81,10 +81,8 @@ impl Lab {
             Some(Verdict::Bad(error)) => return Err(error.into()),
             Some(Verdict::Cancelled) => return Err(LabError::Cancelled),
         }
-        let choice = place(&header, settings, &[cancel]).map_err(|reason| match reason {
-            NoPlace::Cancelled => LabError::Cancelled,
-            NoPlace::Error(error) => LabError::Engine(error),
-        })?;
+        let choice = place(&header, settings).map_err(LabError::Engine)?;
+        let choice = tried(choice, settings, &[cancel]).ok_or(LabError::Cancelled)?;
         let flag = cancel.clone();
         let load = Model::load(&settings.path, &choice.placement, move |_| !flag.is_cancelled());
         let model = load.map_err(|error| match error {

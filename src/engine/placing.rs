@@ -5,7 +5,7 @@ use super::backend::{self, Choice, Demand, Situation};
 use super::devices;
 use super::kv::{Wish, whole_cells};
 use super::probe::Verdict;
-use super::protocol::{CancelFlag, EngineError, LoadSettings};
+use super::protocol::{CancelFlag, DeviceChoice, EngineError, LoadSettings};
 use crate::hardware::gpus;
 use crate::hardware::memory::Memory;
 use crate::models::fit::Layers;
@@ -14,17 +14,11 @@ use crate::models::gguf::Header;
 /// Tokens that a KV cache should have room for even if all layers would fit beside a smaller one.
 const USUAL_CELLS: u32 = 8192;
 
-/// Why there is no place.
-pub(super) enum NoPlace {
-    Cancelled,
-    Error(EngineError),
-}
-
 /// Chooses where the model goes.
 ///
 /// # Errors
-/// If what was asked for cannot be, or it was cancelled.
-pub(super) fn place(header: &Header, settings: &LoadSettings, cancel: &[&CancelFlag]) -> Result<Choice, NoPlace> {
+/// If what was asked for cannot be.
+pub(super) fn place(header: &Header, settings: &LoadSettings) -> Result<Choice, EngineError> {
     let layers = Layers::of_header(header);
     let found = devices::find(settings.device, settings.probe.as_ref());
     let memory = Memory::read();
@@ -47,19 +41,8 @@ pub(super) fn place(header: &Header, settings: &LoadSettings, cancel: &[&CancelF
         problem: found.problem.as_deref(),
     };
     let demand = Demand { layers: &layers, cells, least_cells, kv_scale, is_asked_for };
-    let mut choice = backend::choose(&situation, &demand, settings.device, settings.gpu_layers)
-        .map_err(|sentence| NoPlace::Error(EngineError::Failed(sentence)))?;
-    let device = choice.placement.devices.first();
-    let device = device.and_then(|index| found.devices.iter().find(|device| device.index == *index));
-    if let (Some(device), Some(probe)) = (device, &settings.probe) {
-        match probe.check_device(&settings.path, device, cancel) {
-            Verdict::Good => {}
-            Verdict::Cancelled => return Err(NoPlace::Cancelled),
-            Verdict::Bad(error) => {
-                return Ok(backend::instead(&choice, &found.devices, &format!("failed when it was tried ({error})")));
-            }
-        }
-    }
+    let mut choice =
+        backend::choose(&situation, &demand, settings.device, settings.gpu_layers).map_err(EngineError::Failed)?;
     if let Some(cells) = choice.cells.filter(|_| !choice.is_all_in_own_memory) {
         // The rest of the cache is in the machine's memory.
         choice.cells = Some(cells.min(wish.cells(bytes_per_cell, memory).unwrap_or(cells)));
@@ -67,12 +50,29 @@ pub(super) fn place(header: &Header, settings: &LoadSettings, cancel: &[&CancelF
     Ok(choice)
 }
 
+/// Tries the chosen device in a child, if that was never done, with a file that passed its own trial. The CPU is chosen
+/// if the device fails. `None` if it was cancelled.
+pub(super) fn tried(choice: Choice, settings: &LoadSettings, cancel: &[&CancelFlag]) -> Option<Choice> {
+    let Some(probe) = &settings.probe else { return Some(choice) };
+    let Some(index) = choice.placement.devices.first() else { return Some(choice) };
+    let devices = devices::find(settings.device, Some(probe)).devices;
+    let Some(device) = devices.iter().find(|device| device.index == *index) else { return Some(choice) };
+    match probe.check_device(&settings.path, device, cancel) {
+        Verdict::Good => Some(choice),
+        Verdict::Bad(error) => {
+            let how = format!("failed when it was tried ({error})");
+            Some(backend::instead(&choice, &devices, &how))
+        }
+        Verdict::Cancelled => None,
+    }
+}
+
 /// Where to try next a model that the device had no room for: with fewer layers, if that was not tried, else on the CPU.
 pub(super) fn place_after(failed: &Choice, header: &Header, is_first: bool, words: &str) -> Choice {
     tracing::warn!(backend = failed.backend, device = failed.name, words, "the model could not be put on the device");
     let fewer = if is_first { backend::fewer(failed, &Layers::of_header(header)) } else { None };
     fewer.unwrap_or_else(|| {
-        let devices = devices::find(super::protocol::DeviceChoice::Auto, None).devices;
+        let devices = devices::find(DeviceChoice::Auto, None).devices;
         backend::instead(failed, &devices, &format!("could not take the model ({words})"))
     })
 }

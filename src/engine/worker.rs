@@ -11,7 +11,7 @@ use super::backend::Choice;
 use super::draft::Drafting;
 use super::kv::{self, Checks, Key, KvType, KvTypes, Shape, Situation, Snapshots, Unknown, Wish};
 use super::llama::{self, Context, ContextSettings, LoadError, Model, Placement};
-use super::placing::{NoPlace, place, place_after};
+use super::placing::{place, place_after, tried};
 use super::probe::Verdict;
 use super::protocol::{
     CancelFlag, DeviceInfo, EngineError, Event, KvInfo, LoadSettings, ModelInfo, Request, RequestId, Step, Work,
@@ -224,20 +224,20 @@ impl Loaded {
         let failed = |error| NotLoaded::Last(Box::new(Step::Failed(error)));
         let header = gguf::read_header(&settings.path)
             .map_err(|error| failed(EngineError::bad_model(&settings.path, &error.to_string())))?;
-        check_weights_fit(header.file_bytes, Memory::read()).map_err(failed)?;
-        match settings.probe.as_ref().map(|probe| probe.check(&settings.path, &[cancel, &desk.shutdown])) {
-            None | Some(Verdict::Good) => {}
-            Some(Verdict::Bad(error)) => return Err(failed(error)),
-            Some(Verdict::Cancelled) => return Err(NotLoaded::Last(Box::new(Step::Cancelled))),
-        }
         let is_first = left.is_none();
         let choice = match left {
             Some(choice) => choice,
-            None => place(&header, settings, &[cancel, &desk.shutdown]).map_err(|reason| match reason {
-                NoPlace::Cancelled => NotLoaded::Last(Box::new(Step::Cancelled)),
-                NoPlace::Error(error) => failed(error),
-            })?,
+            None => place(&header, settings).map_err(failed)?,
         };
+        check_weights_fit(header.file_bytes.saturating_sub(choice.own_bytes), Memory::read()).map_err(failed)?;
+        let flags = [cancel, &desk.shutdown];
+        let cancelled = || NotLoaded::Last(Box::new(Step::Cancelled));
+        match settings.probe.as_ref().map(|probe| probe.check(&settings.path, &flags)) {
+            None | Some(Verdict::Good) => {}
+            Some(Verdict::Bad(error)) => return Err(failed(error)),
+            Some(Verdict::Cancelled) => return Err(cancelled()),
+        }
+        let choice = tried(choice, settings, &flags).ok_or_else(cancelled)?;
         tracing::info!(backend = choice.backend, reason = choice.reason, "chose where the model runs");
         let sink = Rc::clone(&desk.sink);
         let listened_to = Rc::clone(&desk.listened_to);

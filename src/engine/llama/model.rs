@@ -257,3 +257,46 @@ impl Model {
 fn some_token(token: LlamaToken) -> Option<Token> {
     (token.0 >= 0).then_some(token.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::kv::KvTypes;
+    use crate::engine::llama::{Context, ContextSettings, Decoded, devices};
+    use crate::tiny_gguf::TinyModel;
+
+    /// The logits behind a few tokens.
+    fn logits(path: &Path, placement: &Placement) -> Vec<f32> {
+        let model = Model::load(path, placement, |_| true).unwrap();
+        let settings = ContextSettings { cells: 256, threads: 1, batch: 64, types: KvTypes::default() };
+        let mut context = Context::new(&model, settings).unwrap();
+        assert_eq!(context.decode(&model.tokenize("The hare slept", false), 0, &[]), Decoded::Done);
+        context.logits().to_vec()
+    }
+
+    /// On the CPU, and on whatever else there is: `GGML_VK_VISIBLE_DEVICES=0` shows Vulkan's software driver.
+    #[test]
+    fn wherever_the_experts_are_they_compute_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("experts.gguf");
+        TinyModel::default().of_experts().write(&path).unwrap();
+        let expected = logits(&path, &Placement::cpu());
+        let on: Vec<Vec<usize>> = devices().iter().filter(|it| it.is_gpu()).map(|it| vec![it.index]).collect();
+        for devices in on.into_iter().chain([Vec::new()]) {
+            for experts_on_cpu in 0..=2 {
+                let placement = Placement { devices: devices.clone(), gpu_layers: None, experts_on_cpu };
+                let found = logits(&path, &placement);
+                let farthest = expected.iter().zip(&found).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                assert!(farthest < 0.05, "{placement:?}: {farthest}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_names_of_experts_are_those_of_the_first_layers() {
+        let names = |experts_on_cpu| Placement { experts_on_cpu, ..Placement::default() }.expert_names();
+        assert_eq!(names(0), None);
+        let expected = r"^blk\.(0|1)\.ffn_(up|down|gate|gate_up)_(ch|)exps\.";
+        assert_eq!(names(2).unwrap().to_str(), Ok(expected));
+    }
+}
