@@ -4,13 +4,13 @@
 
 use std::path::PathBuf;
 
-use super::backend;
 use super::context::Contents;
 use super::draft::Drafting;
 use super::eviction::WATCHED_ROWS;
 use super::kv::{KvTypes, Unknown};
 use super::llama::{self, Context, ContextSettings, LoadError, Model};
 use super::memory;
+use super::placing::{place, tried};
 use super::probe::Verdict;
 use super::protocol::{
     CancelFlag, Channel, EngineError, Evict, Finish, GenerateOptions, LoadSettings, Passage, Prompt, Speculate,
@@ -94,15 +94,15 @@ impl Lab {
     pub fn open(settings: &LoadSettings, cancel: &CancelFlag) -> Result<Self, LabError> {
         let bad = |words: &str| LabError::Engine(EngineError::bad_model(&settings.path, words));
         let header = gguf::read_header(&settings.path).map_err(|error| bad(&error.to_string()))?;
-        let mut choice = backend::choose(&llama::devices(), settings.device, settings.gpu_layers)
-            .map_err(|sentence| LabError::Engine(EngineError::Failed(sentence)))?;
-        let plan = memory::plan(&header, settings, &choice.backend)?;
+        let mut choice = place(&header, settings)?;
+        let plan = memory::plan(&header, settings, &choice)?;
         choice.placement.as_stored = !repacking::choose(&header, settings, plan.has_room_to_repack).copies;
         match settings.probe.as_ref().map(|probe| probe.check(&settings.path, &[cancel])) {
             None | Some(Verdict::Good) => {}
             Some(Verdict::Bad(error)) => return Err(error.into()),
             Some(Verdict::Cancelled) => return Err(LabError::Cancelled),
         }
+        let choice = tried(choice, settings, &[cancel]).ok_or(LabError::Cancelled)?;
         let flag = cancel.clone();
         let load = Model::load(&settings.path, &choice.placement, move |_| !flag.is_cancelled());
         let model = load.map_err(|error| match error {

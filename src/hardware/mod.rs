@@ -2,6 +2,7 @@
 
 mod control_group;
 pub mod cores;
+pub mod gpus;
 pub mod macos;
 pub mod memory;
 pub mod paging;

@@ -197,6 +197,9 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                 Step::Trying(Trial::Kv(_)) => self.show_progress(Phase::Trying, 0.0)?,
                 Step::Trying(Trial::Threads(_)) => self.show_progress(Phase::Tuning, 0.0)?,
                 Step::Ready(model) => {
+                    if let Some(notice) = &model.device.notice {
+                        self.remarks.note(&format!("note: {notice}"));
+                    }
                     if let Some(problem) = model.draft.as_ref().and_then(|draft| draft.problem.as_ref()) {
                         self.remarks.warning(problem);
                     }

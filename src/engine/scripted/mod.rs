@@ -108,6 +108,7 @@ impl<S: Sink> Player<S> {
                 repacked: false,
                 repack_reason: "the engine is scripted".into(),
                 cores_reason: "the engine is scripted".into(),
+                notice: None,
             },
         }
     }

@@ -74,6 +74,7 @@ pub(in crate::ui) fn model(has_template: bool) -> ModelInfo {
             repacked: false,
             repack_reason: "no weights have another order on this processor".into(),
             cores_reason: "4 of 4 cores: all of them".into(),
+            notice: None,
         },
     }
 }
