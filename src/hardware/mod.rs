@@ -3,3 +3,4 @@
 pub mod cores;
 pub mod memory;
 pub mod power;
+pub mod volume;
