@@ -133,7 +133,12 @@ pub enum Command {
     Man,
     /// Load a model file that was never loaded: what the program runs in a child before it does so itself
     #[command(name = crate::engine::probe::COMMAND, hide = true)]
-    Probe { file: PathBuf },
+    Probe {
+        file: Option<PathBuf>,
+        /// On this device instead of the CPU
+        #[arg(long)]
+        on: Option<String>,
+    },
 }
 
 /// A shell that can complete.

@@ -50,8 +50,16 @@ use mode::{Circumstances, Mode};
 pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
     engine::set_abort_hook(give_terminal_back);
     let circumstances = Circumstances::of(&arguments);
-    if let Some(Command::Probe { file }) = &arguments.command {
-        return engine::probe::load_and_decode(file).map(|()| Exit::Success).map_err(|error| Failure::from(&error));
+    match &arguments.command {
+        Some(Command::Probe { file: Some(file), on }) => {
+            let tried = engine::probe::load_and_decode(file, on.as_deref());
+            return tried.map(|()| Exit::Success).map_err(|error| Failure::from(&error));
+        }
+        Some(Command::Probe { file: None, .. }) => {
+            let told = engine::probe::tell_devices(std::io::stdout().lock());
+            return told.map(|()| Exit::Success).map_err(|error| Failure::output(&error));
+        }
+        _ => {}
     }
     // What needs no settings, or is there to say what is wrong with them.
     match arguments.command {

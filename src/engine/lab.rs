@@ -4,12 +4,12 @@
 
 use std::path::PathBuf;
 
-use super::backend;
 use super::context::Contents;
 use super::draft::Drafting;
 use super::eviction::WATCHED_ROWS;
 use super::kv::KvTypes;
 use super::llama::{self, Context, ContextSettings, LoadError, Model};
+use super::placing::{NoPlace, place};
 use super::probe::Verdict;
 use super::protocol::{
     CancelFlag, Channel, EngineError, Evict, Finish, GenerateOptions, LoadSettings, Passage, Prompt, Speculate,
@@ -81,8 +81,10 @@ impl Lab {
             Some(Verdict::Bad(error)) => return Err(error.into()),
             Some(Verdict::Cancelled) => return Err(LabError::Cancelled),
         }
-        let choice = backend::choose(&llama::devices(), settings.device, settings.gpu_layers)
-            .map_err(|sentence| LabError::Engine(EngineError::Failed(sentence)))?;
+        let choice = place(&header, settings, &[cancel]).map_err(|reason| match reason {
+            NoPlace::Cancelled => LabError::Cancelled,
+            NoPlace::Error(error) => LabError::Engine(error),
+        })?;
         let flag = cancel.clone();
         let load = Model::load(&settings.path, &choice.placement, move |_| !flag.is_cancelled());
         let model = load.map_err(|error| match error {

@@ -12,6 +12,7 @@ mod calibrate;
 pub mod constraint;
 mod context;
 mod continuing;
+pub mod devices;
 pub mod divergence;
 mod draft;
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub mod lab;
 #[allow(unsafe_code)]
 mod llama;
 mod parts;
+mod placing;
 mod plan;
 pub mod probe;
 mod prompt;

@@ -1,16 +1,17 @@
 //! The engine's thread: one function per llama.cpp lifetime. [`serve`] holds the channel, [`with_model`] a model and
 //! its context; both end with the request that they cannot answer themselves.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use super::Sink;
-use super::backend::{self, Choice};
+use super::backend::Choice;
 use super::draft::Drafting;
 use super::kv::{self, Checks, Key, KvType, KvTypes, Shape, Situation, Snapshots, Unknown, Wish};
-use super::llama::{self, Context, ContextSettings, LoadError, Model};
+use super::llama::{self, Context, ContextSettings, LoadError, Model, Placement};
+use super::placing::{NoPlace, place, place_after};
 use super::probe::Verdict;
 use super::protocol::{
     CancelFlag, DeviceInfo, EngineError, Event, KvInfo, LoadSettings, ModelInfo, Request, RequestId, Step, Work,
@@ -98,24 +99,46 @@ impl<S: Sink> Desk<S> {
 /// Loads a model and answers with it, until a request that needs another model or none.
 fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, settings: &LoadSettings) -> Option<Request> {
     let started = Instant::now();
-    let loaded = Loaded::load(desk, id, cancel, settings);
-    let loaded = match loaded {
+    let mut left = None;
+    loop {
+        match with_model_at(desk, id, cancel, settings, left.take(), started) {
+            Ok(next) => return next,
+            Err(choice) => left = Some(*choice),
+        }
+    }
+}
+
+/// The same, where it is best, or at a place that is left after another had no room. The error is where to try next.
+fn with_model_at<S: Sink>(
+    desk: &Desk<S>,
+    id: RequestId,
+    cancel: &CancelFlag,
+    settings: &LoadSettings,
+    left: Option<Choice>,
+    started: Instant,
+) -> Result<Option<Request>, Box<Choice>> {
+    let is_first = left.is_none();
+    let loaded = match Loaded::load(desk, id, cancel, settings, left) {
         Ok(loaded) => loaded,
-        Err(last) => {
+        Err(NotLoaded::NoRoom(next)) => return Err(next),
+        Err(NotLoaded::Last(last)) => {
             desk.send(id, *last);
-            return desk.next();
+            return Ok(desk.next());
         }
     };
     let tell_trial = |types| {
         desk.send(id, Step::Trying(types));
     };
     let flags = [cancel, &desk.shutdown];
-    let drafting = Drafting::load(settings, &loaded.model, &loaded.choice.placement, flags);
+    let drafting = Drafting::load(settings, &loaded.model, &loaded.place_of_draft(), flags);
     let (mut session, chosen) = match loaded.open(settings, &drafting, &tell_trial, flags) {
         Ok(opened) => opened,
         Err(last) => {
+            if let Some(words) = loaded.no_room.take() {
+                return Err(Box::new(place_after(&loaded.choice, &loaded.header, is_first, &words)));
+            }
             desk.send(id, *last);
-            return desk.next();
+            return Ok(desk.next());
         }
     };
     let mut info = loaded.describe(&session, settings, chosen);
@@ -123,7 +146,7 @@ fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, setti
     info.load_ms = started.elapsed().as_secs_f64() * 1000.0;
     desk.send(id, Step::Ready(Box::new(info)));
     loop {
-        let request = desk.next_or_time_steps(&mut session)?;
+        let Some(request) = desk.next_or_time_steps(&mut session) else { return Ok(None) };
         match request.work {
             Work::Generate(prompt, options) => {
                 let flags = [&request.cancel, &desk.shutdown];
@@ -157,12 +180,12 @@ fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, setti
                 session.speculator.write_times();
                 desk.send(request.id, Step::Done);
             }
-            Work::Load(_) => return Some(request),
+            Work::Load(_) => return Ok(Some(request)),
             Work::Unload => {
                 drop(session);
                 drop((loaded, drafting));
                 desk.send(request.id, Step::Unloaded);
-                return desk.next();
+                return Ok(desk.next());
             }
         }
     }
@@ -171,6 +194,13 @@ fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, setti
 /// The last event of a load that came to nothing.
 type Last = Box<Step>;
 
+/// Why a model is not loaded.
+enum NotLoaded {
+    Last(Last),
+    /// The device had no room for it, and this is where to try next.
+    NoRoom(Box<Choice>),
+}
+
 /// A model and how it was placed.
 struct Loaded {
     model: Model,
@@ -178,27 +208,37 @@ struct Loaded {
     choice: Choice,
     threads: u32,
     cores: Vec<usize>,
+    /// Why the device has no room for a context.
+    no_room: RefCell<Option<String>>,
 }
 
 impl Loaded {
-    /// Checks the file and the memory, then loads. The error is the request's last event.
+    /// Checks the file and the memory, then loads: at the place that is left, else where it is best.
     fn load<S: Sink>(
         desk: &Desk<S>,
         id: RequestId,
         cancel: &CancelFlag,
         settings: &LoadSettings,
-    ) -> Result<Self, Last> {
-        let failed = |error| Box::new(Step::Failed(error));
+        left: Option<Choice>,
+    ) -> Result<Self, NotLoaded> {
+        let failed = |error| NotLoaded::Last(Box::new(Step::Failed(error)));
         let header = gguf::read_header(&settings.path)
             .map_err(|error| failed(EngineError::bad_model(&settings.path, &error.to_string())))?;
         check_weights_fit(header.file_bytes, Memory::read()).map_err(failed)?;
         match settings.probe.as_ref().map(|probe| probe.check(&settings.path, &[cancel, &desk.shutdown])) {
             None | Some(Verdict::Good) => {}
             Some(Verdict::Bad(error)) => return Err(failed(error)),
-            Some(Verdict::Cancelled) => return Err(Box::new(Step::Cancelled)),
+            Some(Verdict::Cancelled) => return Err(NotLoaded::Last(Box::new(Step::Cancelled))),
         }
-        let choice = backend::choose(&llama::devices(), settings.device, settings.gpu_layers)
-            .map_err(|sentence| failed(EngineError::Failed(sentence)))?;
+        let is_first = left.is_none();
+        let choice = match left {
+            Some(choice) => choice,
+            None => place(&header, settings, &[cancel, &desk.shutdown]).map_err(|reason| match reason {
+                NoPlace::Cancelled => NotLoaded::Last(Box::new(Step::Cancelled)),
+                NoPlace::Error(error) => failed(error),
+            })?,
+        };
+        tracing::info!(backend = choice.backend, reason = choice.reason, "chose where the model runs");
         let sink = Rc::clone(&desk.sink);
         let listened_to = Rc::clone(&desk.listened_to);
         let (cancel, shutdown) = (cancel.clone(), desk.shutdown.clone());
@@ -207,12 +247,37 @@ impl Loaded {
             listened_to.get() && !cancel.is_cancelled() && !shutdown.is_cancelled()
         };
         let model = Model::load(&settings.path, &choice.placement, progress).map_err(|error| match error {
-            LoadError::Cancelled => Box::new(Step::Cancelled),
+            LoadError::Cancelled => NotLoaded::Last(Box::new(Step::Cancelled)),
+            LoadError::Refused(words) if choice.is_on_gpu() => {
+                NotLoaded::NoRoom(Box::new(place_after(&choice, &header, is_first, &words)))
+            }
             LoadError::Refused(words) => failed(EngineError::bad_model(&settings.path, &words)),
         })?;
         let cores = cores::allowed();
         let threads = settings.threads.unwrap_or_else(default_threads).max(1);
-        Ok(Self { model, header, choice, threads, cores })
+        Ok(Self { model, header, choice, threads, cores, no_room: RefCell::new(None) })
+    }
+
+    /// Where the model goes that guesses for this one: to the device that holds all of this one, else to the CPU.
+    fn place_of_draft(&self) -> Placement {
+        let placement = &self.choice.placement;
+        let is_whole = placement.gpu_layers.is_some_and(|layers| layers > self.model.layers());
+        if !is_whole || placement.experts_on_cpu > 0 {
+            return Placement::cpu();
+        }
+        Placement { gpu_layers: None, ..placement.clone() }
+    }
+
+    /// The memory that holds the KV cache. If that is all of it on a device with memory of its own, it is what the
+    /// weights left there.
+    fn memory(&self) -> Option<Memory> {
+        if !self.choice.is_all_in_own_memory {
+            return Memory::read();
+        }
+        let index = self.choice.placement.devices.first()?;
+        let device = llama::devices().into_iter().find(|device| device.index == *index)?;
+        let tells = device.total_bytes > 0;
+        tells.then_some(Memory { total: device.total_bytes, available: device.free_bytes })
     }
 
     /// Makes the context and what is around it. The error is the request's last event.
@@ -251,7 +316,7 @@ impl Loaded {
             shape: Shape::of(&self.model),
             backend: &self.choice.backend,
             tokens: wish.tokens(),
-            bytes: wish.bytes(Memory::read()),
+            bytes: wish.bytes(self.memory()),
         };
         let checks = self.checks(settings);
         let chosen = match settings.kv.types {
@@ -260,7 +325,7 @@ impl Loaded {
                 .map_err(|sentence| Box::new(Step::Failed(EngineError::Failed(sentence))))?,
             None => {
                 // What could hold no conversation however it is rounded need not be tried.
-                let has_room = |types| wish.cells(situation.shape.bytes_per_cell(types), Memory::read());
+                let has_room = |types| wish.cells(situation.shape.bytes_per_cell(types), self.memory());
                 if has_room(KvTypes::both(KvType::Q4)).is_err() {
                     has_room(KvTypes::default()).map_err(|error| Box::new(Step::Failed(error)))?;
                 }
@@ -286,7 +351,13 @@ impl Loaded {
     }
 
     fn wish(&self, settings: &LoadSettings) -> Wish {
-        Wish { context: settings.context, most_bytes: settings.kv.most_bytes, trained: self.model.trained_context() }
+        // What the place was chosen for.
+        let counted = self.choice.cells.filter(|_| settings.kv.most_bytes.is_none());
+        Wish {
+            context: settings.context.or(counted),
+            most_bytes: settings.kv.most_bytes,
+            trained: self.model.trained_context(),
+        }
     }
 
     fn session(
@@ -296,9 +367,12 @@ impl Loaded {
         shutdown: &CancelFlag,
     ) -> Result<Session<'_>, EngineError> {
         let bytes_per_cell = Shape::of(&self.model).bytes_per_cell(types);
-        let cells = self.wish(settings).cells(bytes_per_cell, Memory::read())?;
+        let cells = self.wish(settings).cells(bytes_per_cell, self.memory())?;
         let context = Context::new(&self.model, ContextSettings { cells, threads: self.threads, batch: BATCH, types })
             .map_err(|words| {
+                if self.choice.is_on_gpu() {
+                    self.no_room.replace(Some(words.clone()));
+                }
                 EngineError::NotEnoughMemory(format!(
                     "llama.cpp could not make a context of {cells} tokens ({words}); try a smaller one with `--ctx`"
                 ))
@@ -344,10 +418,11 @@ impl Loaded {
             device: DeviceInfo {
                 backend: self.choice.backend.clone(),
                 name: self.choice.name.clone(),
-                gpu_layers: self.choice.placement.gpu_layers.unwrap_or(self.model.layers() + 1),
+                gpu_layers: self.choice.placement.gpu_layers.unwrap_or(0),
                 threads: self.threads,
                 cores: cores::describe(&self.cores),
                 reason: self.choice.reason.clone(),
+                notice: self.choice.notice.clone(),
             },
             draft: None,
         }

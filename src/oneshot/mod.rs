@@ -170,6 +170,9 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                 Step::Loading(part) => self.show_progress(Phase::Loading, f64::from(part))?,
                 Step::Trying(_) => self.show_progress(Phase::Trying, 0.0)?,
                 Step::Ready(model) => {
+                    if let Some(notice) = &model.device.notice {
+                        self.remarks.note(&format!("note: {notice}"));
+                    }
                     if let Some(problem) = model.draft.as_ref().and_then(|draft| draft.problem.as_ref()) {
                         self.remarks.warning(problem);
                     }

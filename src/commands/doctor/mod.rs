@@ -19,6 +19,7 @@ mod settings;
 mod system;
 mod terminal;
 
+use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -26,14 +27,14 @@ use serde_json::{Map, Value, json};
 
 use super::{Surroundings, print_json};
 use crate::config::{Config, Directories, Layers, Settings};
-use crate::engine::{about, rates};
+use crate::engine::{about, devices};
 use crate::exit::{Exit, Failure};
+use crate::hardware::{cores, gpus as graphics};
 use crate::models::fit::Verdict;
-use crate::models::{Elsewhere, Library, Places, catalog};
+use crate::models::{Elsewhere, Library, Places, catalog, gguf};
 use finding::{Finding, Level, Section};
 use memory::{Fitting, Largest};
 use page::Look;
-use processor::Threads;
 use system::System;
 
 /// Columns of the page where the terminal does not tell, and the most and least it is made for.
@@ -47,10 +48,16 @@ const LEAST_WIDTH: usize = 40;
 /// If it cannot be printed.
 pub fn run(as_json: bool, typed: Settings) -> Result<Exit, Failure> {
     let home = std::env::home_dir();
-    let variable = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+    // As they are now: llama.cpp sets some for itself when it starts.
+    let text = |value: std::ffi::OsString| value.to_string_lossy().into_owned();
+    let variables: HashMap<String, String> =
+        std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
+    let variable = |name: &str| variables.get(name).cloned();
     let system = System { root: Path::new("/"), variable: &variable, home: home.as_deref() };
     let ends = terminal::Ends::of_this_process();
-    let sections = examine(&system, ends, typed);
+    let mut names: Vec<String> = variables.keys().cloned().collect();
+    names.sort();
+    let sections = examine(&system, &names, ends, typed);
     if as_json {
         print_json(&report(&sections))?;
     } else {
@@ -87,9 +94,7 @@ fn report(sections: &[Section]) -> Value {
     Value::Object(report)
 }
 
-fn examine(system: &System<'_>, ends: terminal::Ends, typed: Settings) -> Vec<Section> {
-    let abilities = about::abilities();
-    let mut sections = vec![program::Program::this(about::version(), &abilities).section()];
+fn examine(system: &System<'_>, names: &[String], ends: terminal::Ends, typed: Settings) -> Vec<Section> {
     let directories = Directories::find(system.set("TUICHAT_HOME").map(PathBuf::from));
     let understood = match &directories {
         Ok(directories) => settings::understand(system, directories, typed),
@@ -104,13 +109,18 @@ fn examine(system: &System<'_>, ends: terminal::Ends, typed: Settings) -> Vec<Se
         Surroundings { directories, layers: Layers::default(), config }
     });
 
-    let devices = about::devices();
-    let processor_name = devices.iter().find(|device| !device.is_gpu).map(|device| device.name.clone());
+    // Which devices llama.cpp sees is decided before it is asked for anything.
     let Config { threads, device, gpu_layers, .. } = understood.config;
-    let threads = Threads { set: threads, usual: rates::default_threads() };
-    sections.push(processor::Processor::read(system, &abilities, processor_name, threads).section());
+    let present = graphics::read_under(system.root);
+    let probe = surroundings.as_ref().and_then(Surroundings::probe);
+    let header = surroundings.as_ref().filter(|_| !devices::features().is_empty()).and_then(usual_header);
+    let found = about::graphics(device, gpu_layers, probe.as_ref(), &present, header.as_ref());
+    let cpu = found.devices.iter().find(|device| !device.is_gpu()).map(|device| device.description.clone());
+    let abilities = about::abilities();
+    let mut sections = vec![program::Program::this(about::version(), &abilities).section()];
+    sections.push(processor::Processor::read(system, cores::this_machine(), &abilities, cpu, threads).section());
     sections.push(memory::MemoryFacts::read(system, surroundings.as_ref().map(fitting)).section());
-    sections.push(gpus::Gpus::new(devices, about::choice(device, gpu_layers)).section());
+    sections.push(gpus::Gpus::new(&present, found).section());
     if let Some(surroundings) = &surroundings {
         let directories = &surroundings.directories;
         sections.push(models(system, surroundings));
@@ -119,10 +129,15 @@ fn examine(system: &System<'_>, ends: terminal::Ends, typed: Settings) -> Vec<Se
     }
     sections.push(terminal::Terminal::read(system, ends).section());
     let file = surroundings.as_ref().map(|surroundings| surroundings.directories.config_file());
-    let names: Vec<String> = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()).collect();
-    sections.push(settings::SettingsFacts::read(system, file.as_deref(), &names, understood.findings).section());
+    sections.push(settings::SettingsFacts::read(system, file.as_deref(), names, understood.findings).section());
     sections.push(network::Network::read(system, &understood.config).section());
     sections
+}
+
+/// The header of the model that answers, if there is one.
+fn usual_header(surroundings: &Surroundings) -> Option<gguf::Header> {
+    let found = surroundings.library().resolve(surroundings.config.model.as_deref()).ok()?;
+    gguf::read_header(&found.path).ok()
 }
 
 /// What the catalogue comes to on this machine, by what was measured of it before.

@@ -161,7 +161,20 @@ mod tests {
 
     #[test]
     fn a_page_is_aligned_and_wrapped_and_says_levels_in_words() {
-        insta::assert_snapshot!(page(&sections(), PLAIN), @"");
+        insta::assert_snapshot!(page(&sections(), PLAIN), @r"
+        Processor: warning
+          name          An Example<U+001B>[31m 9000
+          cores         4 of 4
+          warning       this build does without AVX-512, which the
+                        processor has and which is faster
+          hint          in the folder of tuichat's source, type
+                        `make build` and take that
+
+        Disk: ok
+          ok            there is room
+
+        Summary: 1 warning
+        ");
     }
 
     #[test]

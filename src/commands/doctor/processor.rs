@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use super::finding::{Finding, Section, object};
+use super::finding::{Finding, Level, Section, object};
 use super::instructions::{self, Instructions};
-use super::system::{System, listed};
-use crate::hardware::power::Power;
-use crate::hardware::{cores, power};
+use super::system::{System, counted, listed};
+use crate::hardware::cores::{CoreChoice, CoreSet, Cpu};
+use crate::hardware::power::{self, Power};
 
 /// Tasks that compute, on average over a minute, from which it is no longer the odd one.
 const BUSY: f64 = 0.75;
@@ -28,15 +28,19 @@ const OPENMP_VARIABLES: [&str; 9] = [
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Processor {
     name: Option<String>,
-    /// How many the machine has switched on.
-    cores: Option<usize>,
-    /// Numbers of those that this program may use; empty where the system does not tell.
-    allowed: Vec<usize>,
+    /// What the board calls itself.
+    board: Option<String>,
+    /// Those that are switched on.
+    cores: Vec<OneCore>,
     /// Processors' worth of time that control groups allow.
     quota: Option<f64>,
+    /// Threads that compute answers.
     threads: u32,
-    /// The setting `threads`, where it is set.
-    threads_set: Option<u32>,
+    /// Why so many, and on which cores.
+    threads_reason: String,
+    /// What speaks against what was asked for.
+    #[serde(skip)]
+    remark: Option<String>,
     instructions_used: Vec<&'static str>,
     instructions_unused: Vec<&'static str>,
     #[serde(skip)]
@@ -60,29 +64,45 @@ enum Saving {
     Preference,
 }
 
-/// How many threads compute.
-#[derive(Clone, Copy, Debug)]
-pub struct Threads {
-    pub set: Option<u32>,
-    /// Those that are taken where none is set.
-    pub usual: u32,
+/// A processor as the system counts them.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct OneCore {
+    number: usize,
+    /// Of 1024, which the fastest have.
+    capacity: u32,
+    kind: Option<&'static str>,
+    is_allowed: bool,
 }
 
 impl Processor {
     /// Reads what the system says. `abilities` are ggml's names of what it was compiled for, `llama_name` is what it
-    /// calls the processor.
-    pub fn read(system: &System<'_>, abilities: &[String], llama_name: Option<String>, threads: Threads) -> Self {
+    /// calls the processor, `wish` the threads that are set.
+    pub fn read(
+        system: &System<'_>,
+        cpu: &Cpu,
+        abilities: &[String],
+        llama_name: Option<String>,
+        wish: Option<u32>,
+    ) -> Self {
         let present = instructions::present(system);
         let Instructions { used, unused, missed } = Instructions::of(abilities, present.as_deref());
         let has_openmp = abilities.iter().any(|ability| ability == "OPENMP");
         let power = power::read(system.root);
+        let CoreChoice { crews, reason, remark } = cpu.choose(wish);
+        let core = |core: &crate::hardware::cores::Core| OneCore {
+            number: core.number,
+            capacity: core.capacity,
+            kind: core.kind,
+            is_allowed: core.is_allowed,
+        };
         Self {
-            name: name(system).or(llama_name),
-            cores: system.read("sys/devices/system/cpu/online").and_then(|text| count(&text)),
-            allowed: cores::allowed(),
-            quota: None,
-            threads: threads.set.unwrap_or(threads.usual),
-            threads_set: threads.set,
+            name: cpu.name.clone().or(llama_name),
+            board: cpu.board.clone(),
+            cores: cpu.cores.iter().map(core).collect(),
+            quota: cpu.quota,
+            threads: crews.decode.threads,
+            threads_reason: reason,
+            remark,
             instructions_used: used,
             instructions_unused: unused,
             instructions_missed: missed,
@@ -100,8 +120,11 @@ impl Processor {
         if let Some(name) = &self.name {
             facts.push(("name", name.clone()));
         }
-        facts.push(("cores", self.cores_sentence()));
-        facts.push(("threads", self.threads_sentence()));
+        if let Some(board) = &self.board {
+            facts.push(("board", board.clone()));
+        }
+        facts.push(("processors", self.cores_sentence()));
+        facts.push(("threads", self.threads_reason.clone()));
         if !self.instructions_used.is_empty() {
             facts.push(("instructions", self.instructions_used.join(", ")));
         }
@@ -117,29 +140,41 @@ impl Processor {
         Section { name: "processor", title: "Processor", facts, findings: self.findings(), object: object(self) }
     }
 
+    /// `8 (4 Cortex-A76, 4 Cortex-A55); this program may use 0-3`.
     fn cores_sentence(&self) -> String {
-        let count = |count: usize| if count == 1 { "1 processor".into() } else { format!("{count} processors") };
-        match (self.cores, self.allowed.len()) {
-            (Some(cores), allowed) if allowed > 0 && allowed < cores => {
-                format!("{}; this program may use {}", count(cores), cores::describe(&self.allowed))
-            }
-            (Some(cores), _) => count(cores),
-            (None, 0) => "the system does not tell".into(),
-            (None, allowed) => count(allowed),
+        if self.cores.is_empty() {
+            return "the system does not tell".into();
         }
+        let mut kinds: Vec<(&str, usize)> = Vec::new();
+        for kind in self.cores.iter().filter_map(|core| core.kind) {
+            match kinds.iter_mut().find(|(known, _)| *known == kind) {
+                Some((_, count)) => *count += 1,
+                None => kinds.push((kind, 1)),
+            }
+        }
+        let mut sentence = self.cores.len().to_string();
+        if !kinds.is_empty() {
+            let kinds: Vec<String> = kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+            sentence.push_str(&format!(" ({})", kinds.join(", ")));
+        }
+        let allowed = self.allowed();
+        if allowed > 0 && allowed < self.cores.len() {
+            let numbers: CoreSet = self.cores.iter().filter(|core| core.is_allowed).map(|core| core.number).collect();
+            sentence.push_str(&format!("; this program may use {numbers}"));
+        }
+        sentence
     }
 
-    fn threads_sentence(&self) -> String {
-        match self.threads_set {
-            Some(threads) => format!("{threads}, as `threads` is set"),
-            None => format!("{}: all that this program may use", self.threads),
-        }
+    fn allowed(&self) -> usize {
+        self.cores.iter().filter(|core| core.is_allowed).count()
     }
 
     fn findings(&self) -> Vec<Finding> {
         let mut findings = Vec::new();
         findings.extend(self.unused_instructions());
-        findings.extend(self.too_many_threads());
+        let remark = self.remark.as_deref();
+        findings.extend(remark.map(|it| Finding::of_sentence(Level::Warning, it, "; ", "leave `threads` out")));
+        findings.extend(self.little_time());
         findings.extend(self.busy());
         findings.extend(self.slow_clock());
         if !self.openmp_variables.is_empty() {
@@ -169,37 +204,18 @@ impl Processor {
         ))
     }
 
-    fn too_many_threads(&self) -> Option<Finding> {
-        let allowed = self.allowed.len();
-        let threads = f64::from(self.threads);
-        let leave_out = "leave `threads` out of config.toml and `--threads` out of the command line";
-        if let Some(quota) = self.quota.filter(|quota| *quota < threads) {
-            return Some(Finding::warning(
-                format!("{} threads compute, and a control group allows {quota:.1} processors", self.threads),
-                match self.threads_set {
-                    Some(_) => leave_out.into(),
-                    None => format!("type `tuichat --threads {}`", (quota as u32).max(1)),
-                },
-            ));
-        }
-        if allowed > 0 && self.threads as usize > allowed {
-            let threads = self.threads;
-            return Some(Finding::warning(
-                format!("{threads} threads compute on {allowed} processors, and wait for each other"),
-                leave_out,
-            ));
-        }
-        let cores = self.cores?;
-        let quota = self.quota.filter(|quota| *quota < cores as f64)?;
+    fn little_time(&self) -> Option<Finding> {
+        let quota = self.quota.filter(|quota| *quota < self.allowed() as f64)?;
+        let cores = counted(self.allowed(), "processor", "processors");
         Some(Finding::note(
-            format!("a control group allows this program {quota:.1} of {cores} processors"),
+            format!("a control group gives this program the time of {quota:.1} of its {cores}"),
             "give the container or the service more, as with `docker update --cpus`, if that is not meant",
         ))
     }
 
     fn busy(&self) -> Option<Finding> {
         let load = self.load.filter(|load| *load >= BUSY)?;
-        let spare = (self.allowed.len() as f64 - load).floor().max(1.0) as u32;
+        let spare = (self.allowed() as f64 - load).floor().max(1.0) as u32;
         let threads = spare.min(self.threads);
         let remedy = match threads < self.threads {
             true => format!("`top` shows who it is; until then try `tuichat --threads {threads}`"),
@@ -244,24 +260,6 @@ fn verb(subjects: usize, verb: &str) -> String {
     if subjects == 1 { format!("{verb}s") } else { verb.to_owned() }
 }
 
-/// The maker's name of the processor, or that of the board.
-fn name(system: &System<'_>) -> Option<String> {
-    let cpuinfo = system.read("proc/cpuinfo").unwrap_or_default();
-    let line = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
-    let name = line.map(|(_, name)| name.split_whitespace().collect::<Vec<_>>().join(" "));
-    name.filter(|name| !name.is_empty()).or_else(|| system.read("proc/device-tree/model"))
-}
-
-/// How many numbers a list like `0-3,6` has.
-fn count(list: &str) -> Option<usize> {
-    let sizes = list.split(',').map(|range| {
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        let (first, last): (usize, usize) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
-        Some(last.checked_sub(first)? + 1)
-    });
-    sizes.sum()
-}
-
 fn load(system: &System<'_>) -> Option<f64> {
     system.read("proc/loadavg")?.split_whitespace().next()?.parse().ok()
 }
@@ -280,18 +278,33 @@ fn saving(system: &System<'_>) -> Option<Saving> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::finding::Level;
     use super::super::system::fixture::Fixture;
     use super::*;
 
-    const THREADS: Threads = Threads { set: None, usual: 4 };
-    const CPUINFO: &str = "model name\t: Example  CPU 9\nflags : avx2 avx512f\n";
+    const FOUR: (&str, &str) = ("sys/devices/system/cpu/online", "0-3\n");
+    const CPUINFO: &str = "processor : 0\nmodel name\t: Example CPU 9\nflags : avx2 avx512f\n";
 
-    fn read(files: &[(&str, &str)], variables: &[(&'static str, &'static str)]) -> Processor {
+    fn read_with(
+        files: &[(&str, &str)],
+        variables: &[(&'static str, &'static str)],
+        allowed: &str,
+        wish: Option<u32>,
+    ) -> Processor {
         let abilities = ["AVX2".to_owned(), "OPENMP".to_owned()];
         let fixture = Fixture::new(files, variables);
-        let processor = fixture.examine(|system| Processor::read(system, &abilities, None, THREADS));
-        Processor { allowed: vec![0, 1, 2, 3], ..processor }
+        fixture.examine(|system| {
+            let cpu = Cpu::read_under(system.root, CoreSet::parse(allowed));
+            Processor::read(system, &cpu, &abilities, None, wish)
+        })
+    }
+
+    fn read(files: &[(&str, &str)], variables: &[(&'static str, &'static str)]) -> Processor {
+        read_with(files, variables, "0-3", None)
+    }
+
+    /// Without what is said of instruction sets.
+    fn plain(processor: Processor) -> Processor {
+        Processor { instructions_used: Vec::new(), ..processor }
     }
 
     fn told(processor: &Processor) -> Vec<(Level, String)> {
@@ -316,27 +329,24 @@ mod tests {
 
     #[test]
     fn programs_that_compute_are_noted_with_the_threads_that_are_left() {
-        let processor =
-            Processor { instructions_used: Vec::new(), ..read(&[("proc/loadavg", "1.25 0.9 0.8 1/99 7\n")], &[]) };
-        let findings = processor.findings();
+        let with = |load| plain(read(&[FOUR, ("proc/loadavg", load)], &[]));
+        let findings = with("1.25 0.9 0.8 1/99 7\n").findings();
         assert_eq!(findings[0].level, Level::Note);
         assert!(findings[0].remedy.as_ref().unwrap().contains("--threads 2"), "{findings:?}");
-        let idle = Processor { instructions_used: Vec::new(), ..read(&[("proc/loadavg", "0.70 9 9 1/99 7\n")], &[]) };
-        assert_eq!(told(&idle), []);
+        assert_eq!(told(&with("0.70 9 9 1/99 7\n")), []);
     }
 
     #[test]
-    fn more_threads_than_processors_are_a_warning() {
-        let plain =
-            Processor { instructions_used: Vec::new(), ..read(&[("sys/devices/system/cpu/online", "0-3,6\n")], &[]) };
-        assert_eq!((plain.cores, told(&plain)), (Some(5), vec![]));
-        assert!(plain.cores_sentence().contains("5 processors; this program may use 0-3"));
-        let many = Processor { threads: 8, threads_set: Some(8), ..plain.clone() };
-        assert_eq!(many.findings()[0].level, Level::Warning);
-        let limited = Processor { quota: Some(1.5), ..plain.clone() };
-        assert!(limited.findings()[0].remedy.as_ref().unwrap().contains("--threads 1"));
-        let fitting = Processor { quota: Some(4.0), ..plain };
-        assert_eq!(told(&fitting), [(Level::Note, "a control group allows this program 4.0 of 5 processors".into())]);
+    fn more_threads_than_processors_are_a_warning_and_a_limit_is_a_note() {
+        let five = ("sys/devices/system/cpu/online", "0-3,6\n");
+        let usual = plain(read(&[five], &[]));
+        assert_eq!((usual.cores_sentence().as_str(), told(&usual)), ("5; this program may use 0-3", vec![]));
+        let many = plain(read_with(&[five], &[], "0-3", Some(8)));
+        assert_eq!((many.threads, many.findings()[0].level), (8, Level::Warning));
+        assert!(many.findings()[0].remedy.as_ref().unwrap().contains("--threads"), "{:?}", many.findings());
+        let limit = [FOUR, ("proc/self/cgroup", "0::/\n"), ("sys/fs/cgroup/cpu.max", "150000 100000\n")];
+        let sentence = "a control group gives this program the time of 1.5 of its 4 processors";
+        assert_eq!(told(&plain(read(&limit, &[]))), [(Level::Note, sentence.into())]);
     }
 
     #[test]
@@ -364,7 +374,7 @@ mod tests {
     #[test]
     fn a_machine_that_tells_nothing_is_no_reason_to_fail() {
         let section = Fixture::new(&[], &[])
-            .examine(|system| Processor::read(system, &[], Some("Cortex".into()), THREADS).section());
+            .examine(|system| Processor::read(system, &Cpu::default(), &[], Some("Cortex".into()), None).section());
         assert_eq!(section.object["name"], "Cortex");
     }
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::finding::{Finding, Section, object};
+use crate::engine::devices;
 
 /// What is built in.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -21,9 +22,6 @@ pub struct Program {
 impl Program {
     /// This program, whose llama.cpp names these abilities of its own.
     pub fn this(llama_cpp: String, abilities: &[String]) -> Self {
-        let features = [("cuda", cfg!(feature = "cuda")), ("metal", cfg!(feature = "metal"))]
-            .into_iter()
-            .chain([("vulkan", cfg!(feature = "vulkan"))]);
         // What every processor of the kind has is less than this.
         let beyond_the_least = cfg!(any(
             target_feature = "avx2",
@@ -37,7 +35,7 @@ impl Program {
                 (false, true) => "native",
                 (false, false) => "generic",
             },
-            features: features.filter(|(_, is_there)| *is_there).map(|(name, _)| name).collect(),
+            features: devices::features().to_vec(),
             openmp: abilities.iter().any(|ability| ability == "OPENMP"),
             optimised: !cfg!(debug_assertions),
             target: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),

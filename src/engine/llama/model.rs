@@ -1,6 +1,8 @@
 //! A loaded model: its vocabulary and what its file says of it.
 
+use std::ffi::CString;
 use std::path::Path;
+use std::pin::Pin;
 
 use llama_cpp_2::LlamaModelLoadError;
 use llama_cpp_2::model::LlamaModel;
@@ -39,8 +41,25 @@ pub enum LoadError {
 pub struct Placement {
     /// Devices that may hold layers, by [`super::Device::index`]. Empty means the CPU alone.
     pub devices: Vec<usize>,
-    /// Layers on those devices; `None` means all.
+    /// Layers on those devices, from the last one on; `None` means all. llama.cpp counts what comes after the last layer
+    /// as one of them.
     pub gpu_layers: Option<u32>,
+    /// Of so many layers, from the first one on, the experts stay on the CPU.
+    pub experts_on_cpu: u32,
+}
+
+impl Placement {
+    /// Everything on the CPU.
+    pub fn cpu() -> Self {
+        Self { gpu_layers: Some(0), ..Self::default() }
+    }
+
+    /// The names of the experts that stay on the CPU, as a regular expression; `None` if none do.
+    fn expert_names(&self) -> Option<CString> {
+        let numbers: Vec<String> = (0..self.experts_on_cpu).map(|number| number.to_string()).collect();
+        let names = format!(r"^blk\.({})\.ffn_(up|down|gate|gate_up)_(ch|)exps\.", numbers.join("|"));
+        CString::new(names).ok().filter(|_| self.experts_on_cpu > 0)
+    }
 }
 
 /// A loaded model. Its weights are mapped into memory as long as this lives.
@@ -64,10 +83,15 @@ impl Model {
         placement: &Placement,
         progress: impl FnMut(f32) -> bool + 'static,
     ) -> Result<Self, LoadError> {
-        let params = LlamaModelParams::default()
+        let mut params = LlamaModelParams::default()
             .with_n_gpu_layers(placement.gpu_layers.unwrap_or(u32::MAX >> 1))
             .with_devices(&placement.devices)
             .map_err(|error| LoadError::Refused(error.to_string()))?;
+        // llama.cpp looks at the text while it loads, which is as long as it lives here.
+        let experts = placement.expert_names();
+        if let Some(names) = &experts {
+            Pin::new(&mut params).add_cpu_buft_override(names);
+        }
         Self::load_with(path, params, progress)
     }
 

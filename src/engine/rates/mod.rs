@@ -7,8 +7,8 @@ mod made;
 use std::time::{Duration, Instant};
 
 use super::kv::{self, KvTypes};
+pub use super::llama::repacked_types;
 use super::llama::{Context, ContextSettings, Decoded, Model, Placement, Token};
-pub use super::llama::{gpu_free_bytes, repacked_types};
 use super::protocol::CancelFlag;
 use super::worker;
 use crate::hardware::cores;
@@ -109,10 +109,8 @@ fn prompt_layer_seconds(large: &Times, small: &Times) -> f64 {
 fn time(sides: Sides, kind: TensorType, threads: u32, cancel: &CancelFlag) -> Result<Times, String> {
     let made = MadeModel::write(sides, kind).map_err(|error| format!("cannot make a model to measure: {error}"))?;
     let flag = cancel.clone();
-    let model = Model::load(made.path(), &Placement { devices: Vec::new(), gpu_layers: Some(0) }, move |_| {
-        !flag.is_cancelled()
-    })
-    .map_err(|error| format!("cannot measure {}: {error:?}", kind.name()))?;
+    let model = Model::load(made.path(), &Placement::cpu(), move |_| !flag.is_cancelled())
+        .map_err(|error| format!("cannot measure {}: {error:?}", kind.name()))?;
     let settings = ContextSettings { cells: 512, threads, batch: PROMPT as u32, types: KvTypes::default() };
     let mut context = Context::new(&model, settings)?;
     let mut run = |tokens: &[Token], position: usize| {

@@ -103,6 +103,7 @@ impl<S: Sink> Player<S> {
                 threads: 1,
                 cores: "0".into(),
                 reason: "the engine is scripted".into(),
+                notice: None,
             },
         }
     }

@@ -65,6 +65,7 @@ pub(in crate::ui) fn model(has_template: bool) -> ModelInfo {
             threads: 4,
             cores: "0-3".into(),
             reason: "there is no other".into(),
+            notice: None,
         },
     }
 }

@@ -307,6 +307,13 @@ impl App {
         effects
     }
 
+    /// Tells that a graphics processor is there and not used, or not as it was meant.
+    pub(super) fn note_device(&mut self) {
+        if let Some(notice) = self.model.as_ref().and_then(|model| model.device.notice.clone()) {
+            self.notice(notice);
+        }
+    }
+
     /// Tells that the draft model that was asked for cannot be used.
     pub(super) fn note_draft_model(&mut self) {
         let draft = self.model.as_ref().and_then(|model| model.draft.as_ref());
