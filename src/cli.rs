@@ -117,6 +117,12 @@ pub enum Command {
     Config(ConfigCommand),
     /// Measure models on this machine
     Bench(Box<BenchCommand>),
+    /// Look at this machine, the settings and the files, and say what is wrong and what to do
+    Doctor {
+        /// One JSON object instead of a page
+        #[arg(long)]
+        json: bool,
+    },
     /// See what happens inside
     #[command(subcommand)]
     Debug(DebugCommand),
@@ -213,7 +219,8 @@ impl Arguments {
         T: Into<std::ffi::OsString> + Clone,
     {
         let arguments = Self::try_parse_from(line)?;
-        let shows_settings = matches!(arguments.command, Some(Command::Config(ConfigCommand::Show)));
+        let shows_settings =
+            matches!(arguments.command, Some(Command::Config(ConfigCommand::Show) | Command::Doctor { .. }));
         let talks = arguments.talk != Talk::default();
         let sets = arguments.settings.concern_an_answer() && !shows_settings;
         if arguments.command.is_some() && (talks || sets) {

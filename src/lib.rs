@@ -61,9 +61,10 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         }
         _ => {}
     }
-    // What needs no settings.
+    // What needs no settings, or is there to say what is wrong with them.
     match arguments.command {
         Some(Command::Completions { shell }) => return commands::completions::run(shell).map(|()| Exit::Success),
+        Some(Command::Doctor { json }) => return commands::doctor::run(json, arguments.settings),
         Some(Command::Man) => return commands::man::run().map(|()| Exit::Success),
         _ => {}
     }
@@ -74,7 +75,7 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Some(Command::Config(command)) => commands::config::run(command, &surroundings),
         Some(Command::Bench(command)) => commands::bench::run(*command, &surroundings),
         Some(Command::Debug(command)) => commands::debug::run(command, &surroundings),
-        Some(Command::Probe { .. } | Command::Completions { .. } | Command::Man) | None => {
+        Some(Command::Probe { .. } | Command::Completions { .. } | Command::Man | Command::Doctor { .. }) | None => {
             match mode::decide(circumstances)? {
                 Mode::OneShot => commands::answer::run(arguments.talk, surroundings),
                 Mode::Chat => commands::chat::run(arguments.talk, surroundings),

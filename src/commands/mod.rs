@@ -8,6 +8,7 @@ pub mod chats;
 pub mod completions;
 pub mod config;
 pub mod debug;
+pub mod doctor;
 mod machine;
 pub mod man;
 pub mod models;

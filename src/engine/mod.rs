@@ -4,6 +4,7 @@
 //! Dropping the [`Engine`] cancels what it is doing and ends the thread; a sink that returns `false` (nobody
 //! listens any more) does the same.
 
+pub mod about;
 mod advance;
 mod archived;
 mod backend;

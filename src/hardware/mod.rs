@@ -7,3 +7,4 @@ pub mod macos;
 pub mod memory;
 pub mod paging;
 pub mod power;
+pub mod volume;

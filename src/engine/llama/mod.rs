@@ -17,7 +17,7 @@ mod span;
 mod state;
 
 use std::ffi::{CStr, c_char};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use llama_cpp_2::LlamaBackendDeviceType;
 use llama_cpp_2::llama_backend::LlamaBackend;
@@ -183,6 +183,41 @@ pub fn repacked_types() -> Vec<TensorType> {
     rules.into_iter().filter(|(_, holds)| *holds).filter_map(|(name, _)| TensorType::from_name(name)).collect()
 }
 
+/// What the kernels for the processor were compiled for, by ggml's names: `AVX2`, `DOTPROD`, `OPENMP`.
+pub fn abilities() -> Vec<String> {
+    if backend().is_none() {
+        return Vec::new();
+    }
+    static ASKING: Mutex<()> = Mutex::new(());
+    let asking = ASKING.lock().unwrap_or_else(PoisonError::into_inner);
+    // SAFETY: the call takes nothing and gives a string that lives until the next such call, which only comes when this
+    // one's answer was copied: all of them are here, behind the lock.
+    let text = unsafe { CStr::from_ptr(sys::llama_print_system_info()) }.to_string_lossy().into_owned();
+    drop(asking);
+    abilities_in(&text)
+}
+
+/// From `CPU : AVX2 = 1 | OPENMP = 1 | CUDA : ARCHS = 860 | …` those of the processor.
+fn abilities_in(text: &str) -> Vec<String> {
+    let mut is_of_cpu = false;
+    let mut found = Vec::new();
+    for part in text.split('|') {
+        let ability = match part.split_once(" : ") {
+            Some((backend, first)) => {
+                is_of_cpu = backend.trim() == "CPU";
+                first
+            }
+            None => part,
+        };
+        if let Some((name, "1")) = ability.split_once('=').map(|(name, value)| (name.trim(), value.trim()))
+            && is_of_cpu
+        {
+            found.push(name.to_owned());
+        }
+    }
+    found
+}
+
 static ABORT_HOOK: OnceLock<fn(&str)> = OnceLock::new();
 
 extern "C" fn on_abort(message: *const c_char) {
@@ -204,5 +239,23 @@ pub fn set_abort_hook(hook: fn(&str)) {
         // SAFETY: a plain function pointer with the signature that ggml asks for; it does not unwind, since a hook
         // that panics ends the process at the `extern "C"` border.
         unsafe { llama_cpp_sys_2::ggml_set_abort_callback(Some(on_abort)) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_processors_abilities_are_told_from_those_of_other_devices() {
+        let text = "CPU : SSE3 = 1 | AVX512 = 1 | SVE_CNT = 32 | OPENMP = 1 | CUDA : ARCHS = 860 | FORCE_MMQ = 1 | ";
+        assert_eq!(abilities_in(text), ["SSE3", "AVX512", "OPENMP"]);
+        assert_eq!(abilities_in(""), Vec::<String>::new());
+    }
+
+    #[test]
+    fn llama_cpp_says_what_it_was_compiled_for() {
+        let abilities = abilities();
+        assert!(abilities.iter().any(|ability| ability == "OPENMP"), "{abilities:?}");
     }
 }
