@@ -2,13 +2,11 @@
 //!
 //! What never leaves: the beginning (attention sinks, arXiv 2309.17453, and what the template writes before the first
 //! message), the system prompt, what the person pinned, the question that is being answered, the last answer (an eighth
-//! of the cells of it), and what is recent. Of the rest whole sentences leave, the least important first. How important
-//! they are is told by
+//! of the cells of it), and what is recent. Of the rest whole sentences leave, the least important first. How important they are is told by
 //! - how the question attends to them, where a question is known: read off llama.cpp's own attention while the question
 //!   is computed behind what is in the cache;
 //! - else, in a document (a long message), how unlike the others their values are and how rare their tokens;
-//! - else how later text attended to them: then it is single tokens that leave, because nobody looks for a fact, and a
-//!   text is gone on with better from the tokens that are looked at than from the sentences around them.
+//! - else how later text attended to them.
 //!
 //! What leaves of a document is kept on disk where a chat's snapshots are (`archive`), so that the next question has a
 //! selection of its own (`selection`).
@@ -24,7 +22,7 @@ mod tests;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use super::kv::evict::{Candidate, joined, least_important, segment_score, without};
+use super::kv::evict::{Candidate, least_important, segment_score, without};
 use super::kv::score::{peculiarity, ranks};
 use super::kv::segments::segments;
 use super::llama::{Decoded, State, Token};
@@ -218,7 +216,7 @@ impl Session<'_> {
         }
         let started = Instant::now();
         let candidates = self.candidates(used - cells);
-        let chosen = joined(least_important(candidates, used - cells));
+        let chosen = least_important(candidates, used - cells);
         self.archive(&chosen);
         for range in &chosen {
             for span in self.ledger.evict(range) {
@@ -291,9 +289,8 @@ impl Session<'_> {
         let pieces: Vec<Vec<u8>> = held.iter().map(|token| self.model.piece(tokens[*token])).collect();
         let scores = self.importance(&held);
         let telling = if self.eviction.asked.is_empty() { TELLING_TOKENS } else { TELLING_TOKENS_OF_QUESTION };
-        let cut = if self.goes_by_tokens(&held) { (0..held.len()).map(|at| at..at + 1).collect() } else { segments(&pieces) };
         let mut candidates = Vec::new();
-        for segment in cut {
+        for segment in segments(&pieces) {
             // A segment with an evicted part in its middle is as many candidates as it has parts.
             let runs = held[segment.clone()].chunk_by(|one, next| one + 1 == *next);
             let mut start = segment.start;
@@ -308,16 +305,6 @@ impl Session<'_> {
             }
         }
         candidates
-    }
-
-    /// Whether tokens leave one by one: where nobody asks and nothing is a document, what is left is to go on with the
-    /// text and not to answer from it.
-    fn goes_by_tokens(&self, held: &[usize]) -> bool {
-        let is_watched = held.iter().any(|token| self.ledger.attention()[*token] >= 0.0);
-        self.eviction.policy != Evict::Window
-            && is_watched
-            && self.eviction.asked.is_empty()
-            && !self.eviction.parts.iter().any(|part| self.is_document(part))
     }
 
     /// What never leaves, in order and without overlaps.

@@ -38,19 +38,6 @@ pub fn least_important(mut candidates: Vec<Candidate>, cells: usize) -> Vec<Rang
     chosen
 }
 
-/// The same ranges in order, with those joined that touch each other.
-pub fn joined(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
-    ranges.sort_by_key(|range| range.start);
-    let mut joined: Vec<Range<usize>> = Vec::new();
-    for range in ranges {
-        match joined.last_mut() {
-            Some(last) if last.end == range.start => last.end = range.end,
-            _ => joined.push(range),
-        }
-    }
-    joined
-}
-
 /// Ranges without what lies in others; both in order.
 pub fn without(ranges: &[Range<usize>], others: &[Range<usize>]) -> Vec<Range<usize>> {
     let mut left = Vec::new();
@@ -91,12 +78,6 @@ mod tests {
         assert_eq!(least_important(candidates.clone(), 6), [5..10, 15..20]);
         assert!(least_important(candidates.clone(), 0).is_empty());
         assert_eq!(least_important(candidates, 100).len(), 4);
-    }
-
-    #[test]
-    fn ranges_that_touch_are_one() {
-        assert_eq!(joined(vec![5..6, 0..2, 2..3, 9..10, 6..8]), [0..3, 5..8, 9..10]);
-        assert!(joined(Vec::new()).is_empty());
     }
 
     #[test]
