@@ -216,7 +216,7 @@ impl Session<'_> {
             }
             let most = if done == tokens.len() { most } else { most.min(room / KEPT_PART) };
             let to_free = kept.len().saturating_sub(most);
-            let leaving = least_important(self.candidates(to_free), to_free);
+            let leaving = least_important(self.candidates(), to_free);
             kept.retain(|found| !leaving.iter().any(|range| range.contains(&found.token)));
         }
         Ok(kept)
