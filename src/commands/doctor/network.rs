@@ -59,8 +59,8 @@ impl Network {
         findings.extend(PROXY_VARIABLES.iter().filter(|name| !name.eq_ignore_ascii_case("no_proxy")).filter_map(
             |name| {
                 let value = system.set(name)?;
-                let is_address = |text: &str| Url::parse(text).is_ok_and(|url| url.has_host());
-                let is_good = is_address(&value) || is_address(&format!("http://{value}"));
+                let address = if value.contains("://") { value } else { format!("http://{value}") };
+                let is_good = Url::parse(&address).is_ok_and(|url| url.has_host());
                 (!is_good).then(|| {
                     Finding::warning(
                         format!("`{name}` is no address of a proxy, and downloads may fail"),
