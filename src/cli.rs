@@ -117,6 +117,12 @@ pub enum Command {
     Config(ConfigCommand),
     /// Measure models on this machine
     Bench(Box<BenchCommand>),
+    /// Look at this machine, the settings and the files, and say what is wrong and what to do
+    Doctor {
+        /// One JSON object instead of a page
+        #[arg(long)]
+        json: bool,
+    },
     /// See what happens inside
     #[command(subcommand)]
     Debug(DebugCommand),
@@ -127,7 +133,12 @@ pub enum Command {
     Man,
     /// Load a model file that was never loaded: what the program runs in a child before it does so itself
     #[command(name = crate::engine::probe::COMMAND, hide = true)]
-    Probe { file: PathBuf },
+    Probe {
+        file: Option<PathBuf>,
+        /// On this device instead of the CPU
+        #[arg(long)]
+        on: Option<String>,
+    },
 }
 
 /// A shell that can complete.
@@ -208,7 +219,8 @@ impl Arguments {
         T: Into<std::ffi::OsString> + Clone,
     {
         let arguments = Self::try_parse_from(line)?;
-        let shows_settings = matches!(arguments.command, Some(Command::Config(ConfigCommand::Show)));
+        let shows_settings =
+            matches!(arguments.command, Some(Command::Config(ConfigCommand::Show) | Command::Doctor { .. }));
         let talks = arguments.talk != Talk::default();
         let sets = arguments.settings.concern_an_answer() && !shows_settings;
         if arguments.command.is_some() && (talks || sets) {
@@ -284,6 +296,7 @@ mod tests {
                 json: true,
                 svg: None,
                 threads: None,
+                tune: false,
                 ways: Vec::new(),
                 tasks: Vec::new(),
                 fuzzy: Vec::new(),

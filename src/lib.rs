@@ -50,12 +50,21 @@ use mode::{Circumstances, Mode};
 pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
     engine::set_abort_hook(give_terminal_back);
     let circumstances = Circumstances::of(&arguments);
-    if let Some(Command::Probe { file }) = &arguments.command {
-        return engine::probe::load_and_decode(file).map(|()| Exit::Success).map_err(|error| Failure::from(&error));
+    match &arguments.command {
+        Some(Command::Probe { file: Some(file), on }) => {
+            let tried = engine::probe::load_and_decode(file, on.as_deref());
+            return tried.map(|()| Exit::Success).map_err(|error| Failure::from(&error));
+        }
+        Some(Command::Probe { file: None, .. }) => {
+            let told = engine::probe::tell_devices(std::io::stdout().lock());
+            return told.map(|()| Exit::Success).map_err(|error| Failure::output(&error));
+        }
+        _ => {}
     }
-    // What needs no settings.
+    // What needs no settings, or is there to say what is wrong with them.
     match arguments.command {
         Some(Command::Completions { shell }) => return commands::completions::run(shell).map(|()| Exit::Success),
+        Some(Command::Doctor { json }) => return commands::doctor::run(json, arguments.settings),
         Some(Command::Man) => return commands::man::run().map(|()| Exit::Success),
         _ => {}
     }
@@ -66,7 +75,7 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Some(Command::Config(command)) => commands::config::run(command, &surroundings),
         Some(Command::Bench(command)) => commands::bench::run(*command, &surroundings),
         Some(Command::Debug(command)) => commands::debug::run(command, &surroundings),
-        Some(Command::Probe { .. } | Command::Completions { .. } | Command::Man) | None => {
+        Some(Command::Probe { .. } | Command::Completions { .. } | Command::Man | Command::Doctor { .. }) | None => {
             match mode::decide(circumstances)? {
                 Mode::OneShot => commands::answer::run(arguments.talk, surroundings),
                 Mode::Chat => commands::chat::run(arguments.talk, surroundings),

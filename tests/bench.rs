@@ -174,3 +174,32 @@ fn a_draft_model_is_asked_for_where_it_is_to_guess_and_none_is_named() {
     assert_eq!(ran.code, Some(2), "{}", ran.stderr);
     assert!(ran.stderr.contains("`draft` needs a draft model; name one with `--draft-model`"), "{}", ran.stderr);
 }
+
+#[test]
+fn threads_are_tried_and_what_is_the_fastest_is_remembered_for_the_model() {
+    let home = Home::new();
+    TinyModel::default().context(2048).write(&home.path("tiny.gguf")).unwrap();
+    let ran = home.run(&["bench", "./tiny.gguf", "--tune", "--json"]);
+    let tried = records(&ran);
+    let chosen = |key: &str| {
+        let chosen: Vec<&Value> = tried.iter().filter(|record| record[key] == true).collect();
+        assert_eq!(chosen.len(), 1, "{key}: {}", ran.stdout);
+        chosen[0]["tried_threads"].clone()
+    };
+    let (decode, prefill) = (chosen("chosen_for_decode"), chosen("chosen_for_prefill"));
+    assert!(tried.iter().all(|record| record["decode_tokens_per_second"].as_f64().is_some_and(|speed| speed > 0.0)));
+
+    let answer = home.run(&["-m", "./tiny.gguf", "-p", "hi", "--device", "cpu", "--max-tokens", "3", "-o", "json"]);
+    let device = &answer.json()["device"];
+    let is_tried = device["cores_reason"].as_str().unwrap().ends_with("those that were tried with this model");
+    // On a busy machine what was found is not remembered.
+    assert_eq!(is_tried, tried[0]["is_disturbed"] == false, "{device}");
+    if is_tried {
+        assert_eq!((&device["threads"], &device["prefill_threads"]), (&decode, &prefill), "{device}");
+    }
+
+    let ran = home.run(&["bench", "./tiny.gguf", "--tune"]);
+    assert!(ran.code == Some(0) && ran.stdout.contains("answers tok/s"), "{} {}", ran.stdout, ran.stderr);
+    let ran = home.run(&["bench", "./tiny.gguf", "--tune", "--rounds", "3"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("`--rounds` is of no use with `--tune`"), "{}", ran.stderr);
+}

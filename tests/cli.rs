@@ -141,8 +141,10 @@ fn json_is_one_object_with_every_key_of_the_contract() {
         "/device/name",
         "/device/gpu_layers",
         "/device/threads",
+        "/device/prefill_threads",
         "/device/cores",
         "/device/reason",
+        "/device/cores_reason",
     ] {
         assert!(object.pointer(path).is_some(), "{path} is missing in {object}");
     }

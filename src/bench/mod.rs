@@ -9,6 +9,7 @@ pub mod statistics;
 pub mod stream;
 pub mod table;
 pub mod texts;
+pub mod tune;
 
 use crate::engine::lab::LabError;
 use crate::exit::Failure;

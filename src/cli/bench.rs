@@ -42,6 +42,10 @@ pub struct BenchCommand {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=512))]
     pub threads: Option<u32>,
 
+    /// Find out instead how many threads are the fastest with these models, and remember it for them: chats use it from then on
+    #[arg(long, conflicts_with_all = ["suite", "seed", "cases", "depths", "threads"])]
+    pub tune: bool,
+
     /// Only these ways to make the cache smaller [default: all]
     #[arg(long, value_enum, value_delimiter = ',', value_name = "POLICY,…", help_heading = OF_KV)]
     pub policies: Vec<Policy>,
@@ -100,11 +104,14 @@ impl BenchCommand {
             (self.rounds.is_some(), "--rounds"),
             (self.draft_model.is_some(), "--draft-model"),
         ];
-        let others: &[(bool, &'static str)] = match self.suite {
-            Suite::Kv => &of_spec,
-            Suite::Spec => &of_kv,
-        };
-        others.iter().find_map(|(is_typed, option)| is_typed.then_some(*option))
+        let mut others: Vec<(bool, &'static str)> = Vec::new();
+        if self.tune || self.suite == Suite::Kv {
+            others.extend(of_spec);
+        }
+        if self.tune || self.suite == Suite::Spec {
+            others.extend(of_kv);
+        }
+        others.into_iter().find_map(|(is_typed, option)| is_typed.then_some(option))
     }
 }
 

@@ -45,6 +45,8 @@ fn prepare(talk: Talk, surroundings: Surroundings) -> Result<Job, Failure> {
     let model = model.or_else(|entry| get(entry, &surroundings))?;
     let hashes_file = surroundings.hashes_file();
     let mut load = surroundings.load_settings(model.clone(), None);
+    // An answer is waited for; a chat finds out which threads are the fastest.
+    load.tuning.may_try = false;
     let config = surroundings.config.clone();
     let system = config.system.as_deref().map(|text| Message::new(Role::System, text));
     let messages = system.into_iter().chain([Message::new(Role::User, text)]).collect();

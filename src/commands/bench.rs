@@ -11,11 +11,14 @@ use crate::bench::Ended;
 use crate::bench::kv::{self, Budget, Part, Policy, chart};
 use crate::bench::report::Report;
 use crate::bench::spec::{self, Class, Way};
+use crate::bench::tune;
 use crate::cli::{BenchCommand, Suite, Tokens};
 use crate::config::Probability;
 use crate::engine::lab::Lab;
 use crate::engine::protocol::{CancelFlag, LoadSettings};
+use crate::engine::tuning::Tuning;
 use crate::exit::{Exit, Failure};
+use crate::hardware::cores;
 use crate::signals;
 
 const USUAL_LENGTHS: [u32; 3] = [2048, 4096, 8192];
@@ -31,6 +34,7 @@ const USUAL_ROUNDS: u32 = 2;
 pub fn run(command: BenchCommand, surroundings: &Surroundings) -> Result<Exit, Failure> {
     if let Some(option) = command.useless_option() {
         let sentence = "is for another suite; `tuichat bench --help` tells which";
+        let sentence = if command.tune { "is of no use with `--tune`" } else { sentence };
         return Err(Failure::usage(format!("`{option}` {sentence}")));
     }
     let _log = surroundings.begin()?;
@@ -45,7 +49,18 @@ pub fn run(command: BenchCommand, surroundings: &Surroundings) -> Result<Exit, F
     let cancel = CancelFlag::default();
     let stopped_by = watch(&cancel)?;
     let is_json = command.json;
+    if let Some(remark) = cores::this_machine().remark(command.threads) {
+        report.note(&format!("warning: {remark}"));
+    }
     let (tables, drawn, ended) = match command.suite {
+        _ if command.tune => {
+            let mut all = Vec::new();
+            let ended = measure(&models, &cancel, &report, |lab| {
+                all.push(tune::run(lab, &report)?);
+                Ok(())
+            });
+            (all, None, ended)
+        }
         Suite::Kv => {
             let svg = command.svg.clone();
             let settings = kv_settings(command);
@@ -111,12 +126,14 @@ fn models(command: &BenchCommand, surroundings: &Surroundings) -> Result<Vec<Loa
         .map(|name| {
             let found = library.resolve(*name)?;
             let draft = match command.suite {
+                _ if command.tune => None,
                 Suite::Kv => None,
                 Suite::Spec => surroundings.draft_model_named(&found, command.draft_model.as_deref()),
             };
             let settings =
                 surroundings.config.clone().load_settings(found, draft, surroundings.probe(), None, None, None);
-            Ok(LoadSettings { threads: command.threads.or(settings.threads), ..settings })
+            let tuning = Tuning { file: surroundings.threads_file(), may_try: false };
+            Ok(LoadSettings { threads: command.threads.or(settings.threads), tuning, ..settings })
         })
         .collect()
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Surroundings;
 use crate::engine::protocol::CancelFlag;
-use crate::engine::rates;
+use crate::engine::{devices, rates};
 use crate::hardware::memory::Memory;
 use crate::models::fit::{Anatomy, Machine, Rates, Speed, Verdict};
 use crate::models::{speeds, write_atomically};
@@ -42,7 +42,7 @@ impl Surroundings {
     pub(super) fn machine(&self) -> Machine {
         Machine {
             memory: Memory::read(),
-            gpu_bytes: rates::gpu_free_bytes(),
+            gpu_bytes: devices::free_gpu_bytes(self.config.device, self.probe().as_ref()),
             repacks: rates::repacked_types(),
             rates: self.remembered_rates(),
         }

@@ -8,6 +8,7 @@ pub mod chats;
 pub mod completions;
 pub mod config;
 pub mod debug;
+pub mod doctor;
 mod machine;
 pub mod man;
 pub mod models;
@@ -25,7 +26,9 @@ use crate::engine::Source;
 use crate::engine::probe::Probe;
 use crate::engine::protocol::{LoadSettings, Speculate};
 use crate::engine::scripted::Script;
+use crate::engine::tuning::Tuning;
 use crate::exit::Failure;
+use crate::hardware::cores;
 use crate::logging::{self, Log};
 use crate::models::{Elsewhere, Found, Library, Places, catalog, create_private};
 use crate::remarks::Remarks;
@@ -49,6 +52,7 @@ impl Surroundings {
         let variable = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
         let mut layers = Layers::read(&directories, variable, typed)?;
         let config = Config::from(layers.settings.clone());
+        layers.warnings.extend(cores::this_machine().remark(config.threads));
         if let Err(sentence) = catalog::add_from(&directories.config.join("models.toml")) {
             layers.warnings.push(sentence);
         }
@@ -116,6 +120,11 @@ impl Surroundings {
         self.cache_file("speeds.json")
     }
 
+    /// Where it is remembered which threads were the fastest with models; `None` where nothing may be written.
+    fn threads_file(&self) -> Option<PathBuf> {
+        self.cache_file("threads.json")
+    }
+
     fn cache_file(&self, name: &str) -> Option<PathBuf> {
         let cache = &self.directories.cache;
         if self.config.private || create_private(cache).is_err() { None } else { Some(cache.join(name)) }
@@ -163,7 +172,9 @@ impl Surroundings {
         let (draft, probe) = (self.draft_model(&model), self.probe());
         let settings =
             self.config.load_settings(model, draft, probe, snapshots, self.kv_checks_file(), self.step_times_file());
-        LoadSettings { speeds: self.speeds_file(), ..settings }
+        let file = self.threads_file();
+        let tuning = Tuning { may_try: file.is_some(), file };
+        LoadSettings { speeds: self.speeds_file(), tuning, ..settings }
     }
 
     /// The model that the settings mean. A script is its own model.

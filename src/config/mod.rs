@@ -19,6 +19,7 @@ use crate::engine::probe::Probe;
 use crate::engine::protocol::{
     Constraint, DeviceChoice, GenerateOptions, KvSettings, LoadSettings, SpeculationOptions,
 };
+use crate::engine::tuning::Tuning;
 use crate::exit::Failure;
 use crate::models::Found;
 use crate::text_file;
@@ -223,6 +224,7 @@ impl Config {
             name: Some(model.name),
             context: self.context,
             threads: self.threads,
+            tuning: Tuning::default(),
             device: self.device,
             gpu_layers: self.gpu_layers,
             repack: self.repack,

@@ -159,11 +159,11 @@ pub struct Settings {
     #[arg(long, value_name = "N|auto", allow_negative_numbers = true, help_heading = "Machine")]
     pub ctx: Option<Auto<64, 16_777_216>>,
 
-    /// Threads that compute
+    /// Threads that compute; `auto` takes the fast cores, one thread on each, or what was the fastest when tried
     #[arg(long, value_name = "N|auto", allow_negative_numbers = true, help_heading = "Machine")]
     pub threads: Option<Auto<1, 512>>,
 
-    /// Where the model runs
+    /// Where the model runs; `vulkan:1` is the second of several such devices
     #[arg(long, value_name = "DEVICE", help_heading = "Machine", value_parser = device_parser())]
     pub device: Option<DeviceChoice>,
 
@@ -262,9 +262,35 @@ pub struct Settings {
 }
 
 fn device_parser() -> impl TypedValueParser<Value = DeviceChoice> {
-    PossibleValuesParser::new(["auto", "cpu", "metal", "cuda", "vulkan"]).try_map(|word| {
-        DeviceChoice::deserialize(IntoDeserializer::<serde::de::value::Error>::into_deserializer(word.as_str()))
-    })
+    DeviceParser
+}
+
+/// Takes a number behind a word; the words are what is completed.
+#[derive(Clone)]
+struct DeviceParser;
+
+impl TypedValueParser for DeviceParser {
+    type Value = DeviceChoice;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &std::ffi::OsStr,
+    ) -> Result<DeviceChoice, clap::Error> {
+        let parse = str::parse::<DeviceChoice>;
+        let is_numbered = value.to_str().is_some_and(|text| text.contains(':'));
+        if is_numbered {
+            return TypedValueParser::parse_ref(&parse, command, argument, value);
+        }
+        PossibleValuesParser::new(DeviceChoice::WORDS)
+            .try_map(|word| word.parse::<DeviceChoice>())
+            .parse_ref(command, argument, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = clap::builder::PossibleValue> + '_>> {
+        Some(Box::new(DeviceChoice::WORDS.into_iter().map(Into::into)))
+    }
 }
 
 fn evict_parser() -> impl TypedValueParser<Value = Evict> {

@@ -1,8 +1,24 @@
-//! Where a model runs: the choice from the devices there are and what was asked for, with the reason in words. Pure,
-//! so that machines nobody here has can be tested.
+//! Where a model runs: the choice from the devices there are, the memory that is free on them, what the model needs and
+//! what was asked for, with the reason in words. Pure, so that machines nobody here has can be tested.
+//!
+//! One device takes all layers, or as many of the last ones as fit; the CPU has the rest. Of several graphics processors
+//! the best is taken, and the others are left alone: layers that are spread over several are computed one device after the
+//! other, so that brings no speed but for models which fit on none of them, and those run with the CPU's help.
 
-use super::llama::{Device, Placement};
+use std::cmp::Reverse;
+
+use super::llama::{Device, DeviceKind, Placement};
 use super::protocol::DeviceChoice;
+use crate::hardware::gpus::Gpu;
+use crate::hardware::memory::Memory;
+use crate::models::fit::Layers;
+
+/// Tokens of a prompt that are computed at once.
+const BATCH: u64 = super::worker::BATCH as u64;
+/// Left free on a device, or a sixteenth of its memory up to twice as much. The screen's programs draw in the same memory
+/// and take more when a window opens, and what a computation needs is an estimate. llama.cpp's own tools leave 1 GiB.
+const LEAST_MARGIN: u64 = 512 << 20;
+const MARGIN_PART: u64 = 16;
 
 /// Where the model goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,59 +28,358 @@ pub struct Choice {
     /// What the maker calls the device.
     pub name: String,
     pub reason: String,
+    /// What a person should be told, and what to do.
+    pub notice: Option<String>,
+    /// Tokens in the KV cache that were counted on, where nobody said how many.
+    pub cells: Option<u32>,
+    /// Bytes of the model that are in memory of the device's own, and not in the machine's.
+    pub own_bytes: u64,
+    /// The KV cache is all there.
+    pub is_all_in_own_memory: bool,
 }
 
-/// Chooses a device. `gpu_layers` limits what goes to a GPU; 0 means the CPU.
+impl Choice {
+    /// Whether layers are on a graphics processor.
+    pub fn is_on_gpu(&self) -> bool {
+        !self.placement.devices.is_empty()
+    }
+}
+
+/// What there is.
+#[derive(Clone, Copy, Debug)]
+pub struct Situation<'a> {
+    /// Those that llama.cpp found.
+    pub devices: &'a [Device],
+    /// Those that the system shows, whether llama.cpp can use them or not.
+    pub gpus: &'a [Gpu],
+    /// What this build can use: `cuda`, `metal`, `vulkan`.
+    pub features: &'a [&'static str],
+    pub memory: Option<Memory>,
+    /// Why llama.cpp was not asked for graphics processors, in a sentence.
+    pub problem: Option<&'a str>,
+}
+
+/// What a model needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Demand<'a> {
+    pub layers: &'a Layers,
+    /// Tokens that the KV cache is to hold.
+    pub cells: u32,
+    /// So many would do, if all layers have room then; the same number where it was asked for.
+    pub least_cells: u32,
+    /// Size of the KV cache, 1 being that in 16 bits.
+    pub kv_scale: f64,
+    /// Whether a person said how large the cache is.
+    pub is_asked_for: bool,
+}
+
+/// Chooses a device and what goes there. `gpu_layers` is how many layers, as llama.cpp counts them; 0 means the CPU.
 ///
 /// # Errors
-/// A sentence, if a device was asked for that is not there.
-pub fn choose(devices: &[Device], wanted: DeviceChoice, gpu_layers: Option<u32>) -> Result<Choice, String> {
-    let gpu = |backend: Option<&str>| {
-        devices.iter().find(|device| device.is_gpu && backend.is_none_or(|name| is_backend(&device.backend, name)))
-    };
-    let (found, reason) = match wanted {
-        DeviceChoice::Cpu => (None, "the CPU was asked for".to_owned()),
-        _ if gpu_layers == Some(0) => (None, "no layer was to go to a GPU".to_owned()),
-        DeviceChoice::Auto => match gpu(None) {
-            Some(device) => (Some(device), format!("{} is there", device.backend)),
-            None => (None, "there is no GPU that this build can use".to_owned()),
-        },
-        DeviceChoice::Metal | DeviceChoice::Cuda | DeviceChoice::Vulkan => {
-            let name = backend_name(wanted);
-            let device = gpu(Some(name)).ok_or_else(|| {
-                let feature = name.to_lowercase();
-                format!(
-                    "there is no {name} device, or this build cannot use it; leave `--device` out, or build with `cargo build --release --features {feature}`"
-                )
-            })?;
-            (Some(device), format!("{name} was asked for"))
+/// A sentence, if a device was asked for that this build cannot use, or a number that there is not. One that is only not
+/// there now is a notice, and the CPU computes.
+pub fn choose(
+    situation: &Situation<'_>,
+    demand: &Demand<'_>,
+    wanted: DeviceChoice,
+    gpu_layers: Option<u32>,
+) -> Result<Choice, String> {
+    match wanted {
+        DeviceChoice::Cpu => return Ok(cpu(situation.devices, "the CPU was asked for".into(), None)),
+        _ if gpu_layers == Some(0) => {
+            return Ok(cpu(situation.devices, "no layer was to go to a GPU".into(), None));
         }
+        DeviceChoice::Auto => {}
+        DeviceChoice::Metal(_) | DeviceChoice::Cuda(_) | DeviceChoice::Vulkan(_) => {
+            let feature = wanted.word();
+            if !situation.features.contains(&feature) {
+                return Err(format!(
+                    "this build cannot use {}; leave `--device` out, or build with `cargo build --release --features {feature}`",
+                    backend_name(wanted)
+                ));
+            }
+        }
+    }
+    match best(situation.devices, wanted)? {
+        Some(device) => Ok(on(device, situation, demand, gpu_layers)),
+        None => Ok(without_gpu(situation, wanted)),
+    }
+}
+
+/// The CPU, since something went wrong with the graphics processor: `what` ends a sentence.
+pub fn instead(choice: &Choice, devices: &[Device], what: &str) -> Choice {
+    let sentence = format!(
+        "{} ({}) {what}, so the CPU computes; bring its driver up to date, or leave it alone with `--device cpu`",
+        choice.backend, choice.name
+    );
+    cpu(devices, sentence.clone(), Some(sentence))
+}
+
+/// The same device with fewer layers, since it has no room for so many: all layers without their experts, else half of
+/// them. `None` if there is nothing less.
+pub fn fewer(choice: &Choice, layers: &Layers) -> Option<Choice> {
+    let count = choice.placement.gpu_layers.unwrap_or(layers.count()).min(layers.count());
+    let all_experts = layers.layers.len() as u32;
+    let has_experts = layers.has_experts() && choice.placement.experts_on_cpu < all_experts;
+    let placement = match count {
+        _ if has_experts => Placement { experts_on_cpu: all_experts, ..choice.placement.clone() },
+        0 | 1 => return None,
+        _ => Placement { gpu_layers: Some(count / 2), ..choice.placement.clone() },
     };
-    Ok(match found {
-        Some(device) => Choice {
-            placement: Placement { devices: vec![device.index], gpu_layers, ..Placement::default() },
-            backend: device.backend.clone(),
-            name: device.description.clone(),
-            reason,
-        },
-        None => Choice {
-            placement: Placement { gpu_layers: Some(0), ..Placement::default() },
-            backend: "CPU".into(),
-            name: devices
-                .iter()
-                .find(|device| device.backend == "CPU")
-                .map_or("CPU".into(), |cpu| cpu.description.clone()),
-            reason,
-        },
+    let sentence = format!(
+        "{} ({}) has no room for what was to go there, so it has {}; close what else uses it, or say how many layers with `--gpu-layers`",
+        choice.backend,
+        choice.name,
+        extent(&placement, layers),
+    );
+    let own_bytes = match choice.own_bytes {
+        0 => 0,
+        _ => layers.bytes_of_last(placement.gpu_layers.unwrap_or(count), placement.experts_on_cpu, 0.0),
+    };
+    Some(Choice {
+        placement,
+        own_bytes,
+        is_all_in_own_memory: false,
+        reason: sentence.clone(),
+        notice: Some(sentence),
+        ..choice.clone()
     })
 }
 
+/// `all 29 layers`, `20 of 29 layers`.
+fn extent(placement: &Placement, layers: &Layers) -> String {
+    let all = layers.count();
+    let count = placement.gpu_layers.unwrap_or(all).min(all);
+    let count = if count == all { format!("all {all} layers") } else { format!("{count} of {all} layers") };
+    match placement.experts_on_cpu {
+        0 => count,
+        some if some as usize >= layers.layers.len() => format!("{count} without the experts, which the CPU has"),
+        some => format!("{count}, the experts of the first {some} being on the CPU"),
+    }
+}
+
+fn cpu(devices: &[Device], reason: String, notice: Option<String>) -> Choice {
+    let name = devices.iter().find(|device| device.backend == "CPU").map(|cpu| cpu.description.clone());
+    Choice {
+        placement: Placement::cpu(),
+        backend: "CPU".into(),
+        name: name.unwrap_or_else(|| "CPU".into()),
+        reason,
+        notice,
+        cells: None,
+        own_bytes: 0,
+        is_all_in_own_memory: false,
+    }
+}
+
+/// The device to be used, if there is one: a card before one that shares the machine's memory, CUDA and Metal before
+/// Vulkan (which sees the same processors), the one with most free memory first. A software driver only if its back end
+/// was asked for.
+fn best(devices: &[Device], wanted: DeviceChoice) -> Result<Option<&Device>, String> {
+    let is_of = |device: &&Device| device.is_gpu() && is_backend(&device.backend, backend_name(wanted));
+    if let Some(number) = wanted.number() {
+        let of_backend: Vec<&Device> = devices.iter().filter(is_of).collect();
+        return match of_backend.get(number as usize) {
+            Some(device) => Ok(Some(device)),
+            None if of_backend.is_empty() => Ok(None),
+            None => {
+                let list = of_backend.iter().enumerate();
+                let list =
+                    list.map(|(number, device)| format!("`{}:{number}` ({})", wanted.word(), device.description));
+                Err(format!("there is no device `{wanted}`; there is {}", list.collect::<Vec<_>>().join(", ")))
+            }
+        };
+    }
+    let is_auto = wanted == DeviceChoice::Auto;
+    let candidates = devices
+        .iter()
+        .filter(|device| if is_auto { device.is_gpu() && device.kind != DeviceKind::Software } else { is_of(device) });
+    let rank = |device: &&Device| {
+        (
+            device.kind == DeviceKind::Software,
+            device.shares_memory(),
+            device.backend == "Vulkan",
+            Reverse(device.free_bytes),
+        )
+    };
+    Ok(candidates.min_by_key(rank))
+}
+
+/// The CPU, and why, where there is no device to be used.
+fn without_gpu(situation: &Situation<'_>, wanted: DeviceChoice) -> Choice {
+    let Situation { devices, gpus, features, .. } = *situation;
+    let told = |sentence: String| cpu(devices, sentence.clone(), Some(sentence));
+    if let Some(problem) = situation.problem {
+        return told(problem.to_owned());
+    }
+    let is_wanted = wanted != DeviceChoice::Auto;
+    let gpu = gpus.first();
+    match gpu {
+        Some(gpu) if features.is_empty() => {
+            let feature = gpu.maker.feature();
+            let sentence = format!(
+                "there is {gpu}, but this build cannot use it; build with `cargo build --release --features {feature}`, or choose this with `--device cpu`"
+            );
+            // One that shares the processor's memory is not much faster than the processor.
+            let notice = Some(sentence.clone()).filter(|_| !gpu.is_integrated);
+            cpu(devices, sentence, notice)
+        }
+        Some(gpu) if is_wanted || !gpu.is_integrated => {
+            let names: Vec<&str> = features.iter().map(|feature| name_of_feature(feature)).collect();
+            told(format!(
+                "there is {gpu}, but no driver through which {} can use it, so the CPU computes; {}",
+                names.join(" or "),
+                remedy(features, gpu)
+            ))
+        }
+        _ if is_wanted => {
+            let name = backend_name(wanted);
+            told(format!("there is no {name} device, so the CPU computes; put its driver in, or leave `--device` out"))
+        }
+        _ if devices.iter().any(|device| device.kind == DeviceKind::Software) => cpu(
+            devices,
+            "there is only a software driver, which is slower than the CPU itself; `--device vulkan` takes it all the same"
+                .into(),
+            None,
+        ),
+        _ if features.is_empty() => cpu(devices, "there is no GPU that this build can use".into(), None),
+        _ => cpu(devices, "there is no GPU".into(), None),
+    }
+}
+
+fn remedy(features: &[&str], gpu: &Gpu) -> String {
+    if features.contains(&"vulkan") {
+        return match gpu.maker.feature() {
+            "cuda" => "install NVIDIA's driver and see `vulkaninfo --summary`".into(),
+            _ => "install Mesa's driver (Debian: `mesa-vulkan-drivers`) and see `vulkaninfo --summary`".into(),
+        };
+    }
+    match gpu.maker.feature() {
+        "cuda" => "install NVIDIA's driver and see `nvidia-smi`".into(),
+        feature => format!("build with `cargo build --release --features {feature}`"),
+    }
+}
+
+/// The model on this device.
+fn on(device: &Device, situation: &Situation<'_>, demand: &Demand<'_>, gpu_layers: Option<u32>) -> Choice {
+    let layers = demand.layers;
+    let budget = budget(device, situation.memory);
+    let plan = match gpu_layers {
+        Some(count) => Plan { count: count.min(layers.count()), experts_on_cpu: 0, cells: demand.cells },
+        None => plan(demand, budget),
+    };
+    if plan.count == 0 {
+        let sentence = format!(
+            "{} ({}) has {} of free memory, which is not enough for any of the model's layers, so the CPU computes; close what else uses it, or choose a smaller model with `-m`",
+            device.backend,
+            device.description,
+            gibibytes(device.free_bytes)
+        );
+        return cpu(situation.devices, sentence.clone(), Some(sentence));
+    }
+    let placement =
+        Placement {
+            devices: vec![device.index],
+            gpu_layers: Some(plan.count),
+            experts_on_cpu: plan.experts_on_cpu,
+            as_stored: false,
+        };
+    let free = if device.free_bytes > 0 { device.free_bytes } else { situation.memory.map_or(0, |it| it.available) };
+    let mut reason = format!(
+        "{}, {}: {} of {} of free memory, with the KV cache for {} tokens",
+        device.backend,
+        extent(&placement, layers),
+        gibibytes(plan.bytes(demand)),
+        gibibytes(free),
+        plan.cells
+    );
+    if gpu_layers.is_some() {
+        reason.push_str("; that number of layers was asked for");
+    } else if plan.count < layers.count() || plan.experts_on_cpu > 0 {
+        reason.push_str(&format!("; more does not fit beside the {} left to others", gibibytes(margin(device))));
+    }
+    let is_whole = plan.count == layers.count();
+    Choice {
+        placement,
+        backend: device.backend.clone(),
+        name: device.description.clone(),
+        reason,
+        notice: None,
+        cells: (!demand.is_asked_for).then_some(plan.cells),
+        own_bytes: if device.shares_memory() { 0 } else { layers.bytes_of_last(plan.count, plan.experts_on_cpu, 0.0) },
+        is_all_in_own_memory: is_whole && !device.shares_memory(),
+    }
+}
+
+/// What goes to a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Plan {
+    /// Layers, as llama.cpp counts them.
+    count: u32,
+    experts_on_cpu: u32,
+    cells: u32,
+}
+
+impl Plan {
+    fn bytes(&self, demand: &Demand<'_>) -> u64 {
+        let layers = demand.layers;
+        let kv_scale = f64::from(self.cells) * demand.kv_scale;
+        let bytes = layers.bytes_of_last(self.count, self.experts_on_cpu, kv_scale);
+        bytes.saturating_add(layers.working_bytes(BATCH.min(u64::from(self.cells)), u64::from(self.cells)))
+    }
+}
+
+/// As many layers as fit: all of them, with fewer tokens if need be. Of a model of experts all layers, and the experts of
+/// as many as fit, the CPU having the rest: a token goes to few of them, and attention, which sees everything, is where
+/// the cache is. Else as many of the last layers as fit.
+fn plan(demand: &Demand<'_>, budget: u64) -> Plan {
+    let layers = demand.layers;
+    let fits = |plan: &Plan| plan.bytes(demand) <= budget;
+    let all = |cells| Plan { count: layers.count(), experts_on_cpu: 0, cells };
+    let fewest = demand.least_cells.min(demand.cells);
+    if let Some(whole) = [demand.cells, fewest].map(all).into_iter().find(fits) {
+        return whole;
+    }
+    if layers.has_experts() {
+        let without = |experts_on_cpu| Plan { experts_on_cpu, ..all(fewest) };
+        if let Some(plan) = (1..=layers.layers.len() as u32).map(without).find(fits) {
+            return plan;
+        }
+    }
+    let part = |count| Plan { count, experts_on_cpu: 0, cells: fewest };
+    (1..layers.count()).rev().map(part).find(fits).unwrap_or(part(0))
+}
+
+/// Bytes that may be taken of a device. What shares the machine's memory has no more than is free there; what does not
+/// tell, neither.
+fn budget(device: &Device, memory: Option<Memory>) -> u64 {
+    let tells = device.total_bytes > 0;
+    let own = if tells { device.free_bytes } else { u64::MAX };
+    let free = match memory {
+        Some(memory) if device.shares_memory() || !tells => own.min(memory.available),
+        _ => own,
+    };
+    free.saturating_sub(margin(device))
+}
+
+fn margin(device: &Device) -> u64 {
+    (device.total_bytes / MARGIN_PART).clamp(LEAST_MARGIN, 2 * LEAST_MARGIN)
+}
+
+fn gibibytes(bytes: u64) -> String {
+    format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
+}
+
 fn backend_name(wanted: DeviceChoice) -> &'static str {
-    match wanted {
-        DeviceChoice::Auto | DeviceChoice::Cpu => "CPU",
-        DeviceChoice::Metal => "Metal",
-        DeviceChoice::Cuda => "CUDA",
-        DeviceChoice::Vulkan => "Vulkan",
+    name_of_feature(wanted.word())
+}
+
+fn name_of_feature(feature: &str) -> &'static str {
+    match feature {
+        "metal" => "Metal",
+        "cuda" => "CUDA",
+        "vulkan" => "Vulkan",
+        _ => "CPU",
     }
 }
 
@@ -76,41 +391,272 @@ fn is_backend(found: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hardware::gpus::Maker;
+    use crate::models::fit::Layer;
 
-    fn cpu() -> Device {
-        Device { index: 0, backend: "CPU".into(), description: "Cortex-A76".into(), is_gpu: false }
+    const MIB: u64 = 1 << 20;
+    const GIB: u64 = 1 << 30;
+
+    fn device(index: usize, backend: &str, kind: DeviceKind, free: u64, total: u64) -> Device {
+        Device {
+            index,
+            name: format!("{backend}{index}"),
+            backend: backend.into(),
+            description: format!("{backend} number {index}"),
+            kind,
+            free_bytes: free,
+            total_bytes: total,
+        }
     }
 
-    fn vulkan() -> Device {
-        Device { index: 1, backend: "Vulkan".into(), description: "Radeon".into(), is_gpu: true }
+    fn cpu_device() -> Device {
+        Device { description: "Cortex-A76".into(), ..device(0, "CPU", DeviceKind::Cpu, 0, 0) }
     }
 
-    #[test]
-    fn without_a_gpu_the_cpu_is_chosen_and_the_reason_said() {
-        let choice = choose(&[cpu()], DeviceChoice::Auto, None).unwrap();
-        assert_eq!((choice.backend.as_str(), choice.name.as_str()), ("CPU", "Cortex-A76"));
-        assert_eq!(choice.placement.gpu_layers, Some(0));
-        assert!(choice.reason.contains("no GPU"));
+    fn card(index: usize, backend: &str, free: u64) -> Device {
+        device(index, backend, DeviceKind::Discrete, free, 8 * GIB)
     }
 
-    #[test]
-    fn a_gpu_is_used_when_there_is_one() {
-        let choice = choose(&[cpu(), vulkan()], DeviceChoice::Auto, None).unwrap();
-        assert_eq!(choice.placement, Placement { devices: vec![1], ..Placement::default() });
+    fn gpu(maker: Maker, is_integrated: bool) -> Gpu {
+        Gpu { maker, name: None, address: "0000:01:00.0".into(), is_integrated }
     }
 
-    #[test]
-    fn asking_for_the_cpu_or_for_no_layers_leaves_the_gpu_alone() {
-        for (wanted, layers) in
-            [(DeviceChoice::Cpu, None), (DeviceChoice::Auto, Some(0)), (DeviceChoice::Vulkan, Some(0))]
-        {
-            assert_eq!(choose(&[cpu(), vulkan()], wanted, layers).unwrap().backend, "CPU");
+    /// Of the size of a model with 7 billion weights in 4 bits: 28 layers of 130 MiB, 64 KiB of cache for a token.
+    fn dense() -> Layers {
+        let layer = Layer { shared_bytes: 130 * MIB, expert_bytes: 0, kv_bytes: 65_536 / 28 };
+        let layers = vec![layer; 28];
+        Layers { layers, output_bytes: 400 * MIB, vocabulary: 152_000, working_numbers: 72_000 }
+    }
+
+    /// Of the size of one with 30 billion, most of them in experts.
+    fn experts() -> Layers {
+        let layer = Layer { shared_bytes: 20 * MIB, expert_bytes: 340 * MIB, kv_bytes: 2048 };
+        Layers { layers: vec![layer; 48], ..dense() }
+    }
+
+    fn demand(layers: &Layers) -> Demand<'_> {
+        Demand { layers, cells: 16_384, least_cells: 8192, kv_scale: 1.0, is_asked_for: false }
+    }
+
+    struct Machine {
+        devices: Vec<Device>,
+        gpus: Vec<Gpu>,
+        features: Vec<&'static str>,
+        problem: Option<String>,
+    }
+
+    fn machine(gpus: Vec<Device>, features: &[&'static str]) -> Machine {
+        let devices = [vec![cpu_device()], gpus].concat();
+        Machine { devices, gpus: Vec::new(), features: features.to_vec(), problem: None }
+    }
+
+    impl Machine {
+        fn with(self, gpus: Vec<Gpu>) -> Self {
+            Self { gpus, ..self }
+        }
+
+        fn situation(&self) -> Situation<'_> {
+            Situation {
+                devices: &self.devices,
+                gpus: &self.gpus,
+                features: &self.features,
+                memory: Some(Memory { total: 32 * GIB, available: 24 * GIB }),
+                problem: self.problem.as_deref(),
+            }
+        }
+
+        fn choose(&self, layers: &Layers, wanted: &str, count: Option<u32>) -> Result<Choice, String> {
+            choose(&self.situation(), &demand(layers), wanted.parse().unwrap(), count)
+        }
+
+        fn auto(&self, layers: &Layers) -> Choice {
+            self.choose(layers, "auto", None).unwrap()
         }
     }
 
     #[test]
-    fn a_device_that_is_not_there_is_an_error_that_says_how_to_get_it() {
-        let error = choose(&[cpu()], DeviceChoice::Cuda, None).unwrap_err();
+    fn without_a_gpu_the_cpu_is_chosen_and_the_reason_said() {
+        let choice = machine(vec![], &[]).auto(&dense());
+        assert_eq!((choice.backend.as_str(), choice.name.as_str()), ("CPU", "Cortex-A76"));
+        assert_eq!(choice.placement, Placement::cpu());
+        assert!(choice.reason.contains("no GPU") && choice.notice.is_none(), "{choice:?}");
+    }
+
+    #[test]
+    fn all_layers_go_to_a_gpu_that_has_room_for_them() {
+        let choice = machine(vec![card(1, "Vulkan", 8 * GIB)], &["vulkan"]).auto(&dense());
+        assert_eq!(choice.placement, Placement { devices: vec![1], gpu_layers: Some(29), ..Placement::default() });
+        assert_eq!((choice.cells, choice.is_all_in_own_memory, choice.notice), (Some(16_384), true, None));
+        let reason = "Vulkan, all 29 layers: 5.4 GiB of 8.0 GiB of free memory, with the KV cache for 16384 tokens";
+        assert_eq!(choice.reason, reason);
+    }
+
+    #[test]
+    fn with_less_room_the_cache_is_smaller_before_layers_stay_on_the_cpu() {
+        let choice = |free| machine(vec![card(1, "CUDA", free)], &["cuda"]).auto(&dense());
+        let smaller = choice(5600 * MIB);
+        assert_eq!((smaller.placement.gpu_layers, smaller.cells), (Some(29), Some(8192)), "{}", smaller.reason);
+        let part = choice(4 * GIB);
+        assert_eq!(part.placement.gpu_layers, Some(17), "{}", part.reason);
+        assert!(!part.is_all_in_own_memory);
+        assert_eq!(part.own_bytes, (16 * 130 + 400) * MIB);
+        let reason = "CUDA, 17 of 29 layers: 3.4 GiB of 4.0 GiB of free memory, with the KV cache for 8192 tokens; more does not fit beside the 0.5 GiB left to others";
+        assert_eq!(part.reason, reason);
+    }
+
+    #[test]
+    fn however_much_is_free_no_more_is_taken_and_more_memory_never_means_fewer_layers() {
+        for layers in [dense(), experts()] {
+            let mut last = 0;
+            for free in (0..40).map(|half| half * GIB / 2) {
+                let budget = free.saturating_sub(LEAST_MARGIN);
+                let plan = plan(&demand(&layers), budget);
+                assert!(plan.count == 0 || plan.bytes(&demand(&layers)) <= budget, "{free}: {plan:?}");
+                assert!(plan.count >= last, "{free}: {plan:?}");
+                last = plan.count;
+            }
+            assert_eq!(last, layers.count());
+        }
+    }
+
+    #[test]
+    fn where_not_even_one_layer_fits_the_cpu_computes_and_it_is_said() {
+        let choice = machine(vec![card(1, "CUDA", 700 * MIB)], &["cuda"]).auto(&dense());
+        assert_eq!(choice.backend, "CPU");
+        assert!(choice.notice.as_ref().is_some_and(|notice| notice.contains("0.7 GiB of free memory")), "{choice:?}");
+    }
+
+    #[test]
+    fn of_experts_those_that_do_not_fit_stay_on_the_cpu() {
+        let choice = |free| machine(vec![card(1, "CUDA", free)], &["cuda"]).auto(&experts());
+        let part = choice(8 * GIB);
+        let Placement { gpu_layers, experts_on_cpu, .. } = part.placement;
+        assert_eq!(gpu_layers, Some(49));
+        assert!((30..48).contains(&experts_on_cpu), "{}", part.reason);
+        assert!(part.reason.contains(&format!("the experts of the first {experts_on_cpu} being on the CPU")));
+        let all = choice(40 * GIB).placement;
+        assert_eq!((all.gpu_layers, all.experts_on_cpu), (Some(49), 0));
+        let whole_layers = choice(3 * GIB).placement;
+        assert!(whole_layers.gpu_layers < Some(49) && whole_layers.experts_on_cpu == 0, "{whole_layers:?}");
+    }
+
+    #[test]
+    fn a_number_of_layers_is_taken_as_it_is() {
+        let machine = machine(vec![card(1, "Vulkan", GIB)], &["vulkan"]);
+        let choice = machine.choose(&dense(), "auto", Some(10)).unwrap();
+        assert_eq!(choice.placement.gpu_layers, Some(10));
+        assert!(choice.reason.contains("10 of 29 layers") && choice.reason.ends_with("asked for"), "{}", choice.reason);
+        assert_eq!(machine.choose(&dense(), "vulkan", Some(99)).unwrap().placement.gpu_layers, Some(29));
+    }
+
+    #[test]
+    fn asking_for_the_cpu_or_for_no_layers_leaves_the_gpu_alone_without_a_notice() {
+        let machine = machine(vec![card(1, "Vulkan", 8 * GIB)], &["vulkan"]).with(vec![gpu(Maker::Amd, false)]);
+        for (wanted, count) in [("cpu", None), ("auto", Some(0)), ("vulkan", Some(0))] {
+            let choice = machine.choose(&dense(), wanted, count).unwrap();
+            assert_eq!((choice.backend.as_str(), choice.notice), ("CPU", None), "{wanted}");
+        }
+    }
+
+    #[test]
+    fn the_best_of_several_is_taken_unless_one_is_named() {
+        let integrated = device(1, "Vulkan", DeviceKind::Integrated, 20 * GIB, 24 * GIB);
+        let devices = vec![integrated, card(2, "Vulkan", 8 * GIB), card(3, "CUDA", 6 * GIB), card(4, "CUDA", 7 * GIB)];
+        let machine = machine(devices, &["cuda", "vulkan"]);
+        for (wanted, index) in
+            [("auto", 4), ("cuda", 4), ("cuda:0", 3), ("vulkan", 2), ("vulkan:0", 1), ("vulkan:1", 2)]
+        {
+            let choice = machine.choose(&dense(), wanted, None).unwrap();
+            assert_eq!(choice.placement.devices, [index], "{wanted}");
+        }
+        let error = machine.choose(&dense(), "cuda:2", None).unwrap_err();
+        assert!(error.contains("`cuda:2`") && error.contains("`cuda:1` (CUDA number 4)"), "{error}");
+    }
+
+    #[test]
+    fn a_software_driver_is_taken_only_where_it_is_asked_for() {
+        let software = device(1, "Vulkan", DeviceKind::Software, 20 * GIB, 24 * GIB);
+        let machine = machine(vec![software], &["vulkan"]);
+        let auto = machine.auto(&dense());
+        assert_eq!((auto.backend.as_str(), auto.notice), ("CPU", None));
+        assert!(auto.reason.contains("slower than the CPU"), "{}", auto.reason);
+        assert_eq!(machine.choose(&dense(), "vulkan", None).unwrap().backend, "Vulkan");
+    }
+
+    #[test]
+    fn what_shares_the_memory_has_no_more_than_is_free_in_it() {
+        let apple = device(1, "MTL", DeviceKind::Integrated, 40 * GIB, 48 * GIB);
+        let machine = machine(vec![apple], &["metal"]);
+        let memory = |gibibytes: u64| Some(Memory { total: 64 * GIB, available: gibibytes * GIB });
+        let layers_at = |gibibytes| {
+            let situation = Situation { memory: memory(gibibytes), ..machine.situation() };
+            let choice = choose(&situation, &demand(&dense()), DeviceChoice::Metal(None), None).unwrap();
+            assert!(!choice.is_all_in_own_memory && choice.own_bytes == 0);
+            choice.placement.gpu_layers
+        };
+        assert_eq!(layers_at(24), Some(29));
+        assert!(layers_at(3) < Some(29));
+    }
+
+    #[test]
+    fn a_device_that_does_not_tell_its_memory_is_believed_to_have_the_machines() {
+        let silent = device(1, "Vulkan", DeviceKind::Discrete, 0, 0);
+        let choice = machine(vec![silent], &["vulkan"]).auto(&dense());
+        assert_eq!(choice.placement.gpu_layers, Some(29));
+        assert!(choice.reason.contains("of 24.0 GiB"), "{}", choice.reason);
+    }
+
+    #[test]
+    fn a_back_end_that_is_not_built_in_is_an_error_that_says_how_to_get_it() {
+        let error = machine(vec![], &[]).choose(&dense(), "cuda", None).unwrap_err();
         assert!(error.contains("CUDA") && error.contains("--features cuda"), "{error}");
+    }
+
+    #[test]
+    fn a_gpu_that_the_build_cannot_use_is_told_unless_it_is_integrated() {
+        let with = |maker, is_integrated| machine(vec![], &[]).with(vec![gpu(maker, is_integrated)]).auto(&dense());
+        let nvidia = with(Maker::Nvidia, false);
+        assert!(nvidia.reason.starts_with("there is an NVIDIA GPU, but this build cannot use it"), "{}", nvidia.reason);
+        assert!(
+            nvidia.notice.is_some_and(|notice| notice.contains("--features cuda") && notice.contains("--device cpu"))
+        );
+        let amd = with(Maker::Amd, false);
+        assert!(amd.notice.is_some_and(|notice| notice.contains("--features vulkan")));
+        let intel = with(Maker::Intel, true);
+        assert!(intel.notice.is_none() && intel.reason.contains("--features vulkan"), "{intel:?}");
+    }
+
+    #[test]
+    fn without_its_driver_the_cpu_computes_and_what_to_install_is_said() {
+        let machine = |gpus| machine(vec![], &["vulkan"]).with(gpus);
+        let amd = machine(vec![gpu(Maker::Amd, false)]).auto(&dense());
+        assert!(amd.notice.is_some_and(|notice| notice.contains("mesa-vulkan-drivers")));
+        let asked = machine(vec![]).choose(&dense(), "vulkan", None).unwrap();
+        assert_eq!(asked.backend, "CPU");
+        assert!(asked.notice.is_some_and(|notice| notice.contains("there is no Vulkan device, so the CPU computes")));
+        let nothing = machine(vec![]).auto(&dense());
+        assert_eq!((nothing.notice, nothing.reason.as_str()), (None, "there is no GPU"));
+    }
+
+    #[test]
+    fn a_driver_that_crashed_is_told() {
+        let crashed = Machine { problem: Some("the driver crashed".into()), ..machine(vec![], &["vulkan"]) };
+        assert_eq!(crashed.auto(&dense()).notice.as_deref(), Some("the driver crashed"));
+    }
+
+    #[test]
+    fn what_does_not_load_is_tried_with_less_and_then_on_the_cpu() {
+        let machine = machine(vec![card(1, "CUDA", 8 * GIB)], &["cuda"]);
+        let (dense, experts) = (dense(), experts());
+        let half = fewer(&machine.auto(&dense), &dense).unwrap();
+        assert_eq!(half.placement.gpu_layers, Some(14));
+        assert!(half.notice.is_some_and(|notice| notice.contains("14 of 29 layers")));
+        let without = fewer(&machine.auto(&experts), &experts).unwrap();
+        assert_eq!((without.placement.gpu_layers, without.placement.experts_on_cpu), (Some(49), 48));
+        let one = machine.choose(&dense, "cuda", Some(1)).unwrap();
+        assert_eq!(fewer(&one, &dense), None);
+        let cpu = instead(&one, &machine.devices, "could not load the model");
+        assert_eq!((cpu.backend.as_str(), cpu.placement), ("CPU", Placement::cpu()));
+        assert!(cpu.notice.is_some_and(|notice| notice.starts_with("CUDA (CUDA number 1) could not load the model")));
     }
 }

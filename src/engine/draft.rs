@@ -10,6 +10,7 @@ use super::probe::Verdict;
 use super::protocol::{CancelFlag, DraftInfo, LoadSettings};
 use super::speculative::{DraftModel, check_vocabulary};
 use super::worker;
+use crate::hardware::cores::Crews;
 use crate::hardware::memory::Memory;
 use crate::models::gguf;
 use crate::text::{escape_line, mebibytes};
@@ -51,11 +52,11 @@ impl Drafting {
     }
 
     /// The model with a context of so many cells. Those are counted, too.
-    pub fn open(&self, target: &Model, cells: u32, threads: u32) -> Option<DraftModel<'_>> {
+    pub fn open(&self, target: &Model, cells: u32, crews: Crews) -> Option<DraftModel<'_>> {
         let model = self.loaded.as_ref()?.as_ref().ok()?;
         let bytes = u64::from(cells) * Shape::of(model).bytes_per_cell(KvTypes::default());
         let opened = check_memory(bytes, free_beside(self.mapped)).and_then(|()| {
-            let settings = ContextSettings { cells, threads, batch: worker::BATCH, types: KvTypes::default() };
+            let settings = ContextSettings { cells, crews, batch: worker::BATCH, types: KvTypes::default() };
             let context = Context::new(model, settings)?;
             if context.can_evict() { Ok(context) } else { Err("its memory cannot take tokens back".into()) }
         });

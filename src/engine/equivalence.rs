@@ -28,7 +28,12 @@ fn load(path: &Path) -> Model {
 }
 
 fn session<'m>(model: &'m Model, path: &Path, folder: Option<&Path>) -> Session<'m> {
-    let settings = ContextSettings { cells: CELLS, threads: 2, batch: 512, types: KvTypes::default() };
+    let settings = ContextSettings {
+        cells: CELLS,
+        crews: crate::hardware::cores::Crews::anywhere(2),
+        batch: 512,
+        types: KvTypes::default(),
+    };
     let context = Context::new(model, settings).unwrap();
     let snapshots = folder.map(|folder| {
         let settings = SnapshotSettings {

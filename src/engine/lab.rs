@@ -4,13 +4,13 @@
 
 use std::path::PathBuf;
 
-use super::backend;
 use super::context::Contents;
 use super::draft::Drafting;
 use super::eviction::WATCHED_ROWS;
-use super::kv::KvTypes;
+use super::kv::{KvTypes, Unknown};
 use super::llama::{self, Context, ContextSettings, LoadError, Model};
 use super::memory;
+use super::placing::{place, tried};
 use super::probe::Verdict;
 use super::protocol::{
     CancelFlag, Channel, EngineError, Evict, Finish, GenerateOptions, LoadSettings, Passage, Prompt, Speculate,
@@ -19,8 +19,10 @@ use super::protocol::{
 use super::repacking;
 use super::session::{Go, Session};
 use super::speculative::Speculator;
+use super::tuning::{self, Effort, Notes, Outcome};
 use super::worker;
 use crate::chat::{Message, Sampling};
+use crate::hardware::cores::{self, CoreChoice, Crews};
 use crate::models::gguf;
 
 pub use super::llama::Token;
@@ -32,6 +34,15 @@ pub enum LabError {
     Cancelled,
     #[error("{0}")]
     Engine(#[from] EngineError),
+}
+
+impl From<Unknown> for LabError {
+    fn from(unknown: Unknown) -> Self {
+        match unknown {
+            Unknown::Cancelled => LabError::Cancelled,
+            Unknown::Failed(words) => LabError::Engine(EngineError::Failed(words)),
+        }
+    }
 }
 
 /// What is known of the model that is measured.
@@ -48,7 +59,10 @@ pub struct Subject {
     /// Context length in training, in tokens; 0 if the file does not say.
     pub trained_context: u32,
     pub backend: String,
+    /// Threads that compute an answer.
     pub threads: u32,
+    /// Why so many, in words.
+    pub threads_reason: String,
     /// The version of llama.cpp.
     pub library: String,
 }
@@ -65,6 +79,8 @@ impl Subject {
 pub struct Lab {
     model: Model,
     subject: Subject,
+    crews: Crews,
+    threads_file: Option<PathBuf>,
     drafting: Drafting,
     cancel: CancelFlag,
 }
@@ -78,21 +94,22 @@ impl Lab {
     pub fn open(settings: &LoadSettings, cancel: &CancelFlag) -> Result<Self, LabError> {
         let bad = |words: &str| LabError::Engine(EngineError::bad_model(&settings.path, words));
         let header = gguf::read_header(&settings.path).map_err(|error| bad(&error.to_string()))?;
-        let mut choice = backend::choose(&llama::devices(), settings.device, settings.gpu_layers)
-            .map_err(|sentence| LabError::Engine(EngineError::Failed(sentence)))?;
-        let plan = memory::plan(&header, settings, &choice.backend)?;
+        let mut choice = place(&header, settings)?;
+        let plan = memory::plan(&header, settings, &choice)?;
         choice.placement.as_stored = !repacking::choose(&header, settings, plan.has_room_to_repack).copies;
         match settings.probe.as_ref().map(|probe| probe.check(&settings.path, &[cancel])) {
             None | Some(Verdict::Good) => {}
             Some(Verdict::Bad(error)) => return Err(error.into()),
             Some(Verdict::Cancelled) => return Err(LabError::Cancelled),
         }
+        let choice = tried(choice, settings, &[cancel]).ok_or(LabError::Cancelled)?;
         let flag = cancel.clone();
         let load = Model::load(&settings.path, &choice.placement, move |_| !flag.is_cancelled());
         let model = load.map_err(|error| match error {
             LoadError::Cancelled => LabError::Cancelled,
             LoadError::Refused(words) => bad(&words),
         })?;
+        let chosen = tuning::choose(&model, settings, &choice.backend, &|_| {}, &[cancel])?;
         let file_name = || settings.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let subject = Subject {
             path: settings.path.clone(),
@@ -103,15 +120,32 @@ impl Lab {
             size: model.size(),
             trained_context: model.trained_context(),
             backend: choice.backend,
-            threads: settings.threads.unwrap_or_else(worker::default_threads).max(1),
+            threads: chosen.crews.decode.threads,
+            threads_reason: chosen.reason,
             library: llama::version(),
         };
         let drafting = Drafting::load(settings, &model, &choice.placement, plan.mapped, [cancel, cancel]);
-        Ok(Self { model, subject, drafting, cancel: cancel.clone() })
+        let (crews, threads_file) = (chosen.crews, settings.tuning.file.clone());
+        Ok(Self { model, subject, crews, threads_file, drafting, cancel: cancel.clone() })
     }
 
     pub fn subject(&self) -> &Subject {
         &self.subject
+    }
+
+    /// Tries numbers of threads, thoroughly, and remembers which are the fastest, unless something else was computing. `tell` is told each before it is tried.
+    ///
+    /// # Errors
+    /// If it was stopped, or there is not enough memory.
+    pub fn tune(&self, tell: &dyn Fn(u32)) -> Result<(Outcome, CoreChoice), LabError> {
+        let cpu = cores::this_machine();
+        let outcome = tuning::run(&self.model, &cpu.candidates(), Effort::THOROUGH, tell, &[&self.cancel])?;
+        let (path, file) = (self.subject.path.as_path(), self.threads_file.as_deref());
+        if !outcome.is_disturbed {
+            Notes { path, file, backend: &self.subject.backend, cpu }.remember(outcome.crews);
+        }
+        let choice = cpu.measured(outcome.crews);
+        Ok((outcome, choice))
     }
 
     /// The tokens of a text without any conversation around it, and none added before it.
@@ -141,7 +175,7 @@ impl Lab {
     pub fn chat(&self, cells: u32, with_draft_model: bool) -> Result<Rig<'_>, LabError> {
         let mut rig = self.rig(cells, KvTypes::default())?;
         if with_draft_model {
-            let draft_model = self.drafting.open(&self.model, cells, self.subject.threads);
+            let draft_model = self.drafting.open(&self.model, cells, self.crews);
             rig.session.speculator = Speculator::new(rig.is_on_gpu, draft_model);
         }
         Ok(rig)
@@ -152,7 +186,7 @@ impl Lab {
     /// # Errors
     /// If there is not enough memory, or the model cannot have such a cache.
     pub fn rig(&self, cells: u32, types: KvTypes) -> Result<Rig<'_>, LabError> {
-        let settings = ContextSettings { cells, threads: self.subject.threads, batch: worker::BATCH, types };
+        let settings = ContextSettings { cells, crews: self.crews, batch: worker::BATCH, types };
         let context = Context::new(&self.model, settings).map_err(|words| {
             EngineError::NotEnoughMemory(format!(
                 "llama.cpp could not make a {types} cache of {cells} tokens ({words}); try smaller ones with `--lengths` and `--depths`, or leave it out with `--policies`"

@@ -9,6 +9,7 @@
 //! KV cache. The latter comes after the load, since it is the model that tells whether it bears that; how much room there
 //! is for the cache is decided here all the same.
 
+use super::backend::Choice;
 use super::kv::{KvRoom, KvTypes, Wish};
 use super::llama;
 use super::protocol::{EngineError, LoadSettings};
@@ -69,9 +70,9 @@ pub struct Shortage {
 ///
 /// # Errors
 /// If there is no memory for it.
-pub fn plan(header: &Header, settings: &LoadSettings, backend: &str) -> Result<Plan, EngineError> {
+pub fn plan(header: &Header, settings: &LoadSettings, choice: &Choice) -> Result<Plan, EngineError> {
     let demand = Demand::new(header, llama::repacked_types(), Wish::of(settings, trained(header)), settings.kv.types);
-    let demand = if backend == "CPU" { demand } else { demand.without_weights() };
+    let demand = demand.beside(choice.own_bytes, choice.is_all_in_own_memory);
     let memory = Memory::read();
     let planned = demand.plan(memory, settings.insists);
     tracing::info!(?demand, ?memory, ?planned, "counted the memory that the model takes");
@@ -119,9 +120,13 @@ impl Demand {
         }
     }
 
-    /// The same where a graphics processor holds the weights.
-    pub fn without_weights(self) -> Self {
-        Self { needs: Needs { weights: 0, repacked: 0, seldom_read: 0, ..self.needs }, ..self }
+    /// The same where a graphics processor with memory of its own holds so many bytes of the weights, and the cache or not.
+    pub fn beside(self, bytes: u64, has_cache: bool) -> Self {
+        let weights = self.needs.weights.saturating_sub(bytes);
+        let (repacked, seldom_read) = (self.needs.repacked.min(weights), self.needs.seldom_read.min(weights));
+        let (cell_bytes, least_cell_bytes) = if has_cache { (0, 0) } else { (self.cell_bytes, self.least_cell_bytes) };
+        let needs = Needs { weights, repacked, seldom_read, ..self.needs };
+        Self { needs, cell_bytes, least_cell_bytes, ..self }
     }
 
     /// Decides. With `insists` weights that have no room are no hindrance.

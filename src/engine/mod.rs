@@ -4,6 +4,7 @@
 //! Dropping the [`Engine`] cancels what it is doing and ends the thread; a sink that returns `false` (nobody
 //! listens any more) does the same.
 
+pub mod about;
 mod advance;
 mod archived;
 mod backend;
@@ -11,6 +12,7 @@ mod calibrate;
 pub mod constraint;
 mod context;
 mod continuing;
+pub mod devices;
 pub mod divergence;
 mod draft;
 #[cfg(test)]
@@ -25,6 +27,7 @@ pub mod lab;
 mod llama;
 mod memory;
 mod parts;
+mod placing;
 mod plan;
 pub mod probe;
 mod prompt;
@@ -43,6 +46,7 @@ mod speed;
 mod stop;
 mod template;
 mod thinking;
+pub mod tuning;
 mod worker;
 mod writer;
 

@@ -1,26 +1,40 @@
 //! The first load of a model file, in a child process: llama.cpp aborts on some damaged files, and what aborts there
 //! is an error message here. Files that passed are remembered as long as they are
 //! untouched and the program is the same; where their hashes are known, so are others with the same content.
+//!
+//! Drivers of graphics processors crash, too. So the child does not see any when it tries a file, and tries a device with
+//! a file that passed: `tuichat __probe FILE --on Vulkan0`. Without a file it says which devices there are.
 
-use std::io::{self, Read};
+use std::ffi::OsStr;
+use std::io::{self, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::devices::{self, Device};
 use super::kv::KvTypes;
-use super::llama::{Context, ContextSettings, Decoded, LoadError, Model, Placement, version};
+use super::llama::{self, Context, ContextSettings, Decoded, LoadError, Model, Placement, Visible, version};
 use super::memory;
 use super::protocol::{CancelFlag, EngineError};
+use crate::hardware::cores::Crews;
 use crate::hardware::memory::Memory;
 use crate::models::{gguf, identity};
+use crate::text::escape_line;
 
 /// The hidden command that a probing parent runs: `tuichat __probe FILE`.
 pub const COMMAND: &str = "__probe";
+/// The option that names a device.
+const ON: &str = "--on";
 
+/// Layers that are put on a device to try it: what comes after the last one, and that one. They take all kinds of steps
+/// that the others take.
+const TRIED_LAYERS: u32 = 2;
+/// A driver that says nothing for so long never will.
+const DRIVER_PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(5);
-/// Of the child's last words.
-const MOST_WORDS: u64 = 4096;
+/// Bytes of what a child says, most of them.
+const MOST_WORDS: u64 = 1 << 16;
 
 /// How files are probed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,29 +107,108 @@ impl Probe {
         }
     }
 
+    /// Tries a device with a model unless it was tried before with these drivers. The error says how it failed.
+    pub(super) fn check_device(&self, path: &Path, device: &Device, cancel: &[&CancelFlag]) -> Verdict {
+        let key = format!("device {} {} {}", device.name, device.description, devices::drivers());
+        if self.recall(&key).is_some() {
+            return Verdict::Good;
+        }
+        let arguments = [path.as_os_str(), OsStr::new(ON), OsStr::new(&device.name)];
+        let Ok(ended) = self.child(&arguments, None, None, cancel) else { return Verdict::Good };
+        match ended {
+            Ended::Well(_) => {
+                self.remember_word(&key, "good");
+                Verdict::Good
+            }
+            Ended::Cancelled => Verdict::Cancelled,
+            Ended::Badly(signal, words) => Verdict::Bad(EngineError::Failed(crash(signal).unwrap_or(words))),
+        }
+    }
+
+    /// Asks a child for the devices that llama.cpp finds.
+    pub(super) fn ask_for_devices(&self, visible: Option<Visible>) -> Asked {
+        match self.child(&[], visible, Some(DRIVER_PATIENCE), &[]) {
+            Ok(Ended::Well(json)) => serde_json::from_str(&json).map_or(Asked::Unknown, Asked::Told),
+            Ok(Ended::Badly(signal, _)) => crash(signal).map_or(Asked::Unknown, Asked::Crashed),
+            Ok(Ended::Cancelled) => Asked::Crashed("did not answer".into()),
+            Err(_) => Asked::Unknown,
+        }
+    }
+
+    /// What this program remembered under a name.
+    pub(super) fn recall(&self, name: &str) -> Option<String> {
+        let fact = identity::recall_content(name, &self.passed)?;
+        Some(fact.strip_prefix(&this_version())?.trim_start().to_owned())
+    }
+
+    /// Remembers a word under a name, for this program.
+    pub(super) fn remember_word(&self, name: &str, word: &str) {
+        if self.may_write {
+            identity::remember_content(name, &self.passed, &format!("{} {word}", this_version()));
+        }
+    }
+
     fn run(&self, path: &Path, cancel: &[&CancelFlag]) -> io::Result<Verdict> {
+        Ok(match self.child(&[path.as_os_str()], Some(Visible::None), None, cancel)? {
+            Ended::Well(_) => Verdict::Good,
+            Ended::Badly(signal, words) => Verdict::Bad(refusal(path, signal, &words)),
+            Ended::Cancelled => Verdict::Cancelled,
+        })
+    }
+
+    /// Runs the hidden command to its end, to a cancel or for so long.
+    fn child(
+        &self,
+        arguments: &[&OsStr],
+        visible: Option<Visible>,
+        patience: Option<Duration>,
+        cancel: &[&CancelFlag],
+    ) -> io::Result<Ended> {
         let mut child = Command::new(&self.program)
             .arg(COMMAND)
-            .arg(path)
+            .args(arguments)
+            .envs(visible.map(Visible::variable))
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()?;
+        let started = Instant::now();
         loop {
-            if cancel.iter().any(|flag| flag.is_cancelled()) {
+            let is_late = patience.is_some_and(|patience| started.elapsed() > patience);
+            if is_late || cancel.iter().any(|flag| flag.is_cancelled()) {
                 let _ = child.kill();
                 let _ = child.wait();
-                return Ok(Verdict::Cancelled);
+                return Ok(Ended::Cancelled);
             }
             match child.try_wait()? {
                 None => std::thread::sleep(POLL),
-                Some(status) if status.success() => return Ok(Verdict::Good),
-                Some(status) => {
-                    return Ok(Verdict::Bad(refusal(path, status.signal(), &last_words(&mut child))));
-                }
+                Some(status) if status.success() => return Ok(Ended::Well(said(child.stdout.take()))),
+                Some(status) => return Ok(Ended::Badly(status.signal(), last_words(&mut child))),
             }
         }
     }
+}
+
+/// How a child ended.
+enum Ended {
+    /// With what it said.
+    Well(String),
+    /// By a signal, or with a sentence.
+    Badly(Option<i32>, String),
+    Cancelled,
+}
+
+/// What came of asking for devices.
+pub(super) enum Asked {
+    Told(Vec<Device>),
+    /// How, to be put behind `the driver`.
+    Crashed(String),
+    /// No child could be asked.
+    Unknown,
+}
+
+fn crash(signal: Option<i32>) -> Option<String> {
+    signal.map(|signal| format!("crashed (signal {signal})"))
 }
 
 /// Of what does the loading: another one may refuse what this one takes.
@@ -130,30 +223,60 @@ fn refusal(path: &Path, signal: Option<i32>, words: &str) -> EngineError {
     }
 }
 
-/// The sentence on the child's standard error.
+/// The sentence on the child's standard error: its last line, since drivers talk there, too.
 fn last_words(child: &mut Child) -> String {
-    let mut words = String::new();
-    if let Some(stderr) = child.stderr.take() {
-        let _ = stderr.take(MOST_WORDS).read_to_string(&mut words);
-    }
-    let sentence = words.lines().next().unwrap_or_default();
+    let words = said(child.stderr.take());
+    let sentence = words.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
     sentence.strip_prefix("error: ").unwrap_or(sentence).to_owned()
 }
 
-/// What the child does: everything that a first answer would do with the file, in small.
+fn said(pipe: Option<impl Read>) -> String {
+    let mut words = Vec::new();
+    if let Some(pipe) = pipe {
+        let _ = pipe.take(MOST_WORDS).read_to_end(&mut words);
+    }
+    String::from_utf8_lossy(&words).into_owned()
+}
+
+/// What the child does without a file: it says which devices llama.cpp finds, as JSON.
 ///
 /// # Errors
-/// If the file is no model that can be used.
-pub fn load_and_decode(path: &Path) -> Result<(), EngineError> {
-    let bad = |words: &str| EngineError::bad_model(path, words);
+/// If that cannot be written.
+pub fn tell_devices(mut out: impl Write) -> io::Result<()> {
+    serde_json::to_writer(&mut out, &llama::devices())?;
+    out.flush()
+}
+
+/// What the child does with a file: everything that a first answer would do with it, in small, on the CPU or with some
+/// layers on the device of this name.
+///
+/// # Errors
+/// If the file is no model that can be used, or the device does not compute.
+pub fn load_and_decode(path: &Path, on: Option<&str>) -> Result<(), EngineError> {
+    let bad = |words: &str| match on {
+        Some(_) => EngineError::Failed(escape_line(words)),
+        None => EngineError::bad_model(path, words),
+    };
     gguf::read_header(path).map_err(|error| bad(&error.to_string()))?;
     // As they are stored, weights can be dropped where memory is short.
-    let cpu = Placement { gpu_layers: Some(0), as_stored: true, ..Placement::default() };
-    let model = Model::load(path, &cpu, |_| true).map_err(|error| match error {
+    let placement = match on {
+        None => Placement { as_stored: true, ..Placement::cpu() },
+        Some(name) => {
+            let device = llama::devices().into_iter().find(|device| device.name == name);
+            let device = device.ok_or_else(|| bad("it is not there any more"))?;
+            Placement {
+                devices: vec![device.index],
+                gpu_layers: Some(TRIED_LAYERS),
+                as_stored: true,
+                ..Placement::default()
+            }
+        }
+    };
+    let model = Model::load(path, &placement, |_| true).map_err(|error| match error {
         LoadError::Cancelled => bad("loading was cancelled"),
         LoadError::Refused(words) => bad(&words),
     })?;
-    let settings = ContextSettings { cells: 256, threads: 1, batch: 64, types: KvTypes::default() };
+    let settings = ContextSettings { cells: 256, crews: Crews::anywhere(1), batch: 64, types: KvTypes::default() };
     let mut context = Context::new(&model, settings).map_err(|words| bad(&words))?;
     let tokens = model.tokenize("Hello, world", true);
     match tokens.first().map(|first| context.decode(&[*first], 0, &[])) {

@@ -14,7 +14,9 @@
 //! Every event carries the id of its request, and every request ends in exactly one terminal event. A request
 //! that was cancelled before it began ends the same way as one cancelled in the middle.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -22,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kv::{KvTypes, SnapshotSettings};
 use super::probe::Probe;
+use super::tuning::Tuning;
 use crate::chat::{Ended, Message, Repetition, Role, Sampling, Stats};
 use crate::text::{escape_line, mebibytes};
 
@@ -81,6 +84,7 @@ pub struct LoadSettings {
     pub context: Option<u32>,
     /// Threads for decode and prefill; `None` lets the engine choose.
     pub threads: Option<u32>,
+    pub tuning: Tuning,
     pub device: DeviceChoice,
     /// Layers on the GPU; `None` lets the engine choose.
     pub gpu_layers: Option<u32>,
@@ -160,16 +164,84 @@ pub enum Evict {
     Score,
 }
 
-/// Where the model should run.
+/// Where the model should run. A number says which of that back end's devices, from 0; without one it is the best of
+/// them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(try_from = "String", into = "String")]
 pub enum DeviceChoice {
     #[default]
     Auto,
     Cpu,
-    Metal,
-    Cuda,
-    Vulkan,
+    Metal(Option<u32>),
+    Cuda(Option<u32>),
+    Vulkan(Option<u32>),
+}
+
+impl DeviceChoice {
+    /// The words, without a number.
+    pub const WORDS: [&'static str; 5] = ["auto", "cpu", "metal", "cuda", "vulkan"];
+
+    fn parts(self) -> (&'static str, Option<u32>) {
+        match self {
+            Self::Auto => ("auto", None),
+            Self::Cpu => ("cpu", None),
+            Self::Metal(number) => ("metal", number),
+            Self::Cuda(number) => ("cuda", number),
+            Self::Vulkan(number) => ("vulkan", number),
+        }
+    }
+
+    /// The word, which is also the feature of the build: `vulkan`.
+    pub fn word(self) -> &'static str {
+        self.parts().0
+    }
+
+    /// Which of the back end's devices.
+    pub fn number(self) -> Option<u32> {
+        self.parts().1
+    }
+}
+
+impl fmt::Display for DeviceChoice {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.parts() {
+            (word, Some(number)) => write!(formatter, "{word}:{number}"),
+            (word, None) => formatter.write_str(word),
+        }
+    }
+}
+
+impl FromStr for DeviceChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (word, number) = match text.split_once(':') {
+            Some((word, number)) => (word, Some(number.parse::<u32>().ok())),
+            None => (text, None),
+        };
+        match (word, number) {
+            ("auto", None) => Ok(Self::Auto),
+            ("cpu", None) => Ok(Self::Cpu),
+            ("metal", None | Some(Some(_))) => Ok(Self::Metal(number.flatten())),
+            ("cuda", None | Some(Some(_))) => Ok(Self::Cuda(number.flatten())),
+            ("vulkan", None | Some(Some(_))) => Ok(Self::Vulkan(number.flatten())),
+            _ => Err(format!("a device is {}, or one of several with its number: `vulkan:1`", Self::WORDS.join(", "))),
+        }
+    }
+}
+
+impl TryFrom<String> for DeviceChoice {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<DeviceChoice> for String {
+    fn from(choice: DeviceChoice) -> Self {
+        choice.to_string()
+    }
 }
 
 /// Names a conversation that goes on, for as long as anything of it is kept.
@@ -292,8 +364,8 @@ pub struct Event {
 pub enum Step {
     /// Part of the model that is loaded, 0 to 1.
     Loading(f32),
-    /// Number formats of the KV cache are tried on the model, which takes seconds and is done once.
-    Trying(KvTypes),
+    /// Something is tried on the model, which takes seconds and is done once.
+    Trying(Trial),
     Ready(Box<ModelInfo>),
     /// `done` of `total` prompt tokens are in the cache; `cached` of them were there before.
     Prefilling {
@@ -321,6 +393,15 @@ pub enum Step {
     Cancelled,
     Done,
     Unloaded,
+}
+
+/// What is tried on a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trial {
+    /// Number formats of the KV cache.
+    Kv(KvTypes),
+    /// So many threads.
+    Threads(u32),
 }
 
 impl Step {
@@ -511,15 +592,24 @@ pub struct DeviceInfo {
     pub backend: String,
     pub name: String,
     pub gpu_layers: u32,
+    /// Threads that compute an answer, token by token.
     pub threads: u32,
+    /// Threads that compute a prompt.
+    pub prefill_threads: u32,
     /// The cores the threads run on, as a list of ranges (`0-3`).
     pub cores: String,
-    /// The reason for the choice, in words.
+    /// The reason for the choice of the device, in words.
     pub reason: String,
     /// Whether weights are copied in the order that kernels want, where there is such an order.
     pub repacked: bool,
     /// Why, in words.
     pub repack_reason: String,
+    /// The reason for the choice of threads and cores, in words.
+    pub cores_reason: String,
+    /// What a person should be told of it, and what to do: a graphics processor that is not used, for one. Part of the
+    /// reason, which is why it is not in the JSON.
+    #[serde(skip_serializing)]
+    pub notice: Option<String>,
 }
 
 /// Why a request failed. The text says what happened and what to do next.
@@ -555,6 +645,16 @@ impl EngineError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_device_is_a_word_with_or_without_a_number() {
+        for text in ["auto", "cpu", "metal", "cuda:1", "vulkan", "vulkan:0"] {
+            assert_eq!(text.parse::<DeviceChoice>().unwrap().to_string(), text);
+        }
+        for text in ["", "gpu", "auto:1", "cpu:0", "vulkan:", "vulkan:x", "vulkan:-1", "Vulkan"] {
+            assert!(text.parse::<DeviceChoice>().unwrap_err().contains("vulkan:1"), "{text}");
+        }
+    }
 
     #[test]
     fn a_cancel_flag_is_seen_by_its_clones() {

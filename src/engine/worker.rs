@@ -1,29 +1,31 @@
 //! The engine's thread: one function per llama.cpp lifetime. [`serve`] holds the channel, [`with_model`] a model and
 //! its context; both end with the request that they cannot answer themselves.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use super::Sink;
-use super::backend::{self, Choice};
+use super::backend::Choice;
 use super::draft::Drafting;
-use super::kv::{self, Checks, Key, KvType, KvTypes, Shape, Situation, Snapshots, Unknown, Wish};
-use super::llama::{self, Context, ContextSettings, LoadError, Model};
+use super::kv::{self, Checks, Key, KvRoom, KvType, KvTypes, Shape, Situation, Snapshots, Unknown, Wish};
+use super::llama::{self, Context, ContextSettings, LoadError, Model, Placement};
 use super::memory::{self, Plan};
+use super::placing::{place, place_after, tried};
 use super::probe::Verdict;
 use super::protocol::{
     CancelFlag, DeviceInfo, EngineError, Event, KvInfo, LoadPart, LoadSettings, ModelInfo, Request, RequestId, Step,
-    Work,
+    Trial, Work,
 };
 use super::rates;
 use super::repacking;
 use super::rereading::Sizes;
 use super::session::Session;
 use super::speculative::{Speculator, TimesFile};
+use super::tuning;
 use crate::chat::Stats;
-use crate::hardware::cores;
+use crate::hardware::cores::{self, CoreChoice};
 use crate::models::{gguf, speeds};
 
 /// Tokens computed in one call of the model. Larger ones are no faster on a CPU, and progress is told between them.
@@ -100,37 +102,59 @@ impl<S: Sink> Desk<S> {
 /// Loads a model and answers with it, until a request that needs another model or none.
 fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, settings: &LoadSettings) -> Option<Request> {
     let mut parts = Parts::begin();
-    let loaded = Loaded::load(desk, id, cancel, settings, &mut parts);
-    let loaded = match loaded {
+    let mut left = None;
+    loop {
+        match with_model_at(desk, id, cancel, settings, left.take(), &mut parts) {
+            Ok(next) => return next,
+            Err(choice) => left = Some(*choice),
+        }
+    }
+}
+
+/// The same, where it is best, or at a place that is left after another had no room. The error is where to try next.
+fn with_model_at<S: Sink>(
+    desk: &Desk<S>,
+    id: RequestId,
+    cancel: &CancelFlag,
+    settings: &LoadSettings,
+    left: Option<Choice>,
+    parts: &mut Parts,
+) -> Result<Option<Request>, Box<Choice>> {
+    let is_first = left.is_none();
+    let loaded = match Loaded::load(desk, id, cancel, settings, left, parts) {
         Ok(loaded) => loaded,
-        Err(last) => {
+        Err(NotLoaded::NoRoom(next)) => return Err(next),
+        Err(NotLoaded::Last(last)) => {
             desk.send(id, *last);
-            return desk.next();
+            return Ok(desk.next());
         }
     };
     let tell_trial = |types| {
-        desk.send(id, Step::Trying(types));
+        desk.send(id, Step::Trying(Trial::Kv(types)));
     };
     let flags = [cancel, &desk.shutdown];
-    let drafting = Drafting::load(settings, &loaded.model, &loaded.choice.placement, loaded.plan.mapped, flags);
+    let drafting = Drafting::load(settings, &loaded.model, &loaded.place_of_draft(), loaded.plan.mapped, flags);
     if drafting.describe().is_some() {
         parts.push("draft model");
     }
     let (mut session, chosen) = match loaded.open(settings, &drafting, &tell_trial, flags) {
         Ok(opened) => opened,
         Err(last) => {
+            if let Some(words) = loaded.no_room.take() {
+                return Err(Box::new(place_after(&loaded.choice, &loaded.header, is_first, &words)));
+            }
             desk.send(id, *last);
-            return desk.next();
+            return Ok(desk.next());
         }
     };
     parts.push("context");
     let mut info = loaded.describe(&session, settings, chosen);
     info.draft = drafting.describe();
     info.load_ms = parts.total_ms();
-    info.load_parts = parts.done;
+    info.load_parts = std::mem::take(&mut parts.done);
     desk.send(id, Step::Ready(Box::new(info)));
     loop {
-        let request = desk.next_or_time_steps(&mut session)?;
+        let Some(request) = desk.next_or_time_steps(&mut session) else { return Ok(None) };
         match request.work {
             Work::Generate(prompt, options) => {
                 let flags = [&request.cancel, &desk.shutdown];
@@ -167,12 +191,12 @@ fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, setti
                 session.speculator.write_times();
                 desk.send(request.id, Step::Done);
             }
-            Work::Load(_) => return Some(request),
+            Work::Load(_) => return Ok(Some(request)),
             Work::Unload => {
                 drop(session);
                 drop((loaded, drafting));
                 desk.send(request.id, Step::Unloaded);
-                return desk.next();
+                return Ok(desk.next());
             }
         }
     }
@@ -204,6 +228,13 @@ impl Parts {
 /// The last event of a load that came to nothing.
 type Last = Box<Step>;
 
+/// Why a model is not loaded.
+enum NotLoaded {
+    Last(Last),
+    /// The device had no room for it, and this is where to try next.
+    NoRoom(Box<Choice>),
+}
+
 /// A model and how it was placed.
 struct Loaded {
     model: Model,
@@ -211,50 +242,92 @@ struct Loaded {
     choice: Choice,
     plan: Plan,
     order: repacking::Choice,
-    threads: u32,
-    cores: Vec<usize>,
+    cores: CoreChoice,
+    /// Why the device has no room for a context.
+    no_room: RefCell<Option<String>>,
 }
 
 impl Loaded {
-    /// Checks the file and the memory, then loads. The error is the request's last event.
+    /// Checks the file and the memory, then loads: at the place that is left, else where it is best.
     fn load<S: Sink>(
         desk: &Desk<S>,
         id: RequestId,
         cancel: &CancelFlag,
         settings: &LoadSettings,
+        left: Option<Choice>,
         parts: &mut Parts,
-    ) -> Result<Self, Last> {
-        let failed = |error| Box::new(Step::Failed(error));
+    ) -> Result<Self, NotLoaded> {
+        let failed = |error| NotLoaded::Last(Box::new(Step::Failed(error)));
+        cores::unpin();
         let header = gguf::read_header(&settings.path)
             .map_err(|error| failed(EngineError::bad_model(&settings.path, &error.to_string())))?;
         parts.push("header");
-        let mut choice = backend::choose(&llama::devices(), settings.device, settings.gpu_layers)
-            .map_err(|sentence| failed(EngineError::Failed(sentence)))?;
-        let plan = memory::plan(&header, settings, &choice.backend).map_err(failed)?;
-        let order = repacking::choose(&header, settings, plan.has_room_to_repack);
-        choice.placement.as_stored = !order.copies;
+        let is_first = left.is_none();
+        let choice = match left {
+            Some(choice) => choice,
+            None => place(&header, settings).map_err(failed)?,
+        };
         parts.push("devices");
-        match settings.probe.as_ref().map(|probe| probe.check(&settings.path, &[cancel, &desk.shutdown])) {
+        memory::plan(&header, settings, &choice).map_err(failed)?;
+        let flags = [cancel, &desk.shutdown];
+        let cancelled = || NotLoaded::Last(Box::new(Step::Cancelled));
+        match settings.probe.as_ref().map(|probe| probe.check(&settings.path, &flags)) {
             None | Some(Verdict::Good) => {}
             Some(Verdict::Bad(error)) => return Err(failed(error)),
-            Some(Verdict::Cancelled) => return Err(Box::new(Step::Cancelled)),
+            Some(Verdict::Cancelled) => return Err(cancelled()),
         }
+        // What is computed where may be another after the trial.
+        let mut choice = tried(choice, settings, &flags).ok_or_else(cancelled)?;
+        let plan = memory::plan(&header, settings, &choice).map_err(failed)?;
+        let order = repacking::choose(&header, settings, plan.has_room_to_repack);
+        choice.placement.as_stored = !order.copies;
+        tracing::info!(backend = choice.backend, reason = choice.reason, "chose where the model runs");
         parts.push("check");
         let sink = Rc::clone(&desk.sink);
         let listened_to = Rc::clone(&desk.listened_to);
-        let (cancel, shutdown) = (cancel.clone(), desk.shutdown.clone());
+        let flags = [cancel, &desk.shutdown];
+        let clones = flags.map(Clone::clone);
         let progress = move |part| {
             listened_to.set(listened_to.get() && sink.send(Event { id, step: Step::Loading(part) }));
-            listened_to.get() && !cancel.is_cancelled() && !shutdown.is_cancelled()
+            listened_to.get() && !clones.iter().any(CancelFlag::is_cancelled)
         };
         let model = Model::load(&settings.path, &choice.placement, progress).map_err(|error| match error {
-            LoadError::Cancelled => Box::new(Step::Cancelled),
+            LoadError::Cancelled => NotLoaded::Last(Box::new(Step::Cancelled)),
+            LoadError::Refused(words) if choice.is_on_gpu() => {
+                NotLoaded::NoRoom(Box::new(place_after(&choice, &header, is_first, &words)))
+            }
             LoadError::Refused(words) => failed(EngineError::bad_model(&settings.path, &words)),
         })?;
         parts.push("weights");
-        let cores = cores::allowed();
-        let threads = settings.threads.unwrap_or_else(default_threads).max(1);
-        Ok(Self { model, header, choice, plan, order, threads, cores })
+        let tell = |threads| {
+            desk.send(id, Step::Trying(Trial::Threads(threads)));
+        };
+        let cores = tuning::choose(&model, settings, &choice.backend, &tell, &flags).map_err(|error| NotLoaded::Last(unknown(error)))?;
+        parts.push("threads");
+        tracing::info!(crews = ?cores.crews, reason = cores.reason, "chose the threads");
+        let no_room = RefCell::new(None);
+        Ok(Self { model, header, choice, plan, order, cores, no_room })
+    }
+    /// Where the model goes that guesses for this one: to the device that holds all of this one, else to the CPU.
+    fn place_of_draft(&self) -> Placement {
+        let placement = &self.choice.placement;
+        let is_whole = placement.gpu_layers.is_some_and(|layers| layers > self.model.layers());
+        if !is_whole || placement.experts_on_cpu > 0 {
+            return Placement::cpu();
+        }
+        Placement { gpu_layers: None, ..placement.clone() }
+    }
+
+    /// What there is for the KV cache. If that is all of it on a device with memory of its own, it is what the weights left
+    /// there.
+    fn kv_room(&self) -> KvRoom {
+        if !self.choice.is_all_in_own_memory {
+            return self.plan.kv;
+        }
+        let index = self.choice.placement.devices.first();
+        let device = llama::devices().into_iter().find(|device| Some(&device.index) == index);
+        let tells = device.filter(|device| device.total_bytes > 0);
+        tells.map_or(KvRoom::UNLIMITED, |device| KvRoom::of_free(device.free_bytes))
     }
 
     /// Makes the context and what is around it. The error is the request's last event.
@@ -268,7 +341,7 @@ impl Loaded {
         let chosen = self.choose_types(settings, tell_trial, &[cancel, shutdown])?;
         let mut session =
             self.session(settings, chosen.types, shutdown).map_err(|error| Box::new(Step::Failed(error)))?;
-        let draft_model = drafting.open(&self.model, session.context.cells(), self.threads);
+        let draft_model = drafting.open(&self.model, session.context.cells(), self.cores.crews);
         session.speculator = Speculator::new(self.choice.backend != "CPU", draft_model);
         if let Some(file) = &settings.step_times {
             session.speculator.keep_times(TimesFile {
@@ -297,7 +370,7 @@ impl Loaded {
             shape: Shape::of(&self.model),
             backend: &self.choice.backend,
             tokens: wish.tokens(),
-            bytes: wish.bytes(self.plan.kv),
+            bytes: wish.bytes(self.kv_room()),
         };
         let checks = self.checks(settings);
         let chosen = match settings.kv.types {
@@ -306,7 +379,7 @@ impl Loaded {
                 .map_err(|sentence| Box::new(Step::Failed(EngineError::Failed(sentence))))?,
             None => {
                 // What could hold no conversation however it is rounded need not be tried.
-                let has_room = |types| wish.cells(situation.shape.bytes_per_cell(types), self.plan.kv);
+                let has_room = |types| wish.cells(situation.shape.bytes_per_cell(types), self.kv_room());
                 if has_room(KvTypes::both(KvType::Q4)).is_err() {
                     has_room(KvTypes::default()).map_err(|error| Box::new(Step::Failed(error)))?;
                 }
@@ -319,10 +392,7 @@ impl Loaded {
                     None if trial_bytes(types) > self.plan.kv.most => Err(Unknown::Failed("memory is short".into())),
                     None => checks.find(types, || tell_trial(types), cancel),
                 });
-                chosen.map_err(|unknown| match unknown {
-                    Unknown::Cancelled => Box::new(Step::Cancelled),
-                    Unknown::Failed(words) => Box::new(Step::Failed(EngineError::Failed(words))),
-                })?
+                chosen.map_err(unknown)?
             }
         };
         tracing::info!(types = %chosen.types, reason = chosen.reason, "chose the format of the KV cache");
@@ -335,12 +405,15 @@ impl Loaded {
             path: &settings.path,
             file: settings.kv.checks.as_deref(),
             backend: &self.choice.backend,
-            threads: self.threads,
+            crews: self.cores.crews,
         }
     }
 
     fn wish(&self, settings: &LoadSettings) -> Wish {
-        Wish::of(settings, self.model.trained_context())
+        // What the place was chosen for.
+        let counted = self.choice.cells.filter(|_| settings.kv.most_bytes.is_none());
+        let wish = Wish::of(settings, self.model.trained_context());
+        Wish { context: wish.context.or(counted), ..wish }
     }
 
     fn session(
@@ -350,14 +423,21 @@ impl Loaded {
         shutdown: &CancelFlag,
     ) -> Result<Session<'_>, EngineError> {
         let bytes_per_cell = Shape::of(&self.model).bytes_per_cell(types);
-        let cells = self.wish(settings).cells(bytes_per_cell, self.plan.kv)?;
-        let context = Context::new(&self.model, ContextSettings { cells, threads: self.threads, batch: BATCH, types })
-            .map_err(|words| {
+        let cells = self.wish(settings).cells(bytes_per_cell, self.kv_room())?;
+        // What has tried something on this thread may have held it to some cores; who writes snapshots is not of the crew.
+        cores::unpin();
+        let snapshots = self.snapshots(settings, types, shutdown);
+        let crews = self.cores.crews;
+        let context =
+            Context::new(&self.model, ContextSettings { cells, crews, batch: BATCH, types }).map_err(|words| {
+                if self.choice.is_on_gpu() {
+                    self.no_room.replace(Some(words.clone()));
+                }
                 EngineError::NotEnoughMemory(format!(
                     "llama.cpp could not make a context of {cells} tokens ({words}); try a smaller one with `--ctx`"
                 ))
             })?;
-        let mut session = Session::new(&self.model, context, self.snapshots(settings, types, shutdown));
+        let mut session = Session::new(&self.model, context, snapshots);
         session.eviction.policy = settings.kv.evict;
         session.sizes = Sizes { mapped: self.plan.mapped, cell: bytes_per_cell, ..session.sizes };
         session.no_recall = settings.kv.no_recall;
@@ -400,20 +480,32 @@ impl Loaded {
             device: DeviceInfo {
                 backend: self.choice.backend.clone(),
                 name: self.choice.name.clone(),
-                gpu_layers: self.choice.placement.gpu_layers.unwrap_or(self.model.layers() + 1),
-                threads: self.threads,
-                cores: cores::describe(&self.cores),
+                gpu_layers: self.choice.placement.gpu_layers.unwrap_or(0),
+                threads: self.cores.crews.decode.threads,
+                prefill_threads: self.cores.crews.prefill.threads,
+                cores: self.cores.crews.decode.cores.to_string(),
                 reason: self.choice.reason.clone(),
                 repacked: self.order.copies,
                 repack_reason: self.order.reason.clone(),
+                cores_reason: self.cores.reason.clone(),
+                notice: self.choice.notice.clone(),
             },
             draft: None,
         }
     }
 }
 
+/// The threads that compute an answer where nobody says, and nothing was tried.
 pub(super) fn default_threads() -> u32 {
-    std::thread::available_parallelism().map_or(1, |threads| u32::try_from(threads.get()).unwrap_or(1))
+    cores::this_machine().choose(None).crews.decode.threads
+}
+
+/// The last event of a load, if trying something came to nothing.
+fn unknown(unknown: Unknown) -> Last {
+    Box::new(match unknown {
+        Unknown::Cancelled => Step::Cancelled,
+        Unknown::Failed(words) => Step::Failed(EngineError::Failed(words)),
+    })
 }
 
 /// Keeps how fast an answer was, if it tells something: long enough, with little in the cache, on the threads that are
@@ -425,7 +517,7 @@ fn remember_speed(settings: &LoadSettings, loaded: &Loaded, stats: &Stats) {
     let Some(file) = &settings.speeds else { return };
     let Some(decode) = stats.decode_tokens_per_second() else { return };
     let usage = &stats.usage;
-    let is_usual = loaded.threads == default_threads() && loaded.order.copies;
+    let is_usual = settings.threads.is_none_or(|threads| threads == default_threads()) && loaded.order.copies;
     if usage.completion_tokens < LEAST_ANSWER || stats.cells_used > MOST_CELLS || !is_usual {
         return;
     }
@@ -433,5 +525,5 @@ fn remember_speed(settings: &LoadSettings, loaded: &Loaded, stats: &Stats) {
     let decode = decode / stats.speculation.speedup().unwrap_or(1.0);
     let computed = usage.prompt_tokens.saturating_sub(usage.cached_prompt_tokens);
     let prefill = stats.prefill_tokens_per_second().filter(|_| computed >= LEAST_PROMPT);
-    speeds::remember(&settings.path, file, &rates::conditions(loaded.threads), decode, prefill);
+    speeds::remember(&settings.path, file, &rates::conditions(default_threads()), decode, prefill);
 }

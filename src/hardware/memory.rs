@@ -13,9 +13,16 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Reads this machine's. `None` where it cannot be told (not Linux, no `/proc`).
+    /// Reads this machine's. `None` where it cannot be told (no `/proc`, and no Mac).
+    #[cfg(not(target_os = "macos"))]
     pub fn read() -> Option<Self> {
         Self::read_under(Path::new("/"))
+    }
+
+    /// Reads this machine's. `None` where it cannot be told.
+    #[cfg(target_os = "macos")]
+    pub fn read() -> Option<Self> {
+        super::macos::memory(&super::macos::sysctl()?, &super::macos::vm_stat()?)
     }
 
     /// Reads what the files below `root` say.

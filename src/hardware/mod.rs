@@ -2,6 +2,9 @@
 
 mod control_group;
 pub mod cores;
+pub mod gpus;
+pub mod macos;
 pub mod memory;
 pub mod paging;
 pub mod power;
+pub mod volume;

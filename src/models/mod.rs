@@ -44,5 +44,6 @@ pub use error::{FailureClass, ModelError};
 pub use files::{create_private, write_atomically};
 pub use local::{
     Borrowed, Checked, Elsewhere, Exported, Found, Import, Installed, Library, Origin, Owner, Places, Removed, Taking,
+    Unfinished, shell_word,
 };
 pub use progress::{Listener, Progress, Step};

@@ -21,7 +21,7 @@ use crate::config::Output;
 use crate::engine::constraint::Validator;
 use crate::engine::protocol::{
     CancelFlag, Channel, Constraint, Event, GenerateOptions, LoadSettings, ModelInfo, Prompt, RequestId, Rereading,
-    Step, Work,
+    Step, Trial, Work,
 };
 use crate::engine::{self, Engine, Source};
 use crate::exit::{Exit, Failure};
@@ -194,8 +194,12 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
         loop {
             match self.next_step(id, &cancel)? {
                 Step::Loading(part) => self.show_progress(Phase::Loading, f64::from(part))?,
-                Step::Trying(_) => self.show_progress(Phase::Trying, 0.0)?,
+                Step::Trying(Trial::Kv(_)) => self.show_progress(Phase::Trying, 0.0)?,
+                Step::Trying(Trial::Threads(_)) => self.show_progress(Phase::Tuning, 0.0)?,
                 Step::Ready(model) => {
+                    if let Some(notice) = &model.device.notice {
+                        self.remarks.note(&format!("note: {notice}"));
+                    }
                     if let Some(problem) = model.draft.as_ref().and_then(|draft| draft.problem.as_ref()) {
                         self.remarks.warning(problem);
                     }

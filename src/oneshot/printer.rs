@@ -18,6 +18,8 @@ use crate::text;
 pub enum Phase {
     Loading,
     Trying,
+    /// Numbers of threads are tried.
+    Tuning,
     Prefilling,
 }
 
@@ -26,6 +28,7 @@ impl fmt::Display for Phase {
         formatter.write_str(match self {
             Phase::Loading => "loading the model",
             Phase::Trying => "trying a smaller KV cache on this model, once",
+            Phase::Tuning => "finding out how many threads are the fastest with this model, once",
             Phase::Prefilling => "reading the prompt",
         })
     }

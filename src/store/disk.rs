@@ -61,7 +61,7 @@ pub(super) fn lock_file(path: &Path, suffix: &str) -> io::Result<File> {
     File::options().create(true).truncate(false).write(true).mode(OWNER_ONLY).open(beside(path, suffix))
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     PathBuf::from(name)
@@ -92,7 +92,7 @@ fn connect(path: &Path) -> Result<Connection> {
 }
 
 /// The schema version of a file that is ours or empty.
-fn schema_version(connection: &Connection, path: &Path) -> Result<i64> {
+pub(super) fn schema_version(connection: &Connection, path: &Path) -> Result<i64> {
     let (application, found, tables): (i64, i64, i64) = connection
         .query_row(
             "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)

@@ -4,6 +4,7 @@
 //! - `migrations` is the schema, and only grows.
 //! - `chats`, `messages` and `answers` are the calls; each is a transaction of its own and durable when it returns.
 //! - `writers` tells an answer that is being written from one whose program died.
+//! - `inspect` looks at the file and changes nothing.
 //! - `handle` puts a store on a thread of its own.
 //!
 //! Several programs may use one file at the same time. Text is stored as it came; whoever shows it escapes it. What a
@@ -14,6 +15,7 @@ mod chats;
 mod disk;
 mod error;
 mod handle;
+mod inspect;
 mod messages;
 mod migrations;
 mod writers;
@@ -28,6 +30,7 @@ use rusqlite::{Connection, Transaction};
 pub use chats::ChatSummary;
 pub use error::{Result, StoreError};
 pub use handle::{Guard, Handle};
+pub use inspect::{Inspection, inspect};
 pub use messages::StoredMessage;
 
 /// Names a chat for as long as its file lives; never used again after the chat is deleted.

@@ -21,6 +21,7 @@ pub fn settings(model: &Path, cells: u32, threads: u32) -> LoadSettings {
         name: None,
         context: Some(cells),
         threads: Some(threads),
+        tuning: Default::default(),
         device: DeviceChoice::Cpu,
         gpu_layers: None,
         repack: None,

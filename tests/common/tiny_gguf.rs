@@ -8,6 +8,7 @@
 //! TinyModel::default().context(2048).ending().write(&path)?;            // ends its turn at once
 //! TinyModel::default().write_split(&folder, "tiny", 3)?;                 // in three files
 //! TinyModel::default().forgetful().write(&path)?;                       // goes round in circles
+//! TinyModel::default().of_experts().write(&path)?;                      // a mixture of experts
 //! TinyModel::default().set("llama.block_count", Value::U32(0)).write(&path)?;   // a bad one
 //! ```
 //!
@@ -27,6 +28,9 @@ pub const HEAD_COUNT: u32 = 4;
 /// Heads of the KV cache.
 pub const HEAD_COUNT_KV: u32 = 2;
 const FEED_FORWARD_LENGTH: u32 = 256;
+/// Experts of a layer in a model of experts, and to how many of them a token goes.
+const EXPERTS: u32 = 4;
+const EXPERTS_USED: u32 = 2;
 const ALIGNMENT: usize = 32;
 
 /// The tokens that are not bytes or merges, with llama.cpp's token type: 3 is CONTROL, 4 is USER_DEFINED.
@@ -66,12 +70,13 @@ pub struct TinyModel {
     seed: u64,
     ends_at_once: bool,
     is_forgetful: bool,
+    has_experts: bool,
 }
 
 impl Default for TinyModel {
     /// A chat model named "Tiny" with a ChatML template and a context of 1024 tokens.
     fn default() -> Self {
-        Self { metadata: default_metadata(), seed: 1, ends_at_once: false, is_forgetful: false }
+        Self { metadata: default_metadata(), seed: 1, ends_at_once: false, is_forgetful: false, has_experts: false }
     }
 }
 
@@ -102,6 +107,12 @@ impl TinyModel {
     /// Lets each token depend on nothing but the one before it, so that a greedy answer soon goes round in a circle.
     pub fn forgetful(self) -> Self {
         Self { is_forgetful: true, ..self }
+    }
+
+    /// Gives each layer several feed-forward parts, of which a token goes through some.
+    pub fn of_experts(self) -> Self {
+        let counted = self.set("llama.expert_count", Value::U32(EXPERTS));
+        Self { has_experts: true, ..counted.set("llama.expert_used_count", Value::U32(EXPERTS_USED)) }
     }
 
     /// Sets or replaces a metadata value, good or bad.
@@ -182,10 +193,22 @@ impl TinyModel {
                 matrix("attn_v", EMBEDDING_LENGTH, key_value_width),
                 matrix("attn_output", EMBEDDING_LENGTH, EMBEDDING_LENGTH).without_first_row(),
                 Tensor::ones(&name("ffn_norm"), EMBEDDING_LENGTH),
-                matrix("ffn_gate", EMBEDDING_LENGTH, FEED_FORWARD_LENGTH),
-                matrix("ffn_down", FEED_FORWARD_LENGTH, EMBEDDING_LENGTH).without_first_row(),
-                matrix("ffn_up", EMBEDDING_LENGTH, FEED_FORWARD_LENGTH),
             ]);
+            if self.has_experts {
+                let inner = FEED_FORWARD_LENGTH * EXPERTS;
+                tensors.extend([
+                    matrix("ffn_gate_inp", EMBEDDING_LENGTH, EXPERTS),
+                    matrix("ffn_gate_exps", EMBEDDING_LENGTH, inner).of_experts(),
+                    matrix("ffn_down_exps", FEED_FORWARD_LENGTH, EMBEDDING_LENGTH * EXPERTS).of_experts(),
+                    matrix("ffn_up_exps", EMBEDDING_LENGTH, inner).of_experts(),
+                ]);
+            } else {
+                tensors.extend([
+                    matrix("ffn_gate", EMBEDDING_LENGTH, FEED_FORWARD_LENGTH),
+                    matrix("ffn_down", FEED_FORWARD_LENGTH, EMBEDDING_LENGTH).without_first_row(),
+                    matrix("ffn_up", EMBEDDING_LENGTH, FEED_FORWARD_LENGTH),
+                ]);
+            }
         }
         if self.is_forgetful {
             let attention = tensors.iter_mut().filter(|tensor| tensor.name.ends_with("attn_output.weight"));
@@ -265,6 +288,13 @@ impl Tensor {
         let bound = gain * (3.0 / columns as f32).sqrt();
         let weights = (0..columns * rows).map(|_| random.uniform(bound)).collect();
         Self { name: name.to_owned(), dimensions: vec![columns, rows], weights }
+    }
+
+    /// The rows of one expert after the other.
+    fn of_experts(mut self) -> Self {
+        self.dimensions[1] /= EXPERTS;
+        self.dimensions.push(EXPERTS);
+        self
     }
 
     /// Nothing is added to the first number of the hidden state: it stays as the embedding set it, which makes

@@ -190,6 +190,7 @@ mod tests {
             trained_context: 8192,
             backend: "CPU".into(),
             threads: 2,
+            threads_reason: "2 of 2 cores".into(),
             library: "1".into(),
         };
         let mut results = Results::of(&subject);

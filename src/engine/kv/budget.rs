@@ -23,6 +23,13 @@ pub struct KvRoom {
 impl KvRoom {
     /// Of a machine that does not tell its memory.
     pub const UNLIMITED: Self = Self { most: u64::MAX, usual: u64::MAX };
+
+    /// Of a device with so many free bytes, whose buffers take their part of them.
+    pub fn of_free(bytes: u64) -> Self {
+        const BUFFERS: u64 = 256 << 20;
+        let most = bytes.saturating_sub(BUFFERS);
+        Self { most, usual: most.min(bytes / 4) }
+    }
 }
 
 /// What is wanted of the KV cache.

@@ -31,6 +31,7 @@ use super::types::{KvType, KvTypes};
 use crate::engine::divergence::{Divergence, Summary};
 use crate::engine::llama::{self, Context, ContextSettings, Decoded, Model, Rows, Token};
 use crate::engine::protocol::CancelFlag;
+use crate::hardware::cores::Crews;
 use crate::models::identity;
 
 /// Written for this; of the same licence as the program.
@@ -96,7 +97,7 @@ pub struct Checks<'a> {
     pub file: Option<&'a Path>,
     /// What the model runs on.
     pub backend: &'a str,
-    pub threads: u32,
+    pub crews: Crews,
 }
 
 impl Checks<'_> {
@@ -114,7 +115,7 @@ impl Checks<'_> {
             return Ok(known);
         }
         begin();
-        let outcome = run(self.model, types, self.threads, cancel)?;
+        let outcome = run(self.model, types, self.crews, cancel)?;
         tracing::info!(%types, ?outcome, good = outcome.is_good(), "checked a format of the KV cache");
         self.remember(types, outcome);
         Ok(outcome)
@@ -144,7 +145,7 @@ impl Checks<'_> {
 
     /// What a finding holds for, beside the model's file.
     pub fn conditions(&self, types: KvTypes) -> String {
-        format!("{}, {}, {} threads, {types}", version(), self.backend, self.threads)
+        format!("{}, {}, {} threads, {types}", version(), self.backend, self.crews.decode.threads)
     }
 }
 
@@ -155,10 +156,10 @@ pub fn version() -> String {
 
 /// Reads the text both ways, in step, so that neither needs the other's logits kept and both have the machine to the
 /// same degree.
-pub(super) fn run(model: &Model, types: KvTypes, threads: u32, cancel: &[&CancelFlag]) -> Result<Outcome, Unknown> {
+pub(super) fn run(model: &Model, types: KvTypes, crews: Crews, cancel: &[&CancelFlag]) -> Result<Outcome, Unknown> {
     let tokens = text(model);
     let context = |types| {
-        let settings = ContextSettings { cells: CELLS, threads, batch: BATCH as u32, types };
+        let settings = ContextSettings { cells: CELLS, crews, batch: BATCH as u32, types };
         Context::new(model, settings).map_err(Unknown::Failed)
     };
     let mut reference = context(KvTypes::both(KvType::F16))?;
@@ -248,11 +249,11 @@ mod tests {
     fn the_text_is_long_enough_and_every_format_can_be_tried() {
         let (_folder, _path, model) = tiny();
         for kind in KvType::ALL {
-            let outcome = run(&model, KvTypes { k: kind, v: KvType::Q8 }, 1, &[]).unwrap();
+            let outcome = run(&model, KvTypes { k: kind, v: KvType::Q8 }, Crews::anywhere(1), &[]).unwrap();
             assert_eq!(outcome.divergence.tokens as usize, BATCH * BATCHES + SINGLE - FIRST_JUDGED, "{kind:?}");
             assert!(outcome.speed > 0.0, "{kind:?}");
         }
-        let same = run(&model, KvTypes::both(KvType::F16), 1, &[]).unwrap().divergence;
+        let same = run(&model, KvTypes::both(KvType::F16), Crews::anywhere(1), &[]).unwrap().divergence;
         assert!(same.mean_kld < 1e-9 && same.same_top == 1.0, "{same:?}");
     }
 
@@ -260,7 +261,9 @@ mod tests {
     fn what_was_found_is_remembered_for_the_same_conditions_only() {
         let (folder, path, model) = tiny();
         let file = folder.path().join("checks.json");
-        let checks = |threads| Checks { model: &model, path: &path, file: Some(&file), backend: "CPU", threads };
+        let crews = Crews::anywhere;
+        let checks =
+            |threads| Checks { model: &model, path: &path, file: Some(&file), backend: "CPU", crews: crews(threads) };
         assert_eq!(checks(1).recall(Q8), None);
         let mut begun = 0;
         let found = checks(1).find(Q8, || begun += 1, &[]).unwrap();
@@ -283,7 +286,8 @@ mod tests {
     fn a_check_can_be_cancelled_and_then_knows_nothing() {
         let (folder, path, model) = tiny();
         let file = folder.path().join("checks.json");
-        let checks = Checks { model: &model, path: &path, file: Some(&file), backend: "CPU", threads: 1 };
+        let checks =
+            Checks { model: &model, path: &path, file: Some(&file), backend: "CPU", crews: Crews::anywhere(1) };
         assert_eq!(checks.find(Q8, || {}, &[&cancelled()]), Err(Unknown::Cancelled));
         assert_eq!(checks.recall(Q8), None);
     }

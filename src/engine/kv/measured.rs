@@ -7,6 +7,7 @@ use super::types::{KvType, KvTypes};
 use super::{Shape, Situation};
 use crate::engine::divergence::{Divergence, Summary};
 use crate::engine::llama::{Context, ContextSettings, Decoded, Model, Placement, Token};
+use crate::hardware::cores::Crews;
 
 #[allow(dead_code, clippy::duplicate_mod)]
 #[path = "../../../tests/common/real_models.rs"]
@@ -19,7 +20,7 @@ fn load(path: &Path) -> Model {
 }
 
 fn is_good(model: &Model, types: &str) -> bool {
-    let outcome = run(model, types.parse().unwrap(), THREADS, &[]).unwrap();
+    let outcome = run(model, types.parse().unwrap(), Crews::anywhere(THREADS), &[]).unwrap();
     eprintln!("{types}: {outcome:?}");
     outcome.is_good()
 }
@@ -39,7 +40,7 @@ fn qwen_0_5b_is_never_given_4_bits_for_its_keys() {
     assert!(!is_good(&model, "q4_0"));
     // So little that even q8_0 leaves too few tokens.
     let situation = Situation { shape: Shape::of(&model), backend: "CPU", tokens: 8192, bytes: 8 << 20 };
-    let choice = situation.best(|types| run(&model, types, THREADS, &[])).unwrap();
+    let choice = situation.best(|types| run(&model, types, Crews::anywhere(THREADS), &[])).unwrap();
     assert_eq!(choice.types.k, KvType::Q8, "{}", choice.reason);
     assert!(choice.reason.contains("q5_1 would change this model's answers"), "{}", choice.reason);
 }
@@ -64,7 +65,8 @@ fn as_llama_perplexity_does(model: &Model, text: &str, types: KvTypes) -> Summar
     let begin = model.begin_token().filter(|_| model.adds_begin_token());
     let tokens: Vec<Token> = begin.into_iter().chain(model.tokenize(text, false)).collect();
     let context = |types| {
-        let settings = ContextSettings { cells: CHUNK as u32, threads: THREADS, batch: CHUNK as u32, types };
+        let settings =
+            ContextSettings { cells: CHUNK as u32, crews: Crews::anywhere(THREADS), batch: CHUNK as u32, types };
         Context::new(model, settings).unwrap()
     };
     let mut contexts = [context(KvTypes::both(KvType::F16)), context(types)];

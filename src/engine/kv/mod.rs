@@ -27,7 +27,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 pub use archive::{Archive, NewRows, Title};
-pub use budget::{KvRoom, LEAST_CONTEXT, Wish};
+pub use budget::{KvRoom, LEAST_CONTEXT, Wish, whole_cells};
 pub use check::{Checks, Unknown, version};
 pub use choice::{Choice, Situation};
 pub use shape::Shape;

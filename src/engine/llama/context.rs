@@ -9,9 +9,11 @@ use llama_cpp_sys_2 as sys;
 use super::log;
 use super::model::{Model, Token};
 use super::observe::{self, Observer};
+use super::pool::Pool;
 use super::span::Span;
 use crate::engine::kv::{KvType, KvTypes};
 use crate::engine::protocol::CancelFlag;
+use crate::hardware::cores::Crews;
 
 /// The only sequence that is used: a context holds one conversation.
 const SEQUENCE: sys::llama_seq_id = 0;
@@ -21,7 +23,8 @@ const SEQUENCE: sys::llama_seq_id = 0;
 pub struct ContextSettings {
     /// KV cells, that is tokens, it holds; llama.cpp rounds up to a multiple of 256.
     pub cells: u32,
-    pub threads: u32,
+    /// Who computes, and on which cores.
+    pub crews: Crews,
     /// Most tokens in one call of [`Context::decode`].
     pub batch: u32,
     /// Number formats of K and V.
@@ -50,6 +53,8 @@ pub struct Context<'model> {
     moved: bool,
     /// Made by `Box::into_raw`, freed with the context, which knows its place.
     observer: *mut Observer,
+    /// Known to the context, also those that it does not use any more.
+    pools: Vec<Pool>,
     model: &'model Model,
 }
 
@@ -59,18 +64,17 @@ impl<'model> Context<'model> {
     /// # Errors
     /// llama.cpp's own words, usually for want of memory.
     pub fn new(model: &'model Model, settings: ContextSettings) -> Result<Self, String> {
-        let threads = i32::try_from(settings.threads.max(1)).unwrap_or(1);
         let batch = settings.batch.clamp(1, settings.cells.max(1));
         // SAFETY: a plain value.
         let mut parameters = unsafe { sys::llama_context_default_params() };
         parameters.n_ctx = settings.cells;
         parameters.n_batch = batch;
         parameters.n_ubatch = batch;
-        parameters.n_threads = threads;
-        parameters.n_threads_batch = threads;
+        parameters.n_threads = count(settings.crews.decode.threads);
+        parameters.n_threads_batch = count(settings.crews.prefill.threads);
         parameters.type_k = ggml_type(settings.types.k);
         parameters.type_v = ggml_type(settings.types.v);
-        let observer = Box::into_raw(Box::new(Observer::new(settings.threads as usize)));
+        let observer = Box::into_raw(Box::new(Observer::new(settings.crews.prefill.threads as usize)));
         parameters.cb_eval = Some(observe::on_node);
         parameters.cb_eval_user_data = observer.cast();
         log::take_last_error();
@@ -84,7 +88,42 @@ impl<'model> Context<'model> {
         // SAFETY: the context was just made.
         let batch = unsafe { sys::llama_n_batch(context.as_ptr()) };
         let batch = Batch::new(batch as usize);
-        Ok(Self { context, batch, vocabulary_size: model.vocabulary_size(), moved: false, observer, model })
+        let (vocabulary_size, pools) = (model.vocabulary_size(), Vec::new());
+        let mut context = Self { context, batch, vocabulary_size, moved: false, observer, pools, model };
+        context.hold(settings.crews);
+        Ok(context)
+    }
+
+    /// Has others compute from now on.
+    pub fn set_crews(&mut self, crews: Crews) {
+        let (decode, prefill) = (count(crews.decode.threads), count(crews.prefill.threads));
+        // SAFETY: the context lives, and computes nothing now; nobody else has the observer then.
+        unsafe {
+            sys::llama_set_n_threads(self.context.as_ptr(), decode, prefill);
+            (*self.observer).set_threads(crews.prefill.threads as usize);
+        }
+        self.hold(crews);
+    }
+
+    /// Holds the threads that compute to their cores.
+    fn hold(&mut self, crews: Crews) {
+        let mut decode = Pool::new(&crews.decode);
+        let mut prefill = if crews.prefill == crews.decode { None } else { Pool::new(&crews.prefill) };
+        let has_room = |pool: &Option<Pool>, threads| threads <= 1 || pool.is_some();
+        let is_shared = crews.prefill == crews.decode;
+        if !has_room(&decode, crews.decode.threads) || !(is_shared || has_room(&prefill, crews.prefill.threads)) {
+            // More threads than a pool has would be the end of it.
+            (decode, prefill) = (None, None);
+        }
+        self.attach(decode, prefill);
+    }
+
+    fn attach(&mut self, decode: Option<Pool>, prefill: Option<Pool>) {
+        let raw = |pool: &Option<Pool>| pool.as_ref().map_or(std::ptr::null_mut(), Pool::raw);
+        // SAFETY: the context lives, and the pools until after it: a context may look at the one it had before. Without
+        // one for prompts, llama.cpp takes the other for them; without any, threads run where they like.
+        unsafe { sys::llama_attach_threadpool(self.context.as_ptr(), raw(&decode), raw(&prefill)) };
+        self.pools.extend(decode.into_iter().chain(prefill));
     }
 
     /// KV cells, after rounding.
@@ -287,8 +326,8 @@ impl<'model> Context<'model> {
 
 impl Drop for Context<'_> {
     fn drop(&mut self) {
-        // SAFETY: made by `llama_init_from_model`, freed once; the model still lives. The observer goes after the
-        // context that knows it.
+        // SAFETY: made by `llama_init_from_model`, freed once; the model still lives. The observer and, as fields, the pools
+        // go after the context that knows them.
         unsafe {
             sys::llama_free(self.context.as_ptr());
             drop(Box::from_raw(self.observer));
@@ -312,6 +351,11 @@ unsafe extern "C" fn is_cancelled(data: *mut c_void) -> bool {
 enum Outputs {
     Last,
     All,
+}
+
+/// Threads as llama.cpp counts them.
+fn count(threads: u32) -> i32 {
+    i32::try_from(threads.max(1)).unwrap_or(1)
 }
 
 fn ggml_type(kind: KvType) -> sys::ggml_type {
@@ -363,5 +407,58 @@ impl Drop for Batch {
     fn drop(&mut self) {
         // SAFETY: made by `llama_batch_init`, freed once.
         unsafe { sys::llama_batch_free(self.raw) }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::{Model, Placement};
+    use super::*;
+    use crate::hardware::cores::{self, CoreSet};
+
+    /// The threads of this process and the cores each may run on.
+    fn threads() -> BTreeSet<(String, String)> {
+        let read = |task: std::io::Result<std::fs::DirEntry>| {
+            let task = task.ok()?.path();
+            let status = std::fs::read_to_string(task.join("status")).ok()?;
+            let cores = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
+            Some((task.file_name()?.to_string_lossy().into_owned(), cores.trim().to_owned()))
+        };
+        std::fs::read_dir("/proc/self/task").unwrap().filter_map(read).collect()
+    }
+
+    #[test]
+    fn threads_that_compute_are_held_to_cores_and_others_are_not() {
+        let all: CoreSet = cores::allowed().into_iter().collect();
+        let Some(last) = all.numbers().last().filter(|_| all.len() > 1) else { return };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tiny.gguf");
+        crate::tiny_gguf::TinyModel::default().write(&path).unwrap();
+        let compute = || {
+            let model = Model::load(&path, &Placement::default(), |_| true).unwrap();
+            let crews = Crews::anywhere(2);
+            let types = KvTypes::default();
+            let mut context = Context::new(&model, ContextSettings { cells: 256, crews, batch: 16, types }).unwrap();
+            let mine = rustix::thread::gettid().as_raw_nonzero().to_string();
+            let mut held_to = |cores: &CoreSet, position| {
+                context.attach(Pool::of(2, cores), None);
+                assert_eq!(context.decode(&[1, 2, 3], position, &[]), Decoded::Done);
+                assert_eq!(context.decode(&[4], position + 3, &[]), Decoded::Done);
+                let threads = threads();
+                let held = |(_, allowed): &&(String, String)| *allowed == cores.to_string();
+                let is_mine_held = threads.iter().filter(held).any(|(thread, _)| *thread == mine);
+                assert!(is_mine_held, "{threads:?}");
+                threads.iter().filter(held).count()
+            };
+            // One core is a bad place for two threads, but a clear one.
+            let on_last = held_to(&[last].into_iter().collect(), 0);
+            assert!(on_last >= 2, "this thread and the one it made");
+            held_to(&all, 4);
+            let process = std::process::id().to_string();
+            assert!(threads().contains(&(process, all.to_string())), "the first thread runs everywhere");
+        };
+        std::thread::scope(|scope| scope.spawn(compute).join().unwrap());
     }
 }

@@ -11,16 +11,18 @@ mod log;
 mod mapped;
 mod model;
 mod observe;
+mod pool;
 mod rows;
 mod span;
 mod state;
 
 use std::ffi::{CStr, c_char};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use llama_cpp_2::LlamaBackendDeviceType;
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_sys_2 as sys;
+use serde::{Deserialize, Serialize};
 
 use crate::models::gguf::TensorType;
 
@@ -48,17 +50,47 @@ pub fn version() -> String {
     unsafe { CStr::from_ptr(llama_cpp_sys_2::llama_version()) }.to_string_lossy().into_owned()
 }
 
+/// What a device is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceKind {
+    /// The processor itself, or a library that computes on it.
+    Cpu,
+    /// A graphics processor with memory of its own.
+    Discrete,
+    /// One that shares the machine's memory.
+    Integrated,
+    /// A driver that computes on the processor what a graphics processor would, only slower (Mesa's llvmpipe).
+    Software,
+}
+
 /// Something llama.cpp can compute on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Device {
     /// Its number, for [`Model::load`].
     pub index: usize,
-    /// `CPU`, `Metal`, `CUDA`, `Vulkan`.
+    /// llama.cpp's name for it (`Vulkan0`).
+    pub name: String,
+    /// `CPU`, `Metal` or `MTL`, `CUDA`, `Vulkan`.
     pub backend: String,
     /// What the maker calls it.
     pub description: String,
+    pub kind: DeviceKind,
+    /// Bytes of memory that are free now, and all of them; 0 where it does not tell.
+    pub free_bytes: u64,
+    pub total_bytes: u64,
+}
+
+impl Device {
     /// Whether layers can be put on it.
-    pub is_gpu: bool,
+    pub fn is_gpu(&self) -> bool {
+        self.kind != DeviceKind::Cpu
+    }
+
+    /// Whether its memory is the machine's.
+    pub fn shares_memory(&self) -> bool {
+        self.kind != DeviceKind::Discrete
+    }
 }
 
 /// The devices llama.cpp was built for and found here.
@@ -70,19 +102,58 @@ pub fn devices() -> Vec<Device> {
         .into_iter()
         .map(|device| Device {
             index: device.index,
-            is_gpu: matches!(device.device_type, LlamaBackendDeviceType::Gpu | LlamaBackendDeviceType::IntegratedGpu),
+            kind: kind_of(device.device_type, &device.backend, &device.description),
+            name: device.name,
             backend: device.backend,
             description: device.description,
+            free_bytes: device.memory_free as u64,
+            total_bytes: device.memory_total as u64,
         })
         .collect()
 }
 
-/// Free bytes of the graphics processor with the most of them, if there is one that this build can use.
-pub fn gpu_free_bytes() -> Option<u64> {
-    backend()?;
-    let is_gpu = |kind| matches!(kind, LlamaBackendDeviceType::Gpu | LlamaBackendDeviceType::IntegratedGpu);
-    let devices = llama_cpp_2::list_llama_ggml_backend_devices().into_iter();
-    devices.filter(|device| is_gpu(device.device_type)).map(|device| device.memory_free as u64).max()
+/// ggml takes Mesa's software driver for a card, and Apple's processors too.
+fn kind_of(kind: LlamaBackendDeviceType, backend: &str, description: &str) -> DeviceKind {
+    let description = description.to_lowercase();
+    let is_software = ["llvmpipe", "lavapipe", "swiftshader"].iter().any(|name| description.contains(name));
+    match kind {
+        LlamaBackendDeviceType::Gpu | LlamaBackendDeviceType::IntegratedGpu if is_software => DeviceKind::Software,
+        LlamaBackendDeviceType::Gpu if matches!(backend, "Metal" | "MTL") => DeviceKind::Integrated,
+        LlamaBackendDeviceType::Gpu => DeviceKind::Discrete,
+        LlamaBackendDeviceType::IntegratedGpu => DeviceKind::Integrated,
+        _ => DeviceKind::Cpu,
+    }
+}
+
+/// Which graphics processors llama.cpp is to see when it starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visible {
+    /// None of Vulkan's, so that none of its drivers is loaded.
+    None,
+    /// Vulkan's first, which may be a software driver: those are left out otherwise.
+    First,
+}
+
+impl Visible {
+    /// The variable that llama.cpp reads, and what it is to say.
+    pub fn variable(self) -> (&'static str, &'static str) {
+        match self {
+            Visible::None => ("GGML_DISABLE_VULKAN", "1"),
+            Visible::First => (VISIBLE_DEVICES, "0"),
+        }
+    }
+}
+
+/// The variable with which a person chooses among Vulkan's devices.
+pub const VISIBLE_DEVICES: &str = "GGML_VK_VISIBLE_DEVICES";
+
+/// Says what llama.cpp is to see; called at most once, before it is started.
+pub fn show_devices(visible: Visible) {
+    let (name, value) = visible.variable();
+    // SAFETY: Rust's own readers and writers of the environment hold a lock. A library in C that reads it at the same time
+    // on another thread sees the old table or the new one: the C library makes a new one for the first variable that is
+    // added and does not free the old one, which is the process's own, and nothing else here adds any.
+    unsafe { std::env::set_var(name, value) };
 }
 
 /// Types of which llama.cpp keeps a second copy on this processor, in the order that its kernels want: the conditions of
@@ -112,6 +183,41 @@ pub fn repacked_types() -> Vec<TensorType> {
     rules.into_iter().filter(|(_, holds)| *holds).filter_map(|(name, _)| TensorType::from_name(name)).collect()
 }
 
+/// What the kernels for the processor were compiled for, by ggml's names: `AVX2`, `DOTPROD`, `OPENMP`.
+pub fn abilities() -> Vec<String> {
+    if backend().is_none() {
+        return Vec::new();
+    }
+    static ASKING: Mutex<()> = Mutex::new(());
+    let asking = ASKING.lock().unwrap_or_else(PoisonError::into_inner);
+    // SAFETY: the call takes nothing and gives a string that lives until the next such call, which only comes when this
+    // one's answer was copied: all of them are here, behind the lock.
+    let text = unsafe { CStr::from_ptr(sys::llama_print_system_info()) }.to_string_lossy().into_owned();
+    drop(asking);
+    abilities_in(&text)
+}
+
+/// From `CPU : AVX2 = 1 | OPENMP = 1 | CUDA : ARCHS = 860 | …` those of the processor.
+fn abilities_in(text: &str) -> Vec<String> {
+    let mut is_of_cpu = false;
+    let mut found = Vec::new();
+    for part in text.split('|') {
+        let ability = match part.split_once(" : ") {
+            Some((backend, first)) => {
+                is_of_cpu = backend.trim() == "CPU";
+                first
+            }
+            None => part,
+        };
+        if let Some((name, "1")) = ability.split_once('=').map(|(name, value)| (name.trim(), value.trim()))
+            && is_of_cpu
+        {
+            found.push(name.to_owned());
+        }
+    }
+    found
+}
+
 static ABORT_HOOK: OnceLock<fn(&str)> = OnceLock::new();
 
 extern "C" fn on_abort(message: *const c_char) {
@@ -133,5 +239,23 @@ pub fn set_abort_hook(hook: fn(&str)) {
         // SAFETY: a plain function pointer with the signature that ggml asks for; it does not unwind, since a hook
         // that panics ends the process at the `extern "C"` border.
         unsafe { llama_cpp_sys_2::ggml_set_abort_callback(Some(on_abort)) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_processors_abilities_are_told_from_those_of_other_devices() {
+        let text = "CPU : SSE3 = 1 | AVX512 = 1 | SVE_CNT = 32 | OPENMP = 1 | CUDA : ARCHS = 860 | FORCE_MMQ = 1 | ";
+        assert_eq!(abilities_in(text), ["SSE3", "AVX512", "OPENMP"]);
+        assert_eq!(abilities_in(""), Vec::<String>::new());
+    }
+
+    #[test]
+    fn llama_cpp_says_what_it_was_compiled_for() {
+        let abilities = abilities();
+        assert!(abilities.iter().any(|ability| ability == "OPENMP"), "{abilities:?}");
     }
 }

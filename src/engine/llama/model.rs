@@ -1,7 +1,7 @@
 //! A loaded model: its vocabulary and what its file says of it.
 
 use std::cell::Cell;
-use std::ffi::{CString, c_void};
+use std::ffi::{CStr, CString, c_void};
 use std::path::Path;
 
 use llama_cpp_2::model::LlamaModel;
@@ -39,11 +39,28 @@ pub enum LoadError {
 pub struct Placement {
     /// Devices that may hold layers, by [`super::Device::index`]. Empty means the CPU alone.
     pub devices: Vec<usize>,
-    /// Layers on those devices; `None` means all.
+    /// Layers on those devices, from the last one on; `None` means all. llama.cpp counts what comes after the last layer
+    /// as one of them.
     pub gpu_layers: Option<u32>,
     /// The processor's weights stay as the file has them. Otherwise those that there is a kernel for are copied in the
     /// order that it wants.
     pub as_stored: bool,
+    /// Of so many layers, from the first one on, the experts stay on the CPU.
+    pub experts_on_cpu: u32,
+}
+
+impl Placement {
+    /// Everything on the CPU.
+    pub fn cpu() -> Self {
+        Self { gpu_layers: Some(0), ..Self::default() }
+    }
+
+    /// The names of the experts that stay on the CPU, as a regular expression; `None` if none do.
+    fn expert_names(&self) -> Option<CString> {
+        let numbers: Vec<String> = (0..self.experts_on_cpu).map(|number| number.to_string()).collect();
+        let names = format!(r"^blk\.({})\.ffn_(up|down|gate|gate_up)_(ch|)exps\.", numbers.join("|"));
+        CString::new(names).ok().filter(|_| self.experts_on_cpu > 0)
+    }
 }
 
 /// A loaded model. Its weights are mapped into memory as long as this lives.
@@ -71,6 +88,11 @@ impl Model {
         let mut devices = placement.devices.iter().map(|index| device(*index)).collect::<Result<Vec<_>, _>>()?;
         devices.push(std::ptr::null_mut());
         parameters.devices = devices.as_mut_ptr();
+        let experts = placement.expert_names();
+        let overrides = experts.as_deref().map(on_cpu);
+        if let Some(overrides) = &overrides {
+            parameters.tensor_buft_overrides = overrides.as_ptr();
+        }
         let dropping = (!placement.as_stored).then(|| mapped::Dropping::of(path));
         Self::load_with(path, parameters, move |part| {
             if let Some(dropping) = &dropping {
@@ -272,6 +294,59 @@ fn device(index: usize) -> Result<sys::ggml_backend_dev_t, LoadError> {
     }
 }
 
+/// That weights of these names stay in the CPU's memory, as llama.cpp wants to hear it: a list with an empty last entry,
+/// which points to the names.
+fn on_cpu(names: &CStr) -> [sys::llama_model_tensor_buft_override; 2] {
+    // SAFETY: the call takes nothing.
+    let buft = unsafe { sys::ggml_backend_cpu_buffer_type() };
+    let last = sys::llama_model_tensor_buft_override { pattern: std::ptr::null(), buft: std::ptr::null_mut() };
+    [sys::llama_model_tensor_buft_override { pattern: names.as_ptr(), buft }, last]
+}
+
 fn some_token(token: LlamaToken) -> Option<Token> {
     (token.0 >= 0).then_some(token.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::kv::KvTypes;
+    use crate::engine::llama::{Context, ContextSettings, Decoded, devices};
+    use crate::hardware::cores::Crews;
+    use crate::tiny_gguf::TinyModel;
+
+    /// The logits behind a few tokens.
+    fn logits(path: &Path, placement: &Placement) -> Vec<f32> {
+        let model = Model::load(path, placement, |_| true).unwrap();
+        let settings = ContextSettings { cells: 256, crews: Crews::anywhere(1), batch: 64, types: KvTypes::default() };
+        let mut context = Context::new(&model, settings).unwrap();
+        assert_eq!(context.decode(&model.tokenize("The hare slept", false), 0, &[]), Decoded::Done);
+        context.logits().to_vec()
+    }
+
+    /// On the CPU, and on whatever else there is: `GGML_VK_VISIBLE_DEVICES=0` shows Vulkan's software driver.
+    #[test]
+    fn wherever_the_experts_are_they_compute_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("experts.gguf");
+        TinyModel::default().of_experts().write(&path).unwrap();
+        let expected = logits(&path, &Placement::cpu());
+        let on: Vec<Vec<usize>> = devices().iter().filter(|it| it.is_gpu()).map(|it| vec![it.index]).collect();
+        for devices in on.into_iter().chain([Vec::new()]) {
+            for experts_on_cpu in 0..=2 {
+                let placement = Placement { devices: devices.clone(), experts_on_cpu, ..Placement::default() };
+                let found = logits(&path, &placement);
+                let farthest = expected.iter().zip(&found).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                assert!(farthest < 0.05, "{placement:?}: {farthest}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_names_of_experts_are_those_of_the_first_layers() {
+        let names = |experts_on_cpu| Placement { experts_on_cpu, ..Placement::default() }.expert_names();
+        assert_eq!(names(0), None);
+        let expected = r"^blk\.(0|1)\.ffn_(up|down|gate|gate_up)_(ch|)exps\.";
+        assert_eq!(names(2).unwrap().to_str(), Ok(expected));
+    }
 }

@@ -1,8 +1,8 @@
 //! Watching attention while it is computed: how strongly the last tokens of a batch attend to each cell of the KV cache.
 //!
 //! llama.cpp asks a callback about every node of its graph, and calls it again with the values of those it said yes to.
-//! At a node of flash attention the queries (f32), the keys (any type) and the mask lie in its sources. Nothing is
-//! computed anew but the products of a few queries with all keys.
+//! At a node of flash attention the queries (f32), the keys (any type) and the mask lie in its sources; those on a
+//! graphics processor are copied. Nothing is computed anew but the products of a few queries with all keys.
 //!
 //! Scores are put together defensively (DefensiveKV, arXiv 2510.13334): in each layer and KV head, the maximum over the
 //! watched queries and the heads of the group, no lower than the mean over the cells; of these, the mean over KV heads
@@ -50,13 +50,17 @@ impl Observer {
         Self { threads: threads.max(1), watch: None, spent: Duration::ZERO }
     }
 
+    pub fn set_threads(&mut self, threads: usize) {
+        self.threads = threads.max(1);
+    }
+
     /// In the next computation, watch the last `queries` tokens; `cells` will be in use then, without holes.
     pub fn watch(&mut self, queries: usize, cells: usize) {
         self.watch = Some(Watch { queries, cells, sums: vec![0.0; cells], heads: 0, layers: 0 });
     }
 
-    /// What was seen: for each cell, how strongly it was attended to, 0 to 1. `None` if nothing could be seen (a GPU,
-    /// another kind of attention).
+    /// What was seen: for each cell, how strongly it was attended to, 0 to 1. `None` if nothing could be seen (another
+    /// kind of attention).
     pub fn take(&mut self) -> Option<Vec<f32>> {
         let watch = self.watch.take().filter(|watch| watch.heads > 0)?;
         Some(watch.sums.into_iter().map(|sum| sum / watch.heads as f32).collect())
@@ -100,33 +104,50 @@ struct Attention {
     watched: Vec<usize>,
 }
 
-/// A tensor in this process's memory.
+/// A tensor, or a copy of it if it is on a device.
 struct Source {
     data: *const u8,
+    /// What `data` points into, if it is a copy. The numbers are larger than bytes so that all types are aligned.
+    _copy: Option<Vec<u64>>,
     lengths: [usize; 4],
     strides: [usize; 4],
 }
 
-// SAFETY: it is only read, while ggml waits for the callback to return.
+// SAFETY: it is only read, while ggml waits for the callback to return, or is a copy that nobody else knows.
 unsafe impl Sync for Source {}
 
 impl Source {
-    /// `None` if it is not in this process's memory.
+    /// `None` if there is none, or it cannot be read.
     ///
     /// # Safety
     /// The pointer is null or that of a computed tensor.
     unsafe fn of(tensor: *const sys::ggml_tensor) -> Option<Self> {
         // SAFETY: null is told apart; a view's buffer is that of what it views.
-        unsafe {
+        let (tensor, is_here) = unsafe {
             let tensor = tensor.as_ref()?;
             let owner = tensor.view_src.as_ref().unwrap_or(tensor);
-            let is_here = owner.buffer.is_null() || sys::ggml_backend_buffer_is_host(owner.buffer);
-            if !is_here || tensor.data.is_null() {
-                return None;
-            }
-            let lengths = tensor.ne.map(|length| usize::try_from(length).unwrap_or(0));
-            Some(Self { data: tensor.data.cast::<u8>(), lengths, strides: tensor.nb })
+            (tensor, owner.buffer.is_null() || sys::ggml_backend_buffer_is_host(owner.buffer))
+        };
+        if tensor.data.is_null() {
+            return None;
         }
+        let lengths = tensor.ne.map(|length| usize::try_from(length).unwrap_or(0));
+        let (data, copy) = if is_here {
+            (tensor.data.cast::<u8>().cast_const(), None)
+        } else {
+            // SAFETY: a tensor on a device has a buffer; so many bytes from its beginning on are those that its lengths
+            // and strides reach, and the copy has room for them. What computed it has been waited for.
+            let copy = unsafe {
+                let bytes = sys::ggml_nbytes(tensor);
+                let mut copy: Vec<u64> = Vec::new();
+                copy.try_reserve_exact(bytes.div_ceil(8)).ok()?;
+                copy.resize(bytes.div_ceil(8), 0);
+                sys::ggml_backend_tensor_get(tensor, copy.as_mut_ptr().cast(), 0, bytes);
+                copy
+            };
+            (copy.as_ptr().cast(), Some(copy))
+        };
+        Some(Self { data, _copy: copy, lengths, strides: tensor.nb })
     }
 
     fn row(&self, second: usize, third: usize) -> *const u8 {

@@ -7,11 +7,11 @@ mod made;
 use std::time::{Duration, Instant};
 
 use super::kv::{self, KvTypes};
+pub use super::llama::repacked_types;
 use super::llama::{Context, ContextSettings, Decoded, Model, Placement, Token};
-pub use super::llama::{gpu_free_bytes, repacked_types};
 use super::protocol::CancelFlag;
 use super::worker;
-use crate::hardware::cores;
+use crate::hardware::cores::{self, Crews};
 use crate::models::fit::Rates;
 use crate::models::gguf::TensorType;
 use made::{FLAT, MadeModel, SMALL, Sides, large};
@@ -54,6 +54,12 @@ struct Times {
 /// A sentence, if there is no memory for it, llama.cpp does not take a type, it was cancelled, or something else is
 /// computing: then one thread is faster than all of them, which is no day to go by.
 pub fn measure(kinds: &[TensorType], threads: u32, cancel: &CancelFlag) -> Result<Rates, String> {
+    let measured = measure_here(kinds, threads, cancel);
+    cores::unpin();
+    measured
+}
+
+fn measure_here(kinds: &[TensorType], threads: u32, cancel: &CancelFlag) -> Result<Rates, String> {
     let mut rates = Rates::default();
     let Some(base) = TensorType::from_name(BASE).filter(|_| !kinds.is_empty()) else { return Ok(rates) };
     let long = time(large(base), base, threads, cancel)?;
@@ -109,11 +115,10 @@ fn prompt_layer_seconds(large: &Times, small: &Times) -> f64 {
 fn time(sides: Sides, kind: TensorType, threads: u32, cancel: &CancelFlag) -> Result<Times, String> {
     let made = MadeModel::write(sides, kind).map_err(|error| format!("cannot make a model to measure: {error}"))?;
     let flag = cancel.clone();
-    let model = Model::load(made.path(), &Placement { gpu_layers: Some(0), ..Placement::default() }, move |_| {
-        !flag.is_cancelled()
-    })
-    .map_err(|error| format!("cannot measure {}: {error:?}", kind.name()))?;
-    let settings = ContextSettings { cells: 512, threads, batch: PROMPT as u32, types: KvTypes::default() };
+    let model = Model::load(made.path(), &Placement::cpu(), move |_| !flag.is_cancelled())
+        .map_err(|error| format!("cannot measure {}: {error:?}", kind.name()))?;
+    let crews = Crews::both(cores::this_machine().crew(threads));
+    let settings = ContextSettings { cells: 512, crews, batch: PROMPT as u32, types: KvTypes::default() };
     let mut context = Context::new(&model, settings)?;
     let mut run = |tokens: &[Token], position: usize| {
         let began = Instant::now();

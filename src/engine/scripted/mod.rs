@@ -102,10 +102,13 @@ impl<S: Sink> Player<S> {
                 name: "a file".into(),
                 gpu_layers: 0,
                 threads: 1,
+                prefill_threads: 1,
                 cores: "0".into(),
                 reason: "the engine is scripted".into(),
                 repacked: false,
                 repack_reason: "the engine is scripted".into(),
+                cores_reason: "the engine is scripted".into(),
+                notice: None,
             },
         }
     }
@@ -315,6 +318,7 @@ mod tests {
             name: None,
             context: None,
             threads: None,
+            tuning: Default::default(),
             device: Default::default(),
             gpu_layers: None,
             repack: None,

@@ -10,12 +10,14 @@
 //! ```
 
 mod anatomy;
+mod layers;
 mod mixture;
 mod needs;
 mod rates;
 mod verdict;
 
 pub use anatomy::{Anatomy, Matrices};
+pub use layers::{Layer, Layers};
 pub use needs::Needs;
 pub use rates::{Rates, Speed};
 pub use verdict::{Machine, Verdict};

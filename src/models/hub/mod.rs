@@ -45,7 +45,8 @@ use http::{Http, HttpError, Passing};
 use locate::RemoteFile;
 use part::Part;
 
-const ENDPOINT_DEFAULT: &str = "https://huggingface.co";
+/// The address of the hub where `HF_ENDPOINT` names no other.
+pub const ENDPOINT_DEFAULT: &str = "https://huggingface.co";
 const CANCEL_PAUSE: Duration = Duration::from_millis(50);
 /// So many connections fetch one file.
 const CONNECTIONS: usize = 4;
@@ -146,14 +147,14 @@ impl Hub {
     /// # Errors
     /// If `HF_ENDPOINT` is no address that can be used, or one of the hub's variables forbids the network.
     pub fn from_environment() -> Result<Self, ModelError> {
-        if let Some(variable) = OFFLINE_VARIABLES.into_iter().find(|variable| is_switched_on(variable)) {
+        if let Some(variable) = offline_variables(variable).first() {
             return Err(ModelError::Network(format!(
                 "`{variable}` is set, so the hub is not asked; unset it, or bring a file with `tuichat models import \
                  FILE`"
             )));
         }
         let endpoint = std::env::var("HF_ENDPOINT").ok().filter(|endpoint| !endpoint.is_empty());
-        Self::new(endpoint.as_deref().unwrap_or(ENDPOINT_DEFAULT), token_from_environment())
+        Self::new(endpoint.as_deref().unwrap_or(ENDPOINT_DEFAULT), token(variable))
     }
 
     /// The hub at this address.
@@ -499,14 +500,22 @@ fn runtime() -> Result<tokio::runtime::Runtime, ModelError> {
 /// hf-hub does not know them, but whoever sets them means every program.
 const OFFLINE_VARIABLES: [&str; 2] = ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"];
 
-fn is_switched_on(variable: &str) -> bool {
-    let value = std::env::var(variable).unwrap_or_default().to_ascii_lowercase();
-    matches!(value.as_str(), "1" | "on" | "yes" | "true")
+/// Those of the hub's variables that forbid the network.
+pub fn offline_variables(variable: impl Fn(&str) -> Option<String>) -> Vec<&'static str> {
+    let is_switched_on = |name: &&str| {
+        let value = variable(name).unwrap_or_default().to_ascii_lowercase();
+        matches!(value.as_str(), "1" | "on" | "yes" | "true")
+    };
+    OFFLINE_VARIABLES.into_iter().filter(is_switched_on).collect()
 }
 
-/// The token in the places where hf-hub looks for it, which does not give it away.
-fn token_from_environment() -> Option<String> {
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The token in the places where hf-hub looks for it, which does not give it away. `variable` gives those that are set
+/// to something.
+pub fn token(variable: impl Fn(&str) -> Option<String>) -> Option<String> {
     if variable("HF_HUB_DISABLE_IMPLICIT_TOKEN").is_some() {
         return None;
     }

@@ -12,7 +12,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{OpenOptionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -168,6 +168,19 @@ pub struct Removed {
     pub linked_to: Option<PathBuf>,
 }
 
+/// A download that was not finished.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfinished {
+    /// The file with what is there of it.
+    pub path: PathBuf,
+    /// The SHA-256 that the whole is to have.
+    pub sha256: String,
+    /// Bytes that it takes on the disk.
+    pub disk_bytes: u64,
+    /// A program is downloading it now.
+    pub is_under_way: bool,
+}
+
 /// What a check found; the file is as it should be.
 #[derive(Debug)]
 pub struct Checked {
@@ -236,6 +249,36 @@ impl Library {
         }
         models.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(models)
+    }
+
+    /// Names in the folder that stand for nothing that can be understood, with their files.
+    pub fn unreadable_names(&self) -> Vec<PathBuf> {
+        let files = fs::read_dir(self.names_folder()).into_iter().flatten().flatten().map(|entry| entry.path());
+        let is_unreadable = |path: &PathBuf| {
+            let name = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".json"));
+            name.is_some_and(|name| self.manifest(name).is_err())
+        };
+        let mut unreadable: Vec<PathBuf> = files.filter(is_unreadable).collect();
+        unreadable.sort();
+        unreadable
+    }
+
+    /// Downloads that were begun and not finished.
+    pub fn unfinished(&self) -> Vec<Unfinished> {
+        let entries = fs::read_dir(self.folder.join("blobs")).into_iter().flatten().flatten();
+        let of_entry = |path: PathBuf| {
+            let sha256 = path.file_name()?.to_str()?.strip_prefix("sha256-")?.strip_suffix(".part")?.to_owned();
+            let metadata = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
+            // Blocks of 512 bytes, on every system: the part has holes.
+            let disk_bytes = metadata.blocks().saturating_mul(512);
+            // Whoever works on it has locked it. The lock that this takes is gone at once.
+            let is_under_way =
+                File::open(&path).is_ok_and(|file| matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock)));
+            Some(Unfinished { path, sha256, disk_bytes, is_under_way })
+        };
+        let mut found: Vec<Unfinished> = entries.filter_map(|entry| of_entry(entry.path())).collect();
+        found.sort_by(|one, other| one.path.cmp(&other.path));
+        found
     }
 
     /// Takes a name away, and the content with it unless another name stands for it or it is only linked. The whole name is needed,

@@ -9,11 +9,11 @@ mod library;
 pub mod name;
 mod resolve;
 
-pub use elsewhere::{Borrowed, Elsewhere, Owner, Places};
+pub use elsewhere::{Borrowed, Elsewhere, Owner, Places, shell_word};
 pub use export::Exported;
 pub use import::{Import, Taking};
 pub(in crate::models) use library::Split;
-pub use library::{Checked, Installed, Library, Origin, Removed};
+pub use library::{Checked, Installed, Library, Origin, Removed, Unfinished};
 pub use resolve::Found;
 
 #[cfg(test)]

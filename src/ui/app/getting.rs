@@ -217,6 +217,7 @@ impl App {
         self.getting.before = None;
         self.model = Some(info);
         self.note_base_model();
+        self.note_device();
         self.note_draft_model();
         self.look_ahead(now);
         effects.extend(self.answer_if_possible());

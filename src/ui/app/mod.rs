@@ -19,8 +19,7 @@ use super::theme::Theme;
 use super::transcript::Transcript;
 use crate::chat::Stats;
 use crate::config::Switch;
-use crate::engine::KvTypes;
-use crate::engine::protocol::{GenerateOptions, LoadSettings, ModelInfo};
+use crate::engine::protocol::{GenerateOptions, LoadSettings, ModelInfo, Trial};
 use crate::models::offers::Offer;
 use crate::store::ChatId;
 
@@ -45,8 +44,8 @@ pub enum Activity {
     NoModel(String),
     /// The model is being loaded; so much of it is there, 0 to 1.
     Loading(f32),
-    /// A model is loaded, and formats of its KV cache are tried.
-    Trying(KvTypes),
+    /// A model is loaded, and something is tried on it, once.
+    Trying(Trial),
     Idle,
     /// The model reads: `done` of `total` tokens.
     Prefilling {

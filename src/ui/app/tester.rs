@@ -27,6 +27,7 @@ pub(in crate::ui) fn settings() -> LoadSettings {
         name: None,
         context: None,
         threads: None,
+        tuning: Default::default(),
         device: Default::default(),
         gpu_layers: None,
         repack: None,
@@ -67,10 +68,13 @@ pub(in crate::ui) fn model(has_template: bool) -> ModelInfo {
             name: "a processor".into(),
             gpu_layers: 0,
             threads: 4,
+            prefill_threads: 4,
             cores: "0-3".into(),
             reason: "there is no other".into(),
             repacked: false,
             repack_reason: "no weights have another order on this processor".into(),
+            cores_reason: "4 of 4 cores: all of them".into(),
+            notice: None,
         },
     }
 }

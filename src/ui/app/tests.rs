@@ -5,8 +5,8 @@ use crossterm::event::{KeyCode, KeyModifiers};
 use super::tester::*;
 use super::*;
 use crate::chat::{Ended, Message, Role};
-use crate::engine::KvType;
 use crate::engine::protocol::{EngineError, Rereading, Step};
+use crate::engine::{KvType, KvTypes};
 use crate::store::MessageId;
 use crate::ui::msg::{Save, Scroll};
 use crate::ui::transcript::{End, Entry};
@@ -26,8 +26,8 @@ fn the_model_is_loaded_at_the_start_and_its_progress_shown() {
 fn a_trial_of_the_kv_cache_is_told_and_a_message_waits_for_it() {
     let (mut tester, _) = Tester::start(Ok(settings()), false, None);
     tester.model(Step::Loading(1.0));
-    tester.model(Step::Trying(KvTypes::both(KvType::Q8)));
-    assert_eq!(*tester.app.activity(), Activity::Trying(KvTypes::both(KvType::Q8)));
+    tester.model(Step::Trying(Trial::Kv(KvTypes::both(KvType::Q8))));
+    assert_eq!(*tester.app.activity(), Activity::Trying(Trial::Kv(KvTypes::both(KvType::Q8))));
     assert!(prompt(&tester.send("Hi")).is_none());
     let effects = tester.model(Step::Ready(Box::new(model(true))));
     assert_eq!(prompt(&effects).unwrap().messages, [user("Hi")]);

@@ -273,7 +273,7 @@ impl App {
     pub(super) fn model_step(&mut self, step: Step, now: Instant) -> Vec<Effect> {
         match step {
             Step::Loading(part) => self.activity = Activity::Loading(part.clamp(0.0, 1.0)),
-            Step::Trying(types) => self.activity = Activity::Trying(types),
+            Step::Trying(trial) => self.activity = Activity::Trying(trial),
             Step::Ready(info) => return self.model_ready(info, now),
             Step::Failed(error @ EngineError::NotEnoughMemory(_)) => {
                 return self.load_failed(format!("{error}; F4 lists the models that have room"));
@@ -308,6 +308,13 @@ impl App {
         };
         self.lose_model(reason.into());
         effects
+    }
+
+    /// Tells that a graphics processor is there and not used, or not as it was meant.
+    pub(super) fn note_device(&mut self) {
+        if let Some(notice) = self.model.as_ref().and_then(|model| model.device.notice.clone()) {
+            self.notice(notice);
+        }
     }
 
     /// Tells that the draft model that was asked for cannot be used.

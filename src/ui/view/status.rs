@@ -6,6 +6,7 @@ use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
 use crate::chat::Ended;
+use crate::engine::protocol::Trial;
 use crate::ui::app::{Activity, App, Held};
 use crate::ui::transcript::{End, Entry};
 
@@ -91,7 +92,9 @@ fn doing(app: &App) -> String {
     match app.activity() {
         Activity::NoModel(_) => "no model".into(),
         Activity::Loading(part) => format!("loading {:.0} %", part * 100.0),
-        Activity::Trying(types) => format!("trying {types} on this model, once"),
+        Activity::Trying(Trial::Kv(types)) => format!("trying {types} on this model, once"),
+        Activity::Trying(Trial::Threads(1)) => "trying 1 thread on this model, once".into(),
+        Activity::Trying(Trial::Threads(threads)) => format!("trying {threads} threads on this model, once"),
         Activity::Idle if app.progress_ahead().is_some() => "reading ahead".into(),
         Activity::Idle if was_stopped(app) => "stopped".into(),
         Activity::Idle => "idle".into(),

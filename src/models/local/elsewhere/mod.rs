@@ -28,7 +28,8 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use names::fold;
 pub use places::Places;
-pub(super) use walk::{ModelFile, gguf_files, shell_word};
+pub use walk::shell_word;
+pub(super) use walk::{ModelFile, gguf_files};
 
 use crate::models::gguf::{Header, read_header};
 use crate::models::identity::Facts;

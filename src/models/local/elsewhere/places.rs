@@ -62,7 +62,7 @@ impl Places {
     }
 
     /// Whose folders they are, and where.
-    pub(super) fn folders(&self) -> impl Iterator<Item = (Owner, &Path)> {
+    pub fn folders(&self) -> impl Iterator<Item = (Owner, &Path)> {
         self.folders.iter().map(|(owner, folder)| (*owner, folder.as_path()))
     }
 }

@@ -1,0 +1,189 @@
+//! The settings: their file, what is wrong with it, and what goes before it.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::finding::{Finding, Level, Section, object};
+use super::system::{System, listed};
+use crate::config::{Config, Directories, Layers, Settings};
+use crate::exit::Failure;
+use crate::models::catalog;
+
+/// Variables that are no settings, but ours.
+const OTHER_VARIABLES: [&str; 1] = ["TUICHAT_HOME"];
+
+/// The settings in force, and what was found on the way to them.
+#[derive(Debug)]
+pub struct Understood {
+    pub config: Config,
+    pub findings: Vec<Finding>,
+}
+
+/// Puts the settings together as far as they can be understood: what is broken is left out and told.
+pub fn understand(system: &System<'_>, directories: &Directories, typed: Settings) -> Understood {
+    let read = |with_variables: bool, typed: Settings| {
+        Layers::read(directories, |name| if with_variables { (system.variable)(name) } else { None }, typed)
+    };
+    let mut findings = Vec::new();
+    let layers = read(true, typed.clone()).or_else(|failure| {
+        findings.push(of_failure(&failure));
+        read(false, typed)
+    });
+    let mut layers = layers.or_else(|_| read(false, Settings::default())).unwrap_or_default();
+    if let Err(failure) = layers.check() {
+        findings.push(of_failure(&failure));
+    }
+    if let Err(sentence) = catalog::add_from(&directories.config.join("models.toml")) {
+        findings.push(Finding::warning(sentence, "correct the file, or move it away"));
+    }
+    findings.extend(layers.warnings.drain(..).map(|sentence| {
+        Finding::warning(
+            sentence,
+            "correct its name, or take it out; `tuichat config print-sample` shows those there are",
+        )
+    }));
+    Understood { config: Config::from(layers.settings), findings }
+}
+
+/// What the program would refuse to go on with.
+pub fn of_failure(failure: &Failure) -> Finding {
+    let otherwise = "`tuichat config print-sample` shows what can be set";
+    match &failure.hint {
+        Some(hint) => Finding::problem(&failure.message, hint),
+        None => Finding::of_sentence(Level::Problem, &failure.message, "; ", otherwise),
+    }
+}
+
+/// What is known of the settings.
+#[derive(Debug, Serialize)]
+pub struct SettingsFacts {
+    /// `None` where there is no place for one.
+    file: Option<PathBuf>,
+    exists: bool,
+    /// Keys that the file sets.
+    keys: Vec<String>,
+    /// Settings that environment variables set.
+    variables: Vec<String>,
+    /// Those of them that the file sets, too.
+    overridden: Vec<String>,
+    /// `TUICHAT_HOME` says where all files are.
+    home_is_set: bool,
+    #[serde(skip)]
+    findings: Vec<Finding>,
+    #[serde(skip)]
+    shown: String,
+}
+
+impl SettingsFacts {
+    /// `names` are those of all environment variables.
+    pub fn read(system: &System<'_>, file: Option<&Path>, names: &[String], mut findings: Vec<Finding>) -> Self {
+        let text = file.and_then(|file| std::fs::read_to_string(file).ok());
+        let table: toml::Table = text.and_then(|text| text.parse().ok()).unwrap_or_default();
+        let known = Settings::keys();
+        let is_set = |name: &str| system.set(name).is_some();
+        let variables: Vec<String> = known.iter().filter(|key| is_set(&variable(key))).cloned().collect();
+        let strange: Vec<&str> = names
+            .iter()
+            .map(String::as_str)
+            .filter(|name| name.starts_with("TUICHAT_") && is_set(name))
+            .filter(|name| !OTHER_VARIABLES.contains(name) && !known.iter().any(|key| variable(key) == **name))
+            .collect();
+        if !strange.is_empty() {
+            findings.push(Finding::note(
+                format!("there is no setting for {}", listed(&strange)),
+                format!("`unset {}`, or correct the name; `tuichat --help` lists the settings", strange.join(" ")),
+            ));
+        }
+        if findings.is_empty() {
+            findings.push(Finding::ok("they can be understood"));
+        }
+        Self {
+            file: file.map(Path::to_owned),
+            exists: file.is_some_and(Path::exists),
+            keys: table.keys().cloned().collect(),
+            overridden: variables.iter().filter(|key| table.contains_key(key.as_str())).cloned().collect(),
+            variables,
+            home_is_set: is_set("TUICHAT_HOME"),
+            findings,
+            shown: file.map_or("none".into(), |file| system.shown(file)),
+        }
+    }
+
+    pub fn section(&self) -> Section {
+        let state = match (self.exists, self.keys.len()) {
+            (false, _) => "not there, so the defaults hold".to_owned(),
+            (true, 0) => "sets nothing".to_owned(),
+            (true, _) => format!("sets {}", self.keys.join(", ")),
+        };
+        let mut facts = vec![("file", self.shown.clone()), ("content", state)];
+        if !self.variables.is_empty() {
+            let names: Vec<String> = self.variables.iter().map(|key| variable(key)).collect();
+            let before = match self.overridden.is_empty() {
+                true => String::new(),
+                false => format!("; of the file they override {}", self.overridden.join(", ")),
+            };
+            facts.push(("environment", format!("{}{before}", names.join(", "))));
+        }
+        if self.home_is_set {
+            facts.push(("folders", "all below `TUICHAT_HOME`".into()));
+        }
+        Section { name: "config", title: "Settings", facts, findings: self.findings.clone(), object: object(self) }
+    }
+}
+
+fn variable(key: &str) -> String {
+    format!("TUICHAT_{}", key.to_uppercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::system::fixture::Fixture;
+    use super::*;
+
+    fn examine(file: &str, variables: &[(&'static str, &'static str)]) -> (Config, SettingsFacts) {
+        let fixture = Fixture::new(&[("home/config/config.toml", file)], variables);
+        let directories = Directories::find(Some(fixture.root.path().join("home"))).unwrap();
+        let names: Vec<String> = variables.iter().map(|(name, _)| (*name).to_owned()).collect();
+        fixture.examine(|system| {
+            let Understood { config, findings } = understand(system, &directories, Settings::default());
+            (config, SettingsFacts::read(system, Some(&directories.config_file()), &names, findings))
+        })
+    }
+
+    #[test]
+    fn what_the_environment_goes_before_is_told_and_no_value_is() {
+        let (config, facts) =
+            examine("temp = 0.5\nsystem = \"x\"\n", &[("TUICHAT_SYSTEM", "secret"), ("TUICHAT_TOP_K", "3")]);
+        assert_eq!(
+            (config.system.as_deref(), facts.overridden.as_slice()),
+            (Some("secret"), &["system".to_owned()][..])
+        );
+        let section = facts.section();
+        assert_eq!(section.level(), Level::Ok);
+        assert!(!format!("{section:?}").contains("secret"));
+    }
+
+    #[test]
+    fn a_broken_file_is_a_problem_with_its_place() {
+        let (_, facts) = examine("temp = 0.5\ntop_p = 7\n", &[]);
+        assert_eq!(facts.findings[0].level, Level::Problem);
+        assert!(facts.findings[0].what.contains("config.toml, line 2, column 9: 7 is not between 0 and 1"));
+    }
+
+    #[test]
+    fn a_broken_variable_is_a_problem_and_the_file_is_looked_at_all_the_same() {
+        let (config, facts) = examine("temp = 0.5\ntempo = 1\n", &[("TUICHAT_TEMP", "hot")]);
+        let levels: Vec<Level> = facts.findings.iter().map(|finding| finding.level).collect();
+        assert_eq!(levels, [Level::Problem, Level::Warning], "{:?}", facts.findings);
+        assert!(facts.findings[1].what.contains("there is no setting `tempo`"));
+        assert_eq!(config.generate.sampling.temperature, 0.5);
+    }
+
+    #[test]
+    fn a_variable_that_is_no_setting_is_noted() {
+        let (_, facts) = examine("", &[("TUICHAT_TEMPO", "1"), ("TUICHAT_HOME", "/x")]);
+        assert_eq!(facts.findings.len(), 1);
+        assert!(facts.findings[0].remedy.as_ref().unwrap().starts_with("`unset TUICHAT_TEMPO`"));
+    }
+}
