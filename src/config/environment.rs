@@ -45,7 +45,7 @@ mod tests {
                 "kv_evict" => "window",
                 "spec" => "off",
                 "ctx" => "4096",
-                "prefill_while_typing" => "off",
+                "prefill_while_typing" | "repack" => "off",
                 _ => "1",
             };
             let variable = format!("TUICHAT_{}", key.to_uppercase());

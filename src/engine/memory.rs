@@ -213,7 +213,7 @@ mod tests {
 
     /// Memory of which a program may take so many MiB.
     fn of_room(mebibytes: u64) -> Option<Memory> {
-        let available = mebibytes * MIB * 10 / 9 + 1;
+        let available = (mebibytes * MIB * 10).div_ceil(9);
         let memory = Memory { total: 4 * available, available };
         assert_eq!(room(memory) / MIB, mebibytes);
         Some(memory)
@@ -244,11 +244,11 @@ mod tests {
     #[test]
     fn a_context_that_was_asked_for_is_not_shortened_but_one_that_fits_is_named() {
         assert!(plan(Some(16_384), 1740).is_ok());
-        let shortage = plan(Some(16_384), 1200).unwrap_err();
+        let shortage = plan(Some(16_384), 1206).unwrap_err();
         assert_eq!((shortage.needed / MIB, shortage.tokens, shortage.fitting), (1260, 16_384, Some(2560)));
         let sentence = shortage.error().to_string();
-        let expected = "the model needs 1260 MiB of memory with a context of 16384 tokens, and may take 1200 MiB of the \
-                        1333 MiB that are free; type `--ctx 2560`";
+        let expected = "the model needs 1260 MiB of memory with a context of 16384 tokens, and may take 1206 MiB of the \
+                        1340 MiB that are free; type `--ctx 2560`";
         assert_eq!(sentence, expected);
         assert!(plan(Some(256), 1103).is_ok(), "fewer tokens than usual may be asked for");
         assert_eq!(plan(None, 1115).unwrap_err().fitting, Some(256));
