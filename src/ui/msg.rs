@@ -145,7 +145,7 @@ pub struct OpenedMessage {
 /// Something to be done outside the interface's state.
 #[derive(Clone, Debug)]
 pub enum Effect {
-    Load(LoadSettings),
+    Load(Box<LoadSettings>),
     Generate(Prompt, GenerateOptions),
     CancelAnswer,
     /// Say what this would cost.

@@ -124,7 +124,7 @@ impl Performer {
         match effect {
             Effect::Load(settings) => {
                 self.forget_load();
-                self.load = Some(self.submit(Work::Load(Box::new(settings)), Purpose::Model));
+                self.load = Some(self.submit(Work::Load(settings), Purpose::Model));
             }
             Effect::Generate(prompt, options) => {
                 self.cancel_answer = Some(self.submit(Work::Generate(prompt, options), Purpose::Answer).1);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 const WORDS: usize = 16;
 
 /// Cores by their numbers, below [`CoreSet::MOST`]; written as a list of ranges (`0-3,6`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct CoreSet([u64; WORDS]);
 
 impl CoreSet {
@@ -66,6 +66,12 @@ impl FromIterator<usize> for CoreSet {
 impl fmt::Display for CoreSet {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&super::describe(&self.numbers().collect::<Vec<_>>()))
+    }
+}
+
+impl fmt::Debug for CoreSet {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
     }
 }
 

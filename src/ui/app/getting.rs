@@ -199,7 +199,7 @@ impl App {
         self.tokens_per_second = None;
         self.last_answer = None;
         self.activity = Activity::Loading(0.0);
-        effects.push(Effect::Load(incoming.settings.clone()));
+        effects.push(Effect::Load(Box::new(incoming.settings.clone())));
         self.getting.incoming = Some(incoming);
         effects
     }
@@ -468,7 +468,7 @@ mod tests {
         got(&mut tester, choice.unwrap());
         tester.send("Hi");
         let effects = tester.model(Step::Failed(EngineError::BadModel("`other` is damaged".into())));
-        assert!(matches!(&effects[..], [Effect::Load(before)] if *before == settings()), "{effects:?}");
+        assert!(matches!(&effects[..], [Effect::Load(before)] if **before == settings()), "{effects:?}");
         assert_eq!(tester.notes(), ["`other` is damaged"]);
         assert_eq!(tester.app.notices(), ["`other` cannot be used, so `tiny.gguf` is loaded again"]);
         assert_eq!(tester.app.composer.text(), "Hi", "it was meant for another model");

@@ -178,7 +178,7 @@ impl App {
         let activity = match start.model {
             Ok(settings) => {
                 model_file = getting::name(&settings);
-                effects.push(Effect::Load(settings));
+                effects.push(Effect::Load(Box::new(settings)));
                 Activity::Loading(0.0)
             }
             Err(reason) => {
