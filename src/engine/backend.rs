@@ -492,10 +492,10 @@ mod tests {
         let smaller = choice(5600 * MIB);
         assert_eq!((smaller.placement.gpu_layers, smaller.cells), (Some(29), Some(8192)), "{}", smaller.reason);
         let part = choice(4 * GIB);
-        assert_eq!(part.placement.gpu_layers, Some(17), "{}", part.reason);
+        assert_eq!(part.placement.gpu_layers, Some(19), "{}", part.reason);
         assert!(!part.is_all_in_own_memory);
-        assert_eq!(part.own_bytes, (16 * 130 + 400) * MIB);
-        let reason = "CUDA, 17 of 29 layers: 3.4 GiB of 4.0 GiB of free memory, with the KV cache for 8192 tokens; more does not fit beside the 0.5 GiB left to others";
+        assert_eq!(part.own_bytes, (18 * 130 + 400) * MIB);
+        let reason = "CUDA, 19 of 29 layers: 3.4 GiB of 4.0 GiB of free memory, with the KV cache for 8192 tokens; more does not fit beside the 0.5 GiB left to others";
         assert_eq!(part.reason, reason);
     }
 
