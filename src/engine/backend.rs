@@ -106,10 +106,10 @@ pub fn choose(
     }
 }
 
-/// The CPU, since something went wrong with the graphics processor: `what` ends a sentence.
-pub fn instead(choice: &Choice, devices: &[Device], what: &str) -> Choice {
+/// The CPU, since something went wrong with the graphics processor: `what` it did, and what to do.
+pub fn instead(choice: &Choice, devices: &[Device], what: &str, remedy: &str) -> Choice {
     let sentence = format!(
-        "{} ({}) {what}, so the CPU computes; bring its driver up to date, or leave it alone with `--device cpu`",
+        "{} ({}) {what}, so the CPU computes; {remedy}, or leave it alone with `--device cpu`",
         choice.backend, choice.name
     );
     cpu(devices, sentence.clone(), Some(sentence))
@@ -650,7 +650,7 @@ mod tests {
         assert_eq!((without.placement.gpu_layers, without.placement.experts_on_cpu), (Some(49), 48));
         let one = machine.choose(&dense, "cuda", Some(1)).unwrap();
         assert_eq!(fewer(&one, &dense), None);
-        let cpu = instead(&one, &machine.devices, "could not load the model");
+        let cpu = instead(&one, &machine.devices, "could not load the model", "close what else uses it");
         assert_eq!((cpu.backend.as_str(), cpu.placement), ("CPU", Placement::cpu()));
         assert!(cpu.notice.is_some_and(|notice| notice.starts_with("CUDA (CUDA number 1) could not load the model")));
     }

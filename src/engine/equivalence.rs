@@ -223,7 +223,7 @@ fn a_message_that_was_edited_while_it_was_computed_is_answered_as_one_typed_stra
 #[test]
 #[ignore = "takes minutes on a software driver, which GGML_VK_VISIBLE_DEVICES=0 shows; TUICHAT_TEST_MODEL names a model"]
 fn a_device_says_what_the_cpu_says_up_to_near_ties() {
-    const NEAR: f32 = 0.5;
+    const NEAR: f32 = ROUNDING;
     let path = std::path::PathBuf::from(std::env::var_os("TUICHAT_TEST_MODEL").expect("the name of a model"));
     let device = llama::devices().into_iter().find(llama::Device::is_gpu).expect("a device");
     let on_device = Placement { devices: vec![device.index], ..Placement::default() };
