@@ -111,7 +111,7 @@ fn without_a_driver_the_cpu_answers_and_it_is_said() {
     let model = home.write("tiny.gguf", TinyModel::default().bytes());
     let run = |more: &[&str]| {
         let arguments = ["-m", model.to_str().unwrap(), "-p", "hi", "-o", "json", "--max-tokens", "3"];
-        let mut command = home.command(&[&arguments, more].concat());
+        let mut command = home.command(&[&arguments[..], more].concat());
         command.env("VK_DRIVER_FILES", "/nowhere").env("VK_ICD_FILENAMES", "/nowhere");
         let output = command.stdin(std::process::Stdio::null()).output().unwrap();
         Ran {

@@ -68,7 +68,7 @@ mod tests {
         for (text, expected) in [
             ("top_k = 1\ntemp = 9.5\n", "line 2, column 8: 9.5 is not between 0 and 5"),
             ("threads = 0", "line 1, column 11: it must be `auto` or a whole number between 1 and 512"),
-            ("device = \"tpu\"", "line 1, column 10: unknown variant `tpu`"),
+            ("device = \"tpu\"", "line 1, column 10: a device is auto, cpu,"),
             ("stop = \"x\"", "line 1, column 8: invalid type: string \"x\", expected a sequence"),
             ("temp 1", "line 1, column 6"),
         ] {

@@ -106,10 +106,10 @@ pub fn choose(
     }
 }
 
-/// The CPU, since something went wrong with the graphics processor: `what` ends a sentence.
-pub fn instead(choice: &Choice, devices: &[Device], what: &str) -> Choice {
+/// The CPU, since something went wrong with the graphics processor: `what` it did, and what to do.
+pub fn instead(choice: &Choice, devices: &[Device], what: &str, remedy: &str) -> Choice {
     let sentence = format!(
-        "{} ({}) {what}, so the CPU computes; bring its driver up to date, or leave it alone with `--device cpu`",
+        "{} ({}) {what}, so the CPU computes; {remedy}, or leave it alone with `--device cpu`",
         choice.backend, choice.name
     );
     cpu(devices, sentence.clone(), Some(sentence))
@@ -497,10 +497,10 @@ mod tests {
         let smaller = choice(5600 * MIB);
         assert_eq!((smaller.placement.gpu_layers, smaller.cells), (Some(29), Some(8192)), "{}", smaller.reason);
         let part = choice(4 * GIB);
-        assert_eq!(part.placement.gpu_layers, Some(17), "{}", part.reason);
+        assert_eq!(part.placement.gpu_layers, Some(19), "{}", part.reason);
         assert!(!part.is_all_in_own_memory);
-        assert_eq!(part.own_bytes, (16 * 130 + 400) * MIB);
-        let reason = "CUDA, 17 of 29 layers: 3.4 GiB of 4.0 GiB of free memory, with the KV cache for 8192 tokens; more does not fit beside the 0.5 GiB left to others";
+        assert_eq!(part.own_bytes, (18 * 130 + 400) * MIB);
+        let reason = "CUDA, 19 of 29 layers: 3.4 GiB of 4.0 GiB of free memory, with the KV cache for 8192 tokens; more does not fit beside the 0.5 GiB left to others";
         assert_eq!(part.reason, reason);
     }
 
@@ -655,7 +655,7 @@ mod tests {
         assert_eq!((without.placement.gpu_layers, without.placement.experts_on_cpu), (Some(49), 48));
         let one = machine.choose(&dense, "cuda", Some(1)).unwrap();
         assert_eq!(fewer(&one, &dense), None);
-        let cpu = instead(&one, &machine.devices, "could not load the model");
+        let cpu = instead(&one, &machine.devices, "could not load the model", "close what else uses it");
         assert_eq!((cpu.backend.as_str(), cpu.placement), ("CPU", Placement::cpu()));
         assert!(cpu.notice.is_some_and(|notice| notice.starts_with("CUDA (CUDA number 1) could not load the model")));
     }

@@ -223,3 +223,43 @@ fn a_message_that_was_edited_while_it_was_computed_is_answered_as_one_typed_stra
     let (fresh, _) = answer(&mut session(&model, &path, None), &asked, 48);
     assert_equal_up_to_near_ties(&model, &reused, &fresh);
 }
+
+/// Sums are added up in another order there, so two tokens that are nearly equally likely may change places.
+#[test]
+#[ignore = "takes minutes on a software driver, which GGML_VK_VISIBLE_DEVICES=0 shows; TUICHAT_TEST_MODEL names a model"]
+fn a_device_says_what_the_cpu_says_up_to_near_ties() {
+    const NEAR: f32 = ROUNDING;
+    let path = std::path::PathBuf::from(std::env::var_os("TUICHAT_TEST_MODEL").expect("the name of a model"));
+    let device = llama::devices().into_iter().find(llama::Device::is_gpu).expect("a device");
+    let on_device = Placement { devices: vec![device.index], ..Placement::default() };
+    let models = [Placement::cpu(), on_device].map(|place| Model::load(&path, &place, |_| true).unwrap());
+    let settings = ContextSettings { cells: 256, threads: 2, batch: 64, types: KvTypes::default() };
+    let largest = |logits: &[f32]| (0..logits.len()).max_by(|a, b| logits[*a].total_cmp(&logits[*b])).unwrap();
+    for question in ["What is the capital of France?", "Write a haiku about rain."] {
+        let text = format!("<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n");
+        let mut contexts = [0, 1].map(|which: usize| Context::new(&models[which], settings).unwrap());
+        let mut tokens = models[0].tokenize(&text, true);
+        let (mut position, mut same) = (0, 0);
+        for step in 0..10 {
+            let [cpu, there] = contexts.each_mut().map(|context| {
+                assert_eq!(context.decode(&tokens, position, &[]), llama::Decoded::Done);
+                context.logits().to_vec()
+            });
+            let (best, other) = (largest(&cpu), largest(&there));
+            same += usize::from(best == other);
+            let farthest = cpu.iter().zip(&there).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            println!(
+                "{question} token {step}: {:?} {:.3} | {:?} {:.3} (on the CPU {:.3}); logits are up to {farthest:.3} apart",
+                models[0].token_text(best as Token),
+                cpu[best],
+                models[0].token_text(other as Token),
+                there[other],
+                cpu[other]
+            );
+            assert!(there[other] - there[best] < NEAR && cpu[best] - cpu[other] < NEAR);
+            position += tokens.len() as u32;
+            tokens = vec![best as Token];
+        }
+        println!("{question}: the same first choice {same} times of 10");
+    }
+}

@@ -62,7 +62,7 @@ pub(super) fn tried(choice: Choice, settings: &LoadSettings, cancel: &[&CancelFl
         Verdict::Good => Some(choice),
         Verdict::Bad(error) => {
             let how = format!("failed when it was tried ({error})");
-            Some(backend::instead(&choice, &devices, &how))
+            Some(backend::instead(&choice, &devices, &how, "bring its driver up to date"))
         }
         Verdict::Cancelled => None,
     }
@@ -74,7 +74,7 @@ pub(super) fn place_after(failed: &Choice, header: &Header, is_first: bool, word
     let fewer = if is_first { backend::fewer(failed, &Layers::of_header(header)) } else { None };
     fewer.unwrap_or_else(|| {
         let devices = devices::find(DeviceChoice::Auto, None).devices;
-        backend::instead(failed, &devices, &format!("could not take the model ({words})"))
+        backend::instead(failed, &devices, &format!("could not take the model ({words})"), "close what else uses it")
     })
 }
 
