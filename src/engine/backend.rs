@@ -277,13 +277,12 @@ fn on(device: &Device, situation: &Situation<'_>, demand: &Demand<'_>, gpu_layer
         );
         return cpu(situation.devices, sentence.clone(), Some(sentence));
     }
-    let placement =
-        Placement {
-            devices: vec![device.index],
-            gpu_layers: Some(plan.count),
-            experts_on_cpu: plan.experts_on_cpu,
-            as_stored: false,
-        };
+    let placement = Placement {
+        devices: vec![device.index],
+        gpu_layers: Some(plan.count),
+        experts_on_cpu: plan.experts_on_cpu,
+        as_stored: false,
+    };
     let free = if device.free_bytes > 0 { device.free_bytes } else { situation.memory.map_or(0, |it| it.available) };
     let mut reason = format!(
         "{}, {}: {} of {} of free memory, with the KV cache for {} tokens",

@@ -233,7 +233,12 @@ fn a_device_says_what_the_cpu_says_up_to_near_ties() {
     let device = llama::devices().into_iter().find(llama::Device::is_gpu).expect("a device");
     let on_device = Placement { devices: vec![device.index], ..Placement::default() };
     let models = [Placement::cpu(), on_device].map(|place| Model::load(&path, &place, |_| true).unwrap());
-    let settings = ContextSettings { cells: 256, crews: crate::hardware::cores::Crews::anywhere(2), batch: 64, types: KvTypes::default() };
+    let settings = ContextSettings {
+        cells: 256,
+        crews: crate::hardware::cores::Crews::anywhere(2),
+        batch: 64,
+        types: KvTypes::default(),
+    };
     let largest = |logits: &[f32]| (0..logits.len()).max_by(|a, b| logits[*a].total_cmp(&logits[*b])).unwrap();
     for question in ["What is the capital of France?", "Write a haiku about rain."] {
         let text = format!("<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n");

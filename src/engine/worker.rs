@@ -302,7 +302,8 @@ impl Loaded {
         let tell = |threads| {
             desk.send(id, Step::Trying(Trial::Threads(threads)));
         };
-        let cores = tuning::choose(&model, settings, &choice.backend, &tell, &flags).map_err(|error| NotLoaded::Last(unknown(error)))?;
+        let cores = tuning::choose(&model, settings, &choice.backend, &tell, &flags)
+            .map_err(|error| NotLoaded::Last(unknown(error)))?;
         parts.push("threads");
         tracing::info!(crews = ?cores.crews, reason = cores.reason, "chose the threads");
         let no_room = RefCell::new(None);
