@@ -14,10 +14,23 @@ const HAS_VULKAN: bool = cfg!(feature = "vulkan");
 /// A text with few doubtful tokens in its greedy answer.
 const QUESTION: &str = "What is the capital of France?";
 
-/// What is said about a device, after an answer of so many tokens.
+/// An answer of some tokens. A software driver takes a minute to get its programs ready.
 fn ask(home: &Home, model: &Path, more: &[&str]) -> Ran {
-    let arguments = ["-m", model.to_str().unwrap(), "-p", QUESTION, "-o", "json", "--temp", "0", "--seed", "1"];
-    home.run(&[&arguments[..], &["--max-tokens", "24"], more].concat())
+    ask_this(home, model, QUESTION, more)
+}
+
+fn ask_this(home: &Home, model: &Path, question: &str, more: &[&str]) -> Ran {
+    let arguments = ["-m", model.to_str().unwrap(), "-p", question, "-o", "json", "--temp", "0", "--seed", "1"];
+    let mut command = home.command(&[&arguments[..], &["--max-tokens", "24"], more].concat());
+    ran(&command.stdin(std::process::Stdio::null()).output().unwrap())
+}
+
+fn ran(output: &std::process::Output) -> Ran {
+    Ran {
+        code: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
 }
 
 fn device(ran: &Ran, key: &str) -> Value {
@@ -96,7 +109,7 @@ fn a_driver_is_tried_once() {
 fn a_cache_that_text_leaves_can_be_on_vulkan() {
     let Some((home, model)) = with_vulkan(&TinyModel::default().context(2048)) else { return };
     let story = "The tortoise went on and on, and the hare slept under a tree. ".repeat(60);
-    let ran = ask(&home, &model, &["--device", "vulkan", "--kv-mem", "1M", "-p", &story]);
+    let ran = ask_this(&home, &model, &story, &["--device", "vulkan", "--kv-mem", "1M"]);
     assert_eq!(device(&ran, "backend"), "Vulkan");
     let kv = &ran.json()["kv"];
     assert!(kv["evicted_tokens"].as_u64().unwrap() > 0, "{kv}");
@@ -113,12 +126,7 @@ fn without_a_driver_the_cpu_answers_and_it_is_said() {
         let arguments = ["-m", model.to_str().unwrap(), "-p", "hi", "-o", "json", "--max-tokens", "3"];
         let mut command = home.command(&[&arguments[..], more].concat());
         command.env("VK_DRIVER_FILES", "/nowhere").env("VK_ICD_FILENAMES", "/nowhere");
-        let output = command.stdin(std::process::Stdio::null()).output().unwrap();
-        Ran {
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+        ran(&command.stdin(std::process::Stdio::null()).output().unwrap())
     };
     let asked = run(&["--device", "vulkan"]);
     assert_eq!(device(&asked, "backend"), "CPU");
