@@ -311,7 +311,7 @@ fn figures_for_a_comparison_with_curl() {
         let curl_and_more = began.elapsed();
         assert!(status.success());
         fs::remove_file(out).expect("removed");
-        let pinned = format!("hf:{REPOSITORY}/{FILE}@{COMMIT}");
+        let pinned = format!("hf:{REPOSITORY}@{COMMIT}/{FILE}");
         let mut command = command(&home, &server.endpoint(), &["models", "pull", &pinned]);
         let began = Instant::now();
         let mut child = command.spawn().expect("it runs");

@@ -589,7 +589,7 @@ fn a_revision_is_resolved_to_its_commit_and_found_again() {
 
 #[test]
 fn a_file_at_a_commit_is_fetched_without_asking_what_there_is() {
-    let test = Test::new(HubServer::start(MODEL.clone())).of(&format!("hf:{REPOSITORY}/{FILE}@{}", TAG.1));
+    let test = Test::new(HubServer::start(MODEL.clone())).of(&format!("hf:{REPOSITORY}@{}/{FILE}", TAG.1));
     assert!(matches!(test.succeeds().origin, Origin::Hub { commit, .. } if commit == TAG.1));
     assert!(test.server.requests().iter().all(|request| !request.path.starts_with("/api/")));
 }
