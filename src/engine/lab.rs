@@ -96,7 +96,8 @@ impl Lab {
         let header = gguf::read_header(&settings.path).map_err(|error| bad(&error.to_string()))?;
         let mut choice = place(&header, settings)?;
         let plan = memory::plan(&header, settings, &choice)?;
-        choice.placement.as_stored = !repacking::choose(&header, settings, plan.has_room_to_repack).copies;
+        choice.placement.as_stored =
+            !repacking::choose(&header, settings, plan.has_room_to_repack, choice.is_on_gpu()).copies;
         match settings.probe.as_ref().map(|probe| probe.check(&settings.path, &[cancel])) {
             None | Some(Verdict::Good) => {}
             Some(Verdict::Bad(error)) => return Err(error.into()),

@@ -25,6 +25,7 @@ mod kv;
 pub mod lab;
 #[allow(unsafe_code)]
 mod llama;
+mod loading;
 mod memory;
 mod parts;
 mod placing;

@@ -34,8 +34,12 @@ struct Situation {
     pub slows_prompts: bool,
 }
 
-/// Chooses for a model that is to run on the processor, where there is memory for weights that cannot be dropped or not.
-pub(super) fn choose(header: &Header, settings: &LoadSettings, has_room: bool) -> Choice {
+/// Chooses, where there is memory for weights that cannot be dropped or not, and for a processor or a graphics processor
+/// that most of the weights go to.
+pub(super) fn choose(header: &Header, settings: &LoadSettings, has_room: bool, on_gpu: bool) -> Choice {
+    if on_gpu {
+        return Choice { copies: true, reason: "a graphics processor has its own order".into() };
+    }
     let anatomy = Anatomy::of_header(header);
     let machine = Machine { repacks: llama::repacked_types(), ..Machine::default() };
     let needs = anatomy.needs(0, &machine);
