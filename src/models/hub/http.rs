@@ -1,6 +1,7 @@
 //! Requests to the hub and to where it sends us: the token goes to the hub alone, and never from https to http.
 
 use std::net::IpAddr;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -45,16 +46,34 @@ impl Passing {
 /// A client of one hub.
 #[derive(Clone, Debug)]
 pub struct Http {
-    client: Client,
+    /// For a hub on this machine: http needs no certificates, whose reading takes longer than asking such a hub.
+    plain: Option<Client>,
+    /// Made when it is needed.
+    secure: OnceLock<Client>,
+    patience: Patience,
     endpoint: Url,
     token: Option<String>,
 }
 
 impl Http {
     pub fn new(endpoint: &Url, token: Option<&str>, patience: &Patience) -> Result<Self, ModelError> {
-        // Of the second version all connections to a host would be one.
-        let client = client(endpoint, patience, |builder| builder.redirect(Policy::none()).http1_only())?;
-        Ok(Self { client, endpoint: endpoint.clone(), token: token.map(str::to_owned) })
+        let plain = match endpoint.scheme() {
+            "http" => Some(client(endpoint, patience, |builder| of_bytes(builder).tls_certs_only([]))?),
+            _ => None,
+        };
+        let (endpoint, token) = (endpoint.clone(), token.map(str::to_owned));
+        Ok(Self { plain, secure: OnceLock::new(), patience: *patience, endpoint, token })
+    }
+
+    fn client(&self, url: &Url) -> Result<&Client, ModelError> {
+        if let Some(plain) = self.plain.as_ref().filter(|_| url.scheme() == "http") {
+            return Ok(plain);
+        }
+        if let Some(secure) = self.secure.get() {
+            return Ok(secure);
+        }
+        let secure = client(&self.endpoint, &self.patience, of_bytes)?;
+        Ok(self.secure.get_or_init(|| secure))
     }
 
     /// Sends a request and follows redirects until an answer that `is_final` or none at all.
@@ -67,7 +86,8 @@ impl Http {
     ) -> Result<Response, HttpError> {
         let mut url = url.clone();
         for _ in 0..REDIRECTS_MAX {
-            let mut request = self.client.request(method.clone(), url.clone()).headers(headers.clone());
+            let client = self.client(&url).map_err(HttpError::Final)?;
+            let mut request = client.request(method.clone(), url.clone()).headers(headers.clone());
             // Ranges and lengths are of the file itself.
             request = request.header(ACCEPT_ENCODING, "identity");
             if let Some(token) = self.token.as_ref().filter(|_| url.origin() == self.endpoint.origin()) {
@@ -81,6 +101,12 @@ impl Http {
         }
         Err(HttpError::Final(ModelError::Network(format!("the hub at `{}` redirects without end", self.endpoint))))
     }
+}
+
+/// What a client that fetches bytes is: redirects are followed by [`Http::send`], and of the second version of HTTP all
+/// connections to a host would be one.
+fn of_bytes(builder: ClientBuilder) -> ClientBuilder {
+    builder.redirect(Policy::none()).http1_only()
 }
 
 /// A client that trusts redirects as little as [`Http`] does, for hf-hub.
