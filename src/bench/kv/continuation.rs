@@ -28,6 +28,7 @@ pub struct Continuations {
 pub struct Row {
     pub policy: Policy,
     pub budget: Budget,
+    /// Of the largest cache.
     pub bytes: u64,
     divergence: Divergence,
 }
@@ -110,7 +111,7 @@ pub fn measure(lab: &Lab, settings: &Settings, report: &Report, results: &mut Co
                     reference.put_back(&whole)?;
                     let row = results.row(*policy, budget);
                     compare(&mut reference, rig, forced, &mut row.divergence)?;
-                    row.bytes += left.bytes() as u64;
+                    row.bytes = row.bytes.max(left.bytes() as u64);
                     let record = Record {
                         suite: "kv",
                         test: "continuation",
