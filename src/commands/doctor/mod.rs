@@ -1,8 +1,8 @@
 //! `tuichat doctor`: what this machine, the build, the settings and the files are like, and what to do about what is
 //! wrong. Nothing is changed, measured or asked for over the network.
 //!
-//! Each section has a file: a function that looks (at a [`system::System`], so that tests bring their own) gives facts,
-//! and from the facts come the findings. [`page`] prints them.
+//! Each section has a file: a function that looks (at a `system::System`, so that tests bring their own) gives facts,
+//! and from the facts come the findings. `page` prints them.
 
 mod chats;
 mod disk;

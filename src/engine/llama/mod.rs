@@ -67,7 +67,7 @@ pub enum DeviceKind {
 /// Something llama.cpp can compute on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Device {
-    /// Its number, for [`Model::load`].
+    /// Its number, for `Model::load`.
     pub index: usize,
     /// llama.cpp's name for it (`Vulkan0`).
     pub name: String,
