@@ -9,6 +9,7 @@ mod picker;
 mod popups;
 mod status;
 mod transcript;
+mod words;
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
