@@ -5,6 +5,7 @@
 #![cfg(unix)]
 
 #[path = "common/pty.rs"]
+#[allow(dead_code)]
 mod pty;
 
 use std::fmt::Write as _;
@@ -93,22 +94,29 @@ fn a_window_that_changes_two_thousand_times_costs_no_word_of_an_answer() {
 
 /// A terminal at the end of a line that carries so many bytes a second.
 fn slow_terminal(command: CommandBuilder, bytes_per_second: usize) -> (Box<dyn std::io::Write + Send>, impl Drop) {
-    struct End(Box<dyn portable_pty::Child + Send + Sync>, Box<dyn portable_pty::MasterPty + Send>);
+    struct End {
+        program: Box<dyn portable_pty::Child + Send + Sync>,
+        /// The program is hung up when this is dropped.
+        _terminal: Box<dyn portable_pty::MasterPty + Send>,
+    }
     impl Drop for End {
         fn drop(&mut self) {
-            let _ = self.0.kill();
+            let _ = self.program.kill();
         }
     }
     let pair = native_pty_system().openpty(size(80, 24)).unwrap();
-    let child = pair.slave.spawn_command(command).unwrap();
+    let program = pair.slave.spawn_command(command).unwrap();
     let mut reader = pair.master.try_clone_reader().unwrap();
+    // Keys that come before the program has the terminal are the shell's.
+    let mut first = [0; 64];
+    reader.read_exact(&mut first).unwrap();
     std::thread::spawn(move || {
         let mut buffer = vec![0; bytes_per_second / 20];
         while let Ok(1..) = reader.read(&mut buffer) {
             std::thread::sleep(Duration::from_millis(50));
         }
     });
-    (pair.master.take_writer().unwrap(), End(child, pair.master))
+    (pair.master.take_writer().unwrap(), End { program, _terminal: pair.master })
 }
 
 #[test]
