@@ -132,6 +132,11 @@ impl Pty {
         self.master().resize(size(columns, rows)).unwrap();
     }
 
+    /// The program's number.
+    pub fn process(&self) -> u32 {
+        self.child.process_id().unwrap()
+    }
+
     pub fn signal(&self, signal: Signal) {
         let id = self.child.process_id().and_then(|id| Pid::from_raw(id as i32)).unwrap();
         rustix::process::kill_process(id, signal).unwrap();
