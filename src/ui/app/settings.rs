@@ -195,12 +195,9 @@ impl App {
     /// Changes a setting, or tells what it is.
     pub(super) fn set(&mut self, setting: &'static Setting, value: Option<&str>) {
         let Some(value) = value else {
-            let (name, value) = (setting.name, (setting.shown)(&self.options));
-            self.notice(format!(
-                "{name} is {}: {}; `/set {name} VALUE` changes it",
-                escape_line(&value),
-                setting.about
-            ));
+            let (name, value) = (setting.name, escape_line(&(setting.shown)(&self.options)));
+            let example = setting.words.first().unwrap_or(&"VALUE");
+            self.notice(format!("{name} is {value}: {}; `/set {name} {example}` changes it", setting.about));
             return;
         };
         let mut options = self.options.clone();
