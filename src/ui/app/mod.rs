@@ -235,7 +235,7 @@ impl App {
         match msg {
             Msg::Command(command) => self.command(command, now),
             Msg::Edit(key) => {
-                self.composer.edit(key);
+                let _ = self.composer.edit(key);
                 self.look_ahead(now);
                 Vec::new()
             }

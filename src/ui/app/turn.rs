@@ -11,6 +11,7 @@ use crate::chat::{Ended, Message, Role, Stats};
 use crate::engine::protocol::{Channel, ChatKey, EngineError, Piece, Prompt, Step};
 use crate::store::MessageId;
 use crate::text::escape_line;
+use crate::ui::composer::Part;
 use crate::ui::msg::{Effect, Save, Scroll, Slot};
 use crate::ui::slash::{self, Written};
 use crate::ui::transcript::{Answer, End, Entry, Question, WrappedText};
@@ -237,7 +238,7 @@ impl App {
             question.waiting = false;
         }
         if let Some(text) = self.unanswered_text() {
-            self.composer.give_back(&slash::written(&text));
+            self.composer.give_back(&[Part::Text(slash::written(&text))]);
         }
     }
 

@@ -26,7 +26,7 @@ pub fn draw(app: &App, area: Rect, frame: &mut Frame) {
         return;
     }
     line(frame, rows, if theme.ascii { "> " } else { "› " }, theme.accent);
-    frame.render_widget(app.composer(), text);
+    app.composer().draw(text, frame.buffer_mut(), theme.accent);
     if matches!(app.popup(), Popup::Closed) {
         let (column, row) = app.composer().cursor();
         let x = text.x + column.min(text.width);
