@@ -5,10 +5,11 @@
 //! the terminal. Commands that are written instead of a message have their table in `slash`.
 //!
 //! - `transcript` and `composer`: the two parts of the screen with a state of their own.
-//! - `supply`: where the models come from that can be chosen.
+//! - `attaching`: reading files for messages. `supply`: where the models come from that can be chosen.
 //! - `markdown`: an answer's text to styled lines. `theme`: the styles.
 
 mod app;
+mod attaching;
 mod composer;
 mod event_loop;
 mod keys;

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use crossterm::event::KeyEvent;
 
+use super::composer::Part;
 use crate::chat::{Ended, Message, Sampling, Stats};
 use crate::engine::protocol::{GenerateOptions, LoadSettings, Prompt, Step, Think};
 use crate::models::Progress;
@@ -24,6 +25,8 @@ pub enum Msg {
     /// A character for the filter of a list.
     Filter(char),
     Paste(String),
+    /// A file that was to be attached, or a sentence that says why it cannot be.
+    Attached(Result<Part, String>),
     /// The engine's word about the model it was told to load.
     Model(Step),
     /// The engine's word about the answer in progress.
@@ -59,14 +62,24 @@ pub enum Msg {
     Terminate,
 }
 
-/// What a bound key does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a bound key or a written command does.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     Send,
     Newline,
     Undo,
     Redo,
     DeleteToLineStart,
+    /// The next key belongs to this one.
+    Prefix,
+    /// Put the text in the place of the token beside the cursor.
+    OpenToken,
+    /// Attach the file at this path to the message.
+    Attach(String),
+    /// Take out the file of this name, else the last one.
+    Detach(Option<String>),
+    /// Take back the message that waits at this place, counted from 1.
+    TakeBack(u8),
     Stop,
     Interrupt,
     Leave,
@@ -76,6 +89,8 @@ pub enum Command {
     Chats,
     Models,
     NewChat,
+    /// Give this chat another title.
+    Rename(String),
     /// Tell what guessing tokens brought to the last answer.
     Drafts,
     /// Go on with the last answer.
@@ -99,8 +114,12 @@ pub enum Command {
 
 impl Command {
     /// Whether the composer's text may be another afterwards.
-    pub fn changes_text(self) -> bool {
-        matches!(self, Self::Newline | Self::Undo | Self::Redo | Self::DeleteToLineStart | Self::Interrupt | Self::Stop)
+    pub fn changes_text(&self) -> bool {
+        match self {
+            Self::Newline | Self::Undo | Self::Redo | Self::DeleteToLineStart | Self::Interrupt | Self::Stop => true,
+            Self::OpenToken | Self::Detach(_) | Self::TakeBack(_) => true,
+            _ => false,
+        }
     }
 }
 
@@ -168,6 +187,13 @@ pub enum Effect {
         message: Slot<MessageId>,
         is_pinned: bool,
     },
+    /// Give a chat another title.
+    Rename {
+        chat: Slot<ChatId>,
+        title: String,
+    },
+    /// Read a file that is to be attached.
+    Attach(String),
     ListChats,
     OpenChat(ChatId),
     DeleteChat(ChatId),

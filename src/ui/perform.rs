@@ -11,14 +11,14 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::Supply;
+use super::{Supply, attaching};
 use super::msg::{ChatRow, Effect, Msg, OpenedChat, OpenedMessage, Save, Slot};
 use crate::chat::{Message, Role};
 use crate::engine::Engine;
 use crate::engine::protocol::{CancelFlag, ChatKey, Event, RequestId, Work};
 use crate::hardware::power;
 use crate::models::offers::{Offer, Place};
-use crate::store::{self, MessageId, Store, StoredMessage};
+use crate::store::{self, ChatId, MessageId, Store, StoredMessage};
 
 /// More than anybody looks through; the filter works on these.
 const MOST_CHATS: usize = 1000;
@@ -148,6 +148,8 @@ impl Performer {
             Effect::Forget(chat) => drop(self.submit(Work::Forget(ChatKey(chat.0)), Purpose::Errand)),
             Effect::Save(save) => self.save(save),
             Effect::Pin { message, is_pinned } => self.pin(message, is_pinned),
+            Effect::Rename { chat, title } => self.rename(chat, title),
+            Effect::Attach(path) => self.attach(path),
             Effect::ListChats => self.ask(|store| store.chats(MOST_CHATS), |chats| Msg::Chats(rows(chats))),
             Effect::OpenChat(id) => self.ask(
                 move |store| store.branch(id),
@@ -214,6 +216,19 @@ impl Performer {
         }
     }
 
+    /// Reads a file on a thread of its own: it may lie on a disk that sleeps.
+    fn attach(&self, path: String) {
+        let replies = self.replies.clone();
+        let read = move || {
+            // The loop is gone only when the program ends.
+            let _ = replies.send(Msg::Attached(attaching::read(&path)));
+        };
+        if thread::Builder::new().name("attaching".into()).spawn(read).is_err() {
+            let sentence = "the system cannot start a thread; close other programs and try again";
+            let _ = self.replies.send(Msg::Attached(Err(sentence.into())));
+        }
+    }
+
     /// Asks the supply something that may take long. `None` where the system has no thread for that.
     fn on_a_thread(&self, ask: impl FnOnce(&dyn Supply) + Send + 'static) -> Option<JoinHandle<()>> {
         let supply = Arc::clone(&self.supply);
@@ -248,6 +263,14 @@ impl Performer {
         self.call(
             move |store| message.get().map_or(Ok(()), |id| store.pin_message(*id, is_pinned)),
             |pinned| pinned.err().map(Msg::StoreFailed),
+        );
+    }
+
+    /// A chat whose first message could not be written has no id; that was reported then.
+    fn rename(&self, chat: Slot<ChatId>, title: String) {
+        self.call(
+            move |store| chat.get().map_or(Ok(()), |id| store.rename_chat(*id, &title)),
+            |renamed| renamed.err().map(Msg::StoreFailed),
         );
     }
 

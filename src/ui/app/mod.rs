@@ -3,18 +3,20 @@
 
 mod ahead;
 mod chats;
+mod composing;
 mod continuing;
 mod drafts;
 mod getting;
 mod held;
+mod naming;
 mod picker;
+mod queue;
 mod turn;
 
 use std::time::{Duration, Instant};
 
 use super::composer::Composer;
 use super::msg::{Command, Effect, Msg, Slot};
-use super::slash::{self, Written};
 use super::theme::Theme;
 use super::transcript::Transcript;
 use crate::chat::Stats;
@@ -30,6 +32,7 @@ use getting::Getting;
 pub use getting::Stopped;
 pub use held::Held;
 pub use picker::Picker;
+use queue::Queue;
 use turn::Unsaved;
 
 /// A second Ctrl-C within this time leaves.
@@ -135,6 +138,9 @@ pub struct App {
     theme: Theme,
     transcript: Transcript,
     composer: Composer,
+    /// Ctrl-X was pressed, and the next key belongs to it.
+    is_prefixed: bool,
+    queue: Queue,
     outbox: Option<Outbox>,
     popup: Popup,
     notices: Vec<String>,
@@ -142,6 +148,8 @@ pub struct App {
     /// This chat is written to the store.
     saves: bool,
     chat: Slot<ChatId>,
+    /// The title that the person gave this chat.
+    title: Option<String>,
     /// This chat is being read from the store.
     opening: Option<ChatId>,
     unsaved: Unsaved,
@@ -197,12 +205,15 @@ impl App {
             theme: start.theme,
             transcript,
             composer: Composer::default(),
+            is_prefixed: false,
+            queue: Queue::default(),
             outbox: None,
             popup: Popup::Closed,
             notices: start.notices,
             has_store: start.has_store,
             saves: start.has_store,
             chat: Slot::default(),
+            title: None,
             opening: start.resume,
             unsaved: Unsaved::default(),
             continued: None,
@@ -228,6 +239,9 @@ impl App {
         if self.leave_asked.is_some_and(|asked| now >= asked + LEAVE_WITHIN) {
             self.leave_asked = None;
         }
+        if matches!(msg, Msg::Command(_) | Msg::Edit(_) | Msg::Paste(_)) {
+            self.is_prefixed = false;
+        }
         if matches!(msg, Msg::Command(_) | Msg::Edit(_) | Msg::Paste(_)) && !matches!(msg, Msg::Command(Command::Stop))
         {
             self.getting.unask();
@@ -242,6 +256,11 @@ impl App {
             Msg::Paste(text) => {
                 self.look_ahead(now);
                 self.paste(&text)
+            }
+            Msg::Attached(read) => {
+                self.look_ahead(now);
+                self.attached(read);
+                Vec::new()
             }
             Msg::Filter(character) => self.filter(character),
             Msg::Model(step) => self.model_step(step, now),
@@ -287,6 +306,7 @@ impl App {
             Command::Send => return self.send(now),
             Command::Stop => return self.stop(),
             Command::Interrupt => return self.interrupt(now),
+            Command::Rename(title) => return self.rename(&title),
             Command::Continue => return self.continue_answer(),
             Command::Leave => return self.leave(crate::chat::Ended::Cancelled),
             Command::Suspend => return vec![Effect::Suspend],
@@ -308,6 +328,11 @@ impl App {
             Command::ChooseModel => return self.choose_model(),
             Command::StopDownload => return self.stop_download(),
             Command::DeleteFilterCharacter => self.delete_filter_character(),
+            Command::Prefix => self.is_prefixed = true,
+            Command::OpenToken => self.open_token(),
+            Command::Attach(path) => return vec![Effect::Attach(path)],
+            Command::Detach(name) => self.detach(name.as_deref()),
+            Command::TakeBack(place) => drop(self.take_back(Some(place.into()))),
             Command::Newline => self.composer.newline(),
             Command::Undo => self.composer.undo(),
             Command::Redo => self.composer.redo(),
@@ -352,7 +377,8 @@ impl App {
         if !matches!(self.popup, Popup::Closed) {
             self.popup = Popup::Closed;
         } else if self.is_answering() {
-            return self.stop();
+            self.notices.clear();
+            return self.stop_answer();
         } else {
             self.composer.clear();
         }
@@ -433,12 +459,9 @@ impl App {
         self.tokens_per_second
     }
 
-    /// What would be sent to the model of what is in the composer; nothing of a command.
-    pub fn draft(&self) -> String {
-        match slash::read(&self.composer.text()) {
-            Written::Message(text) => text,
-            Written::Command(_) | Written::Mistake(_) => String::new(),
-        }
+    /// Whether the next key belongs to Ctrl-X.
+    pub fn is_prefixed(&self) -> bool {
+        self.is_prefixed
     }
 }
 

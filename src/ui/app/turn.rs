@@ -10,16 +10,14 @@ use super::{Activity, App, Outbox, Pace, Popup};
 use crate::chat::{Ended, Message, Role, Stats};
 use crate::engine::protocol::{Channel, ChatKey, EngineError, Piece, Prompt, Step};
 use crate::store::MessageId;
-use crate::text::escape_line;
 use crate::ui::composer::Part;
 use crate::ui::msg::{Effect, Save, Scroll, Slot};
-use crate::ui::slash::{self, Written};
+use crate::ui::slash;
 use crate::ui::transcript::{Answer, End, Entry, Question, WrappedText};
 
 /// An answer in progress is written this often, or after so many tokens if they come faster.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
 const SAVE_EVERY_TOKENS: u32 = 64;
-const TITLE_CHARACTERS: usize = 48;
 
 /// The end of the answer in progress that is not written yet.
 #[derive(Debug, Default)]
@@ -77,7 +75,8 @@ impl Unsaved {
 }
 
 impl App {
-    pub(super) fn is_answering(&self) -> bool {
+    /// An answer is in progress.
+    pub fn is_answering(&self) -> bool {
         matches!(
             self.activity,
             Activity::Prefilling { .. } | Activity::Selecting { .. } | Activity::Answering(_) | Activity::Stopping
@@ -85,45 +84,17 @@ impl App {
     }
 
     /// Why nothing can be sent now. The text stays in the composer.
-    fn refusal(&self) -> Option<String> {
+    pub(super) fn refusal(&self) -> Option<String> {
         match &self.activity {
             Activity::NoModel(reason) if !self.awaits_model() => Some(reason.clone()),
-            Activity::Prefilling { .. } | Activity::Selecting { .. } | Activity::Answering(_) | Activity::Stopping => {
-                Some("an answer is in progress: wait for its end or stop it with Esc, then send with Enter".into())
-            }
-            _ if self.outbox.is_some() => {
-                Some("a message waits for its answer already: Esc takes it back, then send with Enter".into())
-            }
             _ if self.opening.is_some() => Some("the chat is still being read; send again in a moment".into()),
-            Activity::NoModel(_) | Activity::Loading(_) | Activity::Trying(_) | Activity::Idle => None,
+            _ => None,
         }
     }
 
-    pub(super) fn send(&mut self, now: Instant) -> Vec<Effect> {
-        match slash::read(&self.composer.text()) {
-            Written::Message(text) if text.trim().is_empty() => Vec::new(),
-            Written::Message(text) => self.send_message(text),
-            Written::Mistake(sentence) => {
-                self.notice(sentence);
-                Vec::new()
-            }
-            Written::Command(command) => {
-                self.notices.clear();
-                self.composer.take();
-                self.look_ahead(now);
-                self.command(command, now)
-            }
-        }
-    }
-
-    fn send_message(&mut self, text: String) -> Vec<Effect> {
-        if let Some(refusal) = self.refusal() {
-            self.notice(refusal);
-            return Vec::new();
-        }
-        self.notices.clear();
+    /// Puts a question into the conversation, and has it saved and answered.
+    pub(super) fn ask(&mut self, text: String) -> Vec<Effect> {
         self.remove_unanswered();
-        self.composer.take();
         let parent = self.last_saved();
         let question = Question {
             text: WrappedText::new(text.clone()),
@@ -140,7 +111,7 @@ impl App {
         self.outbox = Some(Outbox::Saving);
         vec![Effect::Save(Save::Question {
             chat: self.chat.clone(),
-            title: title(&text),
+            title: self.title_for(&text),
             system: self.system.clone(),
             parent,
             message,
@@ -206,7 +177,7 @@ impl App {
     }
 
     /// The place on disk of the last message of the conversation.
-    fn last_saved(&self) -> Option<Slot<MessageId>> {
+    pub(super) fn last_saved(&self) -> Option<Slot<MessageId>> {
         self.transcript.entries().iter().rev().find_map(Entry::saved).cloned()
     }
 
@@ -242,8 +213,13 @@ impl App {
         }
     }
 
+    /// Esc: takes back what waits, then stops the answer or a download.
     pub(super) fn stop(&mut self) -> Vec<Effect> {
         self.notices.clear();
+        if self.take_back(None) { Vec::new() } else { self.stop_answer() }
+    }
+
+    pub(super) fn stop_answer(&mut self) -> Vec<Effect> {
         match self.activity {
             Activity::Prefilling { .. } | Activity::Selecting { .. } | Activity::Answering(_) => {
                 self.activity = Activity::Stopping;
@@ -296,6 +272,7 @@ impl App {
         if self.outbox.is_some() {
             self.give_back_unanswered();
         }
+        self.hold_queue();
     }
 
     pub(super) fn engine_lost(&mut self, now: Instant) -> Vec<Effect> {
@@ -416,6 +393,11 @@ impl App {
             self.look_ahead(now);
         }
         effects.extend(self.load_next());
+        let is_unanswered = self.unanswered_text().is_some();
+        if is_unanswered || matches!(ended, Ended::Cancelled | Ended::Interrupted | Ended::Error) {
+            self.hold_queue();
+        }
+        effects.extend(self.send_next());
         effects
     }
 
@@ -428,26 +410,4 @@ impl App {
         }
         true
     }
-}
-
-/// A chat's title: the first words of its first message, on one line.
-fn title(text: &str) -> String {
-    let line = escape_line(text.trim());
-    let mut title = String::new();
-    for word in line.split_whitespace() {
-        let length = title.chars().count();
-        if length + word.chars().count() >= TITLE_CHARACTERS {
-            let room = TITLE_CHARACTERS.saturating_sub(length + 1);
-            if title.is_empty() {
-                title.extend(word.chars().take(room));
-            }
-            title.push('…');
-            return title;
-        }
-        if !title.is_empty() {
-            title.push(' ');
-        }
-        title.push_str(word);
-    }
-    title
 }

@@ -21,7 +21,7 @@ use ratatui::style::Style;
 
 use buffer::{Buffer, Motion};
 use editing::Action;
-pub use parts::{Part, bytes, sent};
+pub use parts::{Part, bytes, sent, split_attached, summary};
 use tokens::{Kind, Tokens};
 use undo::How;
 
@@ -33,6 +33,8 @@ const MOST_BYTES_IN_ALL: usize = 16 * 1024 * 1024;
 /// A paste of so many lines or characters becomes a token.
 const LARGE_LINES: usize = 8;
 const LARGE_CHARACTERS: usize = 1000;
+/// No command is longer.
+const MOST_COMMAND: usize = 8 * 1024;
 
 /// What a key came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,20 +70,22 @@ impl Composer {
         self.tokens.parts(self.buffer.text())
     }
 
-    /// What was written behind files that were attached, in which a command can be.
-    pub fn written(&self) -> String {
-        let mut parts = self.parts();
-        let is_blank = |text: &str| text.trim().is_empty();
-        while let Some(Part::File { .. }) = parts.first() {
-            parts.remove(0);
-            if let Some(Part::Text(text)) = parts.first_mut() {
-                *text = text.strip_prefix(' ').unwrap_or(text).to_owned();
-                if is_blank(text) {
-                    parts.remove(0);
-                }
-            }
+    /// The one line that was written beside what is attached, if it begins with a slash: it may be a command.
+    pub fn command_line(&self) -> Option<&str> {
+        let line = &self.buffer.text()[self.behind_attached()..];
+        let is_one = line.starts_with('/') && line.len() <= MOST_COMMAND && !line.contains(['\n', units::MARK]);
+        is_one.then_some(line)
+    }
+
+    /// Takes out the command; what is attached stays.
+    pub fn take_command(&mut self) {
+        let at = self.behind_attached();
+        if at == 0 {
+            self.take();
+        } else {
+            let end = self.buffer.text().len();
+            self.buffer.replace(at, end, "", How::Whole);
         }
-        sent(&parts)
     }
 
     /// Empties the composer and its undo history, and hands out the parts.
@@ -175,31 +179,28 @@ impl Composer {
         Ok(())
     }
 
-    /// Puts a file's text before what is being written, as a token.
+    /// Puts a file before what is being written, as a token.
     ///
     /// # Errors
     /// A sentence, if the message would become too long.
-    pub fn attach(&mut self, name: &str, text: String) -> Result<(), String> {
-        self.has_room(text.len()).map_err(|sentence| format!("`{}` was not attached: {sentence}", escaped(name)))?;
-        let at = self.behind_files();
-        let Some(mark) = self.tokens.add(Kind::File(name.to_owned()), text) else {
-            return Err("there are too many files and pastes in this message; send it first".into());
-        };
+    pub fn attach(&mut self, part: &Part) -> Result<(), String> {
+        let size = bytes(std::slice::from_ref(part));
+        self.has_room(size).map_err(|sentence| format!("the file was not attached: {sentence}"))?;
+        let at = self.behind_attached();
         let cursor = self.buffer.cursor();
-        let inserted = format!("{mark} ");
+        let inserted = self.marked(std::slice::from_ref(part)) + " ";
         self.buffer.replace(at, at, &inserted, How::Whole);
         self.buffer.go(if cursor >= at { cursor + inserted.len() } else { cursor });
         Ok(())
     }
 
-    /// Where the files end that are attached before what is written.
-    fn behind_files(&self) -> usize {
+    /// Where what is attached before the text ends.
+    fn behind_attached(&self) -> usize {
         let text = self.buffer.text();
         let mut at = 0;
         loop {
             let unit = units::after(text, at);
-            let is_file = self.tokens.get(unit).is_some_and(|token| matches!(token.kind, Kind::File(_)));
-            if !is_file {
+            if self.tokens.get(unit).and_then(|token| token.kind.attached()).is_none() {
                 return at;
             }
             at += unit.len();
@@ -207,24 +208,13 @@ impl Composer {
         }
     }
 
-    /// The names of the files that are attached.
-    pub fn files(&self) -> Vec<String> {
-        let names = self.parts().into_iter().filter_map(|part| match part {
-            Part::File { name, .. } => Some(name),
-            _ => None,
-        });
-        names.collect()
-    }
-
-    /// Takes the file out whose name is or ends so, else the last one; its name, if there was one.
-    pub fn drop_file(&mut self, wanted: &str) -> Option<String> {
+    /// Takes out what was attached under this name, else what was attached last; its name, if there was one.
+    pub fn detach(&mut self, wanted: Option<&str>) -> Option<String> {
         let text = self.buffer.text();
         let found = text.char_indices().filter(|(_, character)| *character == units::MARK).filter_map(|(at, _)| {
             let unit = units::after(text, at);
-            match &self.tokens.get(unit)?.kind {
-                Kind::File(name) if wanted.is_empty() || is_named(name, wanted) => Some((at, unit.len(), name.clone())),
-                _ => None,
-            }
+            let name = self.tokens.get(unit)?.kind.attached()?;
+            wanted.is_none_or(|wanted| is_named(name, wanted)).then(|| (at, unit.len(), name.to_owned()))
         });
         let (at, length, name) = found.last()?;
         let end = at + length;
@@ -293,6 +283,10 @@ impl Composer {
                 }
                 Part::Text(whole) | Part::Paste(whole) => (Kind::Paste, whole),
                 Part::File { name, text } => (Kind::File(name.clone()), text),
+                Part::Image(path) => {
+                    text.extend(self.tokens.add(Kind::Image(path.clone()), ""));
+                    continue;
+                }
             };
             match self.tokens.add(kind, whole.as_str()) {
                 Some(mark) => text.push_str(&mark),
@@ -336,10 +330,6 @@ impl Composer {
             }
         }
     }
-}
-
-fn escaped(name: &str) -> String {
-    crate::text::escape_line(name)
 }
 
 fn is_named(name: &str, wanted: &str) -> bool {

@@ -173,28 +173,43 @@ fn a_huge_paste_is_taken_as_a_token_but_not_opened_and_beyond_all_limits_refused
     assert_eq!(composer.text().len(), "before ".len() + MOST_BYTES);
 }
 
+fn file(name: &str, text: &str) -> Part {
+    Part::File { name: name.into(), text: text.into() }
+}
+
 #[test]
 fn files_come_before_what_is_written_and_can_be_taken_out() {
     let mut composer = with("Sum up");
-    composer.attach("notes/a.txt", "milk".into()).unwrap();
-    composer.attach("b.txt", "eggs".into()).unwrap();
+    composer.attach(&file("notes/a.txt", "milk")).unwrap();
+    composer.attach(&file("b.txt", "eggs")).unwrap();
     assert_eq!(drawn(&mut composer, 60, 9), ["[a.txt, 4 bytes] [b.txt, 4 bytes] Sum up"]);
-    assert_eq!(composer.written(), "Sum up");
-    let file = |name: &str, text: &str| crate::text_file::under_its_name(name, text);
-    assert_eq!(composer.text(), format!("{}\n\n{}\n\nSum up", file("notes/a.txt", "milk"), file("b.txt", "eggs")));
-    assert_eq!(composer.drop_file("a.txt").as_deref(), Some("notes/a.txt"));
-    assert_eq!(composer.drop_file("c.txt"), None);
-    assert_eq!(composer.drop_file("").as_deref(), Some("b.txt"));
+    let block = |name: &str, text: &str| crate::text_file::under_its_name(name, text);
+    assert_eq!(composer.text(), format!("{}\n\n{}\n\nSum up", block("notes/a.txt", "milk"), block("b.txt", "eggs")));
+    assert_eq!(composer.detach(Some("a.txt")).as_deref(), Some("notes/a.txt"));
+    assert_eq!(composer.detach(Some("c.txt")), None);
+    assert_eq!(composer.detach(None).as_deref(), Some("b.txt"));
     assert_eq!(composer.text(), "Sum up");
     composer.undo();
-    assert_eq!(composer.files(), ["b.txt"]);
+    assert_eq!(drawn(&mut composer, 60, 9), ["[b.txt, 4 bytes] Sum up"]);
+}
+
+#[test]
+fn a_command_can_be_written_beside_what_is_attached() {
+    let mut composer = with("/attach b.txt");
+    assert_eq!(composer.command_line(), Some("/attach b.txt"));
+    composer.attach(&file("a.txt", "milk")).unwrap();
+    composer.attach(&Part::Image("/x/y.png".into())).unwrap();
+    assert_eq!(composer.command_line(), Some("/attach b.txt"));
+    composer.take_command();
+    assert_eq!(drawn(&mut composer, 60, 9), ["[a.txt, 4 bytes] [y.png, image]"]);
+    assert_eq!(composer.command_line(), None);
 }
 
 #[test]
 fn what_was_written_comes_back_from_its_parts() {
     let mut composer = with("see ");
     composer.paste(&"a line\n".repeat(20)).unwrap();
-    composer.attach("a.txt", "milk".into()).unwrap();
+    composer.attach(&file("a.txt", "milk")).unwrap();
     let parts = composer.take();
     assert!(composer.is_empty());
     composer.set(&parts);

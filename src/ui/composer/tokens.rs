@@ -15,6 +15,18 @@ pub enum Kind {
     Paste,
     /// A text file of this name.
     File(String),
+    /// A picture at this path.
+    Image(String),
+}
+
+impl Kind {
+    /// The name of what was attached.
+    pub fn attached(&self) -> Option<&str> {
+        match self {
+            Self::Paste => None,
+            Self::File(name) | Self::Image(name) => Some(name),
+        }
+    }
 }
 
 /// A piece of text that is shown as a few words.
@@ -50,6 +62,7 @@ impl Tokens {
                 format!("[paste {}: {size}]", self.pastes)
             }
             Kind::File(name) => format!("[{}, {}]", short(name), size(text.len())),
+            Kind::Image(path) => format!("[{}, image]", short(path)),
         };
         self.all.push(Token { kind, label, text });
         Some(mark)
@@ -73,6 +86,7 @@ impl Tokens {
             parts.extend(self.get(unit).map(|token| match &token.kind {
                 Kind::Paste => Part::Paste(token.text.to_string()),
                 Kind::File(name) => Part::File { name: name.clone(), text: token.text.to_string() },
+                Kind::Image(path) => Part::Image(path.clone()),
             }));
             rest = &tail[unit.len()..];
         }
