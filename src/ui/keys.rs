@@ -21,8 +21,7 @@ pub enum Mode {
     Context,
 }
 
-const EVERYWHERE: &[Mode] =
-    &[Mode::Chat, Mode::Prefixed, Mode::Chats, Mode::Models, Mode::Help, Mode::Context];
+const EVERYWHERE: &[Mode] = &[Mode::Chat, Mode::Prefixed, Mode::Chats, Mode::Models, Mode::Help, Mode::Context];
 const CHAT: &[Mode] = &[Mode::Chat];
 const PREFIXED: &[Mode] = &[Mode::Prefixed];
 const CHATS: &[Mode] = &[Mode::Chats];

@@ -10,6 +10,7 @@
 
 mod app;
 mod attaching;
+#[allow(dead_code, reason = "some motions are for keys that come next")]
 mod composer;
 mod event_loop;
 mod keys;

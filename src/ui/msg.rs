@@ -115,11 +115,8 @@ pub enum Command {
 impl Command {
     /// Whether the composer's text may be another afterwards.
     pub fn changes_text(&self) -> bool {
-        match self {
-            Self::Newline | Self::Undo | Self::Redo | Self::DeleteToLineStart | Self::Interrupt | Self::Stop => true,
-            Self::OpenToken | Self::Detach(_) | Self::TakeBack(_) => true,
-            _ => false,
-        }
+        let edits = matches!(self, Self::Newline | Self::Undo | Self::Redo | Self::DeleteToLineStart | Self::OpenToken);
+        edits || matches!(self, Self::Interrupt | Self::Stop | Self::Detach(_) | Self::TakeBack(_))
     }
 }
 

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::{Supply, attaching};
 use super::msg::{ChatRow, Effect, Msg, OpenedChat, OpenedMessage, Save, Slot};
+use super::{Supply, attaching};
 use crate::chat::{Message, Role};
 use crate::engine::Engine;
 use crate::engine::protocol::{CancelFlag, ChatKey, Event, RequestId, Work};

@@ -75,11 +75,6 @@ impl App {
         true
     }
 
-    /// Puts everything that waits back into the composer, in its order.
-    pub(super) fn take_all_back(&mut self) {
-        while self.take_back(None) {}
-    }
-
     /// What waits, each as it would be sent.
     pub fn queued(&self) -> impl ExactSizeIterator<Item = &[Part]> {
         self.queue.waiting.iter().map(Vec::as_slice)

@@ -211,12 +211,12 @@ impl Composer {
     /// Takes out what was attached under this name, else what was attached last; its name, if there was one.
     pub fn detach(&mut self, wanted: Option<&str>) -> Option<String> {
         let text = self.buffer.text();
-        let found = text.char_indices().filter(|(_, character)| *character == units::MARK).filter_map(|(at, _)| {
+        let mut found = text.char_indices().filter(|(_, character)| *character == units::MARK).filter_map(|(at, _)| {
             let unit = units::after(text, at);
             let name = self.tokens.get(unit)?.kind.attached()?;
             wanted.is_none_or(|wanted| is_named(name, wanted)).then(|| (at, unit.len(), name.to_owned()))
         });
-        let (at, length, name) = found.last()?;
+        let (at, length, name) = found.next_back()?;
         let end = at + length;
         let end = end + usize::from(text[end..].starts_with(' '));
         self.buffer.replace(at, end, "", How::Whole);

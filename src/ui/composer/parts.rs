@@ -13,7 +13,10 @@ pub enum Part {
     /// A large paste.
     Paste(String),
     /// A text file that was attached.
-    File { name: String, text: String },
+    File {
+        name: String,
+        text: String,
+    },
     /// A picture that was attached, by its whole path. Its name is all that a model is told of it.
     Image(String),
 }

@@ -54,11 +54,8 @@ impl Tokens {
             Kind::Paste => {
                 self.pastes += 1;
                 let lines = text.lines().count();
-                let size = if lines > 1 {
-                    format!("{lines} lines")
-                } else {
-                    format!("{} characters", text.chars().count())
-                };
+                let size =
+                    if lines > 1 { format!("{lines} lines") } else { format!("{} characters", text.chars().count()) };
                 format!("[paste {}: {size}]", self.pastes)
             }
             Kind::File(name) => format!("[{}, {}]", short(name), size(text.len())),
@@ -120,7 +117,7 @@ fn short(name: &str) -> String {
 fn size(bytes: usize) -> String {
     match bytes {
         ..1000 => format!("{bytes} bytes"),
-        ..1_000_000 => format!("{} KB", bytes.div_ceil(1000)),
+        1000..1_000_000 => format!("{} KB", bytes.div_ceil(1000)),
         _ => format!("{:.1} MB", bytes as f64 / 1e6),
     }
 }

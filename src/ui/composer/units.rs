@@ -11,7 +11,8 @@ const FIRST: u32 = 0x10_0000;
 
 /// Token number `index` as it stands in the text.
 pub fn token(index: usize) -> Option<String> {
-    let name = u32::try_from(index).ok().filter(|index| *index < 65_000).and_then(|index| char::from_u32(FIRST + index));
+    let name =
+        u32::try_from(index).ok().filter(|index| *index < 65_000).and_then(|index| char::from_u32(FIRST + index));
     name.map(|name| [MARK, name].iter().collect())
 }
 
