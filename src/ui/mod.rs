@@ -16,6 +16,7 @@ mod event_loop;
 mod keys;
 pub mod markdown;
 mod msg;
+mod outlet;
 mod perform;
 mod slash;
 mod supply;
