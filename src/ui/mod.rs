@@ -6,10 +6,12 @@
 //!
 //! - `transcript` and `composer`: the two parts of the screen with a state of their own.
 //! - `export`: the conversation as a file for others.
-//! - `supply`: where the models come from that can be chosen.
+//! - `attaching`: reading files for messages. `supply`: where the models come from that can be chosen.
 //! - `markdown`: an answer's text to styled lines. `theme`: the styles.
 
 mod app;
+mod attaching;
+#[allow(dead_code, reason = "some motions are for keys that come next")]
 mod composer;
 mod event_loop;
 mod export;

@@ -3,6 +3,7 @@
 
 mod ahead;
 mod chats;
+mod composing;
 mod continuing;
 mod drafts;
 mod finding;
@@ -10,6 +11,7 @@ mod getting;
 mod held;
 mod naming;
 mod picker;
+mod queue;
 mod saving;
 mod settings;
 mod stats;
@@ -22,7 +24,6 @@ use std::time::{Duration, Instant};
 
 use super::composer::Composer;
 use super::msg::{ChatRow, Command, Effect, Msg, Slot};
-use super::slash::{self, Written};
 use super::theme::{Named, Theme};
 use super::transcript::Transcript;
 use crate::chat::Stats;
@@ -40,6 +41,7 @@ use getting::Getting;
 pub use getting::Stopped;
 pub use held::Held;
 pub use picker::Picker;
+use queue::Queue;
 pub use settings::{Setting, setting};
 use stats::Spent;
 use turn::Unsaved;
@@ -154,6 +156,9 @@ pub struct App {
     detected_theme: Theme,
     transcript: Transcript,
     composer: Composer,
+    /// Ctrl-X was pressed, and the next key belongs to it.
+    is_prefixed: bool,
+    queue: Queue,
     outbox: Option<Outbox>,
     popup: Popup,
     notices: Vec<String>,
@@ -227,6 +232,8 @@ impl App {
             detected_theme: start.theme,
             transcript,
             composer: Composer::default(),
+            is_prefixed: false,
+            queue: Queue::default(),
             outbox: None,
             popup: Popup::Closed,
             notices: start.notices,
@@ -264,6 +271,9 @@ impl App {
         if self.leave_asked.is_some_and(|asked| now >= asked + LEAVE_WITHIN) {
             self.leave_asked = None;
         }
+        if matches!(msg, Msg::Command(_) | Msg::Edit(_) | Msg::Paste(_)) {
+            self.is_prefixed = false;
+        }
         if matches!(msg, Msg::Command(_) | Msg::Edit(_) | Msg::Paste(_)) && !matches!(msg, Msg::Command(Command::Stop))
         {
             self.getting.unask();
@@ -271,13 +281,18 @@ impl App {
         match msg {
             Msg::Command(command) => self.command(command, now),
             Msg::Edit(key) => {
-                self.composer.edit(key);
+                let _ = self.composer.edit(key);
                 self.look_ahead(now);
                 Vec::new()
             }
             Msg::Paste(text) => {
                 self.look_ahead(now);
                 self.paste(&text)
+            }
+            Msg::Attached(read) => {
+                self.look_ahead(now);
+                self.attached(read);
+                Vec::new()
             }
             Msg::Filter(character) => self.filter(character),
             Msg::Model(step) => self.model_step(step, now),
@@ -378,6 +393,11 @@ impl App {
             Command::ChooseModel => return self.choose_model(),
             Command::StopDownload => return self.stop_download(),
             Command::DeleteFilterCharacter => self.delete_filter_character(),
+            Command::Prefix => self.is_prefixed = true,
+            Command::OpenToken => self.open_token(),
+            Command::Attach(path) => return vec![Effect::Attach(path)],
+            Command::Detach(name) => self.detach(name.as_deref()),
+            Command::TakeBack(place) => drop(self.take_back(Some(place.into()))),
             Command::Newline => self.composer.newline(),
             Command::Undo => self.composer.undo(),
             Command::Redo => self.composer.redo(),
@@ -424,7 +444,8 @@ impl App {
         if !matches!(self.popup, Popup::Closed) {
             self.popup = Popup::Closed;
         } else if self.is_answering() {
-            return self.stop();
+            self.notices.clear();
+            return self.stop_answer();
         } else {
             self.composer.clear();
         }
@@ -514,12 +535,9 @@ impl App {
         self.tokens_per_second
     }
 
-    /// What would be sent to the model of what is in the composer; nothing of a command.
-    pub fn draft(&self) -> String {
-        match slash::read(&self.composer.text()) {
-            Written::Message(text) => text,
-            Written::Command(_) | Written::Mistake(_) => String::new(),
-        }
+    /// Whether the next key belongs to Ctrl-X.
+    pub fn is_prefixed(&self) -> bool {
+        self.is_prefixed
     }
 }
 

@@ -56,6 +56,20 @@ pub static COMMANDS: &[SlashCommand] = &[
     row(Group::Messages, "continue", &[], nothing(Command::Continue), "go on with the last answer"),
     row(
         Group::Messages,
+        "attach",
+        &["file"],
+        needed("PATH", |path| Ok(Command::Attach(path.into()))),
+        "attach a text file to the message being written",
+    ),
+    row(
+        Group::Messages,
+        "drop",
+        &["detach"],
+        maybe("NAME", |name| Ok(Command::Detach(name.map(str::to_owned)))),
+        "take out the file of this name, or the last one",
+    ),
+    row(
+        Group::Messages,
         "prompt",
         &["prompts"],
         needed("NAME", |name| Ok(Command::Prompt(name.into()))),
