@@ -13,7 +13,7 @@ use crate::ui::keys::{self, Mode};
 use crate::ui::slash;
 use crate::ui::theme::Theme;
 
-use super::{context, fitted, picker, words};
+use super::{context, fitted, palette, picker, words};
 
 const MOST_WIDTH: u16 = 90;
 /// Rows and columns that a box leaves free round itself, and those of its border.
@@ -26,6 +26,7 @@ pub fn draw(app: &App, screen: Rect, frame: &mut Frame) {
         Popup::Help { top } => draw_help(app.theme(), *top, screen, frame),
         Popup::Chats(list) => draw_chats(app.theme(), list, screen, frame),
         Popup::Models(list) => picker::draw(app, list, screen, frame),
+        Popup::Palette(palette) => palette::draw(app, palette, screen, frame),
         Popup::Words(words) => words::draw(app.theme(), words, screen, frame),
         Popup::Context { top } => context::draw(app, *top, screen, frame),
     }
@@ -78,7 +79,7 @@ pub fn most_scroll(app: &App, screen: Rect) -> u16 {
         Popup::Help { .. } => help_lines(app.theme()).len(),
         Popup::Context { .. } => context::height(app),
         Popup::Words(words) => words::height(words, screen),
-        Popup::Closed | Popup::Chats(_) | Popup::Models(_) => 0,
+        Popup::Closed | Popup::Chats(_) | Popup::Models(_) | Popup::Palette(_) => 0,
     };
     let room = screen.height.saturating_sub(MARGIN + BORDER);
     lines.min(u16::MAX.into()).saturating_sub(room.into()) as u16
