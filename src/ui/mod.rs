@@ -12,6 +12,7 @@ mod app;
 mod composer;
 mod event_loop;
 mod keys;
+mod links;
 pub mod markdown;
 mod msg;
 mod perform;

@@ -3,8 +3,10 @@
 //! However the program ends (return, panic, an abort in C++, a suspend) [`restore_after_crash`] or the guard's drop
 //! puts back the line settings found at the start and switches off every mode that was switched on.
 
+use std::cell::RefCell;
 use std::io::{self, BufWriter, Stdout, Write};
 use std::os::fd::AsFd;
+use std::rc::Rc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,6 +16,8 @@ use ratatui::backend::CrosstermBackend;
 use rustix::process::{Signal, kill_current_process_group};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::links::{self, Hyperlinks, Targets};
 
 /// First the modes that a killed program may have left on are reset. Then: alternate screen, bracketed paste, mouse
 /// buttons (the wheel is one) in the SGR form, and keys told apart (Shift+Enter) where the terminal can. The keyboard
@@ -29,13 +33,17 @@ static ENTERED: AtomicBool = AtomicBool::new(false);
 /// The terminal while it is ours. Dropping it gives it back.
 pub struct Terminal {
     screen: Screen,
+    /// Where the links of the frame lead.
+    targets: Rc<RefCell<Targets>>,
 }
 
-type Screen = ratatui::Terminal<CrosstermBackend<BufWriter<Stdout>>>;
+type Screen = ratatui::Terminal<Hyperlinks<BufWriter<Stdout>>>;
 
 /// A screen that is taken to be empty. A frame leaves in one write.
-fn screen() -> io::Result<Screen> {
-    ratatui::Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(64 * 1024, io::stdout())))
+fn screen(targets: &Rc<RefCell<Targets>>) -> io::Result<Screen> {
+    let output = CrosstermBackend::new(BufWriter::with_capacity(64 * 1024, io::stdout()));
+    let told = links::are_understood(&|name| std::env::var(name).ok()).then(|| targets.clone());
+    ratatui::Terminal::new(Hyperlinks::new(output, told))
 }
 
 /// Keys, pastes, the wheel and changes of size, as they come; closed when the terminal is gone.
@@ -65,11 +73,14 @@ impl Terminal {
         give_size_if_none()?;
         restore_on_panic();
         take()?;
-        Ok(Self { screen: screen()? })
+        let targets = Rc::default();
+        Ok(Self { screen: screen(&targets)?, targets })
     }
 
-    pub fn draw(&mut self, view: impl FnOnce(&mut Frame)) -> io::Result<()> {
-        self.screen.draw(view).map(|_| ())
+    /// Draws a frame; `view` tells where its links lead.
+    pub fn draw(&mut self, view: impl FnOnce(&mut Frame) -> Targets) -> io::Result<()> {
+        let targets = &self.targets;
+        self.screen.draw(|frame| *targets.borrow_mut() = view(frame)).map(|_| ())
     }
 
     /// Gives the terminal back, stops the program as the shell's Ctrl-Z would, and takes the terminal again when it
@@ -89,7 +100,7 @@ impl Terminal {
     pub fn resume(&mut self) -> io::Result<()> {
         take()?;
         // Not `clear`, which asks the terminal where the cursor is and waits for the reply.
-        self.screen = screen()?;
+        self.screen = screen(&self.targets)?;
         Ok(())
     }
 }
