@@ -15,6 +15,7 @@ mod keys;
 mod links;
 pub mod markdown;
 mod msg;
+mod outlet;
 mod perform;
 mod slash;
 mod supply;

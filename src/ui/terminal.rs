@@ -4,11 +4,12 @@
 //! puts back the line settings found at the start and switches off every mode that was switched on.
 
 use std::cell::RefCell;
-use std::io::{self, BufWriter, Stdout, Write};
+use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crossterm::event::Event;
 use ratatui::Frame;
@@ -18,6 +19,7 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetat
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::links::{self, Hyperlinks, Targets};
+use super::outlet::{Line, Outlet};
 
 /// First the modes that a killed program may have left on are reset. Then: alternate screen, bracketed paste, mouse
 /// buttons (the wheel is one) in the SGR form, and keys told apart (Shift+Enter) where the terminal can. The keyboard
@@ -30,18 +32,22 @@ const LEAVE: &[u8] = b"\x1b[<1u\x1b[?1006l\x1b[?1000l\x1b[0m\x1b[?1049l\x1b[?25h
 static SAVED: OnceLock<Termios> = OnceLock::new();
 static ENTERED: AtomicBool = AtomicBool::new(false);
 
+/// Who leaves waits so long for the last frame to be out.
+const LAST_FRAME: Duration = Duration::from_secs(1);
+
 /// The terminal while it is ours. Dropping it gives it back.
 pub struct Terminal {
     screen: Screen,
+    line: Line,
     /// Where the links of the frame lead.
     targets: Rc<RefCell<Targets>>,
 }
 
-type Screen = ratatui::Terminal<Hyperlinks<BufWriter<Stdout>>>;
+type Screen = ratatui::Terminal<Hyperlinks<Outlet>>;
 
-/// A screen that is taken to be empty. A frame leaves in one write.
-fn screen(targets: &Rc<RefCell<Targets>>) -> io::Result<Screen> {
-    let output = CrosstermBackend::new(BufWriter::with_capacity(64 * 1024, io::stdout()));
+/// A screen that is taken to be empty.
+fn screen(line: &Line, targets: &Rc<RefCell<Targets>>) -> io::Result<Screen> {
+    let output = CrosstermBackend::new(Outlet::new(line.clone()));
     let told = links::are_understood(&|name| std::env::var(name).ok()).then(|| targets.clone());
     ratatui::Terminal::new(Hyperlinks::new(output, told))
 }
@@ -72,9 +78,15 @@ impl Terminal {
         SAVED.get_or_init(|| settings);
         give_size_if_none()?;
         restore_on_panic();
+        let line = Line::to(io::stdout())?;
         take()?;
         let targets = Rc::default();
-        Ok(Self { screen: screen(&targets)?, targets })
+        Ok(Self { screen: screen(&line, &targets)?, line, targets })
+    }
+
+    /// The way to the terminal, which may be slow.
+    pub fn line(&self) -> &Line {
+        &self.line
     }
 
     /// Draws a frame; `view` tells where its links lead.
@@ -86,28 +98,35 @@ impl Terminal {
     /// Gives the terminal back, stops the program as the shell's Ctrl-Z would, and takes the terminal again when it
     /// is continued. The signal goes to the process group, so that a `make` that waits for us stops too.
     pub fn suspend(&mut self) -> io::Result<()> {
-        restore();
+        self.give_back();
         kill_current_process_group(Signal::TSTP)?;
         self.resume()
     }
 
     /// Gives the terminal back before the guard is dropped.
     pub fn leave(&mut self) {
+        self.give_back();
+    }
+
+    fn give_back(&mut self) {
+        self.line.drain(LAST_FRAME);
+        self.line.close();
         restore();
     }
 
     /// Takes the terminal again after something else had it; the next draw repaints everything.
     pub fn resume(&mut self) -> io::Result<()> {
         take()?;
+        self.line.open();
         // Not `clear`, which asks the terminal where the cursor is and waits for the reply.
-        self.screen = screen(&self.targets)?;
+        self.screen = screen(&self.line, &self.targets)?;
         Ok(())
     }
 }
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        restore();
+        self.give_back();
     }
 }
 

@@ -14,7 +14,7 @@ pub fn safe(address: &str) -> Option<String> {
         address.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
             && address.len() > scheme.len()
     };
-    if address.len() > LONGEST_BYTES || !SCHEMES.iter().any(|scheme| has_scheme(&scheme)) {
+    if address.len() > LONGEST_BYTES || !SCHEMES.iter().any(has_scheme) {
         return None;
     }
     let mut safe = String::with_capacity(address.len());
