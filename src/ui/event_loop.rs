@@ -97,7 +97,7 @@ impl<'t> EventLoop<'t> {
         };
         let mut event_loop = Self {
             app,
-            performer: Performer::new(engine, setup.store, setup.supply, messages),
+            performer: Performer::new(engine, setup.store, setup.supply, setup.prompts, messages),
             terminal,
             terminal_events: terminal::events()?,
             engine_events,

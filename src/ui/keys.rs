@@ -10,6 +10,8 @@ use super::msg::{Command, Msg, Scroll};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     Chat,
+    /// Ctrl-X was pressed.
+    Prefixed,
     /// The list of chats is open.
     Chats,
     /// The list of models is open.
@@ -17,15 +19,19 @@ pub enum Mode {
     Help,
     /// What the context holds is shown.
     Context,
+    /// Something is told in many words.
+    Words,
 }
 
-const EVERYWHERE: &[Mode] = &[Mode::Chat, Mode::Chats, Mode::Models, Mode::Help, Mode::Context];
+const EVERYWHERE: &[Mode] =
+    &[Mode::Chat, Mode::Prefixed, Mode::Chats, Mode::Models, Mode::Help, Mode::Context, Mode::Words];
 const CHAT: &[Mode] = &[Mode::Chat];
+const PREFIXED: &[Mode] = &[Mode::Prefixed];
 const CHATS: &[Mode] = &[Mode::Chats];
 const MODELS: &[Mode] = &[Mode::Models];
 const LISTS: &[Mode] = &[Mode::Chats, Mode::Models];
-const POPUPS: &[Mode] = &[Mode::Chats, Mode::Models, Mode::Help, Mode::Context];
-const TEXTS: &[Mode] = &[Mode::Help, Mode::Context];
+const POPUPS: &[Mode] = &[Mode::Chats, Mode::Models, Mode::Help, Mode::Context, Mode::Words];
+const TEXTS: &[Mode] = &[Mode::Help, Mode::Context, Mode::Words];
 
 type Key = (KeyCode, KeyModifiers);
 
@@ -126,6 +132,9 @@ pub static BINDINGS: &[Binding] = &[
     bind(CHAT, &[(Char('/'), CTRL), (Char('7'), CTRL), (Char('_'), CTRL)], "Ctrl-/", "undo in the text", Command::Undo),
     bind(CHAT, &[(Char('/'), ALT), (Char('_'), ALT)], "Alt-/", "redo in the text", Command::Redo),
     bind(CHAT, &[(Char('u'), CTRL)], "Ctrl-U", "delete to the line's beginning", Command::DeleteToLineStart),
+    bind(CHAT, &[(Char('x'), CTRL)], "Ctrl-X O", "open the large paste beside the cursor", Command::Prefix),
+    bind(PREFIXED, &[(Char('o'), NONE), (Char('o'), CTRL)], "", "", Command::OpenToken),
+    bind(CHAT, &[], "Ctrl-X 1…9", "take back that message of those that wait", Command::TakeBack(1)),
     bind(CHAT, &[(F(1), NONE)], "F1", "show these keys (also ? while nothing is written)", Command::Help),
     bind_when_empty(CHAT, &[(Char('?'), NONE)], "", "", Command::Help),
     bind(CHATS, &[(Enter, NONE)], "Enter", "open the chosen chat", Command::OpenChosen),
@@ -173,7 +182,8 @@ pub fn message(app: &App, event: KeyEvent) -> Option<Msg> {
         return Some(Msg::Command(binding.command.clone()));
     }
     match (mode, key) {
-        (Mode::Chat, _) => Some(Msg::Edit(event)),
+        (Mode::Prefixed, (Char(place @ '1'..='9'), _)) => Some(Msg::Command(Command::TakeBack(place as u8 - b'0'))),
+        (Mode::Chat | Mode::Prefixed, _) => Some(Msg::Edit(event)),
         (Mode::Chats | Mode::Models, (Char(character), NONE)) => Some(Msg::Filter(character)),
         _ => None,
     }
@@ -182,18 +192,20 @@ pub fn message(app: &App, event: KeyEvent) -> Option<Msg> {
 /// What the wheel means now; `lines` is negative upwards.
 pub fn wheel(app: &App, lines: i16) -> Msg {
     Msg::Command(match mode(app) {
-        Mode::Chat => Command::Scroll(Scroll::Lines(lines)),
-        Mode::Chats | Mode::Models | Mode::Help | Mode::Context => Command::Move(lines.signum()),
+        Mode::Chat | Mode::Prefixed => Command::Scroll(Scroll::Lines(lines)),
+        Mode::Chats | Mode::Models | Mode::Help | Mode::Context | Mode::Words => Command::Move(lines.signum()),
     })
 }
 
 fn mode(app: &App) -> Mode {
     match app.popup() {
+        Popup::Closed if app.is_prefixed() => Mode::Prefixed,
         Popup::Closed => Mode::Chat,
         Popup::Help { .. } => Mode::Help,
         Popup::Chats(_) => Mode::Chats,
         Popup::Models(_) => Mode::Models,
         Popup::Context { .. } => Mode::Context,
+        Popup::Words(_) => Mode::Words,
     }
 }
 

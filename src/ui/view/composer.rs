@@ -19,14 +19,14 @@ pub fn text_width(width: u16) -> u16 {
 pub fn draw(app: &App, area: Rect, frame: &mut Frame) {
     let theme = app.theme();
     let hints = hints(app, area.width);
-    line(frame, Rect { height: area.height.min(1), ..area }, &rule(area.width, hints, theme.ascii), theme.border);
+    line(frame, Rect { height: area.height.min(1), ..area }, &rule(area.width, &hints, theme.ascii), theme.border);
     let rows = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     let text = Rect { x: area.x + PROMPT_WIDTH, width: text_width(area.width), ..rows }.intersection(area);
     if rows.is_empty() || text.is_empty() {
         return;
     }
     line(frame, rows, if theme.ascii { "> " } else { "› " }, theme.accent);
-    frame.render_widget(app.composer(), text);
+    app.composer().draw(text, frame.buffer_mut(), theme.accent);
     if matches!(app.popup(), Popup::Closed) {
         let (column, row) = app.composer().cursor();
         let x = text.x + column.min(text.width);
@@ -35,9 +35,31 @@ pub fn draw(app: &App, area: Rect, frame: &mut Frame) {
 }
 
 /// The most helpful words that fit.
-fn hints(app: &App, width: u16) -> &'static str {
+fn hints(app: &App, width: u16) -> String {
+    let room = usize::from(width).saturating_sub(4);
+    let fits = |words: &&str| words.width() <= room;
+    if app.is_prefixed() {
+        let choices = ["Ctrl-X: O opens the paste · 1…9 takes back a message · any other key as ever", "Ctrl-X …"];
+        return choices.into_iter().find(fits).unwrap_or_default().to_owned();
+    }
+    if let Some(label) = app.composer().token_at_cursor() {
+        let words = format!("Ctrl-X O opens {label} · Backspace deletes it");
+        if words.width() <= room {
+            return words;
+        }
+    }
+    let is_queued = app.queued().len() > 0;
     let choices: [&str; 3] = match app.activity() {
-        Activity::Prefilling { .. } | Activity::Selecting { .. } | Activity::Answering(_) | Activity::Stopping => {
+        _ if app.holds_queue() => {
+            ["Enter sends what waits · Esc takes back the last · F1 keys", "Enter sends what waits", "Enter sends"]
+        }
+        _ if app.is_answering() && is_queued => {
+            ["Esc takes back the last message · Ctrl-C stops the answer · F1 keys", "Ctrl-C stops", "Ctrl-C stops"]
+        }
+        _ if app.is_answering() && app.has_draft() => {
+            ["Enter sends it after the answer · Esc stops the answer · F1 keys", "Esc stops · F1 keys", "Esc stops"]
+        }
+        _ if app.is_answering() => {
             ["Esc stops the answer · PgUp/PgDn scroll · F1 keys", "Esc stops · F1 keys", "Esc stops"]
         }
         Activity::NoModel(_) if !app.awaits_model() => {
@@ -45,6 +67,5 @@ fn hints(app: &App, width: u16) -> &'static str {
         }
         _ => ["Enter sends · Alt-Enter new line · Ctrl-O chats · F1 keys", "Enter sends · F1 keys", "F1 keys"],
     };
-    let room = usize::from(width).saturating_sub(4);
-    choices.into_iter().find(|words| words.width() <= room).unwrap_or("")
+    choices.into_iter().find(fits).unwrap_or_default().to_owned()
 }
