@@ -19,6 +19,7 @@ mod export;
 mod files;
 mod fuzzy;
 mod keys;
+mod links;
 pub mod markdown;
 mod msg;
 mod outlet;
