@@ -1,11 +1,11 @@
 //! Which of many things a few letters mean: what is called exactly so, then what begins so, then what has them in it,
-//! then what has the letters in this order, the best first.
+//! then what has the letters in this order, the best first, and of equally good ones the shortest.
 
 use nucleo_matcher::pattern::{AtomKind, CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
 /// How well something fits; less is better.
-pub type Rank = (u8, u32);
+pub type Rank = (u8, u32, usize);
 
 /// A few letters, to be looked for in many texts.
 pub struct Search {
@@ -26,7 +26,7 @@ impl Search {
     pub fn rank(&mut self, text: &str) -> Option<Rank> {
         let lower = text.to_lowercase();
         if lower == self.typed {
-            return Some((0, 0));
+            return Some((0, 0, 0));
         }
         let score = self.pattern.score(Utf32Str::new(text, &mut self.characters), &mut self.matcher)?;
         let class = match lower.find(&self.typed) {
@@ -34,13 +34,13 @@ impl Search {
             Some(_) => 2,
             None => 3,
         };
-        Some((class, u32::MAX - score))
+        Some((class, u32::MAX - score, text.len()))
     }
 
     /// How well a description fits: only whole, and never as well as a name.
     pub fn rank_of_description(&self, text: &str) -> Option<Rank> {
         let text = text.to_lowercase();
-        self.typed.split_whitespace().all(|word| text.contains(word)).then_some((4, 0))
+        self.typed.split_whitespace().all(|word| text.contains(word)).then_some((4, 0, 0))
     }
 
     /// The things that fit, the best first; of equal ones the earlier. `texts` are what a thing is called.

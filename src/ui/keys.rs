@@ -35,7 +35,7 @@ const PREFIXED: &[Mode] = &[Mode::Prefixed];
 const CHATS: &[Mode] = &[Mode::Chats];
 const MODELS: &[Mode] = &[Mode::Models];
 const PALETTE: &[Mode] = &[Mode::Palette];
-const LISTS: &[Mode] = &[Mode::Chats, Mode::Models, Mode::Palette];
+const LISTS: &[Mode] = &[Mode::Chats, Mode::Models, Mode::Palette, Mode::Help];
 const POPUPS: &[Mode] = &[Mode::Chats, Mode::Models, Mode::Help, Mode::Context, Mode::Words, Mode::Palette];
 const TEXTS: &[Mode] = &[Mode::Help, Mode::Context, Mode::Words];
 
@@ -173,7 +173,8 @@ pub static BINDINGS: &[Binding] = &[
         "",
         Command::ClosePopup,
     ),
-    bind(TEXTS, &[(Enter, NONE), (Char('q'), NONE), (Char('?'), NONE)], "", "", Command::ClosePopup),
+    bind(TEXTS, &[(Enter, NONE), (Char('?'), NONE)], "", "", Command::ClosePopup),
+    bind(&[Mode::Context, Mode::Words], &[(Char('q'), NONE)], "", "", Command::ClosePopup),
 ];
 
 /// The bindings that the help shows for a mode.
@@ -207,7 +208,9 @@ pub fn message(app: &App, event: KeyEvent) -> Option<Msg> {
     match (mode, key) {
         (Mode::Prefixed, (Char(place @ '1'..='9'), _)) => Some(Msg::Command(Command::TakeBack(place as u8 - b'0'))),
         (Mode::Chat | Mode::Completing | Mode::Prefixed, _) => Some(Msg::Edit(event)),
-        (Mode::Chats | Mode::Models | Mode::Palette, (Char(character), NONE)) => Some(Msg::Filter(character)),
+        (Mode::Chats | Mode::Models | Mode::Palette | Mode::Help, (Char(character), NONE)) => {
+            Some(Msg::Filter(character))
+        }
         _ => None,
     }
 }

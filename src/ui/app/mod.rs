@@ -107,6 +107,8 @@ pub enum Popup {
     /// The keys, scrolled down by so many lines.
     Help {
         top: u16,
+        /// What was typed to narrow them.
+        filter: String,
     },
     Chats(ChatList),
     Models(Picker),
@@ -445,7 +447,7 @@ impl App {
             Command::Undo => self.composer.undo(),
             Command::Redo => self.composer.redo(),
             Command::DeleteToLineStart => self.composer.delete_to_line_start(),
-            Command::Help => self.popup = Popup::Help { top: 0 },
+            Command::Help => self.popup = Popup::Help { top: 0, filter: String::new() },
             Command::ClosePopup => self.popup = Popup::Closed,
             Command::ShowThinking => self.transcript.show_thinking = !self.transcript.show_thinking,
             Command::Scroll(scroll) => self.transcript.scroll(scroll, &self.theme),
@@ -472,7 +474,7 @@ impl App {
     fn move_in_popup(&mut self, by: i16) {
         match &mut self.popup {
             Popup::Closed => {}
-            Popup::Help { top } | Popup::Context { top } | Popup::Words(Words { top, .. }) => {
+            Popup::Help { top, .. } | Popup::Context { top } | Popup::Words(Words { top, .. }) => {
                 *top = top.saturating_add_signed(by)
             }
             Popup::Chats(list) => list.move_by(by),
@@ -550,7 +552,7 @@ impl App {
 
     /// A text over the chat is not scrolled beyond its end.
     pub fn limit_popup_scroll(&mut self, most: u16) {
-        if let Popup::Help { top } | Popup::Context { top } | Popup::Words(Words { top, .. }) = &mut self.popup {
+        if let Popup::Help { top, .. } | Popup::Context { top } | Popup::Words(Words { top, .. }) = &mut self.popup {
             *top = (*top).min(most);
         }
     }

@@ -152,9 +152,11 @@ fn group(
     rows: impl Iterator<Item = Row>,
 ) -> (Option<Rank>, Group) {
     let sorted = search.ranked(rows, |search, row| match row.does {
-        Does::Command(command) => {
-            command.names().filter_map(|name| search.rank(name)).min().or_else(|| search.rank_of_description(&row.about))
-        }
+        Does::Command(command) => command
+            .names()
+            .filter_map(|name| search.rank(name))
+            .min()
+            .or_else(|| search.rank_of_description(&row.about)),
         _ => search.rank(&row.shown),
     });
     let best = sorted.first().map(|(rank, _)| *rank);

@@ -45,7 +45,7 @@ pub static COMMANDS: &[SlashCommand] = &[
             "resume",
             &["chats"],
             maybe("CHAT", |words| Ok(words.map_or(Command::Chats, |words| Command::Resume(words.into())))),
-            "list the chats, or go to one by its number or title",
+            "list the chats, or go to one by number or title",
         ),
     ),
     row(
@@ -60,7 +60,7 @@ pub static COMMANDS: &[SlashCommand] = &[
         "save",
         &["export"],
         maybe("PATH", |path| Ok(Command::Save(path.map(Into::into)))),
-        "write this chat to a file: Markdown, or JSON if it ends in .json",
+        "write this chat to a file, as Markdown or JSON",
     ),
     row(Group::Messages, "continue", &[], nothing(Command::Continue), "go on with the last answer"),
     among(
@@ -117,7 +117,7 @@ pub static COMMANDS: &[SlashCommand] = &[
             "set",
             &[],
             maybe("NAME VALUE", set),
-            "list the settings, or change one from the next answer on",
+            "list the settings, or change one",
         ),
     ),
     among(
@@ -127,7 +127,7 @@ pub static COMMANDS: &[SlashCommand] = &[
             "think",
             &[],
             maybe("on|off|N", |think| think.map(str::parse).transpose().map(Command::Think)),
-            "whether the model thinks first, or for how many tokens at most",
+            "whether the model thinks first, or for how long",
         ),
     ),
     row(Group::Model, "stats", &[], nothing(Command::Stats), "what the last answer and this chat cost"),
@@ -138,14 +138,14 @@ pub static COMMANDS: &[SlashCommand] = &[
         "pin",
         &[],
         maybe("N", |text| number(text).map(Command::Pin)),
-        "keep message N of /context in the cache, or your last",
+        "keep message N of /context, or your last",
     ),
     row(
         Group::Context,
         "unpin",
         &[],
         maybe("N", |text| number(text).map(Command::Unpin)),
-        "let message N of /context leave the cache, or your last",
+        "let message N leave again, or your last",
     ),
     row(Group::Context, "kv", &[], nothing(Command::Kv), "what the KV cache is made of, and why"),
     among(

@@ -57,3 +57,47 @@ fn hints(is_chosen: bool) -> &'static str {
         "Tab completes · Up/Down · Esc closes"
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crossterm::event::{KeyCode, KeyModifiers};
+
+    use super::super::tests::text;
+    use crate::chat::Ended;
+    use crate::ui::app::tester::Tester;
+    use crate::ui::files::Folder;
+    use crate::ui::msg::Msg;
+
+    #[test]
+    fn the_menu_of_commands_lies_above_the_composer() {
+        let mut tester = Tester::ready();
+        tester.send("Hi");
+        tester.token("Hello, how can I help you?", 1);
+        tester.finish(Ended::Stop);
+        tester.type_text("/");
+        insta::assert_snapshot!(text(&mut tester, 80, 24));
+        tester.type_text("re");
+        tester.key(KeyCode::Down, KeyModifiers::NONE);
+        insta::assert_snapshot!(text(&mut tester, 80, 24));
+        tester.use_ascii();
+        assert!(text(&mut tester, 40, 10).contains("> /rename TITLE"));
+    }
+
+    #[test]
+    fn the_menu_of_settings_tells_what_they_are_now() {
+        let mut tester = Tester::ready();
+        tester.type_text("/set ");
+        insta::assert_snapshot!(text(&mut tester, 80, 24));
+    }
+
+    #[test]
+    fn the_menu_of_files_has_room_for_their_paths() {
+        let mut tester = Tester::ready();
+        tester.type_text("explain @ma");
+        let paths =
+            ["src/main.rs", "Makefile", "evil\x1b[2Jmap", "docs/a/very/long/path/to/some/manual/that/goes/on.md"];
+        let paths = paths.iter().map(|path| (*path).to_owned()).collect();
+        tester.update(Msg::Files { folder: Folder::of("ma"), paths });
+        insta::assert_snapshot!(text(&mut tester, 80, 24));
+    }
+}

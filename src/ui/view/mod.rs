@@ -6,6 +6,7 @@
 mod completion;
 mod composer;
 mod context;
+mod help;
 mod palette;
 mod picker;
 mod popups;

@@ -61,3 +61,32 @@ fn line(theme: &Theme, row: &PaletteRow, shown: usize, width: usize, is_chosen: 
     ]);
     if is_chosen { line.style(theme.selection) } else { line }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::text;
+    use crate::prompts::PromptText;
+    use crate::store::ChatId;
+    use crate::ui::app::tester::{Tester, download, here};
+    use crate::ui::msg::{ChatRow, Command, Msg};
+
+    #[test]
+    fn the_palette_shows_groups_and_what_fits() {
+        let mut tester = Tester::saving();
+        tester.command(Command::Palette);
+        let row = |id, title: &str| ChatRow { id: ChatId(id), title: title.into(), age: "1 h ago".into(), messages: 2 };
+        tester.update(Msg::Chats(vec![row(4, "How to model a bridge"), row(9, "evil\x1b]0;x\x07")]));
+        tester.update(Msg::Offers(vec![here("qwen2.5-0.5b-instruct", None), download("smollm2-135m-instruct")]));
+        let texts = vec![PromptText { name: "review".into(), text: "Review the following code.\n".into() }];
+        tester.update(Msg::Prompts { texts, problems: Vec::new() });
+        tester.command(Command::Move(2));
+        insta::assert_snapshot!(text(&mut tester, 80, 24));
+        tester.command(Command::Move(100));
+        insta::assert_snapshot!(text(&mut tester, 80, 24));
+        tester.type_text("mod");
+        insta::assert_snapshot!(text(&mut tester, 80, 24));
+        tester.use_ascii();
+        tester.type_text("xyz");
+        assert!(text(&mut tester, 80, 24).contains("nothing fits"));
+    }
+}
