@@ -208,6 +208,7 @@ fn the_interface_takes_under_two_hundredths_of_a_core_while_an_answer_streams_an
     let home = home(&script(4000));
     let mut chat = chat(home.path());
     chat.wait_for("idle");
+    std::thread::sleep(Duration::from_secs(1));
     let idle = processor_time(chat.process());
     let bytes = chat.bytes().len();
     std::thread::sleep(Duration::from_secs(5));
