@@ -242,6 +242,7 @@ impl<'t> EventLoop<'t> {
         self.terminal.draw(|frame| {
             let places = view::lay_out(app, frame.area());
             view::draw(app, &places, frame);
+            app.transcript().link_targets()
         })?;
         self.changed = false;
         self.last_frame = Instant::now();

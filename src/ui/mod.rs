@@ -16,6 +16,7 @@ mod composer;
 mod event_loop;
 mod export;
 mod keys;
+mod links;
 pub mod markdown;
 mod msg;
 mod outlet;

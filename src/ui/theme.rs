@@ -23,6 +23,8 @@ pub struct Theme {
     /// Code on lines of its own, where no syntax colour applies.
     pub code_block: Style,
     pub link: Style,
+    /// Formulas.
+    pub math: Style,
     pub quote: Style,
     pub error: Style,
     pub warning: Style,
@@ -192,6 +194,7 @@ impl Palette {
             code: colour(self.code),
             code_block: Style::new(),
             link: colour(self.accent).add_modifier(Modifier::UNDERLINED),
+            math: colour(self.constant),
             quote: colour(self.quote),
             error: colour(self.error),
             warning: colour(self.warning),
@@ -242,6 +245,7 @@ impl Theme {
             code: bold,
             code_block: plain,
             link: underlined,
+            math: plain,
             quote: plain,
             error: bold,
             warning: bold,
