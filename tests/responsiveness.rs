@@ -86,10 +86,10 @@ fn a_window_that_changes_two_thousand_times_costs_no_word_of_an_answer() {
     }
     chat.resize(100, 30);
     chat.wait_until("the whole answer", |screen| screen.contains("word900") && screen.contains("idle"));
+    leave(&mut chat);
     let answer = last_answer(home.path()).unwrap();
     assert_eq!(answer.ended, Some(Ended::Stop));
     assert!((1..=900).all(|word| answer.text.contains(&format!("word{word}"))));
-    leave(&mut chat);
 }
 
 /// A terminal at the end of a line that carries so many bytes a second.
