@@ -112,13 +112,7 @@ pub static COMMANDS: &[SlashCommand] = &[
     ),
     among(
         Choices::Settings,
-        row(
-            Group::Model,
-            "set",
-            &[],
-            maybe("NAME VALUE", set),
-            "list the settings, or change one",
-        ),
+        row(Group::Model, "set", &[], maybe("NAME VALUE", set), "list the settings, or change one"),
     ),
     among(
         Choices::Words(&["auto", "on", "off"]),
