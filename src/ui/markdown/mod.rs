@@ -8,11 +8,13 @@
 //! - `source`: text made harmless; `blocks`: blocks to lines; `inline`: words in their styles
 //! - `wrap`: rows of limited width; `table`: columns
 //! - `fence`, `code`, `syntax`: code blocks and their colours
+//! - `parts`: code blocks and tables as they were written, to be copied
 
 mod blocks;
 mod code;
 mod fence;
 mod inline;
+pub mod parts;
 mod source;
 mod syntax;
 mod table;
