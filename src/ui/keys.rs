@@ -53,7 +53,7 @@ const fn bind(
     about: &'static str,
     command: Command,
 ) -> Binding {
-    Binding { modes, keys, when_empty: false, shown, about, command }
+    binding(modes, keys, false, shown, about, command)
 }
 
 const fn bind_when_empty(
@@ -63,7 +63,18 @@ const fn bind_when_empty(
     about: &'static str,
     command: Command,
 ) -> Binding {
-    Binding { when_empty: true, ..bind(modes, keys, shown, about, command) }
+    binding(modes, keys, true, shown, about, command)
+}
+
+const fn binding(
+    modes: &'static [Mode],
+    keys: &'static [Key],
+    when_empty: bool,
+    shown: &'static str,
+    about: &'static str,
+    command: Command,
+) -> Binding {
+    Binding { modes, keys, when_empty, shown, about, command }
 }
 
 use KeyCode::{Backspace, Char, Delete, Down, End, Enter, Esc, F, Home, PageDown, PageUp, Up};
@@ -141,6 +152,11 @@ pub fn help(mode: Mode) -> impl Iterator<Item = &'static Binding> {
     BINDINGS.iter().filter(move |binding| binding.modes.first() == Some(&mode) && !binding.shown.is_empty())
 }
 
+/// The keys in the chat that do this, in words.
+pub fn shown_for(command: &Command) -> Option<&'static str> {
+    help(Mode::Chat).find(|binding| binding.command == *command).map(|binding| binding.shown)
+}
+
 /// What a key means now.
 pub fn message(app: &App, event: KeyEvent) -> Option<Msg> {
     if event.kind == KeyEventKind::Release {
@@ -154,7 +170,7 @@ pub fn message(app: &App, event: KeyEvent) -> Option<Msg> {
             && (!binding.when_empty || app.composer().is_empty())
     });
     if let Some(binding) = bound {
-        return Some(Msg::Command(binding.command));
+        return Some(Msg::Command(binding.command.clone()));
     }
     match (mode, key) {
         (Mode::Chat, _) => Some(Msg::Edit(event)),

@@ -59,8 +59,8 @@ pub enum Msg {
     Terminate,
 }
 
-/// What a bound key does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a bound key or a written command does.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     Send,
     Newline,
@@ -76,6 +76,8 @@ pub enum Command {
     Chats,
     Models,
     NewChat,
+    /// Give this chat another title.
+    Rename(String),
     /// Tell what guessing tokens brought to the last answer.
     Drafts,
     /// Go on with the last answer.
@@ -99,7 +101,7 @@ pub enum Command {
 
 impl Command {
     /// Whether the composer's text may be another afterwards.
-    pub fn changes_text(self) -> bool {
+    pub fn changes_text(&self) -> bool {
         matches!(self, Self::Newline | Self::Undo | Self::Redo | Self::DeleteToLineStart | Self::Interrupt | Self::Stop)
     }
 }
@@ -167,6 +169,11 @@ pub enum Effect {
     Pin {
         message: Slot<MessageId>,
         is_pinned: bool,
+    },
+    /// Give a chat another title.
+    Rename {
+        chat: Slot<ChatId>,
+        title: String,
     },
     ListChats,
     OpenChat(ChatId),

@@ -18,7 +18,7 @@ use crate::engine::Engine;
 use crate::engine::protocol::{CancelFlag, ChatKey, Event, RequestId, Work};
 use crate::hardware::power;
 use crate::models::offers::{Offer, Place};
-use crate::store::{self, MessageId, Store, StoredMessage};
+use crate::store::{self, ChatId, MessageId, Store, StoredMessage};
 
 /// More than anybody looks through; the filter works on these.
 const MOST_CHATS: usize = 1000;
@@ -148,6 +148,7 @@ impl Performer {
             Effect::Forget(chat) => drop(self.submit(Work::Forget(ChatKey(chat.0)), Purpose::Errand)),
             Effect::Save(save) => self.save(save),
             Effect::Pin { message, is_pinned } => self.pin(message, is_pinned),
+            Effect::Rename { chat, title } => self.rename(chat, title),
             Effect::ListChats => self.ask(|store| store.chats(MOST_CHATS), |chats| Msg::Chats(rows(chats))),
             Effect::OpenChat(id) => self.ask(
                 move |store| store.branch(id),
@@ -248,6 +249,14 @@ impl Performer {
         self.call(
             move |store| message.get().map_or(Ok(()), |id| store.pin_message(*id, is_pinned)),
             |pinned| pinned.err().map(Msg::StoreFailed),
+        );
+    }
+
+    /// A chat whose first message could not be written has no id; that was reported then.
+    fn rename(&self, chat: Slot<ChatId>, title: String) {
+        self.call(
+            move |store| chat.get().map_or(Ok(()), |id| store.rename_chat(*id, &title)),
+            |renamed| renamed.err().map(Msg::StoreFailed),
         );
     }
 

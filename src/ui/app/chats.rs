@@ -140,6 +140,7 @@ impl App {
         self.transcript = transcript;
         self.transcript.show_thinking = show_thinking;
         self.chat = Slot::default();
+        self.title = None;
         self.system.clone_from(&self.new_system);
         self.saves = self.has_store;
         self.opening = None;

@@ -7,6 +7,7 @@ mod continuing;
 mod drafts;
 mod getting;
 mod held;
+mod naming;
 mod picker;
 mod turn;
 
@@ -142,6 +143,8 @@ pub struct App {
     /// This chat is written to the store.
     saves: bool,
     chat: Slot<ChatId>,
+    /// The title that the person gave this chat.
+    title: Option<String>,
     /// This chat is being read from the store.
     opening: Option<ChatId>,
     unsaved: Unsaved,
@@ -203,6 +206,7 @@ impl App {
             has_store: start.has_store,
             saves: start.has_store,
             chat: Slot::default(),
+            title: None,
             opening: start.resume,
             unsaved: Unsaved::default(),
             continued: None,
@@ -287,6 +291,7 @@ impl App {
             Command::Send => return self.send(now),
             Command::Stop => return self.stop(),
             Command::Interrupt => return self.interrupt(now),
+            Command::Rename(title) => return self.rename(&title),
             Command::Continue => return self.continue_answer(),
             Command::Leave => return self.leave(crate::chat::Ended::Cancelled),
             Command::Suspend => return vec![Effect::Suspend],

@@ -10,7 +10,6 @@ use super::{Activity, App, Outbox, Pace, Popup};
 use crate::chat::{Ended, Message, Role, Stats};
 use crate::engine::protocol::{Channel, ChatKey, EngineError, Piece, Prompt, Step};
 use crate::store::MessageId;
-use crate::text::escape_line;
 use crate::ui::msg::{Effect, Save, Scroll, Slot};
 use crate::ui::slash::{self, Written};
 use crate::ui::transcript::{Answer, End, Entry, Question, WrappedText};
@@ -18,7 +17,6 @@ use crate::ui::transcript::{Answer, End, Entry, Question, WrappedText};
 /// An answer in progress is written this often, or after so many tokens if they come faster.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
 const SAVE_EVERY_TOKENS: u32 = 64;
-const TITLE_CHARACTERS: usize = 48;
 
 /// The end of the answer in progress that is not written yet.
 #[derive(Debug, Default)]
@@ -139,7 +137,7 @@ impl App {
         self.outbox = Some(Outbox::Saving);
         vec![Effect::Save(Save::Question {
             chat: self.chat.clone(),
-            title: title(&text),
+            title: self.title_for(&text),
             system: self.system.clone(),
             parent,
             message,
@@ -205,7 +203,7 @@ impl App {
     }
 
     /// The place on disk of the last message of the conversation.
-    fn last_saved(&self) -> Option<Slot<MessageId>> {
+    pub(super) fn last_saved(&self) -> Option<Slot<MessageId>> {
         self.transcript.entries().iter().rev().find_map(Entry::saved).cloned()
     }
 
@@ -427,26 +425,4 @@ impl App {
         }
         true
     }
-}
-
-/// A chat's title: the first words of its first message, on one line.
-fn title(text: &str) -> String {
-    let line = escape_line(text.trim());
-    let mut title = String::new();
-    for word in line.split_whitespace() {
-        let length = title.chars().count();
-        if length + word.chars().count() >= TITLE_CHARACTERS {
-            let room = TITLE_CHARACTERS.saturating_sub(length + 1);
-            if title.is_empty() {
-                title.extend(word.chars().take(room));
-            }
-            title.push('…');
-            return title;
-        }
-        if !title.is_empty() {
-            title.push(' ');
-        }
-        title.push_str(word);
-    }
-    title
 }

@@ -78,8 +78,8 @@ pub fn most_scroll(app: &App, screen: Rect) -> u16 {
 }
 
 fn help_lines(theme: &Theme) -> Vec<Line<'static>> {
-    let row = |what: &str, about: &'static str| {
-        Line::from(vec![Span::styled(format!("  {what:<22}"), theme.accent), Span::raw(about)])
+    let row = |what: &str, about: &str| {
+        Line::from(vec![Span::styled(format!("  {what:<22}"), theme.accent), Span::raw(about.to_owned())])
     };
     let mut lines = Vec::new();
     let lists = [(Mode::Chats, "In the list of chats"), (Mode::Models, "In the list of models")];
@@ -91,7 +91,14 @@ fn help_lines(theme: &Theme) -> Vec<Line<'static>> {
         lines.extend(keys::help(mode).map(|binding| row(binding.shown, binding.about)));
     }
     lines.extend([Line::default(), Line::styled("Written instead of a message", theme.strong)]);
-    lines.extend(slash::COMMANDS.iter().map(|command| row(&command.shown(), command.about)));
+    for group in slash::Group::ALL {
+        lines.push(Line::styled(format!("  {}", group.heading()), theme.dim));
+        let commands = slash::COMMANDS.iter().filter(|command| command.group == group);
+        lines.extend(commands.map(|command| {
+            let key = command.key().map_or(String::new(), |key| format!(" ({key})"));
+            row(&command.shown(), &format!("{}{key}", command.about))
+        }));
+    }
     lines.push(row("//name", "send a message that begins like a command"));
     lines
 }
