@@ -146,7 +146,8 @@ fn read_tree(connection: &Connection, chat: ChatId) -> rusqlite::Result<Option<C
         .query_row([chat], |row| row.get(0))
         .optional()?;
     let Some(leaf) = leaf else { return Ok(None) };
-    let messages = connection.prepare_cached(ALL)?.query_map([chat], stored_message)?.collect::<rusqlite::Result<_>>()?;
+    let messages =
+        connection.prepare_cached(ALL)?.query_map([chat], stored_message)?.collect::<rusqlite::Result<_>>()?;
     Ok(Some(ChatTree { messages, leaf }))
 }
 

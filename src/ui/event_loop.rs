@@ -13,6 +13,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, sleep_until};
 
 use super::app::{App, Start};
+use super::clipboard::{self, Multiplexer};
 use super::msg::{Effect, Msg};
 use super::perform::Performer;
 use super::terminal::{self, Terminal};
@@ -47,6 +48,7 @@ pub struct EventLoop<'t> {
     engine_is_there: bool,
     replies: UnboundedReceiver<Msg>,
     signals: Signals,
+    multiplexer: Multiplexer,
     between_frames: Duration,
     next_frame: Instant,
     changed: bool,
@@ -98,6 +100,7 @@ impl<'t> EventLoop<'t> {
             engine_is_there: true,
             replies,
             signals,
+            multiplexer: Multiplexer::detect(&environment),
             between_frames: Duration::from_secs(1) / frames,
             next_frame: Instant::now(),
             changed: false,
@@ -209,6 +212,14 @@ impl<'t> EventLoop<'t> {
                     if self.terminal.suspend().is_err() {
                         return self.update(Msg::Terminate);
                     }
+                }
+                Effect::Copy { text, what } => {
+                    if let Some(sequence) = clipboard::sequence(&text, self.multiplexer)
+                        && self.terminal.write(&sequence).is_err()
+                    {
+                        return self.update(Msg::Terminate);
+                    }
+                    self.performer.perform(Effect::Copy { text, what });
                 }
                 effect => self.performer.perform(effect),
             }

@@ -5,10 +5,12 @@
 //! the terminal. Commands that are written instead of a message have their table in `slash`.
 //!
 //! - `transcript` and `composer`: the two parts of the screen with a state of their own.
+//! - `clipboard`: copying, through the terminal and to the machine's own clipboard.
 //! - `supply`: where the models come from that can be chosen.
 //! - `markdown`: an answer's text to styled lines. `theme`: the styles.
 
 mod app;
+mod clipboard;
 mod composer;
 mod event_loop;
 mod keys;

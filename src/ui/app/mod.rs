@@ -2,13 +2,19 @@
 //! output and reads no clock, so its tests need no terminal, engine or store.
 
 mod ahead;
+mod branches;
 mod chats;
 mod continuing;
+mod copying;
 mod drafts;
+mod editing;
 mod getting;
 mod held;
 mod naming;
 mod picker;
+mod retrying;
+mod selecting;
+mod tree;
 mod turn;
 
 use std::time::{Duration, Instant};
@@ -25,12 +31,17 @@ use crate::models::offers::Offer;
 use crate::store::ChatId;
 
 use ahead::Ahead;
+pub use branches::Sibling;
 pub use chats::ChatList;
 use continuing::Continued;
+use editing::Editing;
 use getting::Getting;
 pub use getting::Stopped;
 pub use held::Held;
 pub use picker::Picker;
+use retrying::Again;
+pub use selecting::{Select, Selection};
+use tree::Tree;
 use turn::Unsaved;
 
 /// A second Ctrl-C within this time leaves.
@@ -135,6 +146,14 @@ pub struct App {
     system: Option<String>,
     theme: Theme,
     transcript: Transcript,
+    /// All messages of the chat; the transcript shows one branch of them.
+    branches: Tree,
+    /// The message that is chosen with the keyboard.
+    selection: Option<Selection>,
+    /// A question that is being written anew.
+    editing: Option<Editing>,
+    /// How the next answer differs from others, and what comes back if it does not come.
+    again: Again,
     composer: Composer,
     outbox: Option<Outbox>,
     popup: Popup,
@@ -199,6 +218,10 @@ impl App {
             system: start.system,
             theme: start.theme,
             transcript,
+            branches: Tree::default(),
+            selection: None,
+            editing: None,
+            again: Again::default(),
             composer: Composer::default(),
             outbox: None,
             popup: Popup::Closed,
@@ -262,7 +285,16 @@ impl App {
                 self.chat_opened(chat)
             }
             Msg::ChatDeleted(chat) => self.chat_deleted(chat),
-            Msg::Offers(offers) => self.models_listed(offers),
+            Msg::Forked(chat) => self.forked(chat, now),
+            Msg::Copied { what, bytes } => {
+                self.copied(&what, bytes);
+                Vec::new()
+            }
+            Msg::Offers(offers) => {
+                let mut effects = self.get_model_for_retry(&offers, now);
+                effects.extend(self.models_listed(offers));
+                effects
+            }
             Msg::Downloading { choice, progress } => {
                 self.download_grows(choice, progress);
                 Vec::new()
@@ -293,6 +325,13 @@ impl App {
             Command::Interrupt => return self.interrupt(now),
             Command::Rename(title) => return self.rename(&title),
             Command::Continue => return self.continue_answer(),
+            Command::Select(step) => return self.select(step, now),
+            Command::Copy(what) => return self.copy_named(what),
+            Command::EditMessage(number) => self.edit_message(number),
+            Command::Retry(how) => return self.retry(how, now),
+            Command::Fork(number) => return self.fork(number),
+            Command::UndoExchange => return self.undo_exchange(now),
+            Command::RedoExchange => return self.redo(now),
             Command::Leave => return self.leave(crate::chat::Ended::Cancelled),
             Command::Suspend => return vec![Effect::Suspend],
             Command::NewChat => {
@@ -329,6 +368,8 @@ impl App {
     fn paste(&mut self, text: &str) -> Vec<Effect> {
         match &mut self.popup {
             Popup::Closed => {
+                // What is pasted is to be written, whatever is chosen.
+                self.stop_selecting();
                 if let Err(sentence) = self.composer.paste(text) {
                     self.notice(sentence);
                 }
@@ -356,6 +397,8 @@ impl App {
         self.leave_asked = Some(now);
         if !matches!(self.popup, Popup::Closed) {
             self.popup = Popup::Closed;
+        } else if self.selection.is_some() {
+            self.stop_selecting();
         } else if self.is_answering() {
             return self.stop();
         } else {

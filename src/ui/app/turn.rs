@@ -6,6 +6,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::editing::Sent;
 use super::{Activity, App, Outbox, Pace, Popup};
 use crate::chat::{Ended, Message, Role, Stats};
 use crate::engine::protocol::{Channel, ChatKey, EngineError, Piece, Prompt, Step};
@@ -82,7 +83,7 @@ impl App {
     }
 
     /// Why nothing can be sent now. The text stays in the composer.
-    fn refusal(&self) -> Option<String> {
+    pub(super) fn refusal(&self) -> Option<String> {
         match &self.activity {
             Activity::NoModel(reason) if !self.awaits_model() => Some(reason.clone()),
             Activity::Prefilling { .. } | Activity::Selecting { .. } | Activity::Answering(_) | Activity::Stopping => {
@@ -99,7 +100,7 @@ impl App {
     pub(super) fn send(&mut self, now: Instant) -> Vec<Effect> {
         match slash::read(&self.composer.text()) {
             Written::Message(text) if text.trim().is_empty() => Vec::new(),
-            Written::Message(text) => self.send_message(text),
+            Written::Message(text) => self.send_message(text, now),
             Written::Mistake(sentence) => {
                 self.notice(sentence);
                 Vec::new()
@@ -113,14 +114,21 @@ impl App {
         }
     }
 
-    fn send_message(&mut self, text: String) -> Vec<Effect> {
+    fn send_message(&mut self, text: String, now: Instant) -> Vec<Effect> {
         if let Some(refusal) = self.refusal() {
             self.notice(refusal);
             return Vec::new();
         }
         self.notices.clear();
-        self.remove_unanswered();
+        self.forget_retry();
+        let sent = match self.place_of_sent(&text, now) {
+            Sent::Again(effects) => return effects,
+            sent => sent,
+        };
         self.composer.take();
+        if let Sent::TakesPlace { before } = sent {
+            self.composer = before;
+        }
         let parent = self.last_saved();
         let question = Question {
             text: WrappedText::new(text.clone()),
@@ -128,7 +136,7 @@ impl App {
             ..Question::default()
         };
         let message = question.saved.clone();
-        self.transcript.push(Entry::Question(question));
+        self.push_message(Entry::Question(question));
         self.transcript.scroll(Scroll::Bottom, &self.theme);
         if !self.saves {
             self.outbox = Some(Outbox::Ready);
@@ -177,10 +185,12 @@ impl App {
         });
         let answer = Answer::default();
         let message = answer.saved.clone();
-        self.transcript.push(Entry::Answer(Box::new(answer)));
+        self.push_message(Entry::Answer(Box::new(answer)));
         self.activity = Activity::Prefilling { done: 0, total: 0 };
         let mut effects: Vec<Effect> = self.stop_looking_ahead().into_iter().collect();
-        effects.push(Effect::Generate(prompt, self.options.clone()));
+        let options = self.options_of_next_answer();
+        let sampling = options.sampling.clone();
+        effects.push(Effect::Generate(prompt, options));
         if let (true, Some(parent)) = (self.saves, parent) {
             self.unsaved = Unsaved::begin(message.clone());
             effects.push(Effect::Save(Save::AnswerBegins {
@@ -188,7 +198,7 @@ impl App {
                 parent,
                 message,
                 model: self.model_name().to_owned(),
-                sampling: self.options.sampling.clone(),
+                sampling,
             }));
         }
         effects
@@ -222,9 +232,11 @@ impl App {
         }
     }
 
-    fn remove_unanswered(&mut self) {
-        if let Some(entry) = self.unanswered() {
-            self.transcript.truncate(entry);
+    pub(super) fn remove_unanswered(&mut self) {
+        let Some(entry) = self.unanswered() else { return };
+        let message = self.transcript.messages().position(|place| place == entry);
+        if let Some(message) = message {
+            self.cut(message);
         }
     }
 
@@ -234,6 +246,9 @@ impl App {
         if let Some(question) = self.transcript.last_question_mut() {
             question.waiting = false;
         }
+        if self.take_again_back() {
+            return;
+        }
         if let Some(text) = self.unanswered_text() {
             self.composer.give_back(&slash::written(&text));
         }
@@ -241,6 +256,9 @@ impl App {
 
     pub(super) fn stop(&mut self) -> Vec<Effect> {
         self.notices.clear();
+        if self.outbox.is_none() && !self.is_answering() && self.stop_editing() {
+            return Vec::new();
+        }
         match self.activity {
             Activity::Prefilling { .. } | Activity::Selecting { .. } | Activity::Answering(_) => {
                 self.activity = Activity::Stopping;
@@ -404,8 +422,9 @@ impl App {
         self.last_answer = Some(stats);
         self.activity = Activity::Idle;
         if let Some(answer) = self.transcript.last_answer_mut() {
-            answer.finish(end);
+            answer.finish(end.clone());
         }
+        effects.extend(self.settle_again(&end, now));
         self.give_back_unanswered();
         self.keep_later(now);
         // What was just stopped is not computed behind the person's back.

@@ -67,10 +67,7 @@ mod tests {
         let found = parts(text);
         let told: Vec<_> = found.iter().map(|part| (part.kind, part.text.as_str())).collect();
         let table = "| a | b |\n|---|---|\n| 1 | 2 |\n";
-        assert_eq!(
-            told,
-            [(PartKind::Code, "fn main() {\n\n}\n"), (PartKind::Table, table), (PartKind::Code, "x\n")]
-        );
+        assert_eq!(told, [(PartKind::Code, "fn main() {\n\n}\n"), (PartKind::Table, table), (PartKind::Code, "x\n")]);
         assert!(text[found[0].range.clone()].starts_with("```rust"));
     }
 

@@ -1,7 +1,7 @@
 //! The rows of the table of written commands.
 
 use super::{Group, SlashCommand, Takes};
-use crate::ui::msg::Command;
+use crate::ui::msg::{Command, CopyOf, Retry};
 
 const fn row(
     group: Group,
@@ -38,7 +38,37 @@ pub static COMMANDS: &[SlashCommand] = &[
         needed("TITLE", |title| Ok(Command::Rename(title.into()))),
         "give this chat another title",
     ),
+    row(
+        Group::Messages,
+        "retry",
+        &["again"],
+        maybe("TEMPERATURE | model NAME", |text| again(text).map(Command::Retry)),
+        "ask for another answer; the one there is stays, as a branch",
+    ),
     row(Group::Messages, "continue", &[], nothing(Command::Continue), "go on with the last answer"),
+    row(
+        Group::Messages,
+        "edit",
+        &[],
+        maybe("N", |text| number(text).map(Command::EditMessage)),
+        "write question N of /context anew, or the last one",
+    ),
+    row(
+        Group::Messages,
+        "copy",
+        &[],
+        maybe("N | code | last", |text| copied(text).map(Command::Copy)),
+        "copy the last answer or code block, or message N of /context",
+    ),
+    row(Group::Messages, "undo", &[], nothing(Command::UndoExchange), "take the last exchange back"),
+    row(Group::Messages, "redo", &[], nothing(Command::RedoExchange), "bring back what was taken back"),
+    row(
+        Group::Messages,
+        "fork",
+        &[],
+        maybe("N", |text| number(text).map(Command::Fork)),
+        "copy the chat up to message N of /context, or all, into a new one",
+    ),
     row(Group::Model, "models", &[], nothing(Command::Models), "choose another model, or get one"),
     row(Group::Model, "spec", &[], nothing(Command::Drafts), "tell what guessing tokens brought to the last answer"),
     row(Group::Context, "context", &[], nothing(Command::Context), "show what the context holds, message by message"),
@@ -59,6 +89,31 @@ pub static COMMANDS: &[SlashCommand] = &[
     row(Group::Program, "help", &[], nothing(Command::Help), "show the keys and these commands"),
     row(Group::Program, "quit", &["exit"], nothing(Command::Leave), "leave"),
 ];
+
+/// How a question is asked once more.
+fn again(text: Option<&str>) -> Result<Retry, String> {
+    let Some(text) = text else { return Ok(Retry::Same) };
+    if let Some(name) = text.strip_prefix("model ").map(str::trim).filter(|name| !name.is_empty()) {
+        return Ok(Retry::Model(name.to_owned()));
+    }
+    let temperature = text.strip_prefix("temperature ").unwrap_or(text).trim().parse::<f32>();
+    let temperature = temperature.ok().filter(|temperature| (0.0..=10.0).contains(temperature));
+    temperature
+        .map(Retry::Temperature)
+        .ok_or_else(|| "it takes a temperature from 0 to 10, `model` and a name, or nothing".into())
+}
+
+/// What is to be copied.
+fn copied(text: Option<&str>) -> Result<CopyOf, String> {
+    match text {
+        None | Some("last") => Ok(CopyOf::LastAnswer),
+        Some("code") => Ok(CopyOf::LastCode),
+        Some(number) => number
+            .parse()
+            .map(CopyOf::Message)
+            .map_err(|_| "it takes the number of a message, which `/context` shows, `code`, `last`, or nothing".into()),
+    }
+}
 
 /// The number of a message.
 fn number(text: Option<&str>) -> Result<Option<u32>, String> {

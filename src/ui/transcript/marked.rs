@@ -5,7 +5,7 @@ use std::ops::Range;
 use ratatui::text::{Line, Span};
 
 use super::entry::Look;
-use super::{Anchor, Entry, Place, Transcript};
+use super::{Entry, Place, Transcript};
 use crate::ui::markdown::parts::Part;
 use crate::ui::theme::Theme;
 
@@ -19,6 +19,11 @@ pub(super) struct Marked {
 }
 
 impl Marked {
+    /// An entry was removed above or below.
+    pub(super) fn removed(&mut self, entry: usize) {
+        self.entry -= usize::from(self.entry > entry);
+    }
+
     /// The lines of its entry that are marked: all but the empty one below, or those of the part.
     fn lines(&mut self, entry: &mut Entry, look: Look) -> Range<usize> {
         let Some(part) = &self.part else {
@@ -63,8 +68,6 @@ impl Transcript {
         if self.below(look, self.top, height - 1) < last {
             let top = self.above(look, last, height - 1);
             self.go_to(top, theme);
-        } else if self.follows_end() && self.top < self.end_place(look) {
-            self.anchor = Anchor::At(self.top);
         }
     }
 

@@ -110,6 +110,9 @@ impl Transcript {
             {
                 place.entry -= 1;
             }
+            if let Some(marked) = &mut self.marked {
+                marked.removed(removed);
+            }
         }
     }
 

@@ -9,8 +9,8 @@ use crate::models::fit::Verdict;
 use crate::models::offers::Offer;
 use crate::models::{self, Progress};
 use crate::store::ChatId;
-use crate::ui::app::tester::{Tester, download, here, message_cost, model, stored};
-use crate::ui::msg::{ChatRow, Command, Msg, OpenedChat, Scroll};
+use crate::ui::app::tester::{Tester, download, here, message_cost, model, opened, stored};
+use crate::ui::msg::{ChatRow, Command, Msg, Scroll};
 
 const RICH: &str = "Sorting takes **one call**:\n\n```rust\nlet mut numbers = vec![3, 1, 2];\nnumbers.sort();\n```\n\n\
     | method | stable | cost |\n|---|---|---:|\n| `sort` | yes | n log n |\n| `sort_unstable` | no | n log n |\n\n\
@@ -118,11 +118,11 @@ fn a_stopped_an_interrupted_and_a_cut_answer_are_marked() {
         stored(5, Role::User, "three", None),
         stored(6, Role::Assistant, "stop", Some(Ended::Cancelled)),
     ];
-    tester.app.update(Msg::ChatOpened(OpenedChat { id: ChatId(1), messages: Vec::new() }), std::time::Instant::now());
+    tester.app.update(Msg::ChatOpened(opened(1, Vec::new())), std::time::Instant::now());
     tester.command(Command::Chats);
     tester.update(Msg::Chats(vec![row(1, "one", 6)]));
     tester.command(Command::OpenChosen);
-    tester.update(Msg::ChatOpened(OpenedChat { id: ChatId(1), messages }));
+    tester.update(Msg::ChatOpened(opened(1, messages)));
     insta::assert_snapshot!(text(&mut tester, 70, 24));
 }
 

@@ -1,0 +1,96 @@
+//! Writing a question anew: its text is in the composer until it is sent, which makes a sibling of it, or Esc gives
+//! back what was being written before.
+
+use std::time::Instant;
+
+use super::App;
+use super::tree::NodeId;
+use crate::ui::composer::Composer;
+use crate::ui::msg::Effect;
+use crate::ui::slash;
+use crate::ui::transcript::Entry;
+
+/// A question that is being written anew.
+#[derive(Debug)]
+pub(super) struct Editing {
+    node: NodeId,
+    number: usize,
+    text: String,
+    /// What was being written before.
+    before: Composer,
+}
+
+/// What becomes of a text that is sent.
+pub(super) enum Sent {
+    /// It follows what is on the screen.
+    Follows,
+    /// It takes the place of the question that was edited.
+    TakesPlace { before: Composer },
+    /// Nothing was changed: the question is asked once more.
+    Again(Vec<Effect>),
+}
+
+impl App {
+    /// The number of the message that is being written anew, as `/context` counts.
+    pub fn edited_message(&self) -> Option<usize> {
+        self.editing.as_ref().map(|editing| editing.number)
+    }
+
+    /// Edits the question of this number, or the last one.
+    pub(super) fn edit_message(&mut self, number: Option<u32>) {
+        match self.message_of(number) {
+            Ok(message) => self.edit_at(message),
+            Err(sentence) => self.notice(sentence),
+        }
+    }
+
+    /// Puts a question of the branch into the composer.
+    pub(super) fn edit_at(&mut self, message: usize) {
+        if !self.can_branch() {
+            return;
+        }
+        let entry = self.entry_of_message(message).and_then(|place| self.transcript.entries().get(place));
+        let Some(Entry::Question(question)) = entry else {
+            self.notice("an answer is the model's to write: `r` or `/retry` asks for another one");
+            return;
+        };
+        let text = question.text.text().to_owned();
+        let Some(&node) = self.branches.path().get(message) else { return };
+        self.stop_selecting();
+        self.stop_editing();
+        let number = self.number_of(message);
+        let mut before = std::mem::take(&mut self.composer);
+        let written = slash::written(&text);
+        // A question without an answer is in the composer already.
+        if before.text() == written {
+            before = Composer::default();
+        }
+        self.composer.give_back(&written);
+        self.editing = Some(Editing { node, number, text, before });
+    }
+
+    /// Gives back what was being written before; tells whether a question was being edited.
+    pub(super) fn stop_editing(&mut self) -> bool {
+        let editing = self.editing.take();
+        editing.map(|editing| self.composer = editing.before).is_some()
+    }
+
+    /// A text is sent: the conversation is cut where it goes.
+    pub(super) fn place_of_sent(&mut self, text: &str, now: Instant) -> Sent {
+        let Some(editing) = self.editing.take() else {
+            self.remove_unanswered();
+            return Sent::Follows;
+        };
+        let message = self.branches.path().iter().position(|node| *node == editing.node);
+        let Some(message) = message else {
+            self.remove_unanswered();
+            return Sent::Follows;
+        };
+        if editing.text == text {
+            self.composer = editing.before;
+            return Sent::Again(self.retry_at(message, now));
+        }
+        self.cut(message);
+        Sent::TakesPlace { before: editing.before }
+    }
+}
