@@ -39,6 +39,18 @@ pub fn read_from(reader: impl Read, name: &str) -> Result<String, String> {
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
+/// A file's text as the model is told it, between two lines with its name.
+pub fn under_its_name(name: &str, text: &str) -> String {
+    let text = without_last_line_end(text);
+    format!("--- file: {name} ---\n{text}\n--- end of file: {name} ---")
+}
+
+/// The line end that `echo` and editors put last is no part of what is said.
+pub fn without_last_line_end(text: &str) -> &str {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    text.strip_suffix('\r').unwrap_or(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

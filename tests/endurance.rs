@@ -81,14 +81,14 @@ fn a_chat_of_200_turns_stays_within_its_memory_and_knows_what_was_said_first() {
             println!("{QUESTION} {text} (recalled {recalled:?})");
             assert!(text.contains("4718236"), "{text}");
         }
+        turns.push(finish.stats);
+        std::thread::sleep(READING);
         if turn == SETTLED {
             settled = resident();
         }
         if turn % 20 == 0 {
             println!("turn {turn}: {} KiB resident", resident() >> 10);
         }
-        turns.push(finish.stats);
-        std::thread::sleep(READING);
         messages.push(Message::new(Role::Assistant, text));
     }
     let prompt_tokens = turns.last().unwrap().usage.prompt_tokens;

@@ -2,6 +2,7 @@
 #![cfg(unix)]
 
 #[path = "common/pty.rs"]
+#[allow(dead_code)]
 mod pty;
 
 use std::path::Path;
@@ -183,6 +184,54 @@ fn ctrl_j_begins_a_line_and_enter_sends() {
     chat.wait_for("› first\n  second\n idle");
     chat.send("\r");
     chat.wait_for("› first\n  second\n\n  the reply");
+    leave(&mut chat);
+}
+
+#[test]
+fn messages_sent_during_an_answer_follow_in_their_order() {
+    let home = home(&format!("{}[[answer]]\ntext = \"the second\"\n[[answer]]\ntext = \"the third\"\n", slow_script()));
+    let mut chat = chat(home.path());
+    chat.wait_for("idle");
+    chat.send("Count\r");
+    chat.wait_for("word2");
+    chat.send("two\r");
+    chat.send("three\r");
+    chat.wait_for("  waits 1: two\n  waits 2: three\n");
+    chat.send(CTRL_C);
+    chat.wait_for("2 messages wait: Enter sends them");
+    chat.send("\r");
+    let screen = chat.wait_for("the third");
+    assert!(screen.contains("› two\n\n  the second") && screen.contains("› three\n"), "{screen}");
+    leave(&mut chat);
+}
+
+#[test]
+fn a_large_paste_is_a_token_and_is_sent_whole() {
+    let home = home("[[answer]]\ntext = \"the reply\"\n");
+    let mut chat = chat(home.path());
+    chat.wait_for("idle");
+    let pasted: Vec<String> = (1..=12).map(|number| format!("line {number}")).collect();
+    chat.send(&format!("See \x1b[200~{}\x1b[201~ there", pasted.join("\r")));
+    chat.wait_for("› See [paste 1: 12 lines] there");
+    chat.send("\r");
+    let screen = chat.wait_for("the reply");
+    assert!(screen.contains("› See line 1\n  line 2") && screen.contains("  line 12 there"), "{screen}");
+    leave(&mut chat);
+}
+
+#[test]
+fn a_file_is_attached_shown_and_sent() {
+    let home = home("[[answer]]\ntext = \"the reply\"\n");
+    std::fs::write(home.path().join("my notes.txt"), "milk\n").unwrap();
+    let mut chat = chat(home.path());
+    chat.wait_for("idle");
+    chat.send("/attach nothing.txt\r");
+    chat.wait_for("cannot read `nothing.txt`");
+    chat.send("/attach 'my notes.txt'\r");
+    chat.wait_for("› [my notes.txt, 5 bytes]");
+    chat.send("Sum up\r");
+    chat.wait_for("› --- file: my notes.txt ---\n  milk\n  --- end of file: my notes.txt ---\n\n  Sum up");
+    chat.wait_for("the reply");
     leave(&mut chat);
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::Sink;
 use super::backend::Choice;
 use super::draft::Drafting;
+use super::llama;
 use super::loading::{Loaded, NotLoaded, Parts};
 use super::placing::place_after;
 use super::protocol::{CancelFlag, EngineError, Event, LoadSettings, Request, RequestId, Step, Trial, Work};
@@ -26,6 +27,7 @@ const QUIET: Duration = Duration::from_millis(200);
 
 /// Answers requests until their sender is gone or nobody listens.
 pub(super) fn serve(requests: Receiver<Request>, shutdown: CancelFlag, sink: impl Sink) {
+    llama::give_back_what_is_freed();
     let desk = Desk { requests, shutdown, sink: Rc::new(sink), listened_to: Rc::new(Cell::new(true)) };
     let mut next = desk.next();
     while let Some(request) = next {
@@ -64,13 +66,18 @@ impl<S: Sink> Desk<S> {
         self.requests.recv().ok()
     }
 
-    /// The next request. As long as none comes, nobody waits: that is when steps are timed.
+    /// The next request. As long as none comes, nobody waits: that is when free memory is handed back and steps are
+    /// timed.
     fn next_or_time_steps(&self, session: &mut Session<'_>) -> Option<Request> {
+        let mut is_tidy = false;
         loop {
             match self.requests.recv_timeout(QUIET) {
                 Ok(request) => return (!self.shutdown.is_cancelled() && self.listened_to.get()).then_some(request),
                 Err(RecvTimeoutError::Disconnected) => return None,
                 Err(RecvTimeoutError::Timeout) => {
+                    if !std::mem::replace(&mut is_tidy, true) {
+                        llama::give_back_what_is_free();
+                    }
                     let is_one_left = session.time_a_step(&[&self.shutdown]);
                     if !is_one_left {
                         session.speculator.write_times();

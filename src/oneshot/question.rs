@@ -27,7 +27,7 @@ impl Question {
         let typed = self.typed.as_deref().filter(|_| !asks_for_stdin).unwrap_or_default();
         let piped =
             if stdin_is_terminal && !asks_for_stdin { String::new() } else { stdin().map_err(Failure::usage)? };
-        let piped = without_last_line_end(&piped);
+        let piped = text_file::without_last_line_end(&piped);
         if typed.trim().is_empty() && piped.trim().is_empty() {
             return Err(Failure::usage("there is no prompt to answer")
                 .hint("type `tuichat -p TEXT`, or pipe the prompt in; `tuichat` alone in a terminal opens the chat"));
@@ -36,18 +36,11 @@ impl Question {
         for path in &self.files {
             let contents = text_file::read(path).map_err(Failure::usage)?;
             let name = text::escape_line(&path.to_string_lossy());
-            let contents = without_last_line_end(&contents);
-            parts.push(format!("--- file: {name} ---\n{contents}\n--- end of file: {name} ---"));
+            parts.push(text_file::under_its_name(&name, &contents));
         }
         parts.extend([typed, piped].into_iter().filter(|part| !part.trim().is_empty()).map(str::to_owned));
         Ok(parts.join("\n\n"))
     }
-}
-
-/// The line end that `echo` and editors put last is no part of what is said.
-fn without_last_line_end(text: &str) -> &str {
-    let text = text.strip_suffix('\n').unwrap_or(text);
-    text.strip_suffix('\r').unwrap_or(text)
 }
 
 #[cfg(test)]

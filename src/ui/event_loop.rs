@@ -1,7 +1,8 @@
 //! The loop: takes everything that happened, changes the state, does what it asks for, and draws.
 //!
 //! It sleeps until something happens. What is queued is taken at once and drawn together, at most
-//! [`FRAMES_PER_SECOND`] times a second, so that a flood of tokens costs few frames and a key waits for one at most.
+//! [`FRAMES_PER_SECOND`] times a second, so that a flood of tokens costs few frames; what a key changes is drawn at
+//! once. While a frame is on its way over a slow line, none is drawn.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -25,6 +26,8 @@ use crate::engine::protocol::Event as EngineEvent;
 const FRAMES_PER_SECOND: u32 = 30;
 /// Over SSH every frame travels.
 const FRAMES_PER_SECOND_REMOTE: u32 = 10;
+/// What a key does is seen sooner than the next frame of an answer would come, which then waits its full time again.
+const BEFORE_KEY: Duration = Duration::from_millis(8);
 /// Lines that a notch of the wheel moves.
 const WHEEL_LINES: i16 = 3;
 
@@ -36,6 +39,8 @@ enum Wake {
     /// The program was continued after a stop that it did not ask for.
     Continued,
     Draw,
+    /// A frame is out.
+    Written,
 }
 
 /// Everything the loop listens to and holds.
@@ -51,6 +56,7 @@ pub struct EventLoop<'t> {
     multiplexer: Multiplexer,
     between_frames: Duration,
     next_frame: Instant,
+    last_frame: Instant,
     changed: bool,
 }
 
@@ -103,6 +109,7 @@ impl<'t> EventLoop<'t> {
             multiplexer: Multiplexer::detect(&environment),
             between_frames: Duration::from_secs(1) / frames,
             next_frame: Instant::now(),
+            last_frame: Instant::now(),
             changed: false,
         };
         event_loop.draw()?;
@@ -129,6 +136,8 @@ impl<'t> EventLoop<'t> {
     async fn wake(&mut self) -> Wake {
         let tick_at = self.app.wake_at().map(Instant::from_std);
         let far = self.next_frame;
+        let line = self.terminal.line();
+        let is_out = !line.is_busy();
         tokio::select! {
             event = self.terminal_events.recv() => Wake::Terminal(event),
             event = self.engine_events.recv(), if self.engine_is_there => Wake::Engine(event),
@@ -138,7 +147,8 @@ impl<'t> EventLoop<'t> {
             Some(()) = self.signals.hangup.recv() => Wake::Message(Msg::Terminate),
             Some(()) = self.signals.continued.recv() => Wake::Continued,
             () = sleep_until(tick_at.unwrap_or(far)), if tick_at.is_some() => Wake::Message(Msg::Tick),
-            () = sleep_until(self.next_frame), if self.changed => Wake::Draw,
+            () = sleep_until(self.next_frame), if self.changed && is_out => Wake::Draw,
+            () = line.written(), if !is_out => Wake::Written,
         }
     }
 
@@ -161,6 +171,7 @@ impl<'t> EventLoop<'t> {
         let message = match wake {
             // A terminal that cannot be drawn on is gone, and the part of an answer is still to be saved.
             Wake::Draw => self.draw().err().map(|_| Msg::Terminate),
+            Wake::Written => None,
             // A hang-up continues the program too, when there is nothing to take again.
             Wake::Continued => match self.terminal.resume() {
                 Ok(()) => {
@@ -186,6 +197,9 @@ impl<'t> EventLoop<'t> {
     }
 
     fn terminal_message(&mut self, event: TerminalEvent) -> Option<Msg> {
+        if !matches!(event, TerminalEvent::Resize(..)) {
+            self.next_frame = self.next_frame.min(self.last_frame + BEFORE_KEY);
+        }
         match event {
             TerminalEvent::Key(key) => keys::message(&self.app, key),
             TerminalEvent::Paste(text) => Some(Msg::Paste(text)),
@@ -234,7 +248,8 @@ impl<'t> EventLoop<'t> {
             view::draw(app, &places, frame);
         })?;
         self.changed = false;
-        self.next_frame = Instant::now() + self.between_frames;
+        self.last_frame = Instant::now();
+        self.next_frame = self.last_frame + self.between_frames;
         Ok(())
     }
 }

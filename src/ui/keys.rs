@@ -10,6 +10,8 @@ use super::msg::{Command, Msg, Scroll};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     Chat,
+    /// Ctrl-X was pressed.
+    Prefixed,
     /// A message is chosen.
     Select,
     /// The list of chats is open.
@@ -21,10 +23,12 @@ pub enum Mode {
     Context,
 }
 
-const EVERYWHERE: &[Mode] = &[Mode::Chat, Mode::Select, Mode::Chats, Mode::Models, Mode::Help, Mode::Context];
+const EVERYWHERE: &[Mode] =
+    &[Mode::Chat, Mode::Prefixed, Mode::Select, Mode::Chats, Mode::Models, Mode::Help, Mode::Context];
 const CHAT: &[Mode] = &[Mode::Chat];
 const CHAT_OR_SELECT: &[Mode] = &[Mode::Chat, Mode::Select];
 const SELECT: &[Mode] = &[Mode::Select];
+const PREFIXED: &[Mode] = &[Mode::Prefixed];
 const CHATS: &[Mode] = &[Mode::Chats];
 const MODELS: &[Mode] = &[Mode::Models];
 const LISTS: &[Mode] = &[Mode::Chats, Mode::Models];
@@ -149,6 +153,9 @@ pub static BINDINGS: &[Binding] = &[
     bind(CHAT, &[(Char('/'), CTRL), (Char('7'), CTRL), (Char('_'), CTRL)], "Ctrl-/", "undo in the text", Command::Undo),
     bind(CHAT, &[(Char('/'), ALT), (Char('_'), ALT)], "Alt-/", "redo in the text", Command::Redo),
     bind(CHAT, &[(Char('u'), CTRL)], "Ctrl-U", "delete to the line's beginning", Command::DeleteToLineStart),
+    bind(CHAT, &[(Char('x'), CTRL)], "Ctrl-X O", "open the large paste beside the cursor", Command::Prefix),
+    bind(PREFIXED, &[(Char('o'), NONE), (Char('o'), CTRL)], "", "", Command::OpenToken),
+    bind(CHAT, &[], "Ctrl-X 1…9", "take back that message of those that wait", Command::TakeBack(1)),
     bind(CHAT_OR_SELECT, &[(F(1), NONE)], "F1", "show these keys (also ? while nothing is written)", Command::Help),
     bind_when_empty(CHAT, &[(Char('?'), NONE)], "", "", Command::Help),
     bind(
@@ -240,7 +247,8 @@ pub fn message(app: &App, event: KeyEvent) -> Option<Msg> {
         return Some(Msg::Command(binding.command.clone()));
     }
     match (mode, key) {
-        (Mode::Chat, _) => Some(Msg::Edit(event)),
+        (Mode::Prefixed, (Char(place @ '1'..='9'), _)) => Some(Msg::Command(Command::TakeBack(place as u8 - b'0'))),
+        (Mode::Chat | Mode::Prefixed, _) => Some(Msg::Edit(event)),
         (Mode::Chats | Mode::Models, (Char(character), NONE)) => Some(Msg::Filter(character)),
         _ => None,
     }
@@ -249,13 +257,14 @@ pub fn message(app: &App, event: KeyEvent) -> Option<Msg> {
 /// What the wheel means now; `lines` is negative upwards.
 pub fn wheel(app: &App, lines: i16) -> Msg {
     Msg::Command(match mode(app) {
-        Mode::Chat | Mode::Select => Command::Scroll(Scroll::Lines(lines)),
+        Mode::Chat | Mode::Prefixed | Mode::Select => Command::Scroll(Scroll::Lines(lines)),
         Mode::Chats | Mode::Models | Mode::Help | Mode::Context => Command::Move(lines.signum()),
     })
 }
 
 fn mode(app: &App) -> Mode {
     match app.popup() {
+        Popup::Closed if app.is_prefixed() => Mode::Prefixed,
         Popup::Closed if app.selection().is_some() => Mode::Select,
         Popup::Closed => Mode::Chat,
         Popup::Help { .. } => Mode::Help,

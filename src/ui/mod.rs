@@ -6,16 +6,19 @@
 //!
 //! - `transcript` and `composer`: the two parts of the screen with a state of their own.
 //! - `clipboard`: copying, through the terminal and to the machine's own clipboard.
-//! - `supply`: where the models come from that can be chosen.
+//! - `attaching`: reading files for messages. `supply`: where the models come from that can be chosen.
 //! - `markdown`: an answer's text to styled lines. `theme`: the styles.
 
 mod app;
+mod attaching;
 mod clipboard;
+#[allow(dead_code, reason = "some motions are for keys that come next")]
 mod composer;
 mod event_loop;
 mod keys;
 pub mod markdown;
 mod msg;
+mod outlet;
 mod perform;
 mod slash;
 mod supply;

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use crossterm::event::KeyEvent;
 
 use super::app::Select;
+use super::composer::Part;
 use crate::chat::{Ended, Message, Sampling, Stats};
 use crate::engine::protocol::{GenerateOptions, LoadSettings, Prompt, Step, Think};
 use crate::models::Progress;
@@ -25,6 +26,8 @@ pub enum Msg {
     /// A character for the filter of a list.
     Filter(char),
     Paste(String),
+    /// A file that was to be attached, or a sentence that says why it cannot be.
+    Attached(Result<Part, String>),
     /// The engine's word about the model it was told to load.
     Model(Step),
     /// The engine's word about the answer in progress.
@@ -75,6 +78,16 @@ pub enum Command {
     Undo,
     Redo,
     DeleteToLineStart,
+    /// The next key belongs to this one.
+    Prefix,
+    /// Put the text in the place of the token beside the cursor.
+    OpenToken,
+    /// Attach the file at this path to the message.
+    Attach(String),
+    /// Take out the file of this name, else the last one.
+    Detach(Option<String>),
+    /// Take back the message that waits at this place, counted from 1.
+    TakeBack(u8),
     Stop,
     Interrupt,
     Leave,
@@ -123,7 +136,8 @@ pub enum Command {
 impl Command {
     /// Whether the composer's text may be another afterwards.
     pub fn changes_text(&self) -> bool {
-        matches!(self, Self::Newline | Self::Undo | Self::Redo | Self::DeleteToLineStart | Self::Interrupt | Self::Stop)
+        let edits = matches!(self, Self::Newline | Self::Undo | Self::Redo | Self::DeleteToLineStart | Self::OpenToken);
+        edits || matches!(self, Self::Interrupt | Self::Stop | Self::Detach(_) | Self::TakeBack(_))
     }
 }
 
@@ -239,6 +253,8 @@ pub enum Effect {
         /// What it is, in words.
         what: String,
     },
+    /// Read a file that is to be attached.
+    Attach(String),
     ListChats,
     OpenChat(ChatId),
     DeleteChat(ChatId),

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::msg::{ChatRow, Effect, Msg, OpenedChat, OpenedMessage, Save, Slot};
-use super::{Supply, clipboard};
+use super::{Supply, attaching, clipboard};
 use crate::chat::{Message, Role};
 use crate::engine::Engine;
 use crate::engine::protocol::{CancelFlag, ChatKey, Event, RequestId, Work};
@@ -155,6 +155,7 @@ impl Performer {
             Effect::Save(save) => self.save(save),
             Effect::Pin { message, is_pinned } => self.pin(message, is_pinned),
             Effect::Rename { chat, title } => self.rename(chat, title),
+            Effect::Attach(path) => self.attach(path),
             Effect::ListChats => self.ask(|store| store.chats(MOST_CHATS), |chats| Msg::Chats(rows(chats))),
             Effect::OpenChat(id) => {
                 self.ask(move |store| store.tree(id), move |tree| Msg::ChatOpened(opened_chat(id, tree)));
@@ -228,6 +229,19 @@ impl Performer {
     fn stop_download(&mut self) {
         if let Some(download) = &self.download {
             download.cancel.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Reads a file on a thread of its own: it may lie on a disk that sleeps.
+    fn attach(&self, path: String) {
+        let replies = self.replies.clone();
+        let read = move || {
+            // The loop is gone only when the program ends.
+            let _ = replies.send(Msg::Attached(attaching::read(&path)));
+        };
+        if thread::Builder::new().name("attaching".into()).spawn(read).is_err() {
+            let sentence = "the system cannot start a thread; close other programs and try again";
+            let _ = self.replies.send(Msg::Attached(Err(sentence.into())));
         }
     }
 

@@ -3,10 +3,11 @@
 //! However the program ends (return, panic, an abort in C++, a suspend) [`restore_after_crash`] or the guard's drop
 //! puts back the line settings found at the start and switches off every mode that was switched on.
 
-use std::io::{self, BufWriter, Stdout, Write};
+use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crossterm::event::Event;
 use ratatui::Frame;
@@ -14,6 +15,8 @@ use ratatui::backend::CrosstermBackend;
 use rustix::process::{Signal, kill_current_process_group};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::outlet::{Line, Outlet};
 
 /// First the modes that a killed program may have left on are reset. Then: alternate screen, bracketed paste, mouse
 /// buttons (the wheel is one) in the SGR form, and keys told apart (Shift+Enter) where the terminal can. The keyboard
@@ -26,16 +29,20 @@ const LEAVE: &[u8] = b"\x1b[<1u\x1b[?1006l\x1b[?1000l\x1b[0m\x1b[?1049l\x1b[?25h
 static SAVED: OnceLock<Termios> = OnceLock::new();
 static ENTERED: AtomicBool = AtomicBool::new(false);
 
+/// Who leaves waits so long for the last frame to be out.
+const LAST_FRAME: Duration = Duration::from_secs(1);
+
 /// The terminal while it is ours. Dropping it gives it back.
 pub struct Terminal {
     screen: Screen,
+    line: Line,
 }
 
-type Screen = ratatui::Terminal<CrosstermBackend<BufWriter<Stdout>>>;
+type Screen = ratatui::Terminal<CrosstermBackend<Outlet>>;
 
-/// A screen that is taken to be empty. A frame leaves in one write.
-fn screen() -> io::Result<Screen> {
-    ratatui::Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(64 * 1024, io::stdout())))
+/// A screen that is taken to be empty.
+fn screen(line: &Line) -> io::Result<Screen> {
+    ratatui::Terminal::new(CrosstermBackend::new(Outlet::new(line.clone())))
 }
 
 /// Keys, pastes, the wheel and changes of size, as they come; closed when the terminal is gone.
@@ -64,8 +71,14 @@ impl Terminal {
         SAVED.get_or_init(|| settings);
         give_size_if_none()?;
         restore_on_panic();
+        let line = Line::to(io::stdout())?;
         take()?;
-        Ok(Self { screen: screen()? })
+        Ok(Self { screen: screen(&line)?, line })
+    }
+
+    /// The way to the terminal, which may be slow.
+    pub fn line(&self) -> &Line {
+        &self.line
     }
 
     pub fn draw(&mut self, view: impl FnOnce(&mut Frame)) -> io::Result<()> {
@@ -74,36 +87,43 @@ impl Terminal {
 
     /// Writes a sequence that draws nothing, between two frames.
     pub fn write(&mut self, sequence: &[u8]) -> io::Result<()> {
-        let mut output = io::stdout().lock();
-        output.write_all(sequence)?;
-        output.flush()
+        let mut outlet = Outlet::new(self.line.clone());
+        outlet.write_all(sequence)?;
+        outlet.flush()
     }
 
     /// Gives the terminal back, stops the program as the shell's Ctrl-Z would, and takes the terminal again when it
     /// is continued. The signal goes to the process group, so that a `make` that waits for us stops too.
     pub fn suspend(&mut self) -> io::Result<()> {
-        restore();
+        self.give_back();
         kill_current_process_group(Signal::TSTP)?;
         self.resume()
     }
 
     /// Gives the terminal back before the guard is dropped.
     pub fn leave(&mut self) {
+        self.give_back();
+    }
+
+    fn give_back(&mut self) {
+        self.line.drain(LAST_FRAME);
+        self.line.close();
         restore();
     }
 
     /// Takes the terminal again after something else had it; the next draw repaints everything.
     pub fn resume(&mut self) -> io::Result<()> {
         take()?;
+        self.line.open();
         // Not `clear`, which asks the terminal where the cursor is and waits for the reply.
-        self.screen = screen()?;
+        self.screen = screen(&self.line)?;
         Ok(())
     }
 }
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        restore();
+        self.give_back();
     }
 }
 

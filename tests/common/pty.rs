@@ -93,6 +93,25 @@ impl Pty {
         writer.flush().unwrap();
     }
 
+    /// Sends keys to a program that may have ended.
+    pub fn try_send(&mut self, keys: &str) -> std::io::Result<()> {
+        let writer = self.keys.as_mut().unwrap();
+        writer.write_all(keys.as_bytes())?;
+        writer.flush()
+    }
+
+    /// How the program ended, if it did.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
+    /// Keeps no more than the end of what the program wrote until now.
+    pub fn forget_bytes(&self) {
+        let mut output = self.output.0.lock().unwrap();
+        let surplus = output.bytes.len().saturating_sub(64 << 10);
+        output.bytes.drain(..surplus);
+    }
+
     pub fn screen(&self) -> String {
         self.output.0.lock().unwrap().contents()
     }
@@ -130,6 +149,11 @@ impl Pty {
     pub fn resize(&self, columns: u16, rows: u16) {
         self.output.0.lock().unwrap().screen.set_size(cells(rows), cells(columns));
         self.master().resize(size(columns, rows)).unwrap();
+    }
+
+    /// The program's number.
+    pub fn process(&self) -> u32 {
+        self.child.process_id().unwrap()
     }
 
     pub fn signal(&self, signal: Signal) {

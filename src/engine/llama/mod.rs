@@ -6,6 +6,7 @@
 
 mod context;
 mod grammar;
+mod heap;
 mod lanes;
 mod log;
 mod mapped;
@@ -28,6 +29,7 @@ use crate::models::gguf::TensorType;
 
 pub use context::{Context, ContextSettings, Decoded};
 pub use grammar::{Grammar, json_schema_to_grammar};
+pub use heap::{give_back_what_is_free, give_back_what_is_freed};
 pub use model::{LoadError, Model, Placement, Token, TokenKind};
 pub use rows::{Rebuilt, Rows};
 pub use span::Span;

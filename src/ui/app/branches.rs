@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::App;
 use super::tree::{NodeId, Tree};
 use crate::store::MessageId;
+use crate::ui::composer::Part;
 use crate::ui::msg::{Effect, OpenedChat, Scroll, Slot};
 use crate::ui::slash;
 use crate::ui::transcript::Entry;
@@ -146,7 +147,7 @@ impl App {
         let text = slash::written(&text);
         // A question that got no answer is in the composer already.
         if self.composer.text() != text {
-            self.composer.give_back(&text);
+            self.composer.give_back(&[Part::Text(text)]);
         }
         self.cut(message);
         self.transcript.scroll(Scroll::Bottom, &self.theme);

@@ -4,8 +4,9 @@
 use std::time::Instant;
 
 use super::App;
+use super::composing::message;
 use super::tree::NodeId;
-use crate::ui::composer::Composer;
+use crate::ui::composer::{Composer, Part};
 use crate::ui::msg::Effect;
 use crate::ui::slash;
 use crate::ui::transcript::Entry;
@@ -18,16 +19,6 @@ pub(super) struct Editing {
     text: String,
     /// What was being written before.
     before: Composer,
-}
-
-/// What becomes of a text that is sent.
-pub(super) enum Sent {
-    /// It follows what is on the screen.
-    Follows,
-    /// It takes the place of the question that was edited.
-    TakesPlace { before: Composer },
-    /// Nothing was changed: the question is asked once more.
-    Again(Vec<Effect>),
 }
 
 impl App {
@@ -65,7 +56,7 @@ impl App {
         if before.text() == written {
             before = Composer::default();
         }
-        self.composer.give_back(&written);
+        self.composer.give_back(&[Part::Text(written)]);
         self.editing = Some(Editing { node, number, text, before });
     }
 
@@ -75,22 +66,25 @@ impl App {
         editing.map(|editing| self.composer = editing.before).is_some()
     }
 
-    /// A text is sent: the conversation is cut where it goes.
-    pub(super) fn place_of_sent(&mut self, text: &str, now: Instant) -> Sent {
-        let Some(editing) = self.editing.take() else {
-            self.remove_unanswered();
-            return Sent::Follows;
-        };
-        let message = self.branches.path().iter().position(|node| *node == editing.node);
-        let Some(message) = message else {
-            self.remove_unanswered();
-            return Sent::Follows;
-        };
-        if editing.text == text {
-            self.composer = editing.before;
-            return Sent::Again(self.retry_at(message, now));
+    /// Sends the question that was edited: it becomes a sibling of the one it was. Where nothing was changed, that is
+    /// asked once more.
+    pub(super) fn send_edited(&mut self, now: Instant) -> Vec<Effect> {
+        let text = message(&self.composer.parts());
+        if text.trim().is_empty() || !self.can_branch() {
+            return Vec::new();
         }
-        self.cut(message);
-        Sent::TakesPlace { before: editing.before }
+        if let Some(refusal) = self.refusal() {
+            self.notice(refusal);
+            return Vec::new();
+        }
+        let Some(editing) = self.editing.take() else { return Vec::new() };
+        self.notices.clear();
+        self.composer = editing.before;
+        match self.branches.path().iter().position(|node| *node == editing.node) {
+            Some(message) if editing.text == text => return self.retry_at(message, now),
+            Some(message) => self.cut(message),
+            None => {}
+        }
+        self.ask(text)
     }
 }

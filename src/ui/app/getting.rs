@@ -224,6 +224,7 @@ impl App {
         self.note_draft_model();
         self.look_ahead(now);
         effects.extend(self.answer_if_possible());
+        effects.extend(self.send_next());
         effects
     }
 
@@ -247,6 +248,7 @@ impl App {
         if self.outbox.is_some() {
             self.give_back_unanswered();
         }
+        self.hold_queue();
         self.load(Incoming { settings, is_chosen: false })
     }
 

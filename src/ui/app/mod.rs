@@ -4,6 +4,7 @@
 mod ahead;
 mod branches;
 mod chats;
+mod composing;
 mod continuing;
 mod copying;
 mod drafts;
@@ -12,6 +13,7 @@ mod getting;
 mod held;
 mod naming;
 mod picker;
+mod queue;
 mod retrying;
 mod selecting;
 mod tree;
@@ -21,7 +23,6 @@ use std::time::{Duration, Instant};
 
 use super::composer::Composer;
 use super::msg::{Command, Effect, Msg, Slot};
-use super::slash::{self, Written};
 use super::theme::Theme;
 use super::transcript::Transcript;
 use crate::chat::Stats;
@@ -39,6 +40,7 @@ use getting::Getting;
 pub use getting::Stopped;
 pub use held::Held;
 pub use picker::Picker;
+use queue::Queue;
 use retrying::Again;
 pub use selecting::{Select, Selection};
 use tree::Tree;
@@ -155,6 +157,9 @@ pub struct App {
     /// How the next answer differs from others, and what comes back if it does not come.
     again: Again,
     composer: Composer,
+    /// Ctrl-X was pressed, and the next key belongs to it.
+    is_prefixed: bool,
+    queue: Queue,
     outbox: Option<Outbox>,
     popup: Popup,
     notices: Vec<String>,
@@ -223,6 +228,8 @@ impl App {
             editing: None,
             again: Again::default(),
             composer: Composer::default(),
+            is_prefixed: false,
+            queue: Queue::default(),
             outbox: None,
             popup: Popup::Closed,
             notices: start.notices,
@@ -255,6 +262,9 @@ impl App {
         if self.leave_asked.is_some_and(|asked| now >= asked + LEAVE_WITHIN) {
             self.leave_asked = None;
         }
+        if matches!(msg, Msg::Command(_) | Msg::Edit(_) | Msg::Paste(_)) {
+            self.is_prefixed = false;
+        }
         if matches!(msg, Msg::Command(_) | Msg::Edit(_) | Msg::Paste(_)) && !matches!(msg, Msg::Command(Command::Stop))
         {
             self.getting.unask();
@@ -262,13 +272,18 @@ impl App {
         match msg {
             Msg::Command(command) => self.command(command, now),
             Msg::Edit(key) => {
-                self.composer.edit(key);
+                let _ = self.composer.edit(key);
                 self.look_ahead(now);
                 Vec::new()
             }
             Msg::Paste(text) => {
                 self.look_ahead(now);
                 self.paste(&text)
+            }
+            Msg::Attached(read) => {
+                self.look_ahead(now);
+                self.attached(read);
+                Vec::new()
             }
             Msg::Filter(character) => self.filter(character),
             Msg::Model(step) => self.model_step(step, now),
@@ -352,6 +367,11 @@ impl App {
             Command::ChooseModel => return self.choose_model(),
             Command::StopDownload => return self.stop_download(),
             Command::DeleteFilterCharacter => self.delete_filter_character(),
+            Command::Prefix => self.is_prefixed = true,
+            Command::OpenToken => self.open_token(),
+            Command::Attach(path) => return vec![Effect::Attach(path)],
+            Command::Detach(name) => self.detach(name.as_deref()),
+            Command::TakeBack(place) => drop(self.take_back(Some(place.into()))),
             Command::Newline => self.composer.newline(),
             Command::Undo => self.composer.undo(),
             Command::Redo => self.composer.redo(),
@@ -400,7 +420,8 @@ impl App {
         } else if self.selection.is_some() {
             self.stop_selecting();
         } else if self.is_answering() {
-            return self.stop();
+            self.notices.clear();
+            return self.stop_answer();
         } else {
             self.composer.clear();
         }
@@ -481,15 +502,14 @@ impl App {
         self.tokens_per_second
     }
 
-    /// What would be sent to the model of what is in the composer; nothing of a command.
-    pub fn draft(&self) -> String {
-        match slash::read(&self.composer.text()) {
-            Written::Message(text) => text,
-            Written::Command(_) | Written::Mistake(_) => String::new(),
-        }
+    /// Whether the next key belongs to Ctrl-X.
+    pub fn is_prefixed(&self) -> bool {
+        self.is_prefixed
     }
 }
 
+#[cfg(test)]
+mod branching_tests;
 #[cfg(test)]
 pub(super) mod tester;
 #[cfg(test)]

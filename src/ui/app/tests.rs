@@ -122,19 +122,6 @@ fn without_a_model_a_message_stays_in_the_composer_and_the_reason_is_told() {
 }
 
 #[test]
-fn a_message_sent_during_an_answer_stays_in_the_composer_and_that_is_told() {
-    let mut tester = Tester::ready();
-    tester.send("one");
-    tester.token("x", 1);
-    assert!(tester.send("two").is_empty());
-    assert_eq!(tester.app.composer.text(), "two");
-    assert!(tester.app.notices()[0].contains("Esc"));
-    tester.finish(Ended::Stop);
-    assert!(prompt(&tester.key(KeyCode::Enter, KeyModifiers::NONE)).is_some());
-    assert!(tester.app.notices().is_empty());
-}
-
-#[test]
 fn an_empty_message_is_not_sent() {
     let mut tester = Tester::ready();
     assert!(tester.send("  ").is_empty());

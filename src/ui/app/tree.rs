@@ -156,10 +156,4 @@ impl Tree {
             }
         }
     }
-
-    /// Messages that are on no screen.
-    #[cfg(test)]
-    pub(super) fn kept(&self) -> usize {
-        self.nodes.iter().filter(|node| node.kept.is_some()).count()
-    }
 }

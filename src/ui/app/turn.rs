@@ -6,13 +6,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::editing::Sent;
 use super::{Activity, App, Outbox, Pace, Popup};
 use crate::chat::{Ended, Message, Role, Stats};
 use crate::engine::protocol::{Channel, ChatKey, EngineError, Piece, Prompt, Step};
 use crate::store::MessageId;
+use crate::ui::composer::Part;
 use crate::ui::msg::{Effect, Save, Scroll, Slot};
-use crate::ui::slash::{self, Written};
+use crate::ui::slash;
 use crate::ui::transcript::{Answer, End, Entry, Question, WrappedText};
 
 /// An answer in progress is written this often, or after so many tokens if they come faster.
@@ -75,7 +75,8 @@ impl Unsaved {
 }
 
 impl App {
-    pub(super) fn is_answering(&self) -> bool {
+    /// An answer is in progress.
+    pub fn is_answering(&self) -> bool {
         matches!(
             self.activity,
             Activity::Prefilling { .. } | Activity::Selecting { .. } | Activity::Answering(_) | Activity::Stopping
@@ -86,49 +87,15 @@ impl App {
     pub(super) fn refusal(&self) -> Option<String> {
         match &self.activity {
             Activity::NoModel(reason) if !self.awaits_model() => Some(reason.clone()),
-            Activity::Prefilling { .. } | Activity::Selecting { .. } | Activity::Answering(_) | Activity::Stopping => {
-                Some("an answer is in progress: wait for its end or stop it with Esc, then send with Enter".into())
-            }
-            _ if self.outbox.is_some() => {
-                Some("a message waits for its answer already: Esc takes it back, then send with Enter".into())
-            }
             _ if self.opening.is_some() => Some("the chat is still being read; send again in a moment".into()),
-            Activity::NoModel(_) | Activity::Loading(_) | Activity::Trying(_) | Activity::Idle => None,
+            _ => None,
         }
     }
 
-    pub(super) fn send(&mut self, now: Instant) -> Vec<Effect> {
-        match slash::read(&self.composer.text()) {
-            Written::Message(text) if text.trim().is_empty() => Vec::new(),
-            Written::Message(text) => self.send_message(text, now),
-            Written::Mistake(sentence) => {
-                self.notice(sentence);
-                Vec::new()
-            }
-            Written::Command(command) => {
-                self.notices.clear();
-                self.composer.take();
-                self.look_ahead(now);
-                self.command(command, now)
-            }
-        }
-    }
-
-    fn send_message(&mut self, text: String, now: Instant) -> Vec<Effect> {
-        if let Some(refusal) = self.refusal() {
-            self.notice(refusal);
-            return Vec::new();
-        }
-        self.notices.clear();
+    /// Puts a question into the conversation, and has it saved and answered.
+    pub(super) fn ask(&mut self, text: String) -> Vec<Effect> {
         self.forget_retry();
-        let sent = match self.place_of_sent(&text, now) {
-            Sent::Again(effects) => return effects,
-            sent => sent,
-        };
-        self.composer.take();
-        if let Sent::TakesPlace { before } = sent {
-            self.composer = before;
-        }
+        self.remove_unanswered();
         let parent = self.last_saved();
         let question = Question {
             text: WrappedText::new(text.clone()),
@@ -250,15 +217,20 @@ impl App {
             return;
         }
         if let Some(text) = self.unanswered_text() {
-            self.composer.give_back(&slash::written(&text));
+            self.composer.give_back(&[Part::Text(slash::written(&text))]);
         }
     }
 
+    /// Esc: takes back what waits, then stops the answer or a download.
     pub(super) fn stop(&mut self) -> Vec<Effect> {
         self.notices.clear();
         if self.outbox.is_none() && !self.is_answering() && self.stop_editing() {
             return Vec::new();
         }
+        if self.take_back(None) { Vec::new() } else { self.stop_answer() }
+    }
+
+    pub(super) fn stop_answer(&mut self) -> Vec<Effect> {
         match self.activity {
             Activity::Prefilling { .. } | Activity::Selecting { .. } | Activity::Answering(_) => {
                 self.activity = Activity::Stopping;
@@ -311,6 +283,7 @@ impl App {
         if self.outbox.is_some() {
             self.give_back_unanswered();
         }
+        self.hold_queue();
     }
 
     pub(super) fn engine_lost(&mut self, now: Instant) -> Vec<Effect> {
@@ -432,6 +405,11 @@ impl App {
             self.look_ahead(now);
         }
         effects.extend(self.load_next());
+        let is_unanswered = self.unanswered_text().is_some();
+        if is_unanswered || matches!(ended, Ended::Cancelled | Ended::Interrupted | Ended::Error) {
+            self.hold_queue();
+        }
+        effects.extend(self.send_next());
         effects
     }
 

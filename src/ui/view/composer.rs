@@ -27,7 +27,7 @@ pub fn draw(app: &App, area: Rect, frame: &mut Frame) {
         return;
     }
     line(frame, rows, if theme.ascii { "> " } else { "› " }, theme.accent);
-    frame.render_widget(app.composer(), text);
+    app.composer().draw(text, frame.buffer_mut(), theme.accent);
     if matches!(app.popup(), Popup::Closed) && app.selection().is_none() {
         let (column, row) = app.composer().cursor();
         let x = text.x + column.min(text.width);
@@ -40,7 +40,7 @@ fn hints(app: &App, width: u16) -> String {
     let room = usize::from(width).saturating_sub(4);
     match state_hints(app) {
         Some(choices) => choices.into_iter().find(|words| words.width() <= room).unwrap_or_default(),
-        None => activity_hints(app, room).to_owned(),
+        None => activity_hints(app, room),
     }
 }
 
@@ -93,9 +93,30 @@ fn selection_hints(app: &App, selection: &Selection) -> Vec<String> {
     ]
 }
 
-fn activity_hints(app: &App, room: usize) -> &'static str {
+fn activity_hints(app: &App, room: usize) -> String {
+    let fits = |words: &&str| words.width() <= room;
+    if app.is_prefixed() {
+        let choices = ["Ctrl-X: O opens the paste · 1…9 takes back a message · any other key as ever", "Ctrl-X …"];
+        return choices.into_iter().find(fits).unwrap_or_default().to_owned();
+    }
+    if let Some(label) = app.composer().token_at_cursor() {
+        let words = format!("Ctrl-X O opens {label} · Backspace deletes it");
+        if words.width() <= room {
+            return words;
+        }
+    }
+    let is_queued = app.queued().len() > 0;
     let choices: [&str; 3] = match app.activity() {
-        Activity::Prefilling { .. } | Activity::Selecting { .. } | Activity::Answering(_) | Activity::Stopping => {
+        _ if app.holds_queue() => {
+            ["Enter sends what waits · Esc takes back the last · F1 keys", "Enter sends what waits", "Enter sends"]
+        }
+        _ if app.is_answering() && is_queued => {
+            ["Esc takes back the last message · Ctrl-C stops the answer · F1 keys", "Ctrl-C stops", "Ctrl-C stops"]
+        }
+        _ if app.is_answering() && app.has_draft() => {
+            ["Enter sends it after the answer · Esc stops the answer · F1 keys", "Esc stops · F1 keys", "Esc stops"]
+        }
+        _ if app.is_answering() => {
             ["Esc stops the answer · PgUp/PgDn scroll · F1 keys", "Esc stops · F1 keys", "Esc stops"]
         }
         Activity::NoModel(_) if !app.awaits_model() => {
@@ -103,5 +124,5 @@ fn activity_hints(app: &App, room: usize) -> &'static str {
         }
         _ => ["Enter sends · Alt-Enter new line · Ctrl-O chats · F1 keys", "Enter sends · F1 keys", "F1 keys"],
     };
-    choices.into_iter().find(|words| words.width() <= room).unwrap_or("")
+    choices.into_iter().find(fits).unwrap_or_default().to_owned()
 }

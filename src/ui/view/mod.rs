@@ -1,12 +1,13 @@
 //! Draws the state. [`lay_out`] fits the remembered layouts to the size, [`draw`] then only reads.
 //!
-//! The screen from the top: transcript, notices, composer, status line. Too small a window shows the composer's last
+//! The screen from the top: transcript, what waits to be sent, notices, composer, status line. Too small a window shows the composer's last
 //! rows rather than nothing, and says so when not even that is possible.
 
 mod composer;
 mod context;
 mod picker;
 mod popups;
+mod queue;
 mod status;
 mod transcript;
 
@@ -30,6 +31,7 @@ const MOST_NOTICE_ROWS: usize = 6;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Places {
     transcript: Rect,
+    queue: Rect,
     notices: Rect,
     notice_lines: Vec<String>,
     composer: Rect,
@@ -43,12 +45,14 @@ pub fn lay_out(app: &mut App, area: Rect) -> Places {
     }
     app.limit_popup_scroll(popups::most_scroll(app, area));
     let notice_lines = notice_lines(app, area);
+    let queued_rows = queue::rows(app, area);
     let (transcript, composer, theme) = app.layout_parts();
     // A row for the rule above the text.
     let most_rows = (area.height / 3).max(2) - 1;
     let composer_rows = composer.fit(composer::text_width(area.width), most_rows) + 1;
-    let [above, notices, composer, status] = Layout::vertical([
+    let [above, queue, notices, composer, status] = Layout::vertical([
         Constraint::Fill(1),
+        Constraint::Length(queued_rows),
         Constraint::Length(notice_lines.len() as u16),
         Constraint::Length(composer_rows),
         Constraint::Length(1),
@@ -56,7 +60,7 @@ pub fn lay_out(app: &mut App, area: Rect) -> Places {
     .areas(area);
     let text = Rect { width: above.width.min(MOST_TEXT_WIDTH), ..above };
     transcript.lay_out(text.width, text.height, theme);
-    Places { transcript: text, notices, notice_lines, composer, status }
+    Places { transcript: text, queue, notices, notice_lines, composer, status }
 }
 
 fn is_too_small(area: Rect) -> bool {
@@ -86,6 +90,7 @@ pub fn draw(app: &App, places: &Places, frame: &mut Frame) {
         return;
     }
     transcript::draw(app, places.transcript, frame);
+    queue::draw(app, places.queue, frame);
     draw_notices(app, places, frame);
     composer::draw(app, places.composer, frame);
     status::draw(app, places.status, frame);

@@ -173,7 +173,7 @@ struct Costs {
 }
 
 fn cost(app: &App) -> Option<Costs> {
-    let cost = app.cost().filter(|_| *app.activity() == Activity::Idle && !app.draft().is_empty())?;
+    let cost = app.cost().filter(|_| *app.activity() == Activity::Idle && app.has_draft())?;
     let in_cache = cost.prompt_tokens.saturating_sub(cost.evicted_tokens);
     if in_cache >= cost.cells && !app.evicts() {
         let whole = format!("{} tokens are more than the context holds", cost.prompt_tokens);

@@ -534,7 +534,9 @@ fn the_second_ctrl_c_is_asked_for() {
 #[test]
 fn the_composer_grows_to_a_third_of_the_screen_and_no_further() {
     let mut tester = Tester::ready();
-    tester.update(Msg::Paste((1..=30).map(|line| format!("line {line}\n")).collect()));
+    for line in 1..=30 {
+        tester.update(Msg::Paste(format!("line {line}\n")));
+    }
     let screen = text(&mut tester, 40, 24);
     let rows = screen.lines().filter(|row| row.contains("line ")).count();
     assert_eq!(rows, 6, "{screen}");
