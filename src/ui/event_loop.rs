@@ -99,7 +99,7 @@ impl<'t> EventLoop<'t> {
         };
         let mut event_loop = Self {
             app,
-            performer: Performer::new(engine, setup.store, setup.supply, messages),
+            performer: Performer::new(engine, setup.store, setup.supply, setup.prompts, messages),
             terminal,
             terminal_events: terminal::events()?,
             engine_events,
@@ -246,6 +246,7 @@ impl<'t> EventLoop<'t> {
         self.terminal.draw(|frame| {
             let places = view::lay_out(app, frame.area());
             view::draw(app, &places, frame);
+            app.transcript().link_targets()
         })?;
         self.changed = false;
         self.last_frame = Instant::now();

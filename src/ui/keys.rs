@@ -21,10 +21,12 @@ pub enum Mode {
     Help,
     /// What the context holds is shown.
     Context,
+    /// Something is told in many words.
+    Words,
 }
 
 const EVERYWHERE: &[Mode] =
-    &[Mode::Chat, Mode::Prefixed, Mode::Select, Mode::Chats, Mode::Models, Mode::Help, Mode::Context];
+    &[Mode::Chat, Mode::Prefixed, Mode::Select, Mode::Chats, Mode::Models, Mode::Help, Mode::Context, Mode::Words];
 const CHAT: &[Mode] = &[Mode::Chat];
 const CHAT_OR_SELECT: &[Mode] = &[Mode::Chat, Mode::Select];
 const SELECT: &[Mode] = &[Mode::Select];
@@ -32,8 +34,8 @@ const PREFIXED: &[Mode] = &[Mode::Prefixed];
 const CHATS: &[Mode] = &[Mode::Chats];
 const MODELS: &[Mode] = &[Mode::Models];
 const LISTS: &[Mode] = &[Mode::Chats, Mode::Models];
-const POPUPS: &[Mode] = &[Mode::Chats, Mode::Models, Mode::Help, Mode::Context];
-const TEXTS: &[Mode] = &[Mode::Help, Mode::Context];
+const POPUPS: &[Mode] = &[Mode::Chats, Mode::Models, Mode::Help, Mode::Context, Mode::Words];
+const TEXTS: &[Mode] = &[Mode::Help, Mode::Context, Mode::Words];
 
 type Key = (KeyCode, KeyModifiers);
 
@@ -258,7 +260,7 @@ pub fn message(app: &App, event: KeyEvent) -> Option<Msg> {
 pub fn wheel(app: &App, lines: i16) -> Msg {
     Msg::Command(match mode(app) {
         Mode::Chat | Mode::Prefixed | Mode::Select => Command::Scroll(Scroll::Lines(lines)),
-        Mode::Chats | Mode::Models | Mode::Help | Mode::Context => Command::Move(lines.signum()),
+        Mode::Chats | Mode::Models | Mode::Help | Mode::Context | Mode::Words => Command::Move(lines.signum()),
     })
 }
 
@@ -271,6 +273,7 @@ fn mode(app: &App) -> Mode {
         Popup::Chats(_) => Mode::Chats,
         Popup::Models(_) => Mode::Models,
         Popup::Context { .. } => Mode::Context,
+        Popup::Words(_) => Mode::Words,
     }
 }
 

@@ -6,6 +6,7 @@
 //!
 //! - `transcript` and `composer`: the two parts of the screen with a state of their own.
 //! - `clipboard`: copying, through the terminal and to the machine's own clipboard.
+//! - `export`: the conversation as a file for others.
 //! - `attaching`: reading files for messages. `supply`: where the models come from that can be chosen.
 //! - `markdown`: an answer's text to styled lines. `theme`: the styles.
 
@@ -15,7 +16,9 @@ mod clipboard;
 #[allow(dead_code, reason = "some motions are for keys that come next")]
 mod composer;
 mod event_loop;
+mod export;
 mod keys;
+mod links;
 pub mod markdown;
 mod msg;
 mod outlet;
@@ -27,6 +30,7 @@ pub mod theme;
 mod transcript;
 mod view;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -46,6 +50,8 @@ pub struct Setup {
     pub model: Result<LoadSettings, String>,
     /// Where other models come from.
     pub supply: Arc<dyn Supply>,
+    /// The folder of texts that can be put into the composer.
+    pub prompts: PathBuf,
     pub opening: Opening,
     /// Nothing is downloaded.
     pub is_offline: bool,

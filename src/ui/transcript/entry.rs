@@ -122,6 +122,7 @@ impl Answer {
             ..Self::default()
         };
         answer.finish(End::Ended(ended));
+        answer.document.settle();
         answer
     }
 

@@ -21,6 +21,7 @@ pub use recalled::Recalled;
 pub use siblings::Siblings;
 pub use wrap::{WrappedText, wrap};
 
+use crate::ui::links::{Tag, Targets};
 use crate::ui::msg::Scroll;
 use crate::ui::theme::Theme;
 
@@ -55,6 +56,7 @@ pub struct Transcript {
     visible: Vec<Line<'static>>,
     /// What the keyboard has chosen.
     marked: Option<Marked>,
+    targets: Targets,
     /// How many entries there were when the end was last in view, and how long the last of them was.
     seen: (usize, usize),
 }
@@ -140,6 +142,11 @@ impl Transcript {
         &self.visible
     }
 
+    /// Where the links in view lead.
+    pub fn link_targets(&self) -> Targets {
+        self.targets.clone()
+    }
+
     pub fn follows_end(&self) -> bool {
         self.anchor == Anchor::End
     }
@@ -169,7 +176,7 @@ impl Transcript {
         self.keep_place_at_width(width, theme);
         (self.width, self.height) = (width, height);
         if self.follows_end() {
-            self.fold_thoughts();
+            self.settle_last_answer();
         }
         let look = self.look(width, theme);
         let end = self.end_place(look);
@@ -184,16 +191,20 @@ impl Transcript {
         self.collect(look);
     }
 
-    /// Once the answer itself has begun, its thoughts become one line; not while the person reads further up, whose
-    /// place must hold.
-    fn fold_thoughts(&mut self) {
+    /// Once the answer itself has begun, its thoughts become one line, and once it has ended, what it defines has its
+    /// meaning further up; not while the person reads there, whose place must hold.
+    fn settle_last_answer(&mut self) {
         if let Some(answer) = self.last_answer_mut() {
             answer.folded = answer.folded || answer.has_text() || answer.end.is_some();
+            if answer.end.is_some() {
+                answer.document.settle();
+            }
         }
     }
 
     fn collect(&mut self, look: Look) {
         self.visible.clear();
+        self.targets = Targets::default();
         let height = usize::from(self.height);
         let mut skip = self.top.line;
         let mut visible = std::mem::take(&mut self.visible);
@@ -205,6 +216,7 @@ impl Transcript {
             let end = entry.height(look).min(skip + height - visible.len());
             let first = visible.len();
             entry.push_lines(look, skip..end, &mut visible);
+            add_targets(entry, &visible[first..], &mut self.targets);
             self.put_mark(index, skip, visible.get_mut(first..).unwrap_or_default(), look);
             skip = 0;
         }
@@ -297,6 +309,17 @@ impl Transcript {
             place = Place { entry: place.entry + 1, line: 0 };
         }
         place
+    }
+}
+
+/// Adds where the links in these lines of an entry lead.
+fn add_targets(entry: &Entry, lines: &[Line<'_>], targets: &mut Targets) {
+    let Entry::Answer(answer) = entry else { return };
+    let colours = lines.iter().flat_map(|line| &line.spans).filter_map(|span| span.style.underline_color);
+    for tag in colours.filter_map(Tag::from_colour) {
+        if let Some(address) = answer.document.links().address(tag) {
+            targets.add(tag, address);
+        }
     }
 }
 
