@@ -131,7 +131,7 @@ pub static BINDINGS: &[Binding] = &[
         CHAT,
         &[(BackTab, NONE), (BackTab, SHIFT), (Up, CTRL)],
         "Shift-Tab, Ctrl-Up",
-        "choose a message: to copy it, edit it, ask again, see its branches",
+        "choose a message, to copy it, edit it or ask again",
         Command::Select(Select::Begin),
     ),
     bind(CHAT_OR_SELECT, &[(PageUp, NONE)], "PgUp", "a page up", Command::Scroll(Scroll::PageUp)),

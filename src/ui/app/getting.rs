@@ -230,7 +230,8 @@ impl App {
 
     /// Tells in place that another model goes on with the conversation.
     fn note_other_model(&mut self, name: &str) {
-        if self.transcript.entries().iter().any(|entry| matches!(entry, Entry::Answer(_))) {
+        let is_answered = self.transcript.entries().iter().any(|entry| matches!(entry, Entry::Answer(_)));
+        if is_answered || self.answers_again() {
             self.transcript.note(format!("`{}` answers from here on", escape_line(name)), false);
         }
     }

@@ -93,6 +93,11 @@ impl App {
         self.look_ahead(now);
     }
 
+    /// A question that was answered before waits to be answered again.
+    pub(super) fn answers_again(&self) -> bool {
+        self.again.back.is_some()
+    }
+
     /// How the answer is generated that begins now.
     pub(super) fn options_of_next_answer(&mut self) -> GenerateOptions {
         let mut options = self.options.clone();
