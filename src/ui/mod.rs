@@ -6,7 +6,8 @@
 //!
 //! - `transcript` and `composer`: the two parts of the screen with a state of their own.
 //! - `clipboard`: copying, through the terminal and to the machine's own clipboard.
-//! - `export`: the conversation as a file for others.
+//! - `export`: the conversation as a file for others. `files`: those that a path may mean. `fuzzy`: which things a few
+//!   letters mean.
 //! - `attaching`: reading files for messages. `supply`: where the models come from that can be chosen.
 //! - `markdown`: an answer's text to styled lines. `theme`: the styles.
 
@@ -17,6 +18,8 @@ mod clipboard;
 mod composer;
 mod event_loop;
 mod export;
+mod files;
+mod fuzzy;
 mod keys;
 mod links;
 pub mod markdown;

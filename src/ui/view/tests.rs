@@ -27,7 +27,7 @@ fn screen(tester: &mut Tester, width: u16, height: u16) -> Terminal<TestBackend>
     terminal
 }
 
-fn text(tester: &mut Tester, width: u16, height: u16) -> String {
+pub(super) fn text(tester: &mut Tester, width: u16, height: u16) -> String {
     screen(tester, width, height).backend().to_string()
 }
 
@@ -132,13 +132,6 @@ fn thinking_is_shown_while_it_lasts() {
     tester.send("Is 91 prime?");
     tester.think("91 = 7 × 13, so no.\nLet me check: 7 × 13 = 91.", 20);
     insta::assert_snapshot!(text(&mut tester, 60, 14));
-}
-
-#[test]
-fn the_help_is_written_from_the_table_of_keys() {
-    let mut tester = Tester::ready();
-    tester.key(KeyCode::F(1), KeyModifiers::NONE);
-    insta::assert_snapshot!(text(&mut tester, 90, 46));
 }
 
 #[test]
@@ -609,5 +602,75 @@ proptest! {
             screen(&mut tester, width, height);
             tester.command(Command::Scroll(Scroll::Lines(-2)));
         }
+    }
+}
+
+/// Two exchanges, of which the last was answered twice and the first question edited once.
+fn branched(ascii: bool) -> Tester {
+    let mut tester = Tester::ready();
+    if ascii {
+        tester.use_ascii();
+    }
+    let exchange = |tester: &mut Tester, question: &str, answer: &str| {
+        tester.send(question);
+        tester.token(answer, 1);
+        tester.finish(Ended::Stop);
+    };
+    exchange(&mut tester, "How do I sort?", "With `sort`.");
+    tester.command(Command::EditMessage(None));
+    exchange(&mut tester, " In Rust.", RICH);
+    exchange(&mut tester, "And backwards?", "With `reverse`.");
+    tester.send("/retry 0.2");
+    tester.token("Sort, then `reverse`.", 1);
+    tester.finish(Ended::Stop);
+    tester
+}
+
+#[test]
+fn messages_with_branches_say_which_of_how_many_they_are() {
+    insta::assert_snapshot!(text(&mut branched(false), 80, 30));
+}
+
+#[test]
+fn a_chosen_message_is_marked_and_the_keys_for_it_are_named() {
+    let mut tester = branched(false);
+    text(&mut tester, 80, 24);
+    tester.key(KeyCode::BackTab, KeyModifiers::NONE);
+    tester.type_text("kk");
+    insta::assert_snapshot!(text(&mut tester, 80, 24));
+    tester.key(KeyCode::Tab, KeyModifiers::NONE);
+    insta::assert_snapshot!(text(&mut tester, 80, 24));
+    tester.key(KeyCode::Tab, KeyModifiers::NONE);
+    insta::assert_snapshot!(text(&mut tester, 60, 20));
+    tester.type_text("gd");
+    insta::assert_snapshot!(text(&mut tester, 80, 24));
+}
+
+#[test]
+fn what_is_chosen_has_an_ascii_form() {
+    let mut tester = branched(true);
+    text(&mut tester, 80, 24);
+    tester.key(KeyCode::BackTab, KeyModifiers::NONE);
+    let screen = text(&mut tester, 80, 24);
+    assert!(screen.is_ascii(), "{screen}");
+    insta::assert_snapshot!(screen);
+}
+
+#[test]
+fn a_question_that_is_edited_says_so_above_the_text() {
+    let mut tester = branched(false);
+    tester.command(Command::EditMessage(Some(3)));
+    insta::assert_snapshot!(text(&mut tester, 80, 24));
+}
+
+#[test]
+fn going_from_message_to_message_keeps_each_in_view() {
+    let mut tester = branched(false);
+    text(&mut tester, 60, 14);
+    tester.key(KeyCode::BackTab, KeyModifiers::NONE);
+    for key in [KeyCode::Up, KeyCode::Up, KeyCode::Up, KeyCode::Down, KeyCode::Tab, KeyCode::Tab, KeyCode::Down] {
+        tester.key(key, KeyModifiers::NONE);
+        let screen = text(&mut tester, 60, 14);
+        assert!(screen.contains('▌'), "{key}\n{screen}");
     }
 }
