@@ -14,6 +14,9 @@ use crate::ui::msg::{CopyOf, Retry, Save};
 use crate::ui::perform;
 use crate::ui::transcript::Entry;
 
+/// Which of how many each message is.
+type Places = Vec<(usize, usize)>;
+
 /// An app with a store in memory, or without one.
 struct Rig {
     tester: Tester,
@@ -122,7 +125,7 @@ impl Rig {
     }
 
     /// Which of how many each message is, where it is one of several.
-    fn siblings(&self) -> Vec<(usize, usize)> {
+    fn siblings(&self) -> Places {
         let transcript = &self.tester.app.transcript;
         let siblings = transcript.messages().map(|place| transcript.entries()[place].siblings());
         siblings.map(|siblings| (siblings.place, siblings.count)).collect()
@@ -137,7 +140,7 @@ impl Rig {
     }
 
     /// What the store tells of the chat on the screen: the texts of its branch and which of how many each is.
-    fn stored(&self) -> Option<(Vec<String>, Vec<(usize, usize)>)> {
+    fn stored(&self) -> Option<(Vec<String>, Places)> {
         let (store, chat) = (self.store.as_ref()?, *self.tester.app.chat.get()?);
         let branch = store.branch(chat).unwrap();
         let all = store.tree(chat).unwrap().messages;
