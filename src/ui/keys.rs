@@ -12,6 +12,8 @@ pub enum Mode {
     Chat,
     /// Ctrl-X was pressed.
     Prefixed,
+    /// What was sent before is searched.
+    Search,
     /// The list of chats is open.
     Chats,
     /// The list of models is open.
@@ -21,9 +23,11 @@ pub enum Mode {
     Context,
 }
 
-const EVERYWHERE: &[Mode] = &[Mode::Chat, Mode::Prefixed, Mode::Chats, Mode::Models, Mode::Help, Mode::Context];
+const EVERYWHERE: &[Mode] =
+    &[Mode::Chat, Mode::Prefixed, Mode::Search, Mode::Chats, Mode::Models, Mode::Help, Mode::Context];
 const CHAT: &[Mode] = &[Mode::Chat];
 const PREFIXED: &[Mode] = &[Mode::Prefixed];
+const SEARCH: &[Mode] = &[Mode::Search];
 const CHATS: &[Mode] = &[Mode::Chats];
 const MODELS: &[Mode] = &[Mode::Models];
 const LISTS: &[Mode] = &[Mode::Chats, Mode::Models];
@@ -129,6 +133,16 @@ pub static BINDINGS: &[Binding] = &[
     bind(CHAT, &[(Char('/'), CTRL), (Char('7'), CTRL), (Char('_'), CTRL)], "Ctrl-/", "undo in the text", Command::Undo),
     bind(CHAT, &[(Char('/'), ALT), (Char('_'), ALT)], "Alt-/", "redo in the text", Command::Redo),
     bind(CHAT, &[(Char('u'), CTRL)], "Ctrl-U", "delete to the line's beginning", Command::DeleteToLineStart),
+    bind(CHAT, &[], "Up, Down", "on the first and last row: messages sent before, in all chats", Command::Search),
+    bind(CHAT, &[(Char('r'), CTRL)], "Ctrl-R", "search the messages sent before", Command::Search),
+    bind(SEARCH, &[(Char('r'), CTRL)], "", "", Command::Search),
+    bind(SEARCH, &[(Up, NONE)], "", "", Command::Move(1)),
+    bind(SEARCH, &[(Down, NONE), (Char('s'), CTRL)], "", "", Command::Move(-1)),
+    bind(SEARCH, &[(Enter, NONE)], "", "", Command::TakeFound),
+    bind(SEARCH, &[(Backspace, NONE)], "", "", Command::DeleteFilterCharacter),
+    bind(SEARCH, &[(Esc, NONE), (Char('g'), CTRL)], "", "", Command::CloseSearch),
+    bind(CHAT, &[], "Ctrl-X Ctrl-E", "write in $VISUAL or $EDITOR", Command::EditOutside),
+    bind(PREFIXED, &[(Char('e'), CTRL), (Char('e'), NONE)], "", "", Command::EditOutside),
     bind(CHAT, &[(Char('x'), CTRL)], "Ctrl-X O", "open the large paste beside the cursor", Command::Prefix),
     bind(PREFIXED, &[(Char('o'), NONE), (Char('o'), CTRL)], "", "", Command::OpenToken),
     bind(CHAT, &[], "Ctrl-X 1…9", "take back that message of those that wait", Command::TakeBack(1)),
@@ -170,6 +184,9 @@ pub fn message(app: &App, event: KeyEvent) -> Option<Msg> {
     }
     let mode = mode(app);
     let key = normal(event);
+    if mode == Mode::Chat && app.composer().wants_first(key) {
+        return Some(Msg::Edit(event));
+    }
     let bound = BINDINGS.iter().find(|binding| {
         binding.modes.contains(&mode)
             && binding.keys.contains(&key)
@@ -181,7 +198,7 @@ pub fn message(app: &App, event: KeyEvent) -> Option<Msg> {
     match (mode, key) {
         (Mode::Prefixed, (Char(place @ '1'..='9'), _)) => Some(Msg::Command(Command::TakeBack(place as u8 - b'0'))),
         (Mode::Chat | Mode::Prefixed, _) => Some(Msg::Edit(event)),
-        (Mode::Chats | Mode::Models, (Char(character), NONE)) => Some(Msg::Filter(character)),
+        (Mode::Search | Mode::Chats | Mode::Models, (Char(character), NONE)) => Some(Msg::Filter(character)),
         _ => None,
     }
 }
@@ -189,13 +206,14 @@ pub fn message(app: &App, event: KeyEvent) -> Option<Msg> {
 /// What the wheel means now; `lines` is negative upwards.
 pub fn wheel(app: &App, lines: i16) -> Msg {
     Msg::Command(match mode(app) {
-        Mode::Chat | Mode::Prefixed => Command::Scroll(Scroll::Lines(lines)),
+        Mode::Chat | Mode::Prefixed | Mode::Search => Command::Scroll(Scroll::Lines(lines)),
         Mode::Chats | Mode::Models | Mode::Help | Mode::Context => Command::Move(lines.signum()),
     })
 }
 
 fn mode(app: &App) -> Mode {
     match app.popup() {
+        Popup::Closed if app.search().is_some() => Mode::Search,
         Popup::Closed if app.is_prefixed() => Mode::Prefixed,
         Popup::Closed => Mode::Chat,
         Popup::Help { .. } => Mode::Help,

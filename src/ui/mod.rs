@@ -5,14 +5,15 @@
 //! the terminal. Commands that are written instead of a message have their table in `slash`.
 //!
 //! - `transcript` and `composer`: the two parts of the screen with a state of their own.
-//! - `attaching`: reading files for messages. `supply`: where the models come from that can be chosen.
+//! - `attaching`: reading files for messages. `editor`: the person's own. `keyboard`: what is typed. `supply`: where the models come from that can be chosen.
 //! - `markdown`: an answer's text to styled lines. `theme`: the styles.
 
 mod app;
 mod attaching;
-#[allow(dead_code, reason = "some motions are for keys that come next")]
 mod composer;
+mod editor;
 mod event_loop;
+mod keyboard;
 mod keys;
 pub mod markdown;
 mod msg;
@@ -52,6 +53,8 @@ pub struct Setup {
     pub system: Option<String>,
     /// Whether a message is computed while it is being written.
     pub prefill_while_typing: Switch,
+    /// The text is edited with the keys of vi.
+    pub vi_keys: bool,
     /// Where chats are saved; `None` saves nothing.
     pub store: Option<store::Handle>,
     /// The chat to go on with.

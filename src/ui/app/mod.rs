@@ -8,6 +8,8 @@ mod continuing;
 mod drafts;
 mod getting;
 mod held;
+mod history;
+mod kept;
 mod naming;
 mod picker;
 mod queue;
@@ -15,7 +17,7 @@ mod turn;
 
 use std::time::{Duration, Instant};
 
-use super::composer::Composer;
+use super::composer::{Composer, Edited};
 use super::msg::{Command, Effect, Msg, Slot};
 use super::theme::Theme;
 use super::transcript::Transcript;
@@ -31,6 +33,8 @@ use continuing::Continued;
 use getting::Getting;
 pub use getting::Stopped;
 pub use held::Held;
+use history::History;
+use kept::Kept;
 pub use picker::Picker;
 use queue::Queue;
 use turn::Unsaved;
@@ -123,6 +127,8 @@ pub struct Start {
     pub theme: Theme,
     /// Whether a message is computed while it is being written.
     pub prefill_while_typing: Switch,
+    /// The text is edited with the keys of vi.
+    pub vi_keys: bool,
 }
 
 /// The whole state of the chat.
@@ -140,7 +146,11 @@ pub struct App {
     composer: Composer,
     /// Ctrl-X was pressed, and the next key belongs to it.
     is_prefixed: bool,
+    /// What the person's editor has, and the text as it was then.
+    outside: Option<(String, u64)>,
     queue: Queue,
+    history: History,
+    kept: Kept,
     outbox: Option<Outbox>,
     popup: Popup,
     notices: Vec<String>,
@@ -194,7 +204,10 @@ impl App {
                 Activity::NoModel(reason)
             }
         };
-        effects.extend(start.resume.map(Effect::OpenChat));
+        effects.extend(match start.resume {
+            Some(chat) => Some(Effect::OpenChat(chat)),
+            None => start.has_store.then_some(Effect::ReadDraft(None)),
+        });
         let mut app = Self {
             activity,
             model: None,
@@ -204,9 +217,12 @@ impl App {
             system: start.system,
             theme: start.theme,
             transcript,
-            composer: Composer::default(),
+            composer: Composer::for_keys(start.vi_keys),
             is_prefixed: false,
+            outside: None,
             queue: Queue::default(),
+            history: History::default(),
+            kept: Kept::starting(start.resume.is_some()),
             outbox: None,
             popup: Popup::Closed,
             notices: start.notices,
@@ -246,11 +262,21 @@ impl App {
         {
             self.getting.unask();
         }
+        let mut effects = self.happened(msg, now);
+        effects.extend(self.keep_draft(now));
+        effects
+    }
+
+    fn happened(&mut self, msg: Msg, now: Instant) -> Vec<Effect> {
         match msg {
             Msg::Command(command) => self.command(command, now),
             Msg::Edit(key) => {
-                let _ = self.composer.edit(key);
                 self.look_ahead(now);
+                match self.composer.edit(key) {
+                    Edited::Done => return Vec::new(),
+                    Edited::AboveFirst => return self.walk_back(),
+                    Edited::BelowLast => self.walk_forward(),
+                }
                 Vec::new()
             }
             Msg::Paste(text) => {
@@ -260,6 +286,20 @@ impl App {
             Msg::Attached(read) => {
                 self.look_ahead(now);
                 self.attached(read);
+                Vec::new()
+            }
+            Msg::DraftRead { chat, parts } => {
+                self.look_ahead(now);
+                self.draft_read(chat, &parts);
+                Vec::new()
+            }
+            Msg::EditedOutside(result) => {
+                self.look_ahead(now);
+                self.edited_outside(result);
+                Vec::new()
+            }
+            Msg::SentRead(sent) => {
+                self.sent_read(sent);
                 Vec::new()
             }
             Msg::Filter(character) => self.filter(character),
@@ -286,6 +326,7 @@ impl App {
             Msg::SaveFailed(sentence) => self.save_failed(&sentence),
             Msg::StoreFailed(sentence) => {
                 self.opening = None;
+                self.kept.opened();
                 self.notice(sentence);
                 Vec::new()
             }
@@ -327,11 +368,18 @@ impl App {
             Command::Models => return self.list_models(),
             Command::ChooseModel => return self.choose_model(),
             Command::StopDownload => return self.stop_download(),
-            Command::DeleteFilterCharacter => self.delete_filter_character(),
+            Command::DeleteFilterCharacter => {
+                self.change_search(None);
+                self.delete_filter_character();
+            }
             Command::Prefix => self.is_prefixed = true,
             Command::OpenToken => self.open_token(),
             Command::Attach(path) => return vec![Effect::Attach(path)],
             Command::Detach(name) => self.detach(name.as_deref()),
+            Command::EditOutside => return vec![Effect::EditOutside(self.text_for_editor())],
+            Command::Search => return self.search_sent(),
+            Command::TakeFound => self.take_found(),
+            Command::CloseSearch => drop(self.close_search()),
             Command::TakeBack(place) => drop(self.take_back(Some(place.into()))),
             Command::Newline => self.composer.newline(),
             Command::Undo => self.composer.undo(),
@@ -348,6 +396,10 @@ impl App {
 
     fn paste(&mut self, text: &str) -> Vec<Effect> {
         match &mut self.popup {
+            Popup::Closed if self.history.is_searching() => {
+                text.chars().for_each(|character| self.change_search(Some(character)));
+                Vec::new()
+            }
             Popup::Closed => {
                 if let Err(sentence) = self.composer.paste(text) {
                     self.notice(sentence);
@@ -361,7 +413,7 @@ impl App {
 
     fn move_in_popup(&mut self, by: i16) {
         match &mut self.popup {
-            Popup::Closed => {}
+            Popup::Closed => self.move_in_search(by),
             Popup::Help { top } | Popup::Context { top } => *top = top.saturating_add_signed(by),
             Popup::Chats(list) => list.move_by(by),
             Popup::Models(_) => self.move_in_models(by),
@@ -372,6 +424,9 @@ impl App {
     fn interrupt(&mut self, now: Instant) -> Vec<Effect> {
         if self.leave_asked.is_some() {
             return self.leave(crate::chat::Ended::Cancelled);
+        }
+        if self.close_search() {
+            return Vec::new();
         }
         self.leave_asked = Some(now);
         if !matches!(self.popup, Popup::Closed) {
@@ -397,7 +452,7 @@ impl App {
     /// When [`Msg::Tick`] is wanted; never, while nothing moves.
     pub fn wake_at(&self) -> Option<Instant> {
         let forget = self.leave_asked.map(|asked| asked + LEAVE_WITHIN);
-        [forget, self.unsaved.due_at(), self.ahead_due_at()].into_iter().flatten().min()
+        [forget, self.unsaved.due_at(), self.ahead_due_at(), self.draft_due_at()].into_iter().flatten().min()
     }
 
     pub fn activity(&self) -> &Activity {
