@@ -2,7 +2,8 @@
 //!
 //! The rooms, from the bottom up; a room never uses one above it.
 //!
-//! - Plain things all may use: [`chat`] (messages, how an answer ended), [`text`] (UTF-8, escaping), [`text_file`].
+//! - Plain things all may use: [`chat`] (messages, how an answer ended), [`text`] (UTF-8, escaping), [`text_file`],
+//!   [`prompts`] (texts by their names).
 //! - What does the work, each knowing nothing of the others' business: [`hardware`] (what the machine is),
 //!   [`store`] (chats on disk), [`models`] (files: finding, downloading, checking), [`engine`] (the thread that
 //!   owns the model; [`engine::protocol`] is what is said to it).
@@ -25,6 +26,7 @@ pub mod logging;
 pub mod mode;
 pub mod models;
 pub mod oneshot;
+pub mod prompts;
 pub mod remarks;
 pub mod signals;
 pub mod store;

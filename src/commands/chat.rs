@@ -40,9 +40,11 @@ pub fn run(talk: Talk, surroundings: Surroundings) -> Result<Exit, Failure> {
         notices.push(format!("{sentence}; answers are held to nothing"));
         config.generate.constraint = None;
     }
+    let prompts = surroundings.directories.prompts();
     let setup = Setup {
         engine: source(&talk.engine)?,
         model,
+        prompts,
         supply: Arc::new(supplier),
         opening,
         is_offline: config.offline,

@@ -52,6 +52,11 @@ impl Directories {
         self.config.join("config.toml")
     }
 
+    /// The person's texts, by their names.
+    pub fn prompts(&self) -> PathBuf {
+        self.config.join("prompts")
+    }
+
     pub fn chats_file(&self) -> PathBuf {
         self.data.join("chats.db")
     }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 pub use directories::Directories;
 pub use settings::{Output, Settings, Switch};
-pub use value::{Probability, Room};
+pub use value::{Auto, Penalty, Probability, Room, Temperature};
 
 use crate::chat::Sampling;
 use crate::engine::SnapshotSettings;

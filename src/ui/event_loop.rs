@@ -105,7 +105,7 @@ impl<'t> EventLoop<'t> {
         };
         let mut event_loop = Self {
             app,
-            performer: Performer::new(engine, setup.store, setup.supply, messages.clone()),
+            performer: Performer::new(engine, setup.store, setup.supply, setup.prompts, messages.clone()),
             messages,
             terminal,
             keyboard: Keyboard::listen()?,
@@ -286,6 +286,7 @@ impl<'t> EventLoop<'t> {
         self.terminal.draw(|frame| {
             let places = view::lay_out(app, frame.area());
             view::draw(app, &places, frame);
+            app.transcript().link_targets()
         })?;
         self.changed = false;
         self.last_frame = Instant::now();

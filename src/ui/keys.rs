@@ -21,18 +21,20 @@ pub enum Mode {
     Help,
     /// What the context holds is shown.
     Context,
+    /// Something is told in many words.
+    Words,
 }
 
 const EVERYWHERE: &[Mode] =
-    &[Mode::Chat, Mode::Prefixed, Mode::Search, Mode::Chats, Mode::Models, Mode::Help, Mode::Context];
+    &[Mode::Chat, Mode::Prefixed, Mode::Search, Mode::Chats, Mode::Models, Mode::Help, Mode::Context, Mode::Words];
 const CHAT: &[Mode] = &[Mode::Chat];
 const PREFIXED: &[Mode] = &[Mode::Prefixed];
 const SEARCH: &[Mode] = &[Mode::Search];
 const CHATS: &[Mode] = &[Mode::Chats];
 const MODELS: &[Mode] = &[Mode::Models];
 const LISTS: &[Mode] = &[Mode::Chats, Mode::Models];
-const POPUPS: &[Mode] = &[Mode::Chats, Mode::Models, Mode::Help, Mode::Context];
-const TEXTS: &[Mode] = &[Mode::Help, Mode::Context];
+const POPUPS: &[Mode] = &[Mode::Chats, Mode::Models, Mode::Help, Mode::Context, Mode::Words];
+const TEXTS: &[Mode] = &[Mode::Help, Mode::Context, Mode::Words];
 
 type Key = (KeyCode, KeyModifiers);
 
@@ -207,7 +209,7 @@ pub fn message(app: &App, event: KeyEvent) -> Option<Msg> {
 pub fn wheel(app: &App, lines: i16) -> Msg {
     Msg::Command(match mode(app) {
         Mode::Chat | Mode::Prefixed | Mode::Search => Command::Scroll(Scroll::Lines(lines)),
-        Mode::Chats | Mode::Models | Mode::Help | Mode::Context => Command::Move(lines.signum()),
+        Mode::Chats | Mode::Models | Mode::Help | Mode::Context | Mode::Words => Command::Move(lines.signum()),
     })
 }
 
@@ -220,6 +222,7 @@ fn mode(app: &App) -> Mode {
         Popup::Chats(_) => Mode::Chats,
         Popup::Models(_) => Mode::Models,
         Popup::Context { .. } => Mode::Context,
+        Popup::Words(_) => Mode::Words,
     }
 }
 

@@ -5,7 +5,9 @@
 //! the terminal. Commands that are written instead of a message have their table in `slash`.
 //!
 //! - `transcript` and `composer`: the two parts of the screen with a state of their own.
-//! - `attaching`: reading files for messages. `editor`: the person's own. `keyboard`: what is typed. `supply`: where the models come from that can be chosen.
+//! - `export`: the conversation as a file for others.
+//! - `attaching`: reading files for messages. `editor`: the person's own. `keyboard`: what is typed.
+//! - `supply`: where the models come from that can be chosen.
 //! - `markdown`: an answer's text to styled lines. `theme`: the styles.
 
 mod app;
@@ -13,8 +15,10 @@ mod attaching;
 mod composer;
 mod editor;
 mod event_loop;
+mod export;
 mod keyboard;
 mod keys;
+mod links;
 pub mod markdown;
 mod msg;
 mod outlet;
@@ -26,6 +30,7 @@ pub mod theme;
 mod transcript;
 mod view;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -45,6 +50,8 @@ pub struct Setup {
     pub model: Result<LoadSettings, String>,
     /// Where other models come from.
     pub supply: Arc<dyn Supply>,
+    /// The folder of texts that can be put into the composer.
+    pub prompts: PathBuf,
     pub opening: Opening,
     /// Nothing is downloaded.
     pub is_offline: bool,

@@ -1,5 +1,6 @@
 //! What happens to the interface (messages) and what it wants done (effects), as plain data.
 
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use crossterm::event::KeyEvent;
@@ -9,7 +10,12 @@ use crate::chat::{Ended, Message, Sampling, Stats};
 use crate::engine::protocol::{GenerateOptions, LoadSettings, Prompt, Step, Think};
 use crate::models::Progress;
 use crate::models::offers::Offer;
+use crate::prompts::PromptText;
 use crate::store::{ChatId, MessageId};
+
+use super::app::Setting;
+use super::export::Refused;
+use super::theme::Named;
 
 /// Where the store puts the id of something once it is written. Writes are done in order, so an effect can name a
 /// message whose id is not known yet.
@@ -61,6 +67,18 @@ pub enum Msg {
         choice: u64,
         result: Result<Box<LoadSettings>, String>,
     },
+    /// The texts that can be put into the composer by their names, and what is wrong with others.
+    Prompts {
+        texts: Vec<PromptText>,
+        problems: Vec<String>,
+    },
+    /// The conversation was to be written to this path: where it is, else why not.
+    Exported {
+        path: Option<PathBuf>,
+        result: Result<PathBuf, Refused>,
+    },
+    /// The file of a system prompt, else a sentence.
+    SystemRead(Result<String, String>),
     /// The conversation could not be written, with a sentence.
     SaveFailed(String),
     /// Something else that was asked of the store failed, with a sentence.
@@ -107,6 +125,29 @@ pub enum Command {
     NewChat,
     /// Give this chat another title.
     Rename(String),
+    /// Go to the chat of this number, or of these words in its title.
+    Resume(String),
+    /// Write the conversation to a file.
+    Save(Option<PathBuf>),
+    /// Show the system prompt, or change it.
+    System(Option<String>),
+    /// Put the text of this name into the composer.
+    Prompt(String),
+    /// Go on with the model of this name.
+    Model(String),
+    /// Show all settings.
+    Settings,
+    /// Change a setting, or tell it.
+    Set {
+        setting: &'static Setting,
+        value: Option<String>,
+    },
+    Think(Option<Think>),
+    /// Tell what the KV cache is made of.
+    Kv,
+    /// Tell what the last answer and the chat cost.
+    Stats,
+    Theme(Option<Named>),
     /// Tell what guessing tokens brought to the last answer.
     Drafts,
     /// Go on with the last answer.
@@ -205,6 +246,17 @@ pub enum Effect {
         chat: Slot<ChatId>,
         title: String,
     },
+    /// Write the conversation to a file: to this path, else to one of this name.
+    Export {
+        path: Option<PathBuf>,
+        name: String,
+        text: String,
+        /// A file that is there gives way.
+        replaces: bool,
+    },
+    /// Read the system prompt from a file.
+    ReadSystem(PathBuf),
+    ListPrompts,
     /// Read a file that is to be attached.
     Attach(String),
     /// Keep what is being written, in the place of what was kept before; without a chat, that of a new one.

@@ -2,7 +2,7 @@
 //! replies back as messages. Never waits.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -13,13 +13,14 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::composer::Part;
 use super::msg::{ChatRow, Effect, Msg, OpenedChat, OpenedMessage, Save, Slot};
-use super::{Supply, attaching};
+use super::{Supply, attaching, export};
 use crate::chat::{Message, Role};
 use crate::engine::Engine;
 use crate::engine::protocol::{CancelFlag, ChatKey, Event, RequestId, Work};
 use crate::hardware::power;
 use crate::models::offers::{Offer, Place};
 use crate::store::{self, ChatId, MessageId, Store, StoredMessage};
+use crate::{prompts, text_file};
 
 /// More than anybody looks through; the filter works on these.
 const MOST_CHATS: usize = 1000;
@@ -80,6 +81,8 @@ pub struct Performer {
     engine: Engine,
     store: Option<store::Handle>,
     supply: Arc<dyn Supply>,
+    /// The folder of the person's texts.
+    prompts: PathBuf,
     download: Option<Download>,
     replies: UnboundedSender<Msg>,
     requests: HashMap<RequestId, Purpose>,
@@ -94,12 +97,14 @@ impl Performer {
         engine: Engine,
         store: Option<store::Handle>,
         supply: Arc<dyn Supply>,
+        prompts: PathBuf,
         replies: UnboundedSender<Msg>,
     ) -> Self {
         Self {
             engine,
             store,
             supply,
+            prompts,
             download: None,
             replies,
             requests: HashMap::new(),
@@ -154,6 +159,20 @@ impl Performer {
             Effect::Save(save) => self.save(save),
             Effect::Pin { message, is_pinned } => self.pin(message, is_pinned),
             Effect::Rename { chat, title } => self.rename(chat, title),
+            Effect::Export { path, name, text, replaces } => self.reply_from_a_thread("export", move || {
+                let result = export::write(path.as_deref(), &name, &text, replaces);
+                Msg::Exported { path, result }
+            }),
+            Effect::ReadSystem(path) => self.reply_from_a_thread("system prompt", move || {
+                Msg::SystemRead(text_file::read(&export::at_home(&path)))
+            }),
+            Effect::ListPrompts => {
+                let folder = self.prompts.clone();
+                self.reply_from_a_thread("prompts", move || {
+                    let (texts, problems) = prompts::all(&folder);
+                    Msg::Prompts { texts, problems }
+                });
+            }
             Effect::Attach(path) => self.attach(path),
             Effect::ListChats => self.ask(|store| store.chats(MOST_CHATS), |chats| Msg::Chats(rows(chats))),
             Effect::OpenChat(id) => {
@@ -246,6 +265,17 @@ impl Performer {
     fn on_a_thread(&self, ask: impl FnOnce(&dyn Supply) + Send + 'static) -> Option<JoinHandle<()>> {
         let supply = Arc::clone(&self.supply);
         thread::Builder::new().name("models".into()).spawn(move || ask(&*supply)).ok()
+    }
+
+    /// Does something with files that may take long, and sends what came of it.
+    fn reply_from_a_thread(&self, name: &str, work: impl FnOnce() -> Msg + Send + 'static) {
+        let replies = self.replies.clone();
+        // The loop is gone only when the program ends.
+        let thread = thread::Builder::new().name(name.into()).spawn(move || drop(replies.send(work())));
+        if thread.is_err() {
+            let sentence = "the system cannot start a thread; close other programs and try again";
+            let _ = self.replies.send(Msg::StoreFailed(sentence.into()));
+        }
     }
 
     /// Lets the engine and the store end what they were told to do, and a download put down what it has.

@@ -3,8 +3,10 @@
 //! However the program ends (return, panic, an abort in C++, a suspend) [`restore_after_crash`] or the guard's drop
 //! puts back the line settings found at the start and switches off every mode that was switched on.
 
+use std::cell::RefCell;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::rc::Rc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,6 +16,7 @@ use ratatui::backend::CrosstermBackend;
 use rustix::process::{Signal, kill_current_process_group};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
 
+use super::links::{self, Hyperlinks, Targets};
 use super::outlet::{Line, Outlet};
 
 /// First the modes that a killed program may have left on are reset. Then: alternate screen, bracketed paste, mouse
@@ -34,13 +37,17 @@ const LAST_FRAME: Duration = Duration::from_secs(1);
 pub struct Terminal {
     screen: Screen,
     line: Line,
+    /// Where the links of the frame lead.
+    targets: Rc<RefCell<Targets>>,
 }
 
-type Screen = ratatui::Terminal<CrosstermBackend<Outlet>>;
+type Screen = ratatui::Terminal<Hyperlinks<Outlet>>;
 
 /// A screen that is taken to be empty.
-fn screen(line: &Line) -> io::Result<Screen> {
-    ratatui::Terminal::new(CrosstermBackend::new(Outlet::new(line.clone())))
+fn screen(line: &Line, targets: &Rc<RefCell<Targets>>) -> io::Result<Screen> {
+    let output = CrosstermBackend::new(Outlet::new(line.clone()));
+    let told = links::are_understood(&|name| std::env::var(name).ok()).then(|| targets.clone());
+    ratatui::Terminal::new(Hyperlinks::new(output, told))
 }
 
 impl Terminal {
@@ -55,7 +62,8 @@ impl Terminal {
         restore_on_panic();
         let line = Line::to(io::stdout())?;
         take()?;
-        Ok(Self { screen: screen(&line)?, line })
+        let targets = Rc::default();
+        Ok(Self { screen: screen(&line, &targets)?, line, targets })
     }
 
     /// The way to the terminal, which may be slow.
@@ -63,8 +71,10 @@ impl Terminal {
         &self.line
     }
 
-    pub fn draw(&mut self, view: impl FnOnce(&mut Frame)) -> io::Result<()> {
-        self.screen.draw(view).map(|_| ())
+    /// Draws a frame; `view` tells where its links lead.
+    pub fn draw(&mut self, view: impl FnOnce(&mut Frame) -> Targets) -> io::Result<()> {
+        let targets = &self.targets;
+        self.screen.draw(|frame| *targets.borrow_mut() = view(frame)).map(|_| ())
     }
 
     /// Gives the terminal back, stops the program as the shell's Ctrl-Z would, and takes the terminal again when it
@@ -91,7 +101,7 @@ impl Terminal {
         take()?;
         self.line.open();
         // Not `clear`, which asks the terminal where the cursor is and waits for the reply.
-        self.screen = screen(&self.line)?;
+        self.screen = screen(&self.line, &self.targets)?;
         Ok(())
     }
 }

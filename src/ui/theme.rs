@@ -23,6 +23,8 @@ pub struct Theme {
     /// Code on lines of its own, where no syntax colour applies.
     pub code_block: Style,
     pub link: Style,
+    /// Formulas.
+    pub math: Style,
     pub quote: Style,
     pub error: Style,
     pub warning: Style,
@@ -36,6 +38,22 @@ pub struct Theme {
     pub syntax: Option<Syntax>,
     /// Whether lines and marks are drawn with ASCII characters only.
     pub ascii: bool,
+}
+
+/// A theme by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// What suits the terminal.
+    Auto,
+    Light,
+    Dark,
+    /// Without colour.
+    Mono,
+}
+
+impl Named {
+    pub const ALL: [(&'static str, Self); 4] =
+        [("auto", Self::Auto), ("light", Self::Light), ("dark", Self::Dark), ("mono", Self::Mono)];
 }
 
 /// The styles of the parts of code.
@@ -176,6 +194,7 @@ impl Palette {
             code: colour(self.code),
             code_block: Style::new(),
             link: colour(self.accent).add_modifier(Modifier::UNDERLINED),
+            math: colour(self.constant),
             quote: colour(self.quote),
             error: colour(self.error),
             warning: colour(self.warning),
@@ -226,6 +245,7 @@ impl Theme {
             code: bold,
             code_block: plain,
             link: underlined,
+            math: plain,
             quote: plain,
             error: bold,
             warning: bold,
@@ -235,6 +255,22 @@ impl Theme {
             syntax: None,
             ascii: false,
         }
+    }
+
+    /// Another theme with as many colours as this one, which suits the terminal.
+    pub fn named(&self, named: Named) -> Self {
+        let depth = match self.accent.fg {
+            Some(Color::Rgb(..)) => Depth::True,
+            Some(Color::Indexed(_)) => Depth::TwoHundredFiftySix,
+            _ => Depth::Sixteen,
+        };
+        let theme = match named {
+            Named::Auto => *self,
+            Named::Light => LIGHT.theme(depth),
+            Named::Dark => DARK.theme(depth),
+            Named::Mono => Self::plain(),
+        };
+        Self { ascii: self.ascii, ..theme }
     }
 
     /// The theme that suits the terminal which these environment variables describe.
@@ -314,6 +350,15 @@ mod tests {
         assert_eq!(theme("0;default;7"), Theme::light());
         assert_eq!(theme("15;0"), Theme::dark());
         assert_eq!(theme("rubbish"), Theme::dark());
+    }
+
+    #[test]
+    fn a_theme_by_its_name_has_the_colours_of_the_terminal_and_its_characters() {
+        let detected = detect(&[("COLORTERM", "truecolor"), ("LANG", "C")]);
+        assert_eq!(detected.named(Named::Light), Theme { ascii: true, ..Theme::light() });
+        assert_eq!(detected.named(Named::Mono), Theme { ascii: true, ..Theme::plain() });
+        assert_eq!(detected.named(Named::Auto), detected);
+        assert!(matches!(detect(&[("TERM", "xterm-256color")]).named(Named::Light).accent.fg, Some(Color::Indexed(_))));
     }
 
     #[test]

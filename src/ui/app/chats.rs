@@ -1,5 +1,6 @@
 //! The list of chats, and going from one chat to another.
 
+use super::stats::Spent;
 use super::{App, Held, Popup};
 use crate::chat::{Ended, Role};
 use crate::store::ChatId;
@@ -19,14 +20,23 @@ pub struct ChatList {
 }
 
 impl ChatList {
+    /// With these chats, and what was typed already.
+    pub(super) fn holding(rows: Vec<ChatRow>, filter: String) -> Self {
+        Self { rows: Some(rows), filter, ..Self::default() }
+    }
+
     pub fn is_read(&self) -> bool {
         self.rows.is_some()
     }
 
-    /// The chats whose title holds what was typed.
+    /// The chats in whose titles all of the words stand that were typed.
     pub fn matching(&self) -> Vec<&ChatRow> {
         let filter = self.filter.to_lowercase();
-        self.rows.iter().flatten().filter(|row| row.title.to_lowercase().contains(&filter)).collect()
+        let matches = |row: &&ChatRow| {
+            let title = row.title.to_lowercase();
+            filter.split_whitespace().all(|word| title.contains(word))
+        };
+        self.rows.iter().flatten().filter(matches).collect()
     }
 
     pub(super) fn move_by(&mut self, by: i16) {
@@ -51,11 +61,13 @@ impl App {
     }
 
     pub(super) fn chats_listed(&mut self, rows: Vec<ChatRow>) -> Vec<Effect> {
+        let effects = self.find_chat(&rows);
         if let Popup::Chats(list) = &mut self.popup {
-            list.rows = Some(rows);
+            list.rows = Some(rows.clone());
             list.move_by(0);
         }
-        Vec::new()
+        self.chats = Some(rows);
+        effects
     }
 
     pub(super) fn filter(&mut self, character: char) -> Vec<Effect> {
@@ -89,6 +101,10 @@ impl App {
         if std::mem::take(&mut list.deletes_next) {
             return Vec::new();
         }
+        self.open_chat(chat)
+    }
+
+    pub(super) fn open_chat(&mut self, chat: ChatId) -> Vec<Effect> {
         if !self.can_change_chat() {
             return Vec::new();
         }
@@ -150,6 +166,9 @@ impl App {
         self.transcript.show_thinking = show_thinking;
         self.chat = Slot::default();
         self.title = None;
+        self.options.clone_from(&self.new_options);
+        self.last_answer = None;
+        self.spent = Spent::default();
         self.system.clone_from(&self.new_system);
         self.saves = self.has_store;
         self.opening = None;
@@ -180,6 +199,8 @@ impl App {
         let effects = self.leave_draft();
         self.begin_chat(transcript);
         self.chat = filled(opened.id);
+        let row = self.chats.iter().flatten().find(|row| row.id == opened.id);
+        self.title = row.map(|row| row.title.clone());
         // A chat goes on as it began, whatever `--system` says now.
         self.system = system;
         self.give_back_unanswered();

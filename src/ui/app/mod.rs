@@ -6,6 +6,7 @@ mod chats;
 mod composing;
 mod continuing;
 mod drafts;
+mod finding;
 mod getting;
 mod held;
 mod history;
@@ -13,23 +14,31 @@ mod kept;
 mod naming;
 mod picker;
 mod queue;
+mod saving;
+mod settings;
+mod stats;
+mod system;
 mod turn;
+mod words;
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::composer::{Composer, Edited};
-use super::msg::{Command, Effect, Msg, Slot};
-use super::theme::Theme;
+use super::msg::{ChatRow, Command, Effect, Msg, Slot};
+use super::theme::{Named, Theme};
 use super::transcript::Transcript;
 use crate::chat::Stats;
 use crate::config::Switch;
 use crate::engine::protocol::{GenerateOptions, LoadSettings, ModelInfo, Trial};
 use crate::models::offers::Offer;
+use crate::prompts::PromptText;
 use crate::store::ChatId;
 
 use ahead::Ahead;
 pub use chats::ChatList;
 use continuing::Continued;
+use finding::Wanted;
 use getting::Getting;
 pub use getting::Stopped;
 pub use held::Held;
@@ -37,7 +46,10 @@ use history::History;
 use kept::Kept;
 pub use picker::Picker;
 use queue::Queue;
+pub use settings::{Setting, setting};
+use stats::Spent;
 use turn::Unsaved;
+pub use words::Words;
 
 /// A second Ctrl-C within this time leaves.
 const LEAVE_WITHIN: Duration = Duration::from_secs(2);
@@ -101,6 +113,8 @@ pub enum Popup {
     Context {
         top: u16,
     },
+    /// Something told in many words.
+    Words(Words),
 }
 
 /// What lies over the chat at the start.
@@ -137,11 +151,15 @@ pub struct App {
     model: Option<Box<ModelInfo>>,
     /// What the model is called before it is loaded.
     model_file: String,
+    /// How answers are made in new chats, and in this one.
+    new_options: GenerateOptions,
     options: GenerateOptions,
     /// The system message of new chats, and that of this one.
     new_system: Option<String>,
     system: Option<String>,
     theme: Theme,
+    /// What suits the terminal.
+    detected_theme: Theme,
     transcript: Transcript,
     composer: Composer,
     /// Ctrl-X was pressed, and the next key belongs to it.
@@ -170,6 +188,7 @@ pub struct App {
     tokens_per_second: Option<f64>,
     /// What the last answer cost.
     last_answer: Option<Stats>,
+    spent: Spent,
     held: Held,
     /// It was told that text has left the cache of this chat.
     eviction_told: bool,
@@ -180,6 +199,12 @@ pub struct App {
     ahead: Ahead,
     /// What models there were when it was looked the last time.
     offers: Option<Vec<Offer>>,
+    /// What chats there were, and what texts.
+    chats: Option<Vec<ChatRow>>,
+    prompts: Option<Vec<PromptText>>,
+    wanted: Wanted,
+    /// A file that is replaced if it is saved to once more.
+    replaces_next: Option<PathBuf>,
     getting: Getting,
     is_offline: bool,
     engine_is_lost: bool,
@@ -212,10 +237,12 @@ impl App {
             activity,
             model: None,
             model_file,
+            new_options: start.options.clone(),
             options: start.options,
             new_system: start.system.clone(),
             system: start.system,
             theme: start.theme,
+            detected_theme: start.theme,
             transcript,
             composer: Composer::for_keys(start.vi_keys),
             is_prefixed: false,
@@ -236,12 +263,17 @@ impl App {
             leave_asked: None,
             tokens_per_second: None,
             last_answer: None,
+            spent: Spent::default(),
             held: Held::default(),
             eviction_told: false,
             unkept_pins: Vec::new(),
             recalls,
             ahead: Ahead::new(start.prefill_while_typing),
             offers: None,
+            chats: None,
+            prompts: None,
+            wanted: Wanted::default(),
+            replaces_next: None,
             getting,
             is_offline: start.is_offline,
             engine_is_lost: false,
@@ -323,6 +355,19 @@ impl App {
                 Vec::new()
             }
             Msg::Got { choice, result } => self.got(choice, result.map(|settings| *settings)),
+            Msg::Prompts { texts, problems } => {
+                self.prompts_listed(texts, problems);
+                Vec::new()
+            }
+            Msg::Exported { path, result } => {
+                self.exported(path, result);
+                Vec::new()
+            }
+            Msg::SystemRead(result) => {
+                self.system_read(result);
+                self.look_ahead(now);
+                Vec::new()
+            }
             Msg::SaveFailed(sentence) => self.save_failed(&sentence),
             Msg::StoreFailed(sentence) => {
                 self.opening = None;
@@ -348,6 +393,26 @@ impl App {
             Command::Stop => return self.stop(),
             Command::Interrupt => return self.interrupt(now),
             Command::Rename(title) => return self.rename(&title),
+            Command::Resume(words) => return self.resume(words),
+            Command::Save(path) => return self.save(path),
+            Command::System(wanted) => {
+                self.look_ahead(now);
+                return self.system_prompt(wanted.as_deref());
+            }
+            Command::Prompt(name) => return self.use_prompt(name),
+            Command::Model(name) => return self.use_model(name),
+            Command::Settings => self.list_settings(),
+            Command::Set { setting, value } => {
+                self.look_ahead(now);
+                self.set(setting, value.as_deref());
+            }
+            Command::Think(think) => {
+                self.look_ahead(now);
+                self.think(think);
+            }
+            Command::Kv => self.show_kv(),
+            Command::Stats => self.show_stats(),
+            Command::Theme(named) => self.use_theme(named),
             Command::Continue => return self.continue_answer(),
             Command::Leave => return self.leave(crate::chat::Ended::Cancelled),
             Command::Suspend => return vec![Effect::Suspend],
@@ -407,14 +472,16 @@ impl App {
                 Vec::new()
             }
             Popup::Chats(_) | Popup::Models(_) => text.chars().flat_map(|character| self.filter(character)).collect(),
-            Popup::Help { .. } | Popup::Context { .. } => Vec::new(),
+            Popup::Help { .. } | Popup::Context { .. } | Popup::Words(_) => Vec::new(),
         }
     }
 
     fn move_in_popup(&mut self, by: i16) {
         match &mut self.popup {
             Popup::Closed => self.move_in_search(by),
-            Popup::Help { top } | Popup::Context { top } => *top = top.saturating_add_signed(by),
+            Popup::Help { top } | Popup::Context { top } | Popup::Words(Words { top, .. }) => {
+                *top = top.saturating_add_signed(by)
+            }
             Popup::Chats(list) => list.move_by(by),
             Popup::Models(_) => self.move_in_models(by),
         }
@@ -447,6 +514,15 @@ impl App {
         self.notices.push(sentence);
         let surplus = self.notices.len().saturating_sub(MOST_NOTICES);
         self.notices.drain(..surplus);
+    }
+
+    /// Takes another theme, or tells which there are.
+    fn use_theme(&mut self, named: Option<Named>) {
+        match named {
+            Some(named) => self.theme = self.detected_theme.named(named),
+            None => self
+                .notice("`/theme light`, `dark` or `mono` changes the colours, `auto` takes what suits the terminal"),
+        }
     }
 
     /// When [`Msg::Tick`] is wanted; never, while nothing moves.
@@ -483,7 +559,7 @@ impl App {
 
     /// A text over the chat is not scrolled beyond its end.
     pub fn limit_popup_scroll(&mut self, most: u16) {
-        if let Popup::Help { top } | Popup::Context { top } = &mut self.popup {
+        if let Popup::Help { top } | Popup::Context { top } | Popup::Words(Words { top, .. }) = &mut self.popup {
             *top = (*top).min(most);
         }
     }

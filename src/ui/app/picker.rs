@@ -2,6 +2,7 @@
 
 use super::{App, Opening, Popup, getting};
 use crate::models::offers::{Offer, Place};
+use crate::text::escape_line;
 use crate::ui::msg::Effect;
 
 /// The list of models while it is open.
@@ -16,6 +17,11 @@ pub struct Picker {
 impl Picker {
     pub(super) fn new(wanted: Option<String>) -> Self {
         Self { wanted, ..Self::default() }
+    }
+
+    /// With what was typed already.
+    pub(super) fn filtered(filter: String) -> Self {
+        Self { filter, ..Self::default() }
     }
 
     /// The offers in which all of the words stand that were typed.
@@ -90,7 +96,7 @@ impl App {
             picker.choose(&chosen.unwrap_or_default(), &offers);
         }
         self.offers = Some(offers);
-        Vec::new()
+        self.find_model()
     }
 
     /// What there is to choose among; `None` until it was looked for.
@@ -129,7 +135,19 @@ impl App {
             return Vec::new();
         }
         let offer = offer.clone();
+        self.choose_offer(offer)
+    }
+
+    /// Gets a model, unless it is there or cannot be had.
+    pub(super) fn choose_offer(&mut self, offer: Offer) -> Vec<Effect> {
         self.popup = Popup::Closed;
+        if self.is_unavailable(&offer) {
+            self.notice(format!(
+                "`{}` is not here, and `offline` is set: `tuichat models import FILE` brings a file",
+                escape_line(&offer.name)
+            ));
+            return Vec::new();
+        }
         if self.is_in_use(&offer) { Vec::new() } else { self.get(offer) }
     }
 

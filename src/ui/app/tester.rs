@@ -232,6 +232,13 @@ impl Tester {
             .collect()
     }
 
+    /// What is told over the chat, a line for each row.
+    pub fn words(&self) -> String {
+        let Popup::Words(words) = self.app.popup() else { panic!("nothing is told: {:?}", self.app.notices()) };
+        let rows = words.rows.iter().map(|(about, said)| format!("{about} {said}").trim().to_owned());
+        [vec![words.title.clone()], rows.collect()].concat().join("\n")
+    }
+
     pub fn notes(&self) -> Vec<&str> {
         let entries = self.app.transcript.entries().iter();
         entries

@@ -386,6 +386,7 @@ impl App {
         let mut effects = self.unsaved.finish(ended, stats, seed);
         self.tokens_per_second = stats.decode_tokens_per_second().or(self.tokens_per_second);
         self.last_answer = Some(stats);
+        self.spent.add(&stats);
         self.activity = Activity::Idle;
         if let Some(answer) = self.transcript.last_answer_mut() {
             answer.finish(end);

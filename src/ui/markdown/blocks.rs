@@ -2,94 +2,105 @@
 
 use std::ops::Range;
 
-use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
+use pulldown_cmark::{BlockQuoteKind, CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
 use super::code::{Memory, indented_rows};
 use super::fence;
 use super::inline::Inline;
+use super::math::{self, Formula};
+use super::notes::{self, Notes};
+use super::page::{Container, Page};
 use super::source::visible;
 use super::table::Table;
-use super::wrap::{Row, width, wrap_words};
+use super::wrap::{Row, wrap_words};
+use crate::ui::links::Links;
 use crate::ui::theme::Theme;
 
-/// Quotes and lists nest no deeper on the screen than leaves this much room for their text.
-const NARROWEST_CONTENT_COLUMNS: usize = 4;
-
-/// What models write. Mathematics is recognised so that it is left as it is.
+/// What models write, as far as it can be understood from a part of a message.
 pub fn options() -> Options {
-    Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS | Options::ENABLE_MATH
+    Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS | Options::ENABLE_GFM
 }
 
-/// What stands left of the lines inside a quote or list item.
-struct Margin {
-    /// Before the first line, until that is drawn.
-    first: Option<Span<'static>>,
-    rest: Span<'static>,
-    columns: usize,
+/// The same, and footnotes if the whole message is there.
+pub fn options_for(whole: bool) -> Options {
+    options() | if whole { Options::ENABLE_FOOTNOTES } else { Options::empty() }
 }
 
-enum Container {
-    Quote,
-    List {
-        /// Where in the source it begins.
-        start: usize,
-        /// The number of the next item, in a numbered list.
-        next: Option<u64>,
-    },
-    Item {
-        start: usize,
-    },
+/// What a message is laid out for, and what is remembered of it.
+pub struct Sheet<'a> {
+    pub width: usize,
+    pub theme: &'a Theme,
+    pub memory: &'a mut Memory,
+    pub links: &'a mut Links,
+}
+
+/// Which part of a message is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// All of it: what is defined at its end has a meaning at its beginning.
+    Whole,
+    /// Some of its blocks.
+    Blocks,
+    /// Some of its blocks, the first of which goes on with a list whose next item has this number, if any.
+    ListGoesOn(Option<u64>),
 }
 
 /// Draws the blocks of one piece of Markdown.
 pub struct Layout<'a> {
     source: &'a str,
-    theme: &'a Theme,
-    width: usize,
-    memory: &'a mut Memory,
-    lines: Vec<Line<'static>>,
-    containers: Vec<Container>,
-    margins: Vec<Margin>,
-    /// Something stands above in the same container, so that the next block may need an empty line before it.
-    below_something: bool,
-    /// The same for the containers outside.
-    outer_below_something: Vec<bool>,
-    /// An empty line is due before the next line that is drawn, beside so many of the margins.
-    gap: Option<usize>,
+    part: Part,
+    sheet: Sheet<'a>,
+    page: Page<'a>,
+    formulas: Vec<Formula>,
     inline: Inline,
     table: Option<Table>,
     /// Info and text of the code block being collected.
     code: Option<(String, String)>,
     html: Option<String>,
+    notes: Notes,
+    /// The words to come stand below a formula of the same paragraph.
+    goes_on: bool,
 }
 
 /// The lines for `source`, which is clean and whole blocks.
-pub fn lay_out(source: &str, width: usize, theme: &Theme, memory: &mut Memory) -> Vec<Line<'static>> {
+pub fn lay_out(source: &str, part: Part, sheet: Sheet<'_>) -> Vec<Line<'static>> {
+    let marked = math::find(source);
+    let (theme, width) = (sheet.theme, sheet.width);
     let mut layout = Layout {
         source,
-        theme,
-        width: width.max(1),
-        memory,
-        lines: Vec::new(),
-        containers: Vec::new(),
-        margins: Vec::new(),
-        below_something: false,
-        outer_below_something: Vec::new(),
-        gap: None,
+        part,
+        sheet,
+        page: Page::new(source, theme, width),
+        formulas: marked.formulas,
         inline: Inline::new(theme.text),
         table: None,
         code: None,
         html: None,
+        notes: Notes::default(),
+        goes_on: false,
     };
-    for (event, range) in Parser::new_ext(source, options()).into_offset_iter() {
+    for (event, range) in Parser::new_ext(&marked.text, options_for(part == Part::Whole)).into_offset_iter() {
         layout.event(event, range);
     }
-    layout.lines
+    layout.finish()
 }
 
 impl Layout<'_> {
+    fn finish(mut self) -> Vec<Line<'static>> {
+        let notes = std::mem::take(&mut self.notes).into_lines();
+        self.page.append(notes);
+        if self.part == Part::Whole {
+            let width = self.sheet.width;
+            let style = self.sheet.theme.dim;
+            let rows = |text: &str| wrap_words(&[Span::styled(visible(text), style)], width);
+            let unused = notes::unused_definitions(self.source).into_iter().flat_map(rows).map(Line::from).collect();
+            self.page.append(unused);
+        }
+        self.page.into_lines()
+    }
+
     fn event(&mut self, event: Event<'_>, range: Range<usize>) {
         let is_word = self.code.is_none() && self.html.is_none() && !matches!(event, Event::Start(_) | Event::End(_));
         if is_word {
@@ -98,28 +109,32 @@ impl Layout<'_> {
         match event {
             Event::Start(tag) => self.start(tag, &range),
             Event::End(tag) => self.end(tag),
-            Event::Text(text) => self.text(&visible(&text)),
-            Event::Code(code) => self.inline.styled(&visible(&code), self.theme.code),
-            Event::InlineMath(math) => self.inline.styled(&format!("${}$", visible(&math)), Style::new()),
-            Event::DisplayMath(math) => self.inline.styled(&format!("$${}$$", visible(&math)), Style::new()),
+            Event::Text(text) => self.words(&text, range),
+            Event::Code(code) => self.inline.styled(&visible(&code), self.sheet.theme.code),
             Event::Html(html) => self.text(&visible(&html)),
-            Event::InlineHtml(html) => self.inline.html(&visible(&html), self.theme),
-            Event::FootnoteReference(label) => self.text(&format!("[^{}]", visible(&label))),
+            Event::InlineHtml(html) => self.inline.html(&visible(&html), self.sheet.theme),
+            Event::FootnoteReference(label) => {
+                let number = self.notes.number(&label);
+                self.inline.styled(&format!("[{number}]"), self.sheet.theme.accent);
+            }
             Event::SoftBreak => self.text(" "),
             Event::HardBreak => self.text("\n"),
             Event::Rule => self.rule(range.start),
             Event::TaskListMarker(done) => self.task_marker(done),
+            // Formulas are found before; this extension is not switched on.
+            Event::InlineMath(math) | Event::DisplayMath(math) => self.text(&visible(&math)),
         }
     }
 
     fn start(&mut self, tag: Tag<'_>, range: &Range<usize>) {
         match tag {
+            Tag::Paragraph if self.inline.is_only_marker() => {}
             Tag::Paragraph => self.begin_block(range.start),
             Tag::Heading { level, .. } => {
                 self.begin_block(range.start);
-                self.inline.push_style(heading_style(level, self.theme));
+                self.inline.push_style(heading_style(level, self.sheet.theme));
             }
-            Tag::BlockQuote(_) => self.start_quote(range.start),
+            Tag::BlockQuote(kind) => self.start_quote(range.start, kind),
             Tag::CodeBlock(kind) => {
                 self.begin_block(range.start);
                 let info = match kind {
@@ -132,31 +147,28 @@ impl Layout<'_> {
                 self.begin_block(range.start);
                 self.html = Some(String::new());
             }
-            Tag::List(next) => {
-                self.begin_block(range.start);
-                self.containers.push(Container::List { start: range.start, next });
-            }
+            Tag::List(next) => self.start_list(range.start, next),
             Tag::Item => self.start_item(range.start),
+            Tag::FootnoteDefinition(label) => self.start_note(&label),
             Tag::Table(alignments) => {
                 self.begin_block(range.start);
                 self.table = Some(Table { alignments, rows: Vec::new() });
             }
             Tag::TableHead => {
                 self.start_table_row();
-                self.inline.push_style(self.theme.strong);
+                self.inline.push_style(self.sheet.theme.strong);
             }
             Tag::TableRow => self.start_table_row(),
-            Tag::Emphasis => self.inline.push_style(self.theme.emphasis),
-            Tag::Strong => self.inline.push_style(self.theme.strong),
-            Tag::Strikethrough => self.inline.push_style(self.theme.strikethrough),
+            Tag::Emphasis => self.inline.push_style(self.sheet.theme.emphasis),
+            Tag::Strong => self.inline.push_style(self.sheet.theme.strong),
+            Tag::Strikethrough => self.inline.push_style(self.sheet.theme.strikethrough),
             Tag::Link { dest_url, .. } => {
                 self.inline.begin(range.start);
-                self.inline.start_link(visible(&dest_url), self.theme);
+                self.inline.start_link(visible(&dest_url), self.sheet.links, self.sheet.theme);
             }
             Tag::Image { dest_url, .. } => {
                 self.inline.begin(range.start);
-                self.inline.text("image: ");
-                self.inline.start_link(visible(&dest_url), self.theme);
+                self.inline.start_image(visible(&dest_url), self.sheet.links, self.sheet.theme);
             }
             // The other extensions are not switched on.
             _ => {}
@@ -165,7 +177,10 @@ impl Layout<'_> {
 
     fn end(&mut self, tag: TagEnd) {
         match tag {
-            TagEnd::Paragraph => self.flush_inline(),
+            TagEnd::Paragraph => {
+                self.flush_inline();
+                self.goes_on = false;
+            }
             TagEnd::Heading(_) => {
                 self.flush_inline();
                 self.inline.pop_style();
@@ -173,10 +188,9 @@ impl Layout<'_> {
             TagEnd::BlockQuote(_) => self.end_quote(),
             TagEnd::CodeBlock => self.end_code(),
             TagEnd::HtmlBlock => self.end_html(),
-            TagEnd::List(_) => {
-                self.containers.pop();
-            }
+            TagEnd::List(_) => self.page.close_list(),
             TagEnd::Item => self.end_item(),
+            TagEnd::FootnoteDefinition => self.end_note(),
             TagEnd::Table => self.end_table(),
             TagEnd::TableHead => {
                 self.inline.pop_style();
@@ -185,8 +199,51 @@ impl Layout<'_> {
             TagEnd::Emphasis | TagEnd::Strong | TagEnd::Strikethrough => {
                 self.inline.pop_style();
             }
-            TagEnd::Link | TagEnd::Image => self.inline.end_link(self.theme),
+            TagEnd::Link => self.inline.end_link(self.sheet.theme),
+            TagEnd::Image => self.inline.end_image(self.sheet.theme),
             _ => {}
+        }
+    }
+
+    /// Text as Markdown has read it, with the formulas that stand in it.
+    fn words(&mut self, text: &str, range: Range<usize>) {
+        let first = self.formulas.partition_point(|formula| formula.range.end <= range.start);
+        let formulas = self.formulas.get(first..).unwrap_or_default();
+        let inside = formulas.iter().take_while(|formula| formula.range.end <= range.end);
+        let formulas: Vec<Formula> = inside.filter(|formula| formula.range.start >= range.start).cloned().collect();
+        if formulas.is_empty() || text.len() != range.len() {
+            return self.text(&visible(text));
+        }
+        let mut end = range.start;
+        for formula in formulas {
+            self.prose(end..formula.range.start);
+            end = formula.range.end;
+            self.formula(&formula);
+        }
+        self.prose(end..range.end);
+    }
+
+    fn prose(&mut self, range: Range<usize>) {
+        if !range.is_empty() {
+            self.text(&visible(self.source.get(range).unwrap_or_default()));
+        }
+    }
+
+    /// A formula in Unicode, or as it is written where that is not possible.
+    fn formula(&mut self, formula: &Formula) {
+        let written = math::unquoted(self.source, formula);
+        let stands_alone = formula.is_display && self.table.is_none() && self.code.is_none();
+        if stands_alone {
+            let width = self.page.content_width();
+            let rows = math::display_rows(&written, width, self.sheet.theme);
+            self.flush_inline();
+            self.page.emit(rows);
+            self.goes_on = true;
+        } else {
+            match math::inline(&written, self.sheet.theme) {
+                Some(text) => self.inline.styled(&text, self.sheet.theme.math),
+                None => self.inline.styled(&written.source, Style::new()),
+            }
         }
     }
 
@@ -199,169 +256,130 @@ impl Layout<'_> {
         }
     }
 
-    /// The columns left for text inside the open quotes and lists.
-    fn content_width(&self) -> usize {
-        let margins: usize = self.margins.iter().map(|margin| margin.columns).sum();
-        self.width.saturating_sub(margins).max(1)
-    }
-
-    /// Whether there is room for a margin of so many columns.
-    fn has_room_for(&self, columns: usize) -> bool {
-        self.content_width() >= columns + NARROWEST_CONTENT_COLUMNS
-    }
-
     /// Draws what is collected before the block that starts at `start`.
     fn begin_block(&mut self, start: usize) {
         self.flush_inline();
-        self.separate(start);
-    }
-
-    /// Asks for an empty line if what starts at `start` wants one. Inside of lists the author decides that.
-    fn separate(&mut self, start: usize) {
-        let wanted = match self.containers.last() {
-            None | Some(Container::Quote) => true,
-            Some(&Container::List { start: outer, .. } | &Container::Item { start: outer }) => {
-                self.follows_empty_line(outer, start)
-            }
-        };
-        if self.below_something && wanted {
-            self.gap = Some(self.margins.len());
-        }
-    }
-
-    /// Whether the line above `start` is empty and belongs to what begins at `outer`.
-    fn follows_empty_line(&self, outer: usize, start: usize) -> bool {
-        let mut lines_above = self.source.get(outer..start).unwrap_or_default().rsplit('\n').skip(1);
-        let is_empty = |line: &str| line.trim_matches(|mark: char| mark == '>' || mark.is_whitespace()).is_empty();
-        lines_above.next().is_some_and(is_empty)
+        self.goes_on = false;
+        self.page.separate(start);
     }
 
     /// Draws the words collected so far.
     fn flush_inline(&mut self) {
-        let (spans, start) = self.inline.take();
-        if spans.is_empty() {
+        if self.inline.is_empty() {
             return;
         }
-        if let Some(start) = start {
-            self.separate(start);
+        let (spans, start) = self.inline.take(self.sheet.links, self.sheet.theme);
+        if let Some(start) = start.filter(|_| !self.goes_on) {
+            self.page.separate(start);
         }
-        let rows = wrap_words(&spans, self.content_width());
-        self.emit(rows);
+        let rows = wrap_words(&spans, self.page.content_width());
+        self.page.emit(rows);
     }
 
-    /// Draws lines with the margins of the open quotes and items.
-    fn emit(&mut self, rows: Vec<Row>) {
-        for row in rows {
-            if let Some(depth) = self.gap.take() {
-                let margins = self.margins.iter().take(depth);
-                self.lines.push(trimmed(margins.map(|margin| margin.rest.clone()).collect()));
-            }
-            let is_empty = row.is_empty();
-            let margins = self.margins.iter_mut();
-            let mut spans: Row =
-                margins.map(|margin| margin.first.take().unwrap_or_else(|| margin.rest.clone())).collect();
-            spans.extend(row);
-            self.lines.push(if is_empty { trimmed(spans) } else { Line::from(spans) });
-            self.below_something = true;
-        }
-    }
-
-    fn enter_container(&mut self, container: Container) {
-        self.containers.push(container);
-        self.outer_below_something.push(std::mem::take(&mut self.below_something));
-    }
-
-    /// What was drawn inside stands above the rest of the container outside.
-    fn leave_container(&mut self) {
-        self.containers.pop();
-        self.margins.pop();
-        self.below_something |= self.outer_below_something.pop().unwrap_or_default();
-        self.gap = self.gap.map(|depth| depth.min(self.margins.len()));
-    }
-
-    fn start_quote(&mut self, start: usize) {
+    /// A quote, or an alert: a quote with a name in a colour of its own.
+    fn start_quote(&mut self, start: usize, kind: Option<BlockQuoteKind>) {
         self.begin_block(start);
-        let bar = Span::styled(if self.theme.ascii { "| " } else { "▌ " }, self.theme.border);
-        let columns = if self.has_room_for(2) { 2 } else { 0 };
-        let rest = if columns > 0 { bar } else { Span::default() };
-        self.margins.push(Margin { first: None, rest, columns });
-        self.enter_container(Container::Quote);
-        self.inline.push_style(self.theme.quote);
+        let theme = self.sheet.theme;
+        let alert = kind.map(|kind| alert(kind, theme));
+        self.page.push_bar(alert.map_or(theme.border, |(_, style)| style));
+        self.page.enter(Container::Quote);
+        match alert {
+            Some((name, style)) => {
+                let name = [Span::styled(name, style.patch(theme.strong))];
+                let rows = wrap_words(&name, self.page.content_width());
+                self.page.emit_title(rows);
+                self.inline.push_style(Style::new());
+            }
+            None => self.inline.push_style(theme.quote),
+        }
     }
 
     fn end_quote(&mut self) {
         self.flush_inline();
         self.inline.pop_style();
-        self.leave_container();
+        self.page.leave();
+    }
+
+    fn start_list(&mut self, start: usize, next: Option<u64>) {
+        self.begin_block(start);
+        let next = match self.part {
+            Part::ListGoesOn(number) => number,
+            Part::Whole | Part::Blocks => next,
+        };
+        self.part = self.part.behind_list();
+        self.page.open_list(start, next);
     }
 
     fn start_item(&mut self, start: usize) {
         self.begin_block(start);
-        let depth = self.containers.iter().filter(|container| matches!(container, Container::List { .. })).count();
-        let marker = match self.containers.last_mut() {
-            Some(Container::List { next: Some(number), .. }) => {
-                let marker = format!("{number}{} ", delimiter(self.source, start));
-                *number = number.saturating_add(1);
-                marker
-            }
-            _ if self.theme.ascii => "* ".to_owned(),
-            _ => ["• ", "◦ ", "▪ "][depth.saturating_sub(1) % 3].to_owned(),
-        };
-        self.enter_container(Container::Item { start });
-        self.push_marker(marker);
+        let marker = self.page.next_marker(delimiter(self.source, start));
+        self.page.enter(Container::Item { start });
+        let without_room = self.page.push_marker(marker);
+        self.inline_marker(without_room);
     }
 
-    /// Puts the marker into the margin, or before the text where there is no room for a margin.
-    fn push_marker(&mut self, marker: String) {
-        let columns = width(&marker);
-        let marker = Span::styled(marker, self.theme.accent);
-        if self.has_room_for(columns) {
-            self.margins.push(Margin { first: Some(marker), rest: Span::raw(" ".repeat(columns)), columns });
-        } else {
-            self.margins.push(Margin { first: None, rest: Span::default(), columns: 0 });
-            self.inline.styled(&marker.content, self.theme.accent);
+    /// Puts the marker before the text, where there is no room for a margin.
+    fn inline_marker(&mut self, marker: Option<String>) {
+        if let Some(marker) = marker {
+            self.inline.marker(&marker, self.sheet.theme.accent);
         }
     }
 
     /// A box in place of the bullet.
     fn task_marker(&mut self, done: bool) {
         let marker = if done { "[x] " } else { "[ ] " };
-        if self.margins.last().is_some_and(|margin| margin.first.is_some()) {
-            self.margins.pop();
-            self.push_marker(marker.to_owned());
+        if self.page.has_waiting_marker() {
+            let without_room = self.page.replace_marker(marker.to_owned());
+            self.inline_marker(without_room);
         } else {
-            self.inline.styled(marker, self.theme.accent);
+            self.inline.marker(marker, self.sheet.theme.accent);
         }
     }
 
     fn end_item(&mut self) {
         self.flush_inline();
-        if self.margins.last().is_some_and(|margin| margin.first.is_some()) {
-            self.emit(vec![Row::new()]);
+        if self.page.has_waiting_marker() {
+            self.page.emit(vec![Row::new()]);
         }
-        self.leave_container();
+        self.page.leave();
+    }
+
+    /// A footnote is drawn apart, since it is shown at the end.
+    fn start_note(&mut self, label: &str) {
+        self.flush_inline();
+        self.page.begin_aside();
+        let number = self.notes.begin(label);
+        self.page.enter(Container::Quote);
+        let without_room = self.page.push_marker(format!("[{number}] "));
+        self.inline_marker(without_room);
+    }
+
+    fn end_note(&mut self) {
+        self.end_item();
+        let lines = self.page.end_aside();
+        self.notes.end(lines);
     }
 
     fn end_code(&mut self) {
         if let Some((info, text)) = self.code.take() {
-            let rows = self.memory.rows(&info, &text, self.content_width(), self.theme);
-            self.emit(rows);
+            let rows = self.sheet.memory.rows(&info, &text, self.page.content_width(), self.sheet.theme);
+            self.page.emit(rows);
         }
     }
 
     fn end_html(&mut self) {
         if let Some(html) = self.html.take() {
-            let width = self.content_width();
-            let rows =
-                html.lines().flat_map(|line| indented_rows(&[Span::styled(line, self.theme.dim)], width, self.theme));
-            self.emit(rows.collect());
+            let (width, theme) = (self.page.content_width(), self.sheet.theme);
+            let rows = html.lines().flat_map(|line| indented_rows(&[Span::styled(line, theme.dim)], width, theme));
+            self.page.emit(rows.collect());
         }
     }
 
     fn rule(&mut self, start: usize) {
         self.begin_block(start);
-        let line = if self.theme.ascii { "-" } else { "─" };
-        self.emit(vec![vec![Span::styled(line.repeat(self.content_width()), self.theme.border)]]);
+        let theme = self.sheet.theme;
+        let line = if theme.ascii { "-" } else { "─" };
+        self.page.emit(vec![vec![Span::styled(line.repeat(self.page.content_width()), theme.border)]]);
     }
 
     fn start_table_row(&mut self) {
@@ -371,7 +389,7 @@ impl Layout<'_> {
     }
 
     fn end_cell(&mut self) {
-        let (cell, _) = self.inline.take();
+        let (cell, _) = self.inline.take(self.sheet.links, self.sheet.theme);
         if let Some(row) = self.table.as_mut().and_then(|table| table.rows.last_mut()) {
             row.push(cell);
         }
@@ -379,8 +397,18 @@ impl Layout<'_> {
 
     fn end_table(&mut self) {
         if let Some(table) = self.table.take() {
-            let rows = table.rows(self.content_width(), self.theme);
-            self.emit(rows);
+            let rows = table.rows(self.page.content_width(), self.sheet.theme);
+            self.page.emit(rows);
+        }
+    }
+}
+
+impl Part {
+    /// Only the first block goes on with a list.
+    fn behind_list(self) -> Self {
+        match self {
+            Part::ListGoesOn(_) => Part::Blocks,
+            other => other,
         }
     }
 }
@@ -394,22 +422,20 @@ fn heading_style(level: HeadingLevel, theme: &Theme) -> Style {
     }
 }
 
+/// The name of an alert and its style.
+fn alert(kind: BlockQuoteKind, theme: &Theme) -> (&'static str, Style) {
+    match kind {
+        BlockQuoteKind::Note => ("Note", theme.accent),
+        BlockQuoteKind::Tip => ("Tip", theme.accent),
+        BlockQuoteKind::Important => ("Important", theme.heading),
+        BlockQuoteKind::Warning => ("Warning", theme.warning),
+        BlockQuoteKind::Caution => ("Caution", theme.error),
+    }
+}
+
 /// What follows the number of the item at `start`: `.` or `)`.
 fn delimiter(source: &str, start: usize) -> char {
     let item = source.get(start..).unwrap_or_default();
     let after = item.trim_start().trim_start_matches(|digit: char| digit.is_ascii_digit()).chars().next();
     after.filter(|&character| character == ')').unwrap_or('.')
-}
-
-/// A line without the spaces that would stand at its end.
-fn trimmed(mut spans: Row) -> Line<'static> {
-    while let Some(last) = spans.last_mut() {
-        let kept = last.content.trim_end().len();
-        if kept > 0 {
-            last.content.to_mut().truncate(kept);
-            break;
-        }
-        spans.pop();
-    }
-    Line::from(spans)
 }

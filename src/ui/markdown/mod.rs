@@ -1,18 +1,31 @@
 //! The Markdown of a message as lines of the screen, laid out anew only where it can still change.
 //!
 //! A message grows at its end, and Markdown's outermost blocks never change once the next one has begun. So a
-//! [`Document`] keeps the lines of all finished blocks and lays out only the last one after each piece; inside
-//! of a code block at the outermost level, only the last line. Everything else (what Markdown means, how wide a
-//! character is, what colour code has) belongs to the modules below:
+//! [`Document`] keeps the lines of all finished blocks and lays out only the last one after each piece; of a list at
+//! the outermost level, only the last item; inside of a code block there, only the last line. What could change lines
+//! further up all the same, links and footnotes that are defined later than they are used, is shown as written until
+//! the message is [settled](Document::settle). Everything else (what Markdown means, how wide a character is, what
+//! colour code has) belongs to the modules below:
 //!
-//! - `source`: text made harmless; `blocks`: blocks to lines; `inline`: words in their styles
-//! - `wrap`: rows of limited width; `table`: columns
+//! - `source`: text made harmless; `last`: where the part begins that can still change
+//! - `blocks`: blocks to lines; `page`: margins and empty lines; `inline`: words in their styles; `notes`: footnotes
+//! - `wrap`: rows of limited width; `table`: columns; `math`: formulas
 //! - `fence`, `code`, `syntax`: code blocks and their colours
 
 mod blocks;
 mod code;
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod cost;
 mod fence;
+#[cfg(test)]
+mod gfm;
 mod inline;
+mod last;
+mod math;
+mod notes;
+mod page;
 mod source;
 mod syntax;
 mod table;
@@ -20,12 +33,14 @@ mod table;
 mod tests;
 mod wrap;
 
-use pulldown_cmark::{Event, Parser};
 use ratatui::text::{Line, Span};
 
+use crate::ui::links::Links;
 use crate::ui::theme::Theme;
+use blocks::{Part, Sheet};
 use code::Memory;
 use fence::Fence;
+use last::Last;
 use source::{Cleaner, visible};
 use syntax::Analyser;
 
@@ -47,7 +62,14 @@ pub struct Document {
     searched: usize,
     /// The code block at the outermost level that `open` continues.
     fence: Option<OpenFence>,
+    /// The list at the outermost level that `open` goes on with.
+    list: Option<OpenList>,
     memory: Memory,
+    links: Links,
+    /// All of the message is there: what is defined in it is looked up.
+    is_settled: bool,
+    /// The length at which the message was found to define nothing.
+    bytes_without_definitions: usize,
     /// Bytes of Markdown laid out so far, for tests of what is not done twice.
     #[cfg(test)]
     laid_out_bytes: usize,
@@ -67,6 +89,15 @@ struct OpenFence {
     drawn: bool,
 }
 
+/// A list of which some items are finished.
+#[derive(Clone, Copy, Debug)]
+struct OpenList {
+    /// The number of the next item, in a numbered list.
+    next: Option<u64>,
+    /// The author left an empty line before it.
+    is_apart: bool,
+}
+
 impl Document {
     /// An empty document.
     pub fn new() -> Self {
@@ -80,7 +111,25 @@ impl Document {
 
     /// Appends what has arrived of a message.
     pub fn push_str(&mut self, delta: &str) {
+        if std::mem::take(&mut self.is_settled) {
+            self.look = None;
+        }
         self.text.push_str(delta);
+    }
+
+    /// Says that the message has ended. Links and footnotes become what they are defined as, also where the definition
+    /// stands behind them; a message without such definitions stays as it is.
+    pub fn settle(&mut self) {
+        let is_known = self.is_settled || self.bytes_without_definitions == self.text.len();
+        if is_known {
+            return;
+        }
+        if self.text.contains("]:") && notes::has_definitions(&self.text) {
+            self.is_settled = true;
+            self.look = None;
+        } else {
+            self.bytes_without_definitions = self.text.len();
+        }
     }
 
     /// The Markdown as it was given.
@@ -99,14 +148,23 @@ impl Document {
             self.cleaner.push(&self.text[self.cleaned..], &mut self.open);
             self.cleaned = self.text.len();
             self.lines.truncate(self.final_lines);
-            self.finish_blocks(look);
+            if !self.is_settled {
+                self.finish_blocks(look);
+            }
             self.draw_open(look);
         }
         &self.lines
     }
 
+    /// Where the links in the lines lead to.
+    pub fn links(&self) -> &Links {
+        &self.links
+    }
+
     fn begin_again(&mut self, look: Look) {
-        *self = Self { text: std::mem::take(&mut self.text), look: Some(look), ..Self::default() };
+        let cleaner = if self.is_settled { Cleaner::for_whole_text() } else { Cleaner::default() };
+        let (text, is_settled) = (std::mem::take(&mut self.text), self.is_settled);
+        *self = Self { text, is_settled, cleaner, look: Some(look), ..Self::default() };
     }
 
     /// Draws, for good, all that nothing to come can change.
@@ -167,16 +225,25 @@ impl Document {
         if complete <= self.searched {
             return false;
         }
-        let finished = start_of_last_block(&self.open[..complete]);
-        self.searched = complete - finished;
-        if finished == 0 {
+        let last = Last::of(&self.open[..complete]);
+        self.searched = complete - last.start();
+        if last.start() == 0 {
             return false;
         }
-        let blocks: String = self.open.drain(..finished).collect();
+        let part: String = self.open.drain(..last.start()).collect();
         self.memory.rewind();
-        self.draw_markdown(&blocks, look);
+        self.draw_markdown(&part, look);
         self.memory.forget_used();
         self.final_lines = self.lines.len();
+        self.list = match last {
+            Last::Block { .. } => None,
+            Last::Item { block, first, items, .. } => {
+                let going_on = if block == 0 { self.list } else { None };
+                let first = going_on.map_or(first, |list| list.next);
+                let next = first.map(|number| (0..items).fold(number, |number, _| number.saturating_add(1)));
+                Some(OpenList { next, is_apart: last::ends_in_empty_line(&part) })
+            }
+        };
         true
     }
 
@@ -221,9 +288,18 @@ impl Document {
     }
 
     fn draw_markdown(&mut self, markdown: &str, look: Look) {
-        let lines = blocks::lay_out(markdown, usize::from(look.width), &look.theme, &mut self.memory);
+        let part = match (self.is_settled, self.list) {
+            (true, _) => Part::Whole,
+            (false, Some(list)) => Part::ListGoesOn(list.next),
+            (false, None) => Part::Blocks,
+        };
+        let width = usize::from(look.width);
+        let sheet = Sheet { width, theme: &look.theme, memory: &mut self.memory, links: &mut self.links };
+        let lines = blocks::lay_out(markdown, part, sheet);
         if !lines.is_empty() {
-            self.separate();
+            if self.list.is_none_or(|list| list.is_apart) {
+                self.separate();
+            }
             self.lines.extend(lines);
         }
         #[cfg(test)]
@@ -238,21 +314,4 @@ impl Document {
             self.lines.push(Line::from(Vec::<Span<'static>>::new()));
         }
     }
-}
-
-/// Where the last of the outermost blocks of `markdown` begins.
-fn start_of_last_block(markdown: &str) -> usize {
-    let mut depth = 0usize;
-    let mut last = 0;
-    for (event, range) in Parser::new_ext(markdown, blocks::options()).into_offset_iter() {
-        if depth == 0 && !matches!(event, Event::End(_)) {
-            last = range.start;
-        }
-        match event {
-            Event::Start(_) => depth += 1,
-            Event::End(_) => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    markdown[..last].rfind('\n').map_or(0, |newline| newline + 1)
 }

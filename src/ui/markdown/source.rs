@@ -10,21 +10,27 @@ const SEPARATOR: char = '\u{fdd0}';
 /// Prepares text piece by piece.
 #[derive(Debug, Default)]
 pub struct Cleaner {
-    /// A last `\r`, `]` or `\`, whose meaning the next character decides.
+    /// A last `\r` or `]`, whose meaning the next character decides.
     last: Option<char>,
+    /// Definitions of links and footnotes are left as such.
+    keeps_definitions: bool,
 }
 
 impl Cleaner {
-    /// Appends `delta` to `clean`: controls made visible, `\r\n` as `\n`, and separators where a link
-    /// definition would vanish (`]:`) or a backslash be lost from a formula (`\(`).
+    /// For text that is all there: what it defines can be looked up.
+    pub fn for_whole_text() -> Self {
+        Self { keeps_definitions: true, ..Self::default() }
+    }
+
+    /// Appends `delta` to `clean`: controls made visible, `\r\n` as `\n`, and a separator where a definition would
+    /// vanish (`]:`).
     pub fn push(&mut self, delta: &str, clean: &mut String) {
         let mut piece = String::with_capacity(delta.len() + 8);
         for character in delta.chars() {
             match (self.last, character) {
                 (Some('\r'), '\n') => {}
                 (Some('\r'), _) => piece.push('\r'),
-                (Some(']'), ':') => piece.push(SEPARATOR),
-                (Some('\\'), '(' | ')' | '[' | ']' | '{' | '}' | ',' | ';') => piece.push(SEPARATOR),
+                (Some(']'), ':') if !self.keeps_definitions => piece.push(SEPARATOR),
                 _ => {}
             }
             match character {
@@ -61,14 +67,14 @@ mod tests {
 
     #[test]
     fn what_is_separated_reads_as_before() {
-        let text = r"[a]: b \(x\) \[y\] \{z\}";
+        let text = "[a]: b";
         assert_ne!(clean(&[text]), text);
         assert_eq!(visible(&clean(&[text])), text);
     }
 
     #[test]
     fn pieces_make_no_difference() {
-        let text = "[a]: b\r\n\\(x\\)\r\u{fdd0}\u{202e}";
+        let text = "[a]: b\r\n\r\u{fdd0}\u{202e}";
         let single: Vec<String> = text.chars().map(String::from).collect();
         let single: Vec<&str> = single.iter().map(String::as_str).collect();
         assert_eq!(clean(&single), clean(&[text]));

@@ -38,6 +38,11 @@ const PIECES: &[&str] = &[
     "* a\n+ b\n- c\n2. d",
     "a\n***\nb\n===\n```\nc",
     "[^1]: note\n: def\nTerm\n: x",
+    "a[^1] b[^n]\n\n[^n]: the *note*\n\n    more\n\n[^1]: one",
+    "> [!NOTE]\n> text\n\n> [!warning]\n> more",
+    "- a\n\n  $$\n  x = y\n  - z\n  $$\n- b\n\n\n- c\n1. d\n5. e",
+    "$$\na\n= b\n- c\n$$\ntext $x$ \\[ y^2 \\] \\(z\\)",
+    "https://e.org/a_b_c and (http://f.org).",
     "\n\n",
     "   ",
     "-",
@@ -61,7 +66,9 @@ fn clean(text: &str) -> String {
 }
 
 fn all_at_once(text: &str, width: u16, theme: &Theme) -> Vec<Line<'static>> {
-    blocks::lay_out(&clean(text), usize::from(width), theme, &mut Memory::default())
+    let (mut memory, mut links) = (Memory::default(), Links::default());
+    let sheet = Sheet { width: usize::from(width), theme, memory: &mut memory, links: &mut links };
+    blocks::lay_out(&clean(text), Part::Blocks, sheet)
 }
 
 fn shown(lines: &[Line<'_>]) -> String {
@@ -78,7 +85,9 @@ fn style_of(markdown: &str, text: &str) -> Style {
     let mut document = Document::from_text(markdown);
     let lines = document.lines(80, &Theme::dark());
     let found = lines.iter().flat_map(|line| &line.spans).find(|span| span.content == text);
-    found.unwrap_or_else(|| panic!("no span {text:?} in {lines:?}")).style
+    let style = found.unwrap_or_else(|| panic!("no span {text:?} in {lines:?}")).style;
+    // What tells where a link leads.
+    Style { underline_color: None, ..style }
 }
 
 fn markdown() -> impl Strategy<Value = String> {
@@ -216,15 +225,19 @@ fn a_link_shows_its_address_unless_its_text_does() {
 }
 
 #[test]
-fn reference_links_and_footnotes_are_shown_as_written() {
-    let text = "[text][a] and [^1]\n\n[a]: https://e.org\n\n[^1]: note";
-    assert_eq!(render(text, 80), text);
+fn mathematics_is_shown_in_unicode_and_prices_are_left_alone() {
+    let text = r"\(a_1\) and $x*y*z_{1}$ cost $5 and $10, `$x^2$` does not";
+    assert_eq!(render(text, 80), "a₁ and x ∗ y ∗ z₁ cost $5 and $10, $x^2$ does not");
+    let display = "So\n$$\nx = \\frac{a}{b}\n$$\nholds.\n\n\\[ \\unknown{x} \\]";
+    assert_eq!(render(display, 80), "So\n       a\n  x = ───\n       b\nholds.\n\n  \\[ \\unknown{x} \\]");
+    assert_eq!(style_of("$x^2$", "x²"), Theme::dark().math);
 }
 
 #[test]
-fn mathematics_is_left_as_it_is() {
-    let text = r"\(a_1\) and $x*y*z_{1}$ cost $5 and $10, \[ \{b\} \]";
-    assert_eq!(render(text, 80), text);
+fn mathematics_is_left_as_it_is_in_ascii() {
+    let theme = Theme { ascii: true, ..Theme::plain() };
+    let text = r"\(a_1\) and $x*y*z_{1}$";
+    assert_eq!(shown(Document::from_text(text).lines(80, &theme)), text);
 }
 
 #[test]
@@ -274,61 +287,4 @@ fn a_new_look_lays_everything_out_again() {
     assert_eq!(shown(document.lines(7, &Theme::dark())), "one two\nthree\n\nfour");
     let plain = document.lines(80, &Theme::plain()).to_vec();
     assert_ne!(plain, document.lines(80, &Theme::dark()));
-}
-
-#[test]
-fn nothing_is_laid_out_twice_without_need() {
-    let mut document = Document::from_text("one\n\ntwo");
-    document.lines(80, &Theme::plain());
-    let bytes = document.laid_out_bytes;
-    document.lines(80, &Theme::plain());
-    document.push_str("");
-    document.lines(80, &Theme::plain());
-    assert_eq!(document.laid_out_bytes, bytes);
-}
-
-/// The bytes laid out for each push of `paragraph`, in small pieces, at the end of a longer and longer document.
-fn cost_of_each(paragraph: &str, count: usize) -> Vec<usize> {
-    let mut document = Document::new();
-    let push = |_| {
-        let before = document.laid_out_bytes;
-        for piece in paragraph.as_bytes().chunks(5) {
-            document.push_str(std::str::from_utf8(piece).expect("ASCII"));
-            document.lines(80, &Theme::plain());
-        }
-        document.laid_out_bytes - before
-    };
-    (0..count).map(push).collect()
-}
-
-#[test]
-fn the_hundredth_block_costs_as_much_as_the_second() {
-    for paragraph in ["some *words* of an answer\n\n", "- a\n- b\n\ntext\n\n", "|a|b|\n|-|-|\n|1|2|\n\n"] {
-        let costs = cost_of_each(paragraph, 100);
-        assert!(costs[1..].iter().all(|&cost| cost <= 2 * costs[1]), "{costs:?}");
-    }
-}
-
-#[test]
-fn a_line_of_an_open_code_block_is_drawn_for_good_when_it_ends() {
-    let mut document = Document::from_text("text\n\n```rust\n");
-    for number in 0..50 {
-        document.push_str("let x");
-        assert_eq!(document.lines(80, &Theme::dark()).len(), number + 4);
-        assert_eq!((document.final_lines, document.open.as_str()), (number + 3, "let x"));
-        document.push_str(" = 1;\n");
-        assert_eq!(document.lines(80, &Theme::dark()).len(), number + 4);
-        assert_eq!((document.final_lines, document.open.as_str()), (number + 4, ""));
-    }
-    assert!(document.laid_out_bytes <= 2 * "text\n\n".len());
-}
-
-#[test]
-fn code_inside_a_list_is_analysed_once() {
-    let mut document = Document::from_text("1. look:\n   ```rust\n");
-    for _ in 0..50 {
-        document.push_str("   let x = 1;\n");
-        document.lines(80, &Theme::dark());
-    }
-    assert_eq!(document.memory.analysed_lines, 50);
 }

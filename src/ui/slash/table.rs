@@ -1,7 +1,9 @@
 //! The rows of the table of written commands.
 
 use super::{Group, SlashCommand, Takes};
+use crate::ui::app::setting;
 use crate::ui::msg::Command;
+use crate::ui::theme::Named;
 
 const fn row(
     group: Group,
@@ -30,13 +32,26 @@ const fn needed(shown: &'static str, read: fn(&str) -> Result<Command, String>) 
 /// Every command, in the order of the help: by groups, in these the most used first.
 pub static COMMANDS: &[SlashCommand] = &[
     row(Group::Chats, "new", &[], nothing(Command::NewChat), "begin a new chat"),
-    row(Group::Chats, "resume", &["chats"], nothing(Command::Chats), "list the chats"),
+    row(
+        Group::Chats,
+        "resume",
+        &["chats"],
+        maybe("CHAT", |words| Ok(words.map_or(Command::Chats, |words| Command::Resume(words.into())))),
+        "list the chats, or go to one by its number or title",
+    ),
     row(
         Group::Chats,
         "rename",
         &["title"],
         needed("TITLE", |title| Ok(Command::Rename(title.into()))),
         "give this chat another title",
+    ),
+    row(
+        Group::Chats,
+        "save",
+        &["export"],
+        maybe("PATH", |path| Ok(Command::Save(path.map(Into::into)))),
+        "write this chat to a file: Markdown, or JSON if it ends in .json",
     ),
     row(Group::Messages, "continue", &[], nothing(Command::Continue), "go on with the last answer"),
     row(
@@ -53,9 +68,38 @@ pub static COMMANDS: &[SlashCommand] = &[
         maybe("NAME", |name| Ok(Command::Detach(name.map(str::to_owned)))),
         "take out the file of this name, or the last one",
     ),
-    row(Group::Model, "models", &[], nothing(Command::Models), "choose another model, or get one"),
-    row(Group::Model, "spec", &[], nothing(Command::Drafts), "tell what guessing tokens brought to the last answer"),
-    row(Group::Context, "context", &[], nothing(Command::Context), "show what the context holds, message by message"),
+    row(
+        Group::Messages,
+        "prompt",
+        &["prompts"],
+        needed("NAME", |name| Ok(Command::Prompt(name.into()))),
+        "put a text of yours into the text field",
+    ),
+    row(
+        Group::Model,
+        "model",
+        &["models"],
+        maybe("NAME", |name| Ok(name.map_or(Command::Models, |name| Command::Model(name.into())))),
+        "choose another model, or get one",
+    ),
+    row(
+        Group::Model,
+        "system",
+        &[],
+        maybe("TEXT|@FILE", |text| Ok(Command::System(text.map(Into::into)))),
+        "show or change the system prompt",
+    ),
+    row(Group::Model, "set", &[], maybe("NAME VALUE", set), "list the settings, or change one from the next answer on"),
+    row(
+        Group::Model,
+        "think",
+        &[],
+        maybe("on|off|N", |think| think.map(str::parse).transpose().map(Command::Think)),
+        "whether the model thinks first, or for how many tokens at most",
+    ),
+    row(Group::Model, "stats", &[], nothing(Command::Stats), "what the last answer and this chat cost"),
+    row(Group::Model, "spec", &[], nothing(Command::Drafts), "what guessing tokens brought to the last answer"),
+    row(Group::Context, "context", &[], nothing(Command::Context), "what the context holds, message by message"),
     row(
         Group::Context,
         "pin",
@@ -70,7 +114,15 @@ pub static COMMANDS: &[SlashCommand] = &[
         maybe("N", |text| number(text).map(Command::Unpin)),
         "let message N of /context leave the cache, or your last",
     ),
-    row(Group::Program, "help", &[], nothing(Command::Help), "show the keys and these commands"),
+    row(Group::Context, "kv", &[], nothing(Command::Kv), "what the KV cache is made of, and why"),
+    row(
+        Group::Program,
+        "theme",
+        &[],
+        maybe("NAME", |name| name.map(theme).transpose().map(Command::Theme)),
+        "other colours: auto, light, dark or mono",
+    ),
+    row(Group::Program, "help", &[], nothing(Command::Help), "the keys and these commands"),
     row(Group::Program, "quit", &["exit"], nothing(Command::Leave), "leave"),
 ];
 
@@ -78,4 +130,18 @@ pub static COMMANDS: &[SlashCommand] = &[
 fn number(text: Option<&str>) -> Result<Option<u32>, String> {
     let number = text.map(str::parse).transpose();
     number.map_err(|_| "it takes the number of a message, which `/context` shows, or nothing".into())
+}
+
+fn set(text: Option<&str>) -> Result<Command, String> {
+    let Some(text) = text else { return Ok(Command::Settings) };
+    let (name, value) = text.split_once([' ', '=']).map_or((text, ""), |(name, value)| (name, value.trim()));
+    let setting = setting(name)?;
+    let value = Some(value).filter(|value| !value.is_empty());
+    value.map_or(Ok(()), |value| setting.check(value))?;
+    Ok(Command::Set { setting, value: value.map(str::to_owned) })
+}
+
+fn theme(name: &str) -> Result<Named, String> {
+    let found = Named::ALL.into_iter().find(|(known, _)| *known == name);
+    found.map(|(_, named)| named).ok_or_else(|| "there are `auto`, `light`, `dark` and `mono`".into())
 }

@@ -118,6 +118,7 @@ impl Answer {
             ..Self::default()
         };
         answer.finish(End::Ended(ended));
+        answer.document.settle();
         answer
     }
 

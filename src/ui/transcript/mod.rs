@@ -17,6 +17,7 @@ pub use margin::{Evicted, Hold};
 pub use recalled::Recalled;
 pub use wrap::{WrappedText, wrap};
 
+use crate::ui::links::{Tag, Targets};
 use crate::ui::msg::Scroll;
 use crate::ui::theme::Theme;
 
@@ -49,6 +50,7 @@ pub struct Transcript {
     height: u16,
     top: Place,
     visible: Vec<Line<'static>>,
+    targets: Targets,
     /// How many entries there were when the end was last in view, and how long the last of them was.
     seen: (usize, usize),
 }
@@ -120,6 +122,11 @@ impl Transcript {
         &self.visible
     }
 
+    /// Where the links in view lead.
+    pub fn link_targets(&self) -> Targets {
+        self.targets.clone()
+    }
+
     pub fn follows_end(&self) -> bool {
         self.anchor == Anchor::End
     }
@@ -149,7 +156,7 @@ impl Transcript {
         self.keep_place_at_width(width, theme);
         (self.width, self.height) = (width, height);
         if self.follows_end() {
-            self.fold_thoughts();
+            self.settle_last_answer();
         }
         let look = self.look(width, theme);
         let end = self.end_place(look);
@@ -164,16 +171,20 @@ impl Transcript {
         self.collect(look);
     }
 
-    /// Once the answer itself has begun, its thoughts become one line; not while the person reads further up, whose
-    /// place must hold.
-    fn fold_thoughts(&mut self) {
+    /// Once the answer itself has begun, its thoughts become one line, and once it has ended, what it defines has its
+    /// meaning further up; not while the person reads there, whose place must hold.
+    fn settle_last_answer(&mut self) {
         if let Some(answer) = self.last_answer_mut() {
             answer.folded = answer.folded || answer.has_text() || answer.end.is_some();
+            if answer.end.is_some() {
+                answer.document.settle();
+            }
         }
     }
 
     fn collect(&mut self, look: Look) {
         self.visible.clear();
+        self.targets = Targets::default();
         let height = usize::from(self.height);
         let mut skip = self.top.line;
         for entry in self.entries.iter_mut().skip(self.top.entry) {
@@ -181,7 +192,9 @@ impl Transcript {
                 break;
             }
             let end = entry.height(look).min(skip + height - self.visible.len());
+            let first = self.visible.len();
             entry.push_lines(look, skip..end, &mut self.visible);
+            add_targets(entry, &self.visible[first..], &mut self.targets);
             skip = 0;
         }
         self.visible.truncate(height);
@@ -272,6 +285,17 @@ impl Transcript {
             place = Place { entry: place.entry + 1, line: 0 };
         }
         place
+    }
+}
+
+/// Adds where the links in these lines of an entry lead.
+fn add_targets(entry: &Entry, lines: &[Line<'_>], targets: &mut Targets) {
+    let Entry::Answer(answer) = entry else { return };
+    let colours = lines.iter().flat_map(|line| &line.spans).filter_map(|span| span.style.underline_color);
+    for tag in colours.filter_map(Tag::from_colour) {
+        if let Some(address) = answer.document.links().address(tag) {
+            targets.add(tag, address);
+        }
     }
 }
 

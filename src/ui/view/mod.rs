@@ -10,6 +10,7 @@ mod popups;
 mod queue;
 mod status;
 mod transcript;
+mod words;
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};

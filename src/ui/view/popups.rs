@@ -13,7 +13,7 @@ use crate::ui::keys::{self, Mode};
 use crate::ui::slash;
 use crate::ui::theme::Theme;
 
-use super::{context, fitted, picker};
+use super::{context, fitted, picker, words};
 
 const MOST_WIDTH: u16 = 90;
 /// Rows and columns that a box leaves free round itself, and those of its border.
@@ -26,8 +26,14 @@ pub fn draw(app: &App, screen: Rect, frame: &mut Frame) {
         Popup::Help { top } => draw_help(app.theme(), *top, screen, frame),
         Popup::Chats(list) => draw_chats(app.theme(), list, screen, frame),
         Popup::Models(list) => picker::draw(app, list, screen, frame),
+        Popup::Words(words) => words::draw(app.theme(), words, screen, frame),
         Popup::Context { top } => context::draw(app, *top, screen, frame),
     }
+}
+
+/// Columns inside of a box.
+pub(super) fn inner_width(screen: Rect) -> usize {
+    usize::from(screen.width.saturating_sub(MARGIN).min(MOST_WIDTH).saturating_sub(BORDER + 2))
 }
 
 /// An empty box with a border in the middle of the screen; returns its inside.
@@ -71,6 +77,7 @@ pub fn most_scroll(app: &App, screen: Rect) -> u16 {
     let lines = match app.popup() {
         Popup::Help { .. } => help_lines(app.theme()).len(),
         Popup::Context { .. } => context::height(app),
+        Popup::Words(words) => words::height(words, screen),
         Popup::Closed | Popup::Chats(_) | Popup::Models(_) => 0,
     };
     let room = screen.height.saturating_sub(MARGIN + BORDER);

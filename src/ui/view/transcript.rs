@@ -3,7 +3,7 @@
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Text};
-use ratatui::widgets::Paragraph;
+use ratatui::widgets::{Clear, Paragraph};
 use unicode_width::UnicodeWidthStr;
 
 use crate::ui::app::{Activity, App};
@@ -58,5 +58,6 @@ fn draw_place(app: &App, area: Rect, frame: &mut Frame) {
     };
     let width = (words.width() as u16).min(area.width);
     let place = Rect { x: area.right() - width, y: area.bottom() - 1, width, height: 1 };
+    frame.render_widget(Clear, place);
     line(frame, place, words, app.theme().selection);
 }

@@ -1,0 +1,83 @@
+//! Texts that are used again and again: some come with the program, others lie as `NAME.md` in a folder of the
+//! person's, where one of the same name replaces one that comes with the program.
+
+use std::path::Path;
+
+use crate::text_file;
+
+/// More than anybody keeps.
+const MOST: usize = 500;
+
+/// A text with a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PromptText {
+    pub name: String,
+    pub text: String,
+}
+
+impl PromptText {
+    /// Its first line that says something.
+    pub fn beginning(&self) -> &str {
+        self.text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default()
+    }
+}
+
+const INCLUDED: [(&str, &str); 5] = [
+    ("explain", include_str!("../assets/prompts/explain.md")),
+    ("proofread", include_str!("../assets/prompts/proofread.md")),
+    ("review", include_str!("../assets/prompts/review.md")),
+    ("summarize", include_str!("../assets/prompts/summarize.md")),
+    ("translate", include_str!("../assets/prompts/translate.md")),
+];
+
+/// All texts by their names, and a sentence for each file that cannot be read.
+pub fn all(folder: &Path) -> (Vec<PromptText>, Vec<String>) {
+    let (mut texts, mut problems) = (Vec::new(), Vec::new());
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().take(MOST);
+    for path in entries.map(|entry| entry.path()) {
+        let Some(name) = name(&path) else { continue };
+        match text_file::read(&path) {
+            Ok(text) => texts.push(PromptText { name, text }),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    for (name, text) in INCLUDED {
+        if texts.iter().all(|own| own.name != name) {
+            texts.push(PromptText { name: name.into(), text: text.into() });
+        }
+    }
+    texts.sort_by(|one, other| one.name.cmp(&other.name));
+    (texts, problems)
+}
+
+/// The name of the text in a file, if it is one.
+fn name(path: &Path) -> Option<String> {
+    let is_text = path.extension().is_some_and(|extension| extension == "md");
+    is_text.then(|| path.file_stem().map(|stem| stem.to_string_lossy().into_owned())).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_the_person_stand_beside_those_of_the_program_and_replace_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &[u8]| std::fs::write(folder.path().join(name), text).unwrap();
+        write("mail.md", b"\nAnswer this mail\n");
+        write("review.md", b"Be kind");
+        write("notes.txt", b"no prompt");
+        write("broken.md", b"\xff");
+        let (texts, problems) = all(folder.path());
+        let names: Vec<&str> = texts.iter().map(|text| text.name.as_str()).collect();
+        assert_eq!(names, ["explain", "mail", "proofread", "review", "summarize", "translate"]);
+        assert_eq!(texts[1].beginning(), "Answer this mail");
+        assert_eq!(texts[3].text, "Be kind");
+        assert!(matches!(&problems[..], [problem] if problem.contains("broken.md")), "{problems:?}");
+    }
+
+    #[test]
+    fn without_a_folder_there_are_those_of_the_program() {
+        assert_eq!(all(Path::new("/no/such/folder")).0.len(), INCLUDED.len());
+    }
+}

@@ -1,0 +1,187 @@
+//! Chats, models and texts that are named in a written command: what there is has to be asked for first, and then the
+//! one that was meant is found, or the list opens with those it may be.
+
+use super::{App, ChatList, Picker, Popup};
+use crate::models::offers::Offer;
+use crate::prompts::PromptText;
+use crate::store::ChatId;
+use crate::text::escape_line;
+use crate::ui::msg::{ChatRow, Effect};
+
+/// What was named and is being looked for.
+#[derive(Debug, Default)]
+pub(super) struct Wanted {
+    chat: Option<String>,
+    model: Option<String>,
+    prompt: Option<String>,
+}
+
+impl App {
+    /// Goes to the chat of this number, or of these words in its title.
+    pub(super) fn resume(&mut self, words: String) -> Vec<Effect> {
+        if !self.has_store {
+            return self.list_chats();
+        }
+        self.wanted.chat = Some(words);
+        vec![Effect::ListChats]
+    }
+
+    /// The chats are there, in which one may be looked for.
+    pub(super) fn find_chat(&mut self, rows: &[ChatRow]) -> Vec<Effect> {
+        let Some(words) = self.wanted.chat.take() else { return Vec::new() };
+        let number = words.trim_start_matches('#').parse().map(ChatId).ok();
+        if let Some(id) = number.filter(|id| rows.iter().any(|row| row.id == *id)) {
+            return self.open_chat(id);
+        }
+        let list = ChatList::holding(rows.to_vec(), words.clone());
+        match list.matching()[..] {
+            [] => self.notice(format!("no chat has `{}` in its title; Ctrl-O lists them", escape_line(&words))),
+            [row] => return self.open_chat(row.id),
+            _ => self.popup = Popup::Chats(list),
+        }
+        Vec::new()
+    }
+
+    /// Goes on with the model of this name, or its beginning.
+    pub(super) fn use_model(&mut self, name: String) -> Vec<Effect> {
+        self.wanted.model = Some(name);
+        vec![Effect::ListModels]
+    }
+
+    /// The models are there, in which one may be looked for.
+    pub(super) fn find_model(&mut self) -> Vec<Effect> {
+        let Some(wanted) = self.wanted.model.take() else { return Vec::new() };
+        let picker = Picker::filtered(wanted.clone());
+        let found: Vec<Offer> = called(&wanted, self.offers.as_deref().unwrap_or_default(), &picker);
+        match &found[..] {
+            [] => {
+                let wanted = escape_line(&wanted);
+                self.notice(format!("no model is called `{wanted}`; F4 lists those there are"));
+            }
+            [offer] => return self.choose_offer(offer.clone()),
+            _ => self.popup = Popup::Models(picker),
+        }
+        Vec::new()
+    }
+
+    /// Puts the text of this name into the composer.
+    pub(super) fn use_prompt(&mut self, name: String) -> Vec<Effect> {
+        self.wanted.prompt = Some(name);
+        vec![Effect::ListPrompts]
+    }
+
+    /// The texts are there, in which one may be looked for.
+    pub(super) fn prompts_listed(&mut self, prompts: Vec<PromptText>, problems: Vec<String>) {
+        self.prompts = Some(prompts);
+        problems.into_iter().for_each(|problem| self.notice(problem));
+        let Some(wanted) = self.wanted.prompt.take() else { return };
+        let prompts = self.prompts.as_deref().unwrap_or_default();
+        let exact = prompts.iter().find(|prompt| prompt.name == wanted);
+        let mut beginning = prompts.iter().filter(|prompt| prompt.name.starts_with(&wanted));
+        let found = exact.or_else(|| beginning.next().filter(|_| beginning.next().is_none()));
+        match found.map(|prompt| prompt.text.clone()) {
+            Some(text) => self.write_prompt(&text),
+            None => {
+                let names: Vec<String> =
+                    prompts.iter().map(|prompt| format!("`{}`", escape_line(&prompt.name))).collect();
+                let wanted = escape_line(&wanted);
+                self.notice(format!("no text is called `{wanted}`; there are {}", names.join(", ")));
+            }
+        }
+    }
+
+    fn write_prompt(&mut self, text: &str) {
+        let text = if self.composer.is_empty() { crate::ui::slash::written(text) } else { text.to_owned() };
+        if let Err(sentence) = self.composer.paste(&text) {
+            self.notice(sentence);
+        }
+    }
+}
+
+/// The models of this name, else those whose names begin so, else those that the list would show.
+fn called(wanted: &str, offers: &[Offer], picker: &Picker) -> Vec<Offer> {
+    let wanted = wanted.to_lowercase();
+    let names = || offers.iter().map(|offer| (offer.name.to_lowercase(), offer));
+    let exact: Vec<&Offer> = names().filter(|(name, _)| *name == wanted).map(|(_, offer)| offer).collect();
+    let beginning = names().filter(|(name, _)| name.starts_with(&wanted)).map(|(_, offer)| offer).collect();
+    let found = [exact, beginning, picker.matching(offers)].into_iter().find(|offers| !offers.is_empty());
+    found.unwrap_or_default().into_iter().cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ui::app::tester::{Tester, download, here};
+    use crate::ui::msg::Msg;
+
+    fn row(id: i64, title: &str) -> ChatRow {
+        ChatRow { id: ChatId(id), title: title.into(), age: "1 h ago".into(), messages: 2 }
+    }
+
+    fn rows() -> Vec<ChatRow> {
+        vec![row(1, "Bread and butter"), row(2, "Rust borrow"), row(3, "Rusty nails")]
+    }
+
+    #[test]
+    fn a_chat_is_resumed_by_its_number_or_by_words_of_its_title() {
+        for (named, id) in [("3", 3), ("#2", 2), ("bread", 1), ("nails rust", 3)] {
+            let mut tester = Tester::saving();
+            assert!(matches!(tester.send(&format!("/resume {named}"))[..], [Effect::ListChats]));
+            let effects = tester.update(Msg::Chats(rows()));
+            assert!(matches!(effects[..], [Effect::OpenChat(ChatId(found))] if found == id), "{named}: {effects:?}");
+        }
+    }
+
+    #[test]
+    fn a_chat_that_is_not_told_by_its_words_is_to_be_chosen() {
+        let mut tester = Tester::saving();
+        tester.send("/resume rust");
+        assert!(tester.update(Msg::Chats(rows())).is_empty());
+        assert!(matches!(tester.app.popup(), Popup::Chats(list) if list.matching().len() == 2));
+        let mut tester = Tester::saving();
+        tester.send("/resume cheese");
+        tester.update(Msg::Chats(rows()));
+        assert!(tester.app.notices()[0].contains("no chat has `cheese`"), "{:?}", tester.app.notices());
+        assert!(tester.update(Msg::Chats(rows())).is_empty(), "it is looked for once");
+    }
+
+    #[test]
+    fn a_model_is_chosen_by_its_name_or_what_tells_it_from_others() {
+        let offers = || vec![here("qwen", None), here("qwen-large", None), download("smol")];
+        for (named, found) in [("qwen", "qwen"), ("QWEN-", "qwen-large"), ("good smol", "smol")] {
+            let mut tester = Tester::ready();
+            assert!(matches!(tester.send(&format!("/model {named}"))[..], [Effect::ListModels]));
+            let effects = tester.update(Msg::Offers(offers()));
+            assert!(matches!(&effects[..], [Effect::Get { offer, .. }] if offer.name == found), "{named}: {effects:?}");
+        }
+        let mut tester = Tester::ready();
+        tester.send("/model qw");
+        tester.update(Msg::Offers(offers()));
+        assert!(matches!(tester.app.popup(), Popup::Models(picker) if picker.filter == "qw"));
+        let mut tester = Tester::ready();
+        tester.send("/model llama");
+        tester.update(Msg::Offers(offers()));
+        assert!(tester.app.notices()[0].contains("no model is called `llama`"));
+        let mut tester = Tester::ready();
+        tester.be_offline();
+        tester.send("/model smol");
+        assert!(tester.update(Msg::Offers(offers())).is_empty());
+        assert!(tester.app.notices()[0].contains("offline"), "{:?}", tester.app.notices());
+    }
+
+    #[test]
+    fn a_text_is_put_into_the_composer_and_not_sent() {
+        let prompts = || vec![PromptText { name: "review".into(), text: "/Review this\nand that".into() }];
+        for named in ["review", "rev"] {
+            let mut tester = Tester::ready();
+            assert!(matches!(tester.send(&format!("/prompt {named}"))[..], [Effect::ListPrompts]));
+            tester.update(Msg::Prompts { texts: prompts(), problems: Vec::new() });
+            assert_eq!(tester.app.composer.text(), "/Review this\nand that");
+        }
+        let mut tester = Tester::ready();
+        tester.send("/prompt poem");
+        tester.update(Msg::Prompts { texts: prompts(), problems: vec!["cannot read `x.md`".into()] });
+        assert_eq!(tester.app.notices(), ["cannot read `x.md`", "no text is called `poem`; there are `review`"]);
+        assert!(tester.app.composer.is_empty());
+    }
+}

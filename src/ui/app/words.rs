@@ -1,0 +1,34 @@
+//! Something told in more words than a notice holds: rows over the chat, to be scrolled through and closed.
+
+use super::{App, Popup};
+
+/// What is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Words {
+    pub title: String,
+    /// What it is about, and what is said of it. A row that is about nothing is a sentence of its own.
+    pub rows: Vec<(String, String)>,
+    /// Scrolled down by so many lines.
+    pub top: u16,
+}
+
+impl Words {
+    pub(super) fn titled(title: impl Into<String>) -> Self {
+        Self { title: title.into(), ..Self::default() }
+    }
+
+    pub(super) fn row(&mut self, about: &str, said: impl Into<String>) {
+        self.rows.push((about.to_owned(), said.into()));
+    }
+
+    /// A sentence of its own.
+    pub(super) fn say(&mut self, sentence: impl Into<String>) {
+        self.rows.push((String::new(), sentence.into()));
+    }
+}
+
+impl App {
+    pub(super) fn show_words(&mut self, words: Words) {
+        self.popup = Popup::Words(words);
+    }
+}
