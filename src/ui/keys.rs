@@ -147,7 +147,7 @@ pub static BINDINGS: &[Binding] = &[
     bind(PREFIXED, &[(Char('e'), CTRL), (Char('e'), NONE)], "", "", Command::EditOutside),
     bind(CHAT, &[(Char('x'), CTRL)], "Ctrl-X O", "open the large paste beside the cursor", Command::Prefix),
     bind(PREFIXED, &[(Char('o'), NONE), (Char('o'), CTRL)], "", "", Command::OpenToken),
-    bind(CHAT, &[], "Ctrl-X 1…9", "take back that message of those that wait", Command::TakeBack(1)),
+    bind(CHAT, &[], "Ctrl-X 1-9", "take back that message of those that wait", Command::TakeBack(1)),
     bind(CHAT, &[(F(1), NONE)], "F1", "show these keys (also ? while nothing is written)", Command::Help),
     bind_when_empty(CHAT, &[(Char('?'), NONE)], "", "", Command::Help),
     bind(CHATS, &[(Enter, NONE)], "Enter", "open the chosen chat", Command::OpenChosen),

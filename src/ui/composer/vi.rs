@@ -471,7 +471,7 @@ mod tests {
     #[test]
     fn what_was_deleted_or_yanked_is_put_elsewhere() {
         for (text, keys, expected) in [
-            ("|one two", "dwp", "tone |wo"),
+            ("|one two", "dwp", "tone| wo"),
             ("o|ne\ntwo", "yyp", "one\n|one\ntwo"),
             ("one\nt|wo", "ddP", "|two\none"),
             ("|ab", "xp", "b|a"),

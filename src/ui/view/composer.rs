@@ -58,7 +58,7 @@ fn hints(app: &App, width: u16) -> String {
         return if words.width() <= room { words } else { searched(app) };
     }
     if app.is_prefixed() {
-        let choices = ["Ctrl-X: O opens the paste · 1…9 takes back a message · any other key as ever", "Ctrl-X …"];
+        let choices = ["Ctrl-X: E editor · O opens the paste · 1-9 takes back a message", "Ctrl-X"];
         return choices.into_iter().find(fits).unwrap_or_default().to_owned();
     }
     if let Some(label) = app.composer().token_at_cursor() {
