@@ -145,9 +145,11 @@ impl<'t> EventLoop<'t> {
         let far = self.next_frame;
         let line = self.terminal.line();
         let is_out = !line.is_busy();
+        // Then it takes along what the engine says until then, instead of being woken for each token.
+        let is_frame_due = self.changed && is_out && !self.is_lent;
         tokio::select! {
             event = self.keyboard.events.recv() => Wake::Terminal(event),
-            event = self.engine_events.recv(), if self.engine_is_there => Wake::Engine(event),
+            event = self.engine_events.recv(), if self.engine_is_there && !is_frame_due => Wake::Engine(event),
             Some(message) = self.replies.recv() => Wake::Message(message),
             Some(()) = self.signals.terminate.recv() => Wake::Message(Msg::Terminate),
             // Ctrl-C in an editor is the editor's.
@@ -156,7 +158,7 @@ impl<'t> EventLoop<'t> {
             Some(()) = self.signals.continued.recv() => Wake::Continued,
             Some(()) = self.signals.resized.recv() => Wake::Resized,
             () = sleep_until(tick_at.unwrap_or(far)), if tick_at.is_some() => Wake::Message(Msg::Tick),
-            () = sleep_until(self.next_frame), if self.changed && is_out && !self.is_lent => Wake::Draw,
+            () = sleep_until(self.next_frame), if is_frame_due => Wake::Draw,
             () = line.written(), if !is_out => Wake::Written,
         }
     }
@@ -179,7 +181,12 @@ impl<'t> EventLoop<'t> {
     fn handle(&mut self, wake: Wake) -> ControlFlow<()> {
         let message = match wake {
             // A terminal that cannot be drawn on is gone, and the part of an answer is still to be saved.
-            Wake::Draw => self.draw().err().map(|_| Msg::Terminate),
+            Wake::Draw => {
+                if self.handle_queued().is_break() {
+                    return ControlFlow::Break(());
+                }
+                self.draw().err().map(|_| Msg::Terminate)
+            }
             Wake::Written => None,
             // The size is asked for with each frame.
             Wake::Resized => {

@@ -3,6 +3,7 @@
 
 mod ahead;
 mod chats;
+mod completion;
 mod composing;
 mod continuing;
 mod drafts;
@@ -12,6 +13,7 @@ mod held;
 mod history;
 mod kept;
 mod naming;
+mod palette;
 mod picker;
 mod queue;
 mod saving;
@@ -25,6 +27,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::composer::{Composer, Edited};
+use super::files::Folder;
 use super::msg::{ChatRow, Command, Effect, Msg, Slot};
 use super::theme::{Named, Theme};
 use super::transcript::Transcript;
@@ -37,6 +40,7 @@ use crate::store::ChatId;
 
 use ahead::Ahead;
 pub use chats::ChatList;
+pub use completion::Completion;
 use continuing::Continued;
 use finding::Wanted;
 use getting::Getting;
@@ -44,6 +48,7 @@ pub use getting::Stopped;
 pub use held::Held;
 use history::History;
 use kept::Kept;
+pub use palette::{Palette, Row as PaletteRow};
 pub use picker::Picker;
 use queue::Queue;
 pub use settings::{Setting, setting};
@@ -106,6 +111,8 @@ pub enum Popup {
     /// The keys, scrolled down by so many lines.
     Help {
         top: u16,
+        /// What was typed to narrow them.
+        filter: String,
     },
     Chats(ChatList),
     Models(Picker),
@@ -115,6 +122,7 @@ pub enum Popup {
     },
     /// Something told in many words.
     Words(Words),
+    Palette(Palette),
 }
 
 /// What lies over the chat at the start.
@@ -169,6 +177,12 @@ pub struct App {
     queue: Queue,
     history: History,
     kept: Kept,
+    completion: Option<Completion>,
+    /// The menu was closed, and what was being written then.
+    completion_closed: Option<completion::Place>,
+    /// The folder of the path that is being written, and the files that were found last.
+    files_asked: Option<Folder>,
+    files: Vec<String>,
     outbox: Option<Outbox>,
     popup: Popup,
     notices: Vec<String>,
@@ -250,6 +264,10 @@ impl App {
             queue: Queue::default(),
             history: History::default(),
             kept: Kept::starting(start.resume.is_some()),
+            completion: None,
+            completion_closed: None,
+            files_asked: None,
+            files: Vec::new(),
             outbox: None,
             popup: Popup::Closed,
             notices: start.notices,
@@ -294,7 +312,12 @@ impl App {
         {
             self.getting.unask();
         }
+        let is_fresh = matches!(msg, Msg::Chats(_) | Msg::Offers(_) | Msg::Prompts { .. } | Msg::Files { .. });
+        let writes = matches!(msg, Msg::Command(_) | Msg::Edit(_) | Msg::Paste(_) | Msg::Attached(_));
         let mut effects = self.happened(msg, now);
+        if is_fresh || writes {
+            effects.extend(self.complete(is_fresh));
+        }
         effects.extend(self.keep_draft(now));
         effects
     }
@@ -355,6 +378,10 @@ impl App {
                 Vec::new()
             }
             Msg::Got { choice, result } => self.got(choice, result.map(|settings| *settings)),
+            Msg::Files { folder, paths } => {
+                self.files_found(folder, paths);
+                Vec::new()
+            }
             Msg::Prompts { texts, problems } => {
                 self.prompts_listed(texts, problems);
                 Vec::new()
@@ -400,6 +427,19 @@ impl App {
                 return self.system_prompt(wanted.as_deref());
             }
             Command::Prompt(name) => return self.use_prompt(name),
+            Command::Prompts => return self.open_palette(true),
+            Command::Palette => return self.open_palette(false),
+            Command::ChooseInPalette => return self.choose_in_palette(now),
+            Command::TakeCompletion => {
+                self.look_ahead(now);
+                return self.take_completion();
+            }
+            Command::RunCompletion => {
+                self.look_ahead(now);
+                return self.run_completion(now);
+            }
+            Command::CloseCompletion => self.close_completion(),
+            Command::MoveInCompletion(by) => self.move_in_completion(by),
             Command::Model(name) => return self.use_model(name),
             Command::Settings => self.list_settings(),
             Command::Set { setting, value } => {
@@ -450,7 +490,7 @@ impl App {
             Command::Undo => self.composer.undo(),
             Command::Redo => self.composer.redo(),
             Command::DeleteToLineStart => self.composer.delete_to_line_start(),
-            Command::Help => self.popup = Popup::Help { top: 0 },
+            Command::Help => self.popup = Popup::Help { top: 0, filter: String::new() },
             Command::ClosePopup => self.popup = Popup::Closed,
             Command::ShowThinking => self.transcript.show_thinking = !self.transcript.show_thinking,
             Command::Scroll(scroll) => self.transcript.scroll(scroll, &self.theme),
@@ -471,7 +511,9 @@ impl App {
                 }
                 Vec::new()
             }
-            Popup::Chats(_) | Popup::Models(_) => text.chars().flat_map(|character| self.filter(character)).collect(),
+            Popup::Chats(_) | Popup::Models(_) | Popup::Palette(_) => {
+                text.chars().flat_map(|character| self.filter(character)).collect()
+            }
             Popup::Help { .. } | Popup::Context { .. } | Popup::Words(_) => Vec::new(),
         }
     }
@@ -479,11 +521,12 @@ impl App {
     fn move_in_popup(&mut self, by: i16) {
         match &mut self.popup {
             Popup::Closed => self.move_in_search(by),
-            Popup::Help { top } | Popup::Context { top } | Popup::Words(Words { top, .. }) => {
+            Popup::Help { top, .. } | Popup::Context { top } | Popup::Words(Words { top, .. }) => {
                 *top = top.saturating_add_signed(by)
             }
             Popup::Chats(list) => list.move_by(by),
             Popup::Models(_) => self.move_in_models(by),
+            Popup::Palette(_) => self.move_in_palette(by),
         }
     }
 
@@ -559,7 +602,7 @@ impl App {
 
     /// A text over the chat is not scrolled beyond its end.
     pub fn limit_popup_scroll(&mut self, most: u16) {
-        if let Popup::Help { top } | Popup::Context { top } | Popup::Words(Words { top, .. }) = &mut self.popup {
+        if let Popup::Help { top, .. } | Popup::Context { top } | Popup::Words(Words { top, .. }) = &mut self.popup {
             *top = (*top).min(most);
         }
     }
