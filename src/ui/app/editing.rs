@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::App;
 use super::composing::message;
 use super::tree::NodeId;
-use crate::ui::composer::{Composer, Part};
+use crate::ui::composer::Part;
 use crate::ui::msg::Effect;
 use crate::ui::slash;
 use crate::ui::transcript::Entry;
@@ -18,7 +18,7 @@ pub(super) struct Editing {
     number: usize,
     text: String,
     /// What was being written before.
-    before: Composer,
+    before: Vec<Part>,
 }
 
 impl App {
@@ -50,20 +50,34 @@ impl App {
         self.stop_selecting();
         self.stop_editing();
         let number = self.number_of(message);
-        let mut before = std::mem::take(&mut self.composer);
         let written = slash::written(&text);
         // A question without an answer is in the composer already.
-        if before.text() == written {
-            before = Composer::default();
-        }
-        self.composer.give_back(&[Part::Text(written)]);
+        let is_written = self.composer.text() == written;
+        let before = if is_written { Vec::new() } else { self.composer.take() };
+        self.composer.begin(&[Part::Text(written)]);
         self.editing = Some(Editing { node, number, text, before });
     }
 
     /// Gives back what was being written before; tells whether a question was being edited.
     pub(super) fn stop_editing(&mut self) -> bool {
         let editing = self.editing.take();
-        editing.map(|editing| self.composer = editing.before).is_some()
+        editing.map(|editing| self.composer.begin(&editing.before)).is_some()
+    }
+
+    /// What was being written before, while a question is edited.
+    pub(super) fn written_before_editing(&self) -> Option<Vec<Part>> {
+        let before = self.editing.as_ref().map(|editing| &editing.before);
+        before.filter(|before| !before.is_empty()).cloned()
+    }
+
+    /// Whether the text is a question that is edited and as it was.
+    pub(super) fn edits_nothing(&self) -> bool {
+        self.editing.as_ref().is_some_and(|editing| message(&self.composer.parts()) == editing.text)
+    }
+
+    /// The chat is left, and what was being written is kept with it.
+    pub(super) fn forget_editing(&mut self) {
+        self.editing = None;
     }
 
     /// Sends the question that was edited: it becomes a sibling of the one it was. Where nothing was changed, that is
@@ -79,7 +93,7 @@ impl App {
         }
         let Some(editing) = self.editing.take() else { return Vec::new() };
         self.notices.clear();
-        self.composer = editing.before;
+        self.composer.begin(&editing.before);
         match self.branches.path().iter().position(|node| *node == editing.node) {
             Some(message) if editing.text == text => return self.retry_at(message, now),
             Some(message) => self.cut(message),
