@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use crossterm::event::KeyEvent;
 
+use super::app::Select;
 use super::composer::Part;
 use crate::chat::{Ended, Message, Sampling, Stats};
 use crate::engine::protocol::{GenerateOptions, LoadSettings, Prompt, Step, Think};
@@ -34,6 +35,15 @@ pub enum Msg {
     Paste(String),
     /// A file that was to be attached, or a sentence that says why it cannot be.
     Attached(Result<Part, String>),
+    /// What was being written in a chat, or in a new one, when it was left.
+    DraftRead {
+        chat: Option<ChatId>,
+        parts: Vec<Part>,
+    },
+    /// What was written in the editor, or a sentence that says why it is as it was.
+    EditedOutside(Result<String, String>),
+    /// What was sent before, the newest first.
+    SentRead(Vec<String>),
     /// The engine's word about the model it was told to load.
     Model(Step),
     /// The engine's word about the answer in progress.
@@ -47,6 +57,13 @@ pub enum Msg {
     Chats(Vec<ChatRow>),
     ChatOpened(OpenedChat),
     ChatDeleted(ChatId),
+    /// The chat was copied up to a message; this is the copy.
+    Forked(OpenedChat),
+    /// So many bytes of this are in the machine's own clipboard.
+    Copied {
+        what: String,
+        bytes: usize,
+    },
     /// What models there are to choose among.
     Offers(Vec<Offer>),
     /// How far the download is that was the choice of this number.
@@ -102,6 +119,13 @@ pub enum Command {
     Attach(String),
     /// Take out the file of this name, else the last one.
     Detach(Option<String>),
+    /// Write in the person's editor.
+    EditOutside,
+    /// Search what was sent before, or go on searching.
+    Search,
+    /// Write what was found.
+    TakeFound,
+    CloseSearch,
     /// Take back the message that waits at this place, counted from 1.
     TakeBack(u8),
     Stop,
@@ -153,6 +177,19 @@ pub enum Command {
     Drafts,
     /// Go on with the last answer.
     Continue,
+    /// Choose a message with the keyboard, and do something with it.
+    Select(Select),
+    /// Copy something to the clipboard.
+    Copy(CopyOf),
+    /// Write the question of this number anew, else the last one.
+    EditMessage(Option<u32>),
+    /// Ask for another answer to the last question.
+    Retry(Retry),
+    /// Copy the conversation up to the message of this number, or all of it, into a new chat.
+    Fork(Option<u32>),
+    /// Take the last exchange back.
+    UndoExchange,
+    RedoExchange,
     /// Keep a message in the KV cache: that of this number in the conversation, counted from 1, else the last question.
     Pin(Option<u32>),
     /// Let it leave again.
@@ -174,8 +211,27 @@ impl Command {
     /// Whether the composer's text may be another afterwards.
     pub fn changes_text(&self) -> bool {
         let edits = matches!(self, Self::Newline | Self::Undo | Self::Redo | Self::DeleteToLineStart | Self::OpenToken);
-        edits || matches!(self, Self::Interrupt | Self::Stop | Self::Detach(_) | Self::TakeBack(_))
+        edits || matches!(self, Self::Interrupt | Self::Stop | Self::Detach(_) | Self::TakeBack(_) | Self::TakeFound)
     }
+}
+
+/// What is copied to the clipboard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CopyOf {
+    LastAnswer,
+    LastCode,
+    /// The message of this number in the conversation, counted from 1.
+    Message(u32),
+}
+
+/// How a question is answered once more.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Retry {
+    Same,
+    /// This answer only.
+    Temperature(f32),
+    /// By the model of this name, which then stays.
+    Model(String),
 }
 
 /// A movement through the transcript.
@@ -203,13 +259,17 @@ pub struct ChatRow {
 #[derive(Clone, Debug)]
 pub struct OpenedChat {
     pub id: ChatId,
+    /// On all its branches, a parent before its children.
     pub messages: Vec<OpenedMessage>,
+    /// The last message of the branch that the chat goes on with.
+    pub leaf: Option<MessageId>,
 }
 
 /// A message that was read from the store.
 #[derive(Clone, Debug)]
 pub struct OpenedMessage {
     pub id: MessageId,
+    pub parent: Option<MessageId>,
     pub message: Message,
     pub thinking: String,
     /// How an answer ended; `None` for a question.
@@ -247,6 +307,26 @@ pub enum Effect {
         chat: Slot<ChatId>,
         title: String,
     },
+    /// Have the chat go on from this message; `None` is before the first.
+    GoTo {
+        chat: Slot<ChatId>,
+        leaf: Option<Slot<MessageId>>,
+    },
+    /// Delete a message and everything below it.
+    DeleteMessage {
+        message: Slot<MessageId>,
+    },
+    /// Copy the branch that ends with this message into a new chat. Answered by [`Msg::Forked`].
+    Fork {
+        chat: Slot<ChatId>,
+        message: Slot<MessageId>,
+    },
+    /// Put a text into the clipboard.
+    Copy {
+        text: String,
+        /// What it is, in words.
+        what: String,
+    },
     /// Write the conversation to a file: to this path, else to one of this name.
     Export {
         path: Option<PathBuf>,
@@ -261,6 +341,15 @@ pub enum Effect {
     ListFiles(Folder),
     /// Read a file that is to be attached.
     Attach(String),
+    /// Keep what is being written, in the place of what was kept before; without a chat, that of a new one.
+    SaveDraft {
+        chat: Slot<ChatId>,
+        parts: Vec<Part>,
+    },
+    /// Read what was being written in a chat, or in a new one.
+    ReadDraft(Option<ChatId>),
+    /// Read what was sent before, in all chats.
+    ReadSent,
     ListChats,
     OpenChat(ChatId),
     DeleteChat(ChatId),
@@ -274,6 +363,8 @@ pub enum Effect {
     /// The model of this name is to be the one for the next start.
     Remember(String),
     Suspend,
+    /// Let the person's editor have the terminal and this text.
+    EditOutside(String),
     Leave,
 }
 

@@ -11,12 +11,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crossterm::event::Event;
 use ratatui::Frame;
 use ratatui::backend::CrosstermBackend;
 use rustix::process::{Signal, kill_current_process_group};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::links::{self, Hyperlinks, Targets};
 use super::outlet::{Line, Outlet};
@@ -52,22 +50,6 @@ fn screen(line: &Line, targets: &Rc<RefCell<Targets>>) -> io::Result<Screen> {
     ratatui::Terminal::new(Hyperlinks::new(output, told))
 }
 
-/// Keys, pastes, the wheel and changes of size, as they come; closed when the terminal is gone.
-///
-/// They are read on a thread of their own: a terminal that hangs up, or stops in the middle of a key's bytes, holds
-/// the reader for ever, and must not hold the interface.
-pub fn events() -> io::Result<UnboundedReceiver<Event>> {
-    let (sender, events) = unbounded_channel();
-    std::thread::Builder::new().name("keys".into()).spawn(move || {
-        while let Ok(event) = crossterm::event::read() {
-            if sender.send(event).is_err() {
-                break;
-            }
-        }
-    })?;
-    Ok(events)
-}
-
 impl Terminal {
     /// Takes the terminal and installs the panic hook that gives it back.
     ///
@@ -93,6 +75,13 @@ impl Terminal {
     pub fn draw(&mut self, view: impl FnOnce(&mut Frame) -> Targets) -> io::Result<()> {
         let targets = &self.targets;
         self.screen.draw(|frame| *targets.borrow_mut() = view(frame)).map(|_| ())
+    }
+
+    /// Writes a sequence that draws nothing, between two frames.
+    pub fn write(&mut self, sequence: &[u8]) -> io::Result<()> {
+        let mut outlet = Outlet::new(self.line.clone());
+        outlet.write_all(sequence)?;
+        outlet.flush()
     }
 
     /// Gives the terminal back, stops the program as the shell's Ctrl-Z would, and takes the terminal again when it

@@ -2,29 +2,37 @@
 //! output and reads no clock, so its tests need no terminal, engine or store.
 
 mod ahead;
+mod branches;
 mod chats;
 mod completion;
 mod composing;
 mod continuing;
+mod copying;
 mod drafts;
+mod editing;
 mod finding;
 mod getting;
 mod held;
+mod history;
+mod kept;
 mod naming;
 mod palette;
 mod picker;
 mod queue;
+mod retrying;
 mod saving;
+mod selecting;
 mod settings;
 mod stats;
 mod system;
+mod tree;
 mod turn;
 mod words;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::composer::Composer;
+use super::composer::{Composer, Edited};
 use super::files::Folder;
 use super::msg::{ChatRow, Command, Effect, Msg, Slot};
 use super::theme::{Named, Theme};
@@ -37,18 +45,25 @@ use crate::prompts::PromptText;
 use crate::store::ChatId;
 
 use ahead::Ahead;
+pub use branches::Sibling;
 pub use chats::ChatList;
 pub use completion::Completion;
 use continuing::Continued;
+use editing::Editing;
 use finding::Wanted;
 use getting::Getting;
 pub use getting::Stopped;
 pub use held::Held;
+use history::History;
+use kept::Kept;
 pub use palette::{Palette, Row as PaletteRow};
 pub use picker::Picker;
 use queue::Queue;
+use retrying::Again;
+pub use selecting::{Select, Selection};
 pub use settings::{Setting, setting};
 use stats::Spent;
+use tree::Tree;
 use turn::Unsaved;
 pub use words::Words;
 
@@ -145,6 +160,8 @@ pub struct Start {
     pub theme: Theme,
     /// Whether a message is computed while it is being written.
     pub prefill_while_typing: Switch,
+    /// The text is edited with the keys of vi.
+    pub vi_keys: bool,
 }
 
 /// The whole state of the chat.
@@ -163,10 +180,22 @@ pub struct App {
     /// What suits the terminal.
     detected_theme: Theme,
     transcript: Transcript,
+    /// All messages of the chat; the transcript shows one branch of them.
+    branches: Tree,
+    /// The message that is chosen with the keyboard.
+    selection: Option<Selection>,
+    /// A question that is being written anew.
+    editing: Option<Editing>,
+    /// How the next answer differs from others, and what comes back if it does not come.
+    again: Again,
     composer: Composer,
     /// Ctrl-X was pressed, and the next key belongs to it.
     is_prefixed: bool,
+    /// What the person's editor has, and the text as it was then.
+    outside: Option<(String, u64)>,
     queue: Queue,
+    history: History,
+    kept: Kept,
     completion: Option<Completion>,
     /// The menu was closed, and what was being written then.
     completion_closed: Option<completion::Place>,
@@ -233,7 +262,10 @@ impl App {
                 Activity::NoModel(reason)
             }
         };
-        effects.extend(start.resume.map(Effect::OpenChat));
+        effects.extend(match start.resume {
+            Some(chat) => Some(Effect::OpenChat(chat)),
+            None => start.has_store.then_some(Effect::ReadDraft(None)),
+        });
         let mut app = Self {
             activity,
             model: None,
@@ -245,9 +277,16 @@ impl App {
             theme: start.theme,
             detected_theme: start.theme,
             transcript,
-            composer: Composer::default(),
+            branches: Tree::default(),
+            selection: None,
+            editing: None,
+            again: Again::default(),
+            composer: Composer::for_keys(start.vi_keys),
             is_prefixed: false,
+            outside: None,
             queue: Queue::default(),
+            history: History::default(),
+            kept: Kept::starting(start.resume.is_some()),
             completion: None,
             completion_closed: None,
             files_asked: None,
@@ -302,6 +341,7 @@ impl App {
         if is_fresh || writes {
             effects.extend(self.complete(is_fresh));
         }
+        effects.extend(self.keep_draft(now));
         effects
     }
 
@@ -309,8 +349,12 @@ impl App {
         match msg {
             Msg::Command(command) => self.command(command, now),
             Msg::Edit(key) => {
-                let _ = self.composer.edit(key);
                 self.look_ahead(now);
+                match self.composer.edit(key) {
+                    Edited::Done => return Vec::new(),
+                    Edited::AboveFirst => return self.walk_back(),
+                    Edited::BelowLast => self.walk_forward(),
+                }
                 Vec::new()
             }
             Msg::Paste(text) => {
@@ -320,6 +364,20 @@ impl App {
             Msg::Attached(read) => {
                 self.look_ahead(now);
                 self.attached(read);
+                Vec::new()
+            }
+            Msg::DraftRead { chat, parts } => {
+                self.look_ahead(now);
+                self.draft_read(chat, &parts);
+                Vec::new()
+            }
+            Msg::EditedOutside(result) => {
+                self.look_ahead(now);
+                self.edited_outside(result);
+                Vec::new()
+            }
+            Msg::SentRead(sent) => {
+                self.sent_read(sent);
                 Vec::new()
             }
             Msg::Filter(character) => self.filter(character),
@@ -337,7 +395,16 @@ impl App {
                 self.chat_opened(chat)
             }
             Msg::ChatDeleted(chat) => self.chat_deleted(chat),
-            Msg::Offers(offers) => self.models_listed(offers),
+            Msg::Forked(chat) => self.forked(chat, now),
+            Msg::Copied { what, bytes } => {
+                self.copied(&what, bytes);
+                Vec::new()
+            }
+            Msg::Offers(offers) => {
+                let mut effects = self.get_model_for_retry(&offers, now);
+                effects.extend(self.models_listed(offers));
+                effects
+            }
             Msg::Downloading { choice, progress } => {
                 self.download_grows(choice, progress);
                 Vec::new()
@@ -363,6 +430,7 @@ impl App {
             Msg::SaveFailed(sentence) => self.save_failed(&sentence),
             Msg::StoreFailed(sentence) => {
                 self.opening = None;
+                self.kept.opened();
                 self.notice(sentence);
                 Vec::new()
             }
@@ -418,6 +486,13 @@ impl App {
             Command::Stats => self.show_stats(),
             Command::Theme(named) => self.use_theme(named),
             Command::Continue => return self.continue_answer(),
+            Command::Select(step) => return self.select(step, now),
+            Command::Copy(what) => return self.copy_named(what),
+            Command::EditMessage(number) => self.edit_message(number),
+            Command::Retry(how) => return self.retry(how, now),
+            Command::Fork(number) => return self.fork(number),
+            Command::UndoExchange => return self.undo_exchange(now),
+            Command::RedoExchange => return self.redo(now),
             Command::Leave => return self.leave(crate::chat::Ended::Cancelled),
             Command::Suspend => return vec![Effect::Suspend],
             Command::NewChat => {
@@ -437,11 +512,18 @@ impl App {
             Command::Models => return self.list_models(),
             Command::ChooseModel => return self.choose_model(),
             Command::StopDownload => return self.stop_download(),
-            Command::DeleteFilterCharacter => self.delete_filter_character(),
+            Command::DeleteFilterCharacter => {
+                self.change_search(None);
+                self.delete_filter_character();
+            }
             Command::Prefix => self.is_prefixed = true,
             Command::OpenToken => self.open_token(),
             Command::Attach(path) => return vec![Effect::Attach(path)],
             Command::Detach(name) => self.detach(name.as_deref()),
+            Command::EditOutside => return vec![Effect::EditOutside(self.text_for_editor())],
+            Command::Search => return self.search_sent(),
+            Command::TakeFound => self.take_found(),
+            Command::CloseSearch => drop(self.close_search()),
             Command::TakeBack(place) => drop(self.take_back(Some(place.into()))),
             Command::Newline => self.composer.newline(),
             Command::Undo => self.composer.undo(),
@@ -458,7 +540,13 @@ impl App {
 
     fn paste(&mut self, text: &str) -> Vec<Effect> {
         match &mut self.popup {
+            Popup::Closed if self.history.is_searching() => {
+                text.chars().for_each(|character| self.change_search(Some(character)));
+                Vec::new()
+            }
             Popup::Closed => {
+                // What is pasted is to be written, whatever is chosen.
+                self.stop_selecting();
                 if let Err(sentence) = self.composer.paste(text) {
                     self.notice(sentence);
                 }
@@ -473,7 +561,7 @@ impl App {
 
     fn move_in_popup(&mut self, by: i16) {
         match &mut self.popup {
-            Popup::Closed => {}
+            Popup::Closed => self.move_in_search(by),
             Popup::Help { top, .. } | Popup::Context { top } | Popup::Words(Words { top, .. }) => {
                 *top = top.saturating_add_signed(by)
             }
@@ -488,9 +576,14 @@ impl App {
         if self.leave_asked.is_some() {
             return self.leave(crate::chat::Ended::Cancelled);
         }
+        if self.close_search() {
+            return Vec::new();
+        }
         self.leave_asked = Some(now);
         if !matches!(self.popup, Popup::Closed) {
             self.popup = Popup::Closed;
+        } else if self.selection.is_some() {
+            self.stop_selecting();
         } else if self.is_answering() {
             self.notices.clear();
             return self.stop_answer();
@@ -521,7 +614,7 @@ impl App {
     /// When [`Msg::Tick`] is wanted; never, while nothing moves.
     pub fn wake_at(&self) -> Option<Instant> {
         let forget = self.leave_asked.map(|asked| asked + LEAVE_WITHIN);
-        [forget, self.unsaved.due_at(), self.ahead_due_at()].into_iter().flatten().min()
+        [forget, self.unsaved.due_at(), self.ahead_due_at(), self.draft_due_at()].into_iter().flatten().min()
     }
 
     pub fn activity(&self) -> &Activity {
@@ -589,6 +682,8 @@ impl App {
     }
 }
 
+#[cfg(test)]
+mod branching_tests;
 #[cfg(test)]
 pub(super) mod tester;
 #[cfg(test)]

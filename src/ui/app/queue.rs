@@ -5,6 +5,7 @@
 //! meant to follow another answer.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use super::App;
 use super::composing::message;
@@ -17,11 +18,30 @@ pub(super) struct Queue {
     waiting: VecDeque<Vec<Part>>,
     /// Nothing is sent until the person sends again.
     is_held: bool,
+    /// Changes with everything that waits.
+    revision: u64,
+}
+
+impl Queue {
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    pub(super) fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self { revision: self.revision + 1, ..Self::default() };
+    }
 }
 
 impl App {
     /// Sends what was written, or puts it behind what waits. What is sent while the others are held comes first.
-    pub(super) fn send_written(&mut self) -> Vec<Effect> {
+    pub(super) fn send_written(&mut self, now: Instant) -> Vec<Effect> {
+        if self.edited_message().is_some() {
+            return self.send_edited(now);
+        }
         let is_held = self.queue.is_held;
         if message(&self.composer.parts()).trim().is_empty() {
             return if is_held { self.release_queue() } else { Vec::new() };
@@ -32,6 +52,7 @@ impl App {
         }
         self.notices.clear();
         let parts = self.composer.take();
+        self.queue.revision += 1;
         if is_held {
             self.queue.waiting.push_front(parts);
         } else {
@@ -52,6 +73,7 @@ impl App {
             return Vec::new();
         }
         let Some(parts) = self.queue.waiting.pop_front() else { return Vec::new() };
+        self.queue.revision += 1;
         self.ask(message(&parts))
     }
 
@@ -70,6 +92,7 @@ impl App {
     pub(super) fn take_back(&mut self, place: Option<usize>) -> bool {
         let index = place.unwrap_or(self.queue.waiting.len()).wrapping_sub(1);
         let Some(parts) = self.queue.waiting.remove(index) else { return false };
+        self.queue.revision += 1;
         self.composer.give_back(&parts);
         self.queue.is_held &= !self.queue.waiting.is_empty();
         true

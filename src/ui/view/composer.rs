@@ -4,7 +4,9 @@ use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
 use unicode_width::UnicodeWidthStr;
 
-use crate::ui::app::{Activity, App, Popup};
+use crate::text::escape_line;
+use crate::ui::app::{Activity, App, Popup, Selection};
+use crate::ui::transcript::Entry;
 
 use super::{line, rule};
 
@@ -18,7 +20,12 @@ pub fn text_width(width: u16) -> u16 {
 
 pub fn draw(app: &App, area: Rect, frame: &mut Frame) {
     let theme = app.theme();
-    let hints = hints(app, area.width);
+    let mode = match app.composer().is_in_normal_mode() {
+        Some(true) => "normal · ",
+        Some(false) => "insert · ",
+        None => "",
+    };
+    let hints = mode.to_owned() + &hints(app, area.width.saturating_sub(mode.width() as u16));
     line(frame, Rect { height: area.height.min(1), ..area }, &rule(area.width, &hints, theme.ascii), theme.border);
     let rows = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     let text = Rect { x: area.x + PROMPT_WIDTH, width: text_width(area.width), ..rows }.intersection(area);
@@ -27,19 +34,88 @@ pub fn draw(app: &App, area: Rect, frame: &mut Frame) {
     }
     line(frame, rows, if theme.ascii { "> " } else { "› " }, theme.accent);
     app.composer().draw(text, frame.buffer_mut(), theme.accent);
-    if matches!(app.popup(), Popup::Closed) {
+    if matches!(app.popup(), Popup::Closed) && app.search().is_some() {
+        // Behind what is searched for, in the rule.
+        let column = 2 + searched(app).width() as u16;
+        frame.set_cursor_position(Position::new(area.x + column.min(area.width - 1), area.y));
+    } else if matches!(app.popup(), Popup::Closed) && app.selection().is_none() {
         let (column, row) = app.composer().cursor();
         let x = text.x + column.min(text.width);
         frame.set_cursor_position(Position::new(x, (text.y + row).min(text.bottom() - 1)));
     }
 }
 
+/// What is searched for in the messages sent before.
+fn searched(app: &App) -> String {
+    format!("search: {}", escape_line(app.search().map_or("", |(words, ..)| words)))
+}
+
 /// The most helpful words that fit.
 fn hints(app: &App, width: u16) -> String {
     let room = usize::from(width).saturating_sub(4);
+    match state_hints(app) {
+        Some(choices) => choices.into_iter().find(|words| words.width() <= room).unwrap_or_default(),
+        None => activity_hints(app, room),
+    }
+}
+
+/// What can be done with the message that is chosen or edited, from all of it to the least.
+fn state_hints(app: &App) -> Option<Vec<String>> {
+    if let Some(selection) = app.selection() {
+        return Some(selection_hints(app, selection));
+    }
+    let number = app.edited_message()?;
+    let editing = format!("editing message {number}");
+    Some(vec![
+        format!("{editing} · Enter sends it as a new branch · Esc gives it up"),
+        format!("{editing} · Esc gives it up"),
+        editing,
+    ])
+}
+
+fn selection_hints(app: &App, selection: &Selection) -> Vec<String> {
+    if selection.deletes_next {
+        return vec![
+            "d deletes it and all that follows it, on every branch · any other key keeps it".into(),
+            "d deletes it and what follows · other keys keep it".into(),
+            "d again deletes".into(),
+        ];
+    }
+    let entry = app.selected_entry();
+    let has_siblings = entry.is_some_and(|entry| entry.siblings().count > 1);
+    let arrows = if app.theme().ascii { ("Up/Down", "Left/Right") } else { ("↑↓", "←→") };
+    let parts = [
+        Some(format!("{} message", arrows.0)),
+        has_siblings.then(|| format!("{} branch", arrows.1)),
+        selection.has_parts().then(|| "Tab part".to_owned()),
+        Some("y copy".into()),
+        matches!(entry, Some(Entry::Question(_))).then(|| "e edit".into()),
+        Some("r again".into()),
+        Some("f fork".into()),
+        Some("d delete".into()),
+        Some("Esc".into()),
+    ];
+    let whole: Vec<String> = parts.into_iter().flatten().collect();
+    let shorter = |left_out: &[&str]| {
+        let kept = whole.iter().filter(|words| !left_out.iter().any(|word| words.contains(word)));
+        kept.map(String::as_str).collect::<Vec<_>>().join(" · ")
+    };
+    vec![
+        whole.join(" · "),
+        shorter(&["fork", "delete"]),
+        shorter(&["fork", "delete", "message", "again", "Esc"]),
+        "y copy · Esc".into(),
+    ]
+}
+
+fn activity_hints(app: &App, room: usize) -> String {
     let fits = |words: &&str| words.width() <= room;
+    if let Some((_, place, count)) = app.search() {
+        let words = format!("{} · {place} of {count} · Enter takes it · Esc goes back", searched(app));
+        return if words.width() <= room { words } else { searched(app) };
+    }
     if app.is_prefixed() {
-        let choices = ["Ctrl-X: O opens the paste · 1…9 takes back a message · any other key as ever", "Ctrl-X …"];
+        let choices = ["Ctrl-X: E editor · O opens the paste · 1-9 takes back a message", "Ctrl-X"];
         return choices.into_iter().find(fits).unwrap_or_default().to_owned();
     }
     if let Some(label) = app.composer().token_at_cursor() {
