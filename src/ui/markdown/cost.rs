@@ -98,3 +98,26 @@ fn items_that_came_one_by_one_are_numbered_and_spaced_as_if_they_had_come_whole(
     let shown = document.lines(80, &Theme::plain()).iter().map(text).collect::<Vec<_>>();
     assert_eq!(shown, ["3. a", "4. b", "", "5. c", "   ◦ d", "   ◦ e", "", "6. f g", "", "• h", "• i"]);
 }
+
+/// The seconds that streaming `text` takes, laid out after every few words.
+#[test]
+#[ignore = "prints times; for a person"]
+fn times_of_streaming() {
+    let list: String = (1..=2_000).map(|number| format!("{number}. item with *some* words and `code`\n")).collect();
+    let nested: String = "- outer\n".to_owned() + &(1..=2_000).map(|number| format!("  - item {number} with *some* words\n")).collect::<String>();
+    let table: String = "| a | b | c |\n|---|---|---|\n".to_owned() + &(1..=1_000).map(|number| format!("| {number} | some *words* | `code` |\n")).collect::<String>();
+    let code = format!("```rust\n{}```\n", "let x = function(1, \"text\");\n".repeat(2_000));
+    let paragraph = "some words of a paragraph that does not end ".repeat(1_000);
+    for (name, text) in [("list", list), ("nested", nested), ("table", table), ("code", code), ("paragraph", paragraph)] {
+        let started = std::time::Instant::now();
+        let mut document = Document::new();
+        let mut longest = std::time::Duration::ZERO;
+        for piece in text.as_bytes().chunks(20) {
+            document.push_str(std::str::from_utf8(piece).expect("ASCII"));
+            let before = std::time::Instant::now();
+            document.lines(80, &Theme::dark());
+            longest = longest.max(before.elapsed());
+        }
+        eprintln!("{name}: {} bytes in {:?}, the longest step {longest:?}", text.len(), started.elapsed());
+    }
+}
