@@ -132,6 +132,7 @@ impl Answer {
             End::Ended(ended) => ended_in_words(*ended, self.document.text().is_empty()).to_owned(),
         });
         self.end = Some(end);
+        self.document.end();
     }
 
     /// Takes the end back, since the answer goes on; tells how it had ended.
