@@ -86,10 +86,10 @@ fn a_window_that_changes_two_thousand_times_costs_no_word_of_an_answer() {
     }
     chat.resize(100, 30);
     chat.wait_until("the whole answer", |screen| screen.contains("word900") && screen.contains("idle"));
+    leave(&mut chat);
     let answer = last_answer(home.path()).unwrap();
     assert_eq!(answer.ended, Some(Ended::Stop));
     assert!((1..=900).all(|word| answer.text.contains(&format!("word{word}"))));
-    leave(&mut chat);
 }
 
 /// A terminal at the end of a line that carries so many bytes a second.
@@ -208,6 +208,7 @@ fn the_interface_takes_under_two_hundredths_of_a_core_while_an_answer_streams_an
     let home = home(&script(4000));
     let mut chat = chat(home.path());
     chat.wait_for("idle");
+    std::thread::sleep(Duration::from_secs(1));
     let idle = processor_time(chat.process());
     let bytes = chat.bytes().len();
     std::thread::sleep(Duration::from_secs(5));

@@ -135,16 +135,18 @@ impl<'t> EventLoop<'t> {
         let far = self.next_frame;
         let line = self.terminal.line();
         let is_out = !line.is_busy();
+        // Then it takes along what the engine says until then, instead of being woken for each token.
+        let is_frame_due = self.changed && is_out;
         tokio::select! {
             event = self.terminal_events.recv() => Wake::Terminal(event),
-            event = self.engine_events.recv(), if self.engine_is_there => Wake::Engine(event),
+            event = self.engine_events.recv(), if self.engine_is_there && !is_frame_due => Wake::Engine(event),
             Some(message) = self.replies.recv() => Wake::Message(message),
             Some(()) = self.signals.terminate.recv() => Wake::Message(Msg::Terminate),
             Some(()) = self.signals.interrupt.recv() => Wake::Message(Msg::Terminate),
             Some(()) = self.signals.hangup.recv() => Wake::Message(Msg::Terminate),
             Some(()) = self.signals.continued.recv() => Wake::Continued,
             () = sleep_until(tick_at.unwrap_or(far)), if tick_at.is_some() => Wake::Message(Msg::Tick),
-            () = sleep_until(self.next_frame), if self.changed && is_out => Wake::Draw,
+            () = sleep_until(self.next_frame), if is_frame_due => Wake::Draw,
             () = line.written(), if !is_out => Wake::Written,
         }
     }
@@ -167,7 +169,12 @@ impl<'t> EventLoop<'t> {
     fn handle(&mut self, wake: Wake) -> ControlFlow<()> {
         let message = match wake {
             // A terminal that cannot be drawn on is gone, and the part of an answer is still to be saved.
-            Wake::Draw => self.draw().err().map(|_| Msg::Terminate),
+            Wake::Draw => {
+                if self.handle_queued().is_break() {
+                    return ControlFlow::Break(());
+                }
+                self.draw().err().map(|_| Msg::Terminate)
+            }
             Wake::Written => None,
             // A hang-up continues the program too, when there is nothing to take again.
             Wake::Continued => match self.terminal.resume() {

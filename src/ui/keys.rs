@@ -10,6 +10,8 @@ use super::msg::{Command, Msg, Scroll};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     Chat,
+    /// The menu of what is being written is open; other keys are those of the chat.
+    Completing,
     /// Ctrl-X was pressed.
     Prefixed,
     /// The list of chats is open.
@@ -21,16 +23,20 @@ pub enum Mode {
     Context,
     /// Something is told in many words.
     Words,
+    /// Commands, chats, models and texts are listed.
+    Palette,
 }
 
 const EVERYWHERE: &[Mode] =
-    &[Mode::Chat, Mode::Prefixed, Mode::Chats, Mode::Models, Mode::Help, Mode::Context, Mode::Words];
+    &[Mode::Chat, Mode::Prefixed, Mode::Chats, Mode::Models, Mode::Help, Mode::Context, Mode::Words, Mode::Palette];
 const CHAT: &[Mode] = &[Mode::Chat];
+const COMPLETING: &[Mode] = &[Mode::Completing];
 const PREFIXED: &[Mode] = &[Mode::Prefixed];
 const CHATS: &[Mode] = &[Mode::Chats];
 const MODELS: &[Mode] = &[Mode::Models];
-const LISTS: &[Mode] = &[Mode::Chats, Mode::Models];
-const POPUPS: &[Mode] = &[Mode::Chats, Mode::Models, Mode::Help, Mode::Context, Mode::Words];
+const PALETTE: &[Mode] = &[Mode::Palette];
+const LISTS: &[Mode] = &[Mode::Chats, Mode::Models, Mode::Palette, Mode::Help];
+const POPUPS: &[Mode] = &[Mode::Chats, Mode::Models, Mode::Help, Mode::Context, Mode::Words, Mode::Palette];
 const TEXTS: &[Mode] = &[Mode::Help, Mode::Context, Mode::Words];
 
 type Key = (KeyCode, KeyModifiers);
@@ -83,7 +89,7 @@ const fn binding(
     Binding { modes, keys, when_empty, shown, about, command }
 }
 
-use KeyCode::{Backspace, Char, Delete, Down, End, Enter, Esc, F, Home, PageDown, PageUp, Up};
+use KeyCode::{Backspace, Char, Delete, Down, End, Enter, Esc, F, Home, PageDown, PageUp, Tab, Up};
 
 /// Every key beside those that edit text. The first that fits counts.
 pub static BINDINGS: &[Binding] = &[
@@ -105,6 +111,13 @@ pub static BINDINGS: &[Binding] = &[
     ),
     bind_when_empty(CHAT, &[(Char('d'), CTRL)], "Ctrl-D", "leave, while nothing is written", Command::Leave),
     bind(EVERYWHERE, &[(Char('z'), CTRL)], "Ctrl-Z", "go to the shell; `fg` comes back", Command::Suspend),
+    bind(
+        CHAT,
+        &[(Char('k'), CTRL), (Char('p'), CTRL)],
+        "Ctrl-K, Ctrl-P",
+        "find commands, chats, models and texts",
+        Command::Palette,
+    ),
     bind(CHAT, &[(Char('g'), CTRL)], "Ctrl-G", "go on with the last answer", Command::Continue),
     bind(CHAT, &[(Char('n'), CTRL)], "Ctrl-N", "begin a new chat", Command::NewChat),
     bind(CHAT, &[(Char('o'), CTRL), (F(2), NONE)], "Ctrl-O, F2", "list the chats", Command::Chats),
@@ -137,6 +150,13 @@ pub static BINDINGS: &[Binding] = &[
     bind(CHAT, &[], "Ctrl-X 1…9", "take back that message of those that wait", Command::TakeBack(1)),
     bind(CHAT, &[(F(1), NONE)], "F1", "show these keys (also ? while nothing is written)", Command::Help),
     bind_when_empty(CHAT, &[(Char('?'), NONE)], "", "", Command::Help),
+    bind(COMPLETING, &[(Tab, NONE)], "Tab", "write what is chosen", Command::TakeCompletion),
+    bind(COMPLETING, &[(Enter, NONE)], "Enter", "do what is chosen, if nothing has to follow", Command::RunCompletion),
+    bind(COMPLETING, &[(Esc, NONE)], "Esc", "close the menu", Command::CloseCompletion),
+    bind(COMPLETING, &[(Up, NONE)], "", "", Command::MoveInCompletion(-1)),
+    bind(COMPLETING, &[(Down, NONE)], "", "", Command::MoveInCompletion(1)),
+    bind(PALETTE, &[(Enter, NONE)], "", "", Command::ChooseInPalette),
+    bind(PALETTE, &[(Char('k'), CTRL), (Char('p'), CTRL)], "", "", Command::ClosePopup),
     bind(CHATS, &[(Enter, NONE)], "Enter", "open the chosen chat", Command::OpenChosen),
     bind(CHATS, &[(Delete, NONE)], "Del", "delete the chosen chat; twice", Command::DeleteChosen),
     bind(MODELS, &[(Enter, NONE)], "Enter", "load the chosen model; get it first if need be", Command::ChooseModel),
@@ -153,7 +173,8 @@ pub static BINDINGS: &[Binding] = &[
         "",
         Command::ClosePopup,
     ),
-    bind(TEXTS, &[(Enter, NONE), (Char('q'), NONE), (Char('?'), NONE)], "", "", Command::ClosePopup),
+    bind(TEXTS, &[(Enter, NONE), (Char('?'), NONE)], "", "", Command::ClosePopup),
+    bind(&[Mode::Context, Mode::Words], &[(Char('q'), NONE)], "", "", Command::ClosePopup),
 ];
 
 /// The bindings that the help shows for a mode.
@@ -173,18 +194,23 @@ pub fn message(app: &App, event: KeyEvent) -> Option<Msg> {
     }
     let mode = mode(app);
     let key = normal(event);
-    let bound = BINDINGS.iter().find(|binding| {
-        binding.modes.contains(&mode)
-            && binding.keys.contains(&key)
-            && (!binding.when_empty || app.composer().is_empty())
-    });
-    if let Some(binding) = bound {
+    let bound_in = |mode: Mode| {
+        BINDINGS.iter().find(|binding| {
+            binding.modes.contains(&mode)
+                && binding.keys.contains(&key)
+                && (!binding.when_empty || app.composer().is_empty())
+        })
+    };
+    let menu = if mode == Mode::Chat && app.is_completing() { bound_in(Mode::Completing) } else { None };
+    if let Some(binding) = menu.or_else(|| bound_in(mode)) {
         return Some(Msg::Command(binding.command.clone()));
     }
     match (mode, key) {
         (Mode::Prefixed, (Char(place @ '1'..='9'), _)) => Some(Msg::Command(Command::TakeBack(place as u8 - b'0'))),
-        (Mode::Chat | Mode::Prefixed, _) => Some(Msg::Edit(event)),
-        (Mode::Chats | Mode::Models, (Char(character), NONE)) => Some(Msg::Filter(character)),
+        (Mode::Chat | Mode::Completing | Mode::Prefixed, _) => Some(Msg::Edit(event)),
+        (Mode::Chats | Mode::Models | Mode::Palette | Mode::Help, (Char(character), NONE)) => {
+            Some(Msg::Filter(character))
+        }
         _ => None,
     }
 }
@@ -192,8 +218,10 @@ pub fn message(app: &App, event: KeyEvent) -> Option<Msg> {
 /// What the wheel means now; `lines` is negative upwards.
 pub fn wheel(app: &App, lines: i16) -> Msg {
     Msg::Command(match mode(app) {
-        Mode::Chat | Mode::Prefixed => Command::Scroll(Scroll::Lines(lines)),
-        Mode::Chats | Mode::Models | Mode::Help | Mode::Context | Mode::Words => Command::Move(lines.signum()),
+        Mode::Chat | Mode::Completing | Mode::Prefixed => Command::Scroll(Scroll::Lines(lines)),
+        Mode::Chats | Mode::Models | Mode::Help | Mode::Context | Mode::Words | Mode::Palette => {
+            Command::Move(lines.signum())
+        }
     })
 }
 
@@ -206,6 +234,7 @@ fn mode(app: &App) -> Mode {
         Popup::Models(_) => Mode::Models,
         Popup::Context { .. } => Mode::Context,
         Popup::Words(_) => Mode::Words,
+        Popup::Palette(_) => Mode::Palette,
     }
 }
 

@@ -5,7 +5,8 @@
 //! the terminal. Commands that are written instead of a message have their table in `slash`.
 //!
 //! - `transcript` and `composer`: the two parts of the screen with a state of their own.
-//! - `export`: the conversation as a file for others.
+//! - `export`: the conversation as a file for others. `files`: those that a path may mean. `fuzzy`: which things a few
+//!   letters mean.
 //! - `attaching`: reading files for messages. `supply`: where the models come from that can be chosen.
 //! - `markdown`: an answer's text to styled lines. `theme`: the styles.
 
@@ -15,6 +16,8 @@ mod attaching;
 mod composer;
 mod event_loop;
 mod export;
+mod files;
+mod fuzzy;
 mod keys;
 mod links;
 pub mod markdown;

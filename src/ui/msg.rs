@@ -15,6 +15,7 @@ use crate::store::{ChatId, MessageId};
 
 use super::app::Setting;
 use super::export::Refused;
+use super::files::Folder;
 use super::theme::Named;
 
 /// Where the store puts the id of something once it is written. Writes are done in order, so an effect can name a
@@ -62,6 +63,11 @@ pub enum Msg {
     Prompts {
         texts: Vec<PromptText>,
         problems: Vec<String>,
+    },
+    /// The files of a folder, as they would be written.
+    Files {
+        folder: Folder,
+        paths: Vec<String>,
     },
     /// The conversation was to be written to this path: where it is, else why not.
     Exported {
@@ -117,6 +123,17 @@ pub enum Command {
     System(Option<String>),
     /// Put the text of this name into the composer.
     Prompt(String),
+    /// Show the texts that there are.
+    Prompts,
+    /// Show commands, chats, models and texts.
+    Palette,
+    ChooseInPalette,
+    /// Write what is chosen in the menu of completions.
+    TakeCompletion,
+    /// Write it, and do it if nothing is missing.
+    RunCompletion,
+    CloseCompletion,
+    MoveInCompletion(i16),
     /// Go on with the model of this name.
     Model(String),
     /// Show all settings.
@@ -241,6 +258,7 @@ pub enum Effect {
     /// Read the system prompt from a file.
     ReadSystem(PathBuf),
     ListPrompts,
+    ListFiles(Folder),
     /// Read a file that is to be attached.
     Attach(String),
     ListChats,

@@ -161,6 +161,10 @@ impl Performer {
             Effect::ReadSystem(path) => self.reply_from_a_thread("system prompt", move || {
                 Msg::SystemRead(text_file::read(&export::at_home(&path)))
             }),
+            Effect::ListFiles(folder) => self.reply_from_a_thread("files", move || {
+                let paths = folder.list();
+                Msg::Files { folder, paths }
+            }),
             Effect::ListPrompts => {
                 let folder = self.prompts.clone();
                 self.reply_from_a_thread("prompts", move || {

@@ -80,6 +80,14 @@ impl App {
                     list.chosen = 0;
                 }
             }
+            Popup::Help { top, filter } => {
+                filter.push(character);
+                *top = 0;
+            }
+            Popup::Palette(palette) => {
+                palette.filter.push(character);
+                palette.chosen = 0;
+            }
             _ => self.filter_models(character),
         }
         Vec::new()
@@ -90,6 +98,13 @@ impl App {
             list.filter.pop();
             list.chosen = 0;
             list.deletes_next = false;
+        }
+        if let Popup::Help { filter, .. } = &mut self.popup {
+            filter.pop();
+        }
+        if let Popup::Palette(palette) = &mut self.popup {
+            palette.filter.pop();
+            palette.chosen = 0;
         }
         self.delete_models_filter_character();
     }

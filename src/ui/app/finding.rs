@@ -90,7 +90,7 @@ impl App {
         }
     }
 
-    fn write_prompt(&mut self, text: &str) {
+    pub(super) fn write_prompt(&mut self, text: &str) {
         let text = if self.composer.is_empty() { crate::ui::slash::written(text) } else { text.to_owned() };
         if let Err(sentence) = self.composer.paste(&text) {
             self.notice(sentence);

@@ -3,6 +3,7 @@
 
 mod ahead;
 mod chats;
+mod completion;
 mod composing;
 mod continuing;
 mod drafts;
@@ -10,6 +11,7 @@ mod finding;
 mod getting;
 mod held;
 mod naming;
+mod palette;
 mod picker;
 mod queue;
 mod saving;
@@ -23,6 +25,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::composer::Composer;
+use super::files::Folder;
 use super::msg::{ChatRow, Command, Effect, Msg, Slot};
 use super::theme::{Named, Theme};
 use super::transcript::Transcript;
@@ -35,11 +38,13 @@ use crate::store::ChatId;
 
 use ahead::Ahead;
 pub use chats::ChatList;
+pub use completion::Completion;
 use continuing::Continued;
 use finding::Wanted;
 use getting::Getting;
 pub use getting::Stopped;
 pub use held::Held;
+pub use palette::{Palette, Row as PaletteRow};
 pub use picker::Picker;
 use queue::Queue;
 pub use settings::{Setting, setting};
@@ -102,6 +107,8 @@ pub enum Popup {
     /// The keys, scrolled down by so many lines.
     Help {
         top: u16,
+        /// What was typed to narrow them.
+        filter: String,
     },
     Chats(ChatList),
     Models(Picker),
@@ -111,6 +118,7 @@ pub enum Popup {
     },
     /// Something told in many words.
     Words(Words),
+    Palette(Palette),
 }
 
 /// What lies over the chat at the start.
@@ -159,6 +167,12 @@ pub struct App {
     /// Ctrl-X was pressed, and the next key belongs to it.
     is_prefixed: bool,
     queue: Queue,
+    completion: Option<Completion>,
+    /// The menu was closed, and what was being written then.
+    completion_closed: Option<completion::Place>,
+    /// The folder of the path that is being written, and the files that were found last.
+    files_asked: Option<Folder>,
+    files: Vec<String>,
     outbox: Option<Outbox>,
     popup: Popup,
     notices: Vec<String>,
@@ -234,6 +248,10 @@ impl App {
             composer: Composer::default(),
             is_prefixed: false,
             queue: Queue::default(),
+            completion: None,
+            completion_closed: None,
+            files_asked: None,
+            files: Vec::new(),
             outbox: None,
             popup: Popup::Closed,
             notices: start.notices,
@@ -278,6 +296,16 @@ impl App {
         {
             self.getting.unask();
         }
+        let is_fresh = matches!(msg, Msg::Chats(_) | Msg::Offers(_) | Msg::Prompts { .. } | Msg::Files { .. });
+        let writes = matches!(msg, Msg::Command(_) | Msg::Edit(_) | Msg::Paste(_) | Msg::Attached(_));
+        let mut effects = self.happened(msg, now);
+        if is_fresh || writes {
+            effects.extend(self.complete(is_fresh));
+        }
+        effects
+    }
+
+    fn happened(&mut self, msg: Msg, now: Instant) -> Vec<Effect> {
         match msg {
             Msg::Command(command) => self.command(command, now),
             Msg::Edit(key) => {
@@ -315,6 +343,10 @@ impl App {
                 Vec::new()
             }
             Msg::Got { choice, result } => self.got(choice, result.map(|settings| *settings)),
+            Msg::Files { folder, paths } => {
+                self.files_found(folder, paths);
+                Vec::new()
+            }
             Msg::Prompts { texts, problems } => {
                 self.prompts_listed(texts, problems);
                 Vec::new()
@@ -359,6 +391,19 @@ impl App {
                 return self.system_prompt(wanted.as_deref());
             }
             Command::Prompt(name) => return self.use_prompt(name),
+            Command::Prompts => return self.open_palette(true),
+            Command::Palette => return self.open_palette(false),
+            Command::ChooseInPalette => return self.choose_in_palette(now),
+            Command::TakeCompletion => {
+                self.look_ahead(now);
+                return self.take_completion();
+            }
+            Command::RunCompletion => {
+                self.look_ahead(now);
+                return self.run_completion(now);
+            }
+            Command::CloseCompletion => self.close_completion(),
+            Command::MoveInCompletion(by) => self.move_in_completion(by),
             Command::Model(name) => return self.use_model(name),
             Command::Settings => self.list_settings(),
             Command::Set { setting, value } => {
@@ -402,7 +447,7 @@ impl App {
             Command::Undo => self.composer.undo(),
             Command::Redo => self.composer.redo(),
             Command::DeleteToLineStart => self.composer.delete_to_line_start(),
-            Command::Help => self.popup = Popup::Help { top: 0 },
+            Command::Help => self.popup = Popup::Help { top: 0, filter: String::new() },
             Command::ClosePopup => self.popup = Popup::Closed,
             Command::ShowThinking => self.transcript.show_thinking = !self.transcript.show_thinking,
             Command::Scroll(scroll) => self.transcript.scroll(scroll, &self.theme),
@@ -419,7 +464,9 @@ impl App {
                 }
                 Vec::new()
             }
-            Popup::Chats(_) | Popup::Models(_) => text.chars().flat_map(|character| self.filter(character)).collect(),
+            Popup::Chats(_) | Popup::Models(_) | Popup::Palette(_) => {
+                text.chars().flat_map(|character| self.filter(character)).collect()
+            }
             Popup::Help { .. } | Popup::Context { .. } | Popup::Words(_) => Vec::new(),
         }
     }
@@ -427,11 +474,12 @@ impl App {
     fn move_in_popup(&mut self, by: i16) {
         match &mut self.popup {
             Popup::Closed => {}
-            Popup::Help { top } | Popup::Context { top } | Popup::Words(Words { top, .. }) => {
+            Popup::Help { top, .. } | Popup::Context { top } | Popup::Words(Words { top, .. }) => {
                 *top = top.saturating_add_signed(by)
             }
             Popup::Chats(list) => list.move_by(by),
             Popup::Models(_) => self.move_in_models(by),
+            Popup::Palette(_) => self.move_in_palette(by),
         }
     }
 
@@ -504,7 +552,7 @@ impl App {
 
     /// A text over the chat is not scrolled beyond its end.
     pub fn limit_popup_scroll(&mut self, most: u16) {
-        if let Popup::Help { top } | Popup::Context { top } | Popup::Words(Words { top, .. }) = &mut self.popup {
+        if let Popup::Help { top, .. } | Popup::Context { top } | Popup::Words(Words { top, .. }) = &mut self.popup {
             *top = (*top).min(most);
         }
     }

@@ -239,6 +239,11 @@ impl App {
         self.show_words(words);
     }
 
+    /// The value of a setting now.
+    pub(super) fn setting_now(&self, setting: &Setting) -> String {
+        (setting.shown)(&self.options)
+    }
+
     /// Sets how a reasoning model thinks, or tells it.
     pub(super) fn think(&mut self, think: Option<Think>) {
         if let Some(think) = think {

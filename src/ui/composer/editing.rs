@@ -43,6 +43,8 @@ pub fn action(key: KeyEvent) -> Option<Action> {
             'b' => Move(Motion::WordLeft),
             'f' => Move(Motion::WordRight),
             'd' => Cut(Motion::WordRight),
+            // Ctrl-K is another key in the chat.
+            'k' => Cut(Motion::LineEnd),
             '<' => Move(Motion::Top),
             '>' => Move(Motion::Bottom),
             _ => return None,

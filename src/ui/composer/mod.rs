@@ -4,9 +4,10 @@
 //! - `buffer` is the text with its cursor; `units` says what one step is, `fold` where rows begin, `undo` what was
 //!   changed.
 //! - `tokens` are the pieces that stand for more, `parts` what is kept and sent of it all.
-//! - `editing` is what keys do.
+//! - `editing` is what keys do, `completing` what is being written just before the cursor.
 
 mod buffer;
+mod completing;
 mod editing;
 mod fold;
 mod parts;

@@ -13,16 +13,20 @@ use super::keys;
 use super::msg::Command;
 
 /// A command that can be written.
+#[derive(Debug)]
 pub struct SlashCommand {
     pub group: Group,
     pub name: &'static str,
     /// Other names that are understood, and not shown.
     aliases: &'static [&'static str],
     takes: Takes,
+    /// What there is to choose among for what follows the name.
+    pub choices: Choices,
     pub about: &'static str,
 }
 
 /// What may follow a command's name.
+#[derive(Debug)]
 enum Takes {
     Nothing(Command),
     /// Something or nothing.
@@ -37,6 +41,20 @@ enum Takes {
         shown: &'static str,
         read: fn(&str) -> Result<Command, String>,
     },
+}
+
+/// What there is to choose among for what follows a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choices {
+    /// Anything may follow.
+    None,
+    Words(&'static [&'static str]),
+    Chats,
+    Models,
+    Prompts,
+    /// A setting, and its value behind it.
+    Settings,
+    Files,
 }
 
 /// What commands are about, for the help.
@@ -73,6 +91,13 @@ pub enum Written {
     Mistake(String),
 }
 
+/// There is one of each name.
+impl PartialEq for SlashCommand {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
 impl SlashCommand {
     /// The command as it is written.
     pub fn shown(&self) -> String {
@@ -97,7 +122,17 @@ impl SlashCommand {
         keys::shown_for(&self.alone()?)
     }
 
-    fn is_called(&self, name: &str) -> bool {
+    /// Its name, and the others that are understood.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        std::iter::once(self.name).chain(self.aliases.iter().copied())
+    }
+
+    /// Whether something may follow its name.
+    pub fn takes_something(&self) -> bool {
+        !matches!(self.takes, Takes::Nothing(_))
+    }
+
+    pub fn is_called(&self, name: &str) -> bool {
         self.name == name || self.aliases.contains(&name)
     }
 
@@ -124,13 +159,18 @@ pub fn read(text: &str) -> Written {
     let Some((name, argument)) = command(text) else {
         return Written::Message(unescaped(text).to_owned());
     };
-    match COMMANDS.iter().find(|command| command.is_called(name)) {
+    match called(name) {
         Some(command) => command.read(argument),
         None => {
             let meant = nearest(name).map_or(String::new(), |meant| format!(" (`/{meant}`?)"));
             Written::Mistake(format!("`/{name}` is no command{meant}; `/help` lists them; {AS_A_MESSAGE}"))
         }
     }
+}
+
+/// The command of this name.
+pub fn called(name: &str) -> Option<&'static SlashCommand> {
+    COMMANDS.iter().find(|command| command.is_called(name))
 }
 
 /// The command whose name was perhaps meant.

@@ -1,6 +1,6 @@
 //! The rows of the table of written commands.
 
-use super::{Group, SlashCommand, Takes};
+use super::{Choices, Group, SlashCommand, Takes};
 use crate::ui::app::setting;
 use crate::ui::msg::Command;
 use crate::ui::theme::Named;
@@ -12,7 +12,13 @@ const fn row(
     takes: Takes,
     about: &'static str,
 ) -> SlashCommand {
-    SlashCommand { group, name, aliases, takes, about }
+    SlashCommand { group, name, aliases, takes, choices: Choices::None, about }
+}
+
+/// With something to choose among for what follows the name.
+const fn among(choices: Choices, mut row: SlashCommand) -> SlashCommand {
+    row.choices = choices;
+    row
 }
 
 const fn nothing(command: Command) -> Takes {
@@ -32,12 +38,15 @@ const fn needed(shown: &'static str, read: fn(&str) -> Result<Command, String>) 
 /// Every command, in the order of the help: by groups, in these the most used first.
 pub static COMMANDS: &[SlashCommand] = &[
     row(Group::Chats, "new", &[], nothing(Command::NewChat), "begin a new chat"),
-    row(
-        Group::Chats,
-        "resume",
-        &["chats"],
-        maybe("CHAT", |words| Ok(words.map_or(Command::Chats, |words| Command::Resume(words.into())))),
-        "list the chats, or go to one by its number or title",
+    among(
+        Choices::Chats,
+        row(
+            Group::Chats,
+            "resume",
+            &["chats"],
+            maybe("CHAT", |words| Ok(words.map_or(Command::Chats, |words| Command::Resume(words.into())))),
+            "list the chats, or go to one by number or title",
+        ),
     ),
     row(
         Group::Chats,
@@ -51,15 +60,18 @@ pub static COMMANDS: &[SlashCommand] = &[
         "save",
         &["export"],
         maybe("PATH", |path| Ok(Command::Save(path.map(Into::into)))),
-        "write this chat to a file: Markdown, or JSON if it ends in .json",
+        "write this chat to a file, as Markdown or JSON",
     ),
     row(Group::Messages, "continue", &[], nothing(Command::Continue), "go on with the last answer"),
-    row(
-        Group::Messages,
-        "attach",
-        &["file"],
-        needed("PATH", |path| Ok(Command::Attach(path.into()))),
-        "attach a text file to the message being written",
+    among(
+        Choices::Files,
+        row(
+            Group::Messages,
+            "attach",
+            &["file"],
+            needed("PATH", |path| Ok(Command::Attach(path.into()))),
+            "attach a text file to the message being written",
+        ),
     ),
     row(
         Group::Messages,
@@ -68,34 +80,49 @@ pub static COMMANDS: &[SlashCommand] = &[
         maybe("NAME", |name| Ok(Command::Detach(name.map(str::to_owned)))),
         "take out the file of this name, or the last one",
     ),
-    row(
-        Group::Messages,
-        "prompt",
-        &["prompts"],
-        needed("NAME", |name| Ok(Command::Prompt(name.into()))),
-        "put a text of yours into the text field",
+    among(
+        Choices::Prompts,
+        row(
+            Group::Messages,
+            "prompt",
+            &["prompts"],
+            maybe("NAME", |name| Ok(name.map_or(Command::Prompts, |name| Command::Prompt(name.into())))),
+            "put a text of yours into the text field",
+        ),
     ),
-    row(
-        Group::Model,
-        "model",
-        &["models"],
-        maybe("NAME", |name| Ok(name.map_or(Command::Models, |name| Command::Model(name.into())))),
-        "choose another model, or get one",
+    among(
+        Choices::Models,
+        row(
+            Group::Model,
+            "model",
+            &["models"],
+            maybe("NAME", |name| Ok(name.map_or(Command::Models, |name| Command::Model(name.into())))),
+            "choose another model, or get one",
+        ),
     ),
-    row(
-        Group::Model,
-        "system",
-        &[],
-        maybe("TEXT|@FILE", |text| Ok(Command::System(text.map(Into::into)))),
-        "show or change the system prompt",
+    among(
+        Choices::Files,
+        row(
+            Group::Model,
+            "system",
+            &[],
+            maybe("TEXT|@FILE", |text| Ok(Command::System(text.map(Into::into)))),
+            "show or change the system prompt",
+        ),
     ),
-    row(Group::Model, "set", &[], maybe("NAME VALUE", set), "list the settings, or change one from the next answer on"),
-    row(
-        Group::Model,
-        "think",
-        &[],
-        maybe("on|off|N", |think| think.map(str::parse).transpose().map(Command::Think)),
-        "whether the model thinks first, or for how many tokens at most",
+    among(
+        Choices::Settings,
+        row(Group::Model, "set", &[], maybe("NAME VALUE", set), "list the settings, or change one"),
+    ),
+    among(
+        Choices::Words(&["auto", "on", "off"]),
+        row(
+            Group::Model,
+            "think",
+            &[],
+            maybe("on|off|N", |think| think.map(str::parse).transpose().map(Command::Think)),
+            "whether the model thinks first, or for how long",
+        ),
     ),
     row(Group::Model, "stats", &[], nothing(Command::Stats), "what the last answer and this chat cost"),
     row(Group::Model, "spec", &[], nothing(Command::Drafts), "what guessing tokens brought to the last answer"),
@@ -105,22 +132,25 @@ pub static COMMANDS: &[SlashCommand] = &[
         "pin",
         &[],
         maybe("N", |text| number(text).map(Command::Pin)),
-        "keep message N of /context in the cache, or your last",
+        "keep message N of /context, or your last",
     ),
     row(
         Group::Context,
         "unpin",
         &[],
         maybe("N", |text| number(text).map(Command::Unpin)),
-        "let message N of /context leave the cache, or your last",
+        "let message N leave again, or your last",
     ),
     row(Group::Context, "kv", &[], nothing(Command::Kv), "what the KV cache is made of, and why"),
-    row(
-        Group::Program,
-        "theme",
-        &[],
-        maybe("NAME", |name| name.map(theme).transpose().map(Command::Theme)),
-        "other colours: auto, light, dark or mono",
+    among(
+        Choices::Words(&["auto", "light", "dark", "mono"]),
+        row(
+            Group::Program,
+            "theme",
+            &[],
+            maybe("NAME", |name| name.map(theme).transpose().map(Command::Theme)),
+            "other colours: auto, light, dark or mono",
+        ),
     ),
     row(Group::Program, "help", &[], nothing(Command::Help), "the keys and these commands"),
     row(Group::Program, "quit", &["exit"], nothing(Command::Leave), "leave"),

@@ -3,8 +3,11 @@
 //! The screen from the top: transcript, what waits to be sent, notices, composer, status line. Too small a window shows the composer's last
 //! rows rather than nothing, and says so when not even that is possible.
 
+mod completion;
 mod composer;
 mod context;
+mod help;
+mod palette;
 mod picker;
 mod popups;
 mod queue;
@@ -94,6 +97,7 @@ pub fn draw(app: &App, places: &Places, frame: &mut Frame) {
     queue::draw(app, places.queue, frame);
     draw_notices(app, places, frame);
     composer::draw(app, places.composer, frame);
+    completion::draw(app, places.composer, frame);
     status::draw(app, places.status, frame);
     popups::draw(app, area, frame);
 }
@@ -135,6 +139,13 @@ fn fitted(text: &str, width: usize, ascii: bool) -> String {
         cut.push(if ascii { '~' } else { '…' });
     }
     cut
+}
+
+/// `text` on one line, cut or filled to this many columns.
+fn padded(text: &str, width: usize, ascii: bool) -> String {
+    let text = fitted(text, width, ascii);
+    let gap = width.saturating_sub(unicode_width::UnicodeWidthStr::width(text.as_str()));
+    text + &" ".repeat(gap)
 }
 
 /// A wait in words.

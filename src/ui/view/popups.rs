@@ -1,4 +1,4 @@
-//! What lies over the chat: the keys, the list of chats, the models to choose among (`picker`), and what the context
+//! What lies over the chat: the help (`help`), the list of chats, the models to choose among (`picker`), and what the context
 //! holds (`context`).
 
 use ratatui::Frame;
@@ -9,11 +9,9 @@ use ratatui::widgets::{Block, Clear, Padding, Paragraph};
 use unicode_width::UnicodeWidthStr;
 
 use crate::ui::app::{App, ChatList, Popup};
-use crate::ui::keys::{self, Mode};
-use crate::ui::slash;
 use crate::ui::theme::Theme;
 
-use super::{context, fitted, picker, words};
+use super::{context, fitted, help, palette, picker, words};
 
 const MOST_WIDTH: u16 = 90;
 /// Rows and columns that a box leaves free round itself, and those of its border.
@@ -23,9 +21,10 @@ const BORDER: u16 = 2;
 pub fn draw(app: &App, screen: Rect, frame: &mut Frame) {
     match app.popup() {
         Popup::Closed => {}
-        Popup::Help { top } => draw_help(app.theme(), *top, screen, frame),
+        Popup::Help { top, filter } => help::draw(app.theme(), *top, filter, screen, frame),
         Popup::Chats(list) => draw_chats(app.theme(), list, screen, frame),
         Popup::Models(list) => picker::draw(app, list, screen, frame),
+        Popup::Palette(palette) => palette::draw(app, palette, screen, frame),
         Popup::Words(words) => words::draw(app.theme(), words, screen, frame),
         Popup::Context { top } => context::draw(app, *top, screen, frame),
     }
@@ -66,48 +65,16 @@ const ASCII_BORDER: border::Set = border::Set {
     horizontal_bottom: "-",
 };
 
-fn draw_help(theme: &Theme, top: u16, screen: Rect, frame: &mut Frame) {
-    let lines = help_lines(theme);
-    let inside = open_box("Keys", "Esc closes, Up and Down scroll", lines.len(), theme, screen, frame);
-    frame.render_widget(Paragraph::new(lines).scroll((top, 0)), inside);
-}
-
 /// How far the text over the chat can be scrolled on this screen.
 pub fn most_scroll(app: &App, screen: Rect) -> u16 {
     let lines = match app.popup() {
-        Popup::Help { .. } => help_lines(app.theme()).len(),
+        Popup::Help { filter, .. } => help::height(filter, screen),
         Popup::Context { .. } => context::height(app),
         Popup::Words(words) => words::height(words, screen),
-        Popup::Closed | Popup::Chats(_) | Popup::Models(_) => 0,
+        Popup::Closed | Popup::Chats(_) | Popup::Models(_) | Popup::Palette(_) => 0,
     };
     let room = screen.height.saturating_sub(MARGIN + BORDER);
     lines.min(u16::MAX.into()).saturating_sub(room.into()) as u16
-}
-
-fn help_lines(theme: &Theme) -> Vec<Line<'static>> {
-    let row = |what: &str, about: &str| {
-        Line::from(vec![Span::styled(format!("  {what:<22}"), theme.accent), Span::raw(about.to_owned())])
-    };
-    let mut lines = Vec::new();
-    let lists = [(Mode::Chats, "In the list of chats"), (Mode::Models, "In the list of models")];
-    for (mode, heading) in [(Mode::Chat, "In the chat")].into_iter().chain(lists) {
-        if !lines.is_empty() {
-            lines.push(Line::default());
-        }
-        lines.push(Line::styled(heading, theme.strong));
-        lines.extend(keys::help(mode).map(|binding| row(binding.shown, binding.about)));
-    }
-    lines.extend([Line::default(), Line::styled("Written instead of a message", theme.strong)]);
-    for group in slash::Group::ALL {
-        lines.push(Line::styled(format!("  {}", group.heading()), theme.dim));
-        let commands = slash::COMMANDS.iter().filter(|command| command.group == group);
-        lines.extend(commands.map(|command| {
-            let key = command.key().map_or(String::new(), |key| format!(" ({key})"));
-            row(&command.shown(), &format!("{}{key}", command.about))
-        }));
-    }
-    lines.push(row("//name", "send a message that begins like a command"));
-    lines
 }
 
 fn draw_chats(theme: &Theme, list: &ChatList, screen: Rect, frame: &mut Frame) {

@@ -27,7 +27,7 @@ fn screen(tester: &mut Tester, width: u16, height: u16) -> Terminal<TestBackend>
     terminal
 }
 
-fn text(tester: &mut Tester, width: u16, height: u16) -> String {
+pub(super) fn text(tester: &mut Tester, width: u16, height: u16) -> String {
     screen(tester, width, height).backend().to_string()
 }
 
@@ -132,13 +132,6 @@ fn thinking_is_shown_while_it_lasts() {
     tester.send("Is 91 prime?");
     tester.think("91 = 7 × 13, so no.\nLet me check: 7 × 13 = 91.", 20);
     insta::assert_snapshot!(text(&mut tester, 60, 14));
-}
-
-#[test]
-fn the_help_is_written_from_the_table_of_keys() {
-    let mut tester = Tester::ready();
-    tester.key(KeyCode::F(1), KeyModifiers::NONE);
-    insta::assert_snapshot!(text(&mut tester, 90, 46));
 }
 
 #[test]

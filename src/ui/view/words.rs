@@ -42,3 +42,23 @@ fn lines(theme: &Theme, words: &Words, width: usize) -> Vec<Line<'static>> {
     }
     lines
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::text;
+    use crate::chat::Ended;
+    use crate::ui::app::tester::Tester;
+
+    #[test]
+    fn settings_statistics_and_the_cache_are_told_in_rows() {
+        for command in ["/set", "/kv", "/stats", "/system"] {
+            let mut tester = Tester::ready();
+            tester.send("Hi");
+            tester.token("Hello", 1);
+            tester.finish(Ended::Stop);
+            tester.send("/set temperature 0.2");
+            tester.send(command);
+            insta::assert_snapshot!(text(&mut tester, 80, 24));
+        }
+    }
+}

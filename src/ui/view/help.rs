@@ -1,0 +1,132 @@
+//! The help over the chat, written from the tables of keys and of commands; what is typed narrows it.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+use unicode_width::UnicodeWidthStr;
+
+use crate::ui::keys::{self, Mode};
+use crate::ui::slash::{COMMANDS, Group};
+use crate::ui::theme::Theme;
+use crate::ui::transcript::wrap;
+
+use super::popups::{inner_width, open_box};
+
+/// What a row is about begins here at the latest.
+const NAME_WIDTH: usize = 22;
+const MODES: [(Mode, &str); 4] = [
+    (Mode::Chat, "In the chat"),
+    (Mode::Completing, "In the menu of what is being written"),
+    (Mode::Chats, "In the list of chats"),
+    (Mode::Models, "In the list of models"),
+];
+
+pub fn draw(theme: &Theme, top: u16, filter: &str, screen: Rect, frame: &mut Frame) {
+    let lines = lines(theme, filter, inner_width(screen));
+    let keys = "typing narrows, Up and Down scroll, Esc closes";
+    let inside = open_box("Keys and commands", keys, lines.len(), theme, screen, frame);
+    frame.render_widget(Paragraph::new(lines).scroll((top, 0)), inside);
+}
+
+/// How many lines there are to scroll through.
+pub fn height(filter: &str, screen: Rect) -> usize {
+    lines(&Theme::plain(), filter, inner_width(screen)).len()
+}
+
+/// A part of the help: what its rows are about, with their names.
+struct Section {
+    heading: &'static str,
+    rows: Vec<(String, String)>,
+}
+
+fn sections() -> Vec<Section> {
+    let keys = MODES.map(|(mode, heading)| {
+        let rows = keys::help(mode).map(|binding| (binding.shown.to_owned(), binding.about.to_owned()));
+        Section { heading, rows: rows.collect() }
+    });
+    let mut sections: Vec<Section> = keys.into_iter().collect();
+    sections.extend(Group::ALL.map(|group| {
+        let commands = COMMANDS.iter().filter(|command| command.group == group);
+        let rows = commands.map(|command| {
+            let key = command.key().map_or(String::new(), |key| format!(" ({key})"));
+            (command.shown(), format!("{}{key}", command.about))
+        });
+        Section { heading: group.heading(), rows: rows.collect() }
+    }));
+    let written = [
+        ("@path", "attach a file; a menu opens with the first letters"),
+        ("//name", "send a message that begins like a command"),
+    ];
+    let rows = written.map(|(name, about)| (name.to_owned(), about.to_owned()));
+    sections.push(Section { heading: "Written in a message", rows: rows.into() });
+    sections
+}
+
+fn lines(theme: &Theme, filter: &str, width: usize) -> Vec<Line<'static>> {
+    let mut lines = Vec::new();
+    if !filter.is_empty() {
+        lines.push(Line::styled(format!("filter: {}", crate::text::escape_line(filter)), theme.accent));
+    }
+    let words: Vec<String> = filter.to_lowercase().split_whitespace().map(str::to_owned).collect();
+    for Section { heading, rows } in sections() {
+        let fits = |(name, about): &&(String, String)| {
+            let text = format!("{name} {about}").to_lowercase();
+            words.iter().all(|word| text.contains(word))
+        };
+        let rows: Vec<&(String, String)> = rows.iter().filter(fits).collect();
+        if rows.is_empty() {
+            continue;
+        }
+        if !lines.is_empty() {
+            lines.push(Line::default());
+        }
+        lines.push(Line::styled(heading, theme.strong));
+        lines.extend(rows.into_iter().flat_map(|(name, about)| row(theme, name, about, width)));
+    }
+    if lines.len() == usize::from(!filter.is_empty()) {
+        lines.push(Line::styled("no key and no command is about that", theme.dim));
+    }
+    lines
+}
+
+fn row(theme: &Theme, name: &str, about: &str, width: usize) -> Vec<Line<'static>> {
+    let indent = 2 + NAME_WIDTH.min(width / 2);
+    let is_long = name.width() + 3 > indent;
+    let mut lines: Vec<Line> = is_long.then(|| Line::styled(format!("  {name}"), theme.accent)).into_iter().collect();
+    for (index, part) in wrap(about, width.saturating_sub(indent).max(1)).into_iter().enumerate() {
+        let name = if index == 0 && !is_long { name } else { "" };
+        let name = format!("  {name:<width$}", width = indent - 2);
+        lines.push(Line::from(vec![Span::styled(name, theme.accent), Span::raw(part)]));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use crossterm::event::{KeyCode, KeyModifiers};
+
+    use super::super::tests::text;
+    use crate::ui::app::tester::Tester;
+
+    #[test]
+    fn the_help_is_written_from_the_tables() {
+        let mut tester = Tester::ready();
+        tester.key(KeyCode::F(1), KeyModifiers::NONE);
+        insta::assert_snapshot!(text(&mut tester, 90, 100));
+    }
+
+    #[test]
+    fn typing_narrows_the_help() {
+        let mut tester = Tester::ready();
+        tester.send("/help");
+        tester.type_text("new");
+        insta::assert_snapshot!(text(&mut tester, 80, 24));
+        tester.type_text("xyz");
+        assert!(text(&mut tester, 80, 24).contains("no key and no command is about that"));
+        for _ in 0.."newxyz".len() {
+            tester.key(KeyCode::Backspace, KeyModifiers::NONE);
+        }
+        assert!(text(&mut tester, 80, 24).contains("send the message"));
+    }
+}
