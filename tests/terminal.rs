@@ -235,6 +235,145 @@ fn a_file_is_attached_shown_and_sent() {
     leave(&mut chat);
 }
 
+#[test]
+fn what_was_being_written_and_what_waited_is_there_after_the_program_was_told_to_end() {
+    let home = home(&slow_script());
+    let mut chat = chat(home.path());
+    chat.wait_for("idle");
+    chat.send("Count\r");
+    chat.wait_for("word2");
+    chat.send("then this\r");
+    chat.wait_for("  waits 1: then this");
+    chat.send("and a thought");
+    chat.wait_for("› and a thought");
+    chat.signal(Signal::TERM);
+    chat.wait_for_end();
+
+    let mut again = chat_with(home.path(), &["--resume", "last"]);
+    again.wait_for("› then this\n\n  and a thought");
+    again.signal(Signal::KILL);
+    again.wait_for_end();
+    let mut third = chat_with(home.path(), &["--resume", "last"]);
+    third.wait_for("› then this\n\n  and a thought");
+    third.send("\x0e");
+    third.wait_until("a new chat", |screen| !screen.contains("a thought"));
+    third.send("for a new chat");
+    third.wait_for("› for a new chat");
+    leave_writing(&mut third);
+
+    let mut new = chat_with(home.path(), &[]);
+    new.wait_for("› for a new chat");
+    leave_writing(&mut new);
+}
+
+/// Leaves while something is written, which is kept: Ctrl-C would clear it.
+fn leave_writing(chat: &mut Pty) {
+    chat.signal(Signal::TERM);
+    chat.wait_for_end();
+}
+
+#[test]
+fn a_draft_is_on_disk_some_seconds_after_the_last_key() {
+    let home = home("");
+    let mut chat = chat(home.path());
+    chat.wait_for("idle");
+    chat.send("an idea");
+    chat.wait_for("› an idea");
+    // Three seconds, and a slow machine.
+    std::thread::sleep(Duration::from_secs(6));
+    chat.signal(Signal::KILL);
+    chat.wait_for_end();
+    let mut again = chat_with(home.path(), &[]);
+    again.wait_for("› an idea");
+    leave(&mut again);
+}
+
+#[test]
+fn messages_of_earlier_runs_are_walked_through_and_searched() {
+    let home = home("[[answer]]\ntext = \"the reply\"\n[[answer]]\ntext = \"another reply\"\n");
+    let mut first = chat(home.path());
+    first.wait_for("idle");
+    first.send("Bake some bread\r");
+    first.wait_for("the reply");
+    first.send("Sing a song\r");
+    first.wait_for("another reply");
+    leave(&mut first);
+
+    let mut again = chat(home.path());
+    again.wait_for("idle");
+    again.send("a draft\x1b[A");
+    again.wait_for("› Sing a song");
+    again.send("\x1b[A");
+    again.wait_for("› Bake some bread");
+    again.send("\x1b[B\x1b[B");
+    again.wait_for("› a draft");
+    again.send("\x12bread");
+    let screen = again.wait_for("› Bake some bread");
+    assert!(screen.contains("─ search: bread · 1 of 1 · Enter takes it"), "{screen}");
+    again.send("\x1b");
+    again.wait_for("› a draft");
+    leave(&mut again);
+}
+
+#[test]
+fn the_persons_editor_gets_the_terminal_and_the_text() {
+    let home = home(&slow_script());
+    let editor = home.path().join("editor");
+    let script = "#!/bin/sh\nstty size\necho in-the-editor\nread line\necho \"$line\" >> \"$1\"\n";
+    std::fs::write(&editor, script).unwrap();
+    let mut command = program(home.path());
+    command.args(arguments(home.path()));
+    command.env("VISUAL", format!("sh '{}'", editor.display()));
+    let mut chat = Pty::run(command, 80, 24);
+    chat.wait_for("idle");
+    chat.send("Count\r");
+    chat.wait_for("word2");
+    chat.send("first\x18\x05");
+    chat.wait_for("in-the-editor");
+    assert_eq!(chat.line_settings(), chat.settings_before());
+    chat.send("from the editor\n");
+    let screen = chat.wait_for("› first\n  from the editor");
+    assert!(screen.contains("answering"), "the answer goes on meanwhile: {screen}");
+    chat.send("!");
+    chat.wait_for("from the editor!");
+    chat.send("\x1f\x1f");
+    chat.wait_until("the text before", |screen| screen.contains("› first\n") && !screen.contains("from the editor"));
+    leave_writing(&mut chat);
+    chat.assert_given_back();
+}
+
+#[test]
+fn an_editor_that_is_not_there_loses_nothing() {
+    let home = home("");
+    let mut command = program(home.path());
+    command.args(arguments(home.path()));
+    command.env("VISUAL", "no-such-editor");
+    let mut chat = Pty::run(command, 80, 24);
+    chat.wait_for("idle");
+    chat.send("a draft\x18e");
+    let screen = chat.wait_for("`no-such-editor` is not there");
+    assert!(screen.contains("› a draft"), "{screen}");
+    leave_writing(&mut chat);
+    chat.assert_given_back();
+}
+
+#[test]
+fn the_keys_of_vi_are_there_for_those_who_ask_for_them() {
+    let home = home("[[answer]]\ntext = \"the reply\"\n");
+    let mut chat = chat_with(home.path(), &["--vi-keys"]);
+    chat.wait_for("─ insert · Enter sends");
+    chat.send("one two three");
+    chat.wait_for("› one two three");
+    chat.send(ESCAPE);
+    chat.wait_for("─ normal · ");
+    chat.send("0wdw");
+    chat.wait_for("› one three");
+    chat.send("\r");
+    chat.wait_for("the reply");
+    chat.wait_for("─ insert · ");
+    leave(&mut chat);
+}
+
 /// A chat of two turns. After the second the first question has left the cache, and its answer in part.
 const EVICTING: &str = r#"
 cells = 20

@@ -52,6 +52,8 @@ pub struct Config {
     pub snapshots: Room,
     pub private: bool,
     pub offline: bool,
+    /// Messages are edited with the keys of vi.
+    pub vi_keys: bool,
     /// Bytes a second that a download may bring.
     pub limit_rate: Option<u64>,
     pub quiet: bool,
@@ -200,6 +202,7 @@ impl From<Settings> for Config {
             snapshots: settings.snapshots.unwrap_or_default(),
             private: settings.private.unwrap_or_default(),
             offline: settings.offline.unwrap_or_default(),
+            vi_keys: settings.vi_keys.unwrap_or_default(),
             limit_rate: settings.limit_rate.and_then(value::OrOff::chosen).map(value::Size::bytes),
             quiet: settings.quiet.unwrap_or_default(),
             verbose: settings.verbose.unwrap_or_default(),

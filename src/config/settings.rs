@@ -246,6 +246,11 @@ pub struct Settings {
           value_name = "yes|no", value_parser = switch, hide_possible_values = true)]
     pub offline: Option<bool>,
 
+    /// Edit messages with the keys of vi
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "yes|no",
+          value_parser = switch, hide_possible_values = true)]
+    pub vi_keys: Option<bool>,
+
     /// Download no faster than this a second (500K, 2M) [default: off]
     #[arg(long, global = true, value_name = "SIZE|off", allow_negative_numbers = true, hide_short_help = true)]
     pub limit_rate: Option<OrOff<Size>>,
@@ -344,6 +349,7 @@ impl Settings {
             snapshots: self.snapshots.or(lower.snapshots),
             private: self.private.or(lower.private),
             offline: self.offline.or(lower.offline),
+            vi_keys: self.vi_keys.or(lower.vi_keys),
             limit_rate: self.limit_rate.or(lower.limit_rate),
             quiet: self.quiet.or(lower.quiet),
             verbose: self.verbose.or(lower.verbose),

@@ -9,7 +9,8 @@ use rusqlite_migration::M;
 pub(super) const APPLICATION_ID: i64 = 0x7475_6963;
 
 /// All steps, oldest first. `PRAGMA user_version` counts those a file has been through.
-pub(super) const STEPS: &[M<'static>] = &[M::up(CHATS_AND_MESSAGES), M::up(ENDED_BY_LOOP), M::up(PINNED_MESSAGES)];
+pub(super) const STEPS: &[M<'static>] =
+    &[M::up(CHATS_AND_MESSAGES), M::up(ENDED_BY_LOOP), M::up(PINNED_MESSAGES), M::up(DRAFTS)];
 
 /// Ids grow and are never used twice (`AUTOINCREMENT`), and they alone order things: a clock may be set back.
 ///
@@ -58,6 +59,14 @@ const ENDED_BY_LOOP: &str = "";
 
 /// 1 for a message that the person wants to stay in the KV cache.
 const PINNED_MESSAGES: &str = "ALTER TABLE messages ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0;";
+
+/// What is being written in a chat; without a chat, in one that has no message yet.
+const DRAFTS: &str = "
+CREATE TABLE drafts (
+    chat  INTEGER UNIQUE REFERENCES chats (id) ON DELETE CASCADE,
+    draft TEXT NOT NULL
+) STRICT;
+";
 
 #[cfg(test)]
 mod tests {

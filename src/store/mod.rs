@@ -3,6 +3,7 @@
 //! - `disk` opens the file: private, durable, migrated, and refused with a sentence where it cannot be used.
 //! - `migrations` is the schema, and only grows.
 //! - `chats`, `messages` and `answers` are the calls; each is a transaction of its own and durable when it returns.
+//! - `drafts` is what was being written, and what was sent before.
 //! - `writers` tells an answer that is being written from one whose program died.
 //! - `inspect` looks at the file and changes nothing.
 //! - `handle` puts a store on a thread of its own.
@@ -13,6 +14,7 @@
 mod answers;
 mod chats;
 mod disk;
+mod drafts;
 mod error;
 mod handle;
 mod inspect;

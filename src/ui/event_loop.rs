@@ -10,15 +10,16 @@ use std::time::Duration;
 use anyhow::Context;
 use crossterm::event::{Event as TerminalEvent, MouseEventKind};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep_until};
 
 use super::app::{App, Start};
+use super::keyboard::Keyboard;
 use super::msg::{Effect, Msg};
 use super::perform::Performer;
-use super::terminal::{self, Terminal};
+use super::terminal::Terminal;
 use super::theme::Theme;
-use super::{Setup, keys, view};
+use super::{Setup, editor, keys, view};
 use crate::engine;
 use crate::engine::protocol::Event as EngineEvent;
 
@@ -35,6 +36,7 @@ enum Wake {
     Terminal(Option<TerminalEvent>),
     Engine(Option<EngineEvent>),
     Message(Msg),
+    Resized,
     /// The program was continued after a stop that it did not ask for.
     Continued,
     Draw,
@@ -47,9 +49,12 @@ pub struct EventLoop<'t> {
     app: App,
     performer: Performer,
     terminal: &'t mut Terminal,
-    terminal_events: UnboundedReceiver<TerminalEvent>,
+    keyboard: Keyboard,
+    /// The person's editor has the terminal.
+    is_lent: bool,
     engine_events: UnboundedReceiver<EngineEvent>,
     engine_is_there: bool,
+    messages: UnboundedSender<Msg>,
     replies: UnboundedReceiver<Msg>,
     signals: Signals,
     between_frames: Duration,
@@ -63,6 +68,7 @@ struct Signals {
     interrupt: Signal,
     hangup: Signal,
     continued: Signal,
+    resized: Signal,
 }
 
 impl<'t> EventLoop<'t> {
@@ -80,6 +86,7 @@ impl<'t> EventLoop<'t> {
             notices: setup.notices,
             theme: Theme::detect(&environment),
             prefill_while_typing: setup.prefill_while_typing,
+            vi_keys: setup.vi_keys,
         });
         let is_remote = ["SSH_CONNECTION", "SSH_TTY"].iter().any(|name| environment(name).is_some());
         let frames = if is_remote { FRAMES_PER_SECOND_REMOTE } else { FRAMES_PER_SECOND };
@@ -94,12 +101,15 @@ impl<'t> EventLoop<'t> {
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
             continued: signal(continued)?,
+            resized: signal(SignalKind::window_change())?,
         };
         let mut event_loop = Self {
             app,
-            performer: Performer::new(engine, setup.store, setup.supply, setup.prompts, messages),
+            performer: Performer::new(engine, setup.store, setup.supply, setup.prompts, messages.clone()),
+            messages,
             terminal,
-            terminal_events: terminal::events()?,
+            keyboard: Keyboard::listen()?,
+            is_lent: false,
             engine_events,
             engine_is_there: true,
             replies,
@@ -136,15 +146,17 @@ impl<'t> EventLoop<'t> {
         let line = self.terminal.line();
         let is_out = !line.is_busy();
         // Then it takes along what the engine says until then, instead of being woken for each token.
-        let is_frame_due = self.changed && is_out;
+        let is_frame_due = self.changed && is_out && !self.is_lent;
         tokio::select! {
-            event = self.terminal_events.recv() => Wake::Terminal(event),
+            event = self.keyboard.events.recv() => Wake::Terminal(event),
             event = self.engine_events.recv(), if self.engine_is_there && !is_frame_due => Wake::Engine(event),
             Some(message) = self.replies.recv() => Wake::Message(message),
             Some(()) = self.signals.terminate.recv() => Wake::Message(Msg::Terminate),
-            Some(()) = self.signals.interrupt.recv() => Wake::Message(Msg::Terminate),
+            // Ctrl-C in an editor is the editor's.
+            Some(()) = self.signals.interrupt.recv(), if !self.is_lent => Wake::Message(Msg::Terminate),
             Some(()) = self.signals.hangup.recv() => Wake::Message(Msg::Terminate),
             Some(()) = self.signals.continued.recv() => Wake::Continued,
+            Some(()) = self.signals.resized.recv() => Wake::Resized,
             () = sleep_until(tick_at.unwrap_or(far)), if tick_at.is_some() => Wake::Message(Msg::Tick),
             () = sleep_until(self.next_frame), if is_frame_due => Wake::Draw,
             () = line.written(), if !is_out => Wake::Written,
@@ -158,7 +170,7 @@ impl<'t> EventLoop<'t> {
                 return ControlFlow::Break(());
             }
         }
-        while let Ok(event) = self.terminal_events.try_recv() {
+        while let Ok(event) = self.keyboard.events.try_recv() {
             if self.handle(Wake::Terminal(Some(event))).is_break() {
                 return ControlFlow::Break(());
             }
@@ -176,6 +188,13 @@ impl<'t> EventLoop<'t> {
                 self.draw().err().map(|_| Msg::Terminate)
             }
             Wake::Written => None,
+            // The size is asked for with each frame.
+            Wake::Resized => {
+                self.changed = true;
+                None
+            }
+            // The editor goes on, too.
+            Wake::Continued if self.is_lent => None,
             // A hang-up continues the program too, when there is nothing to take again.
             Wake::Continued => match self.terminal.resume() {
                 Ok(()) => {
@@ -184,6 +203,8 @@ impl<'t> EventLoop<'t> {
                 }
                 Err(_) => Some(Msg::Terminate),
             },
+            Wake::Message(message @ Msg::EditedOutside(_)) if self.take_back().is_ok() => Some(message),
+            Wake::Message(Msg::EditedOutside(_)) => Some(Msg::Terminate),
             Wake::Message(message) => Some(message),
             Wake::Engine(Some(event)) => self.performer.message(event),
             Wake::Engine(None) => {
@@ -231,10 +252,40 @@ impl<'t> EventLoop<'t> {
                         return self.update(Msg::Terminate);
                     }
                 }
+                Effect::EditOutside(text) => self.lend(text),
                 effect => self.performer.perform(effect),
             }
         }
         ControlFlow::Continue(())
+    }
+
+    /// Lets the person's editor have the terminal. Meanwhile everything goes on but drawing.
+    fn lend(&mut self, text: String) {
+        let messages = self.messages.clone();
+        if !self.keyboard.pause() {
+            let sentence = "a key is still coming in, so the editor was not started; try again";
+            let _ = messages.send(Msg::EditedOutside(Err(sentence.into())));
+            return;
+        }
+        self.terminal.leave();
+        self.is_lent = true;
+        let edit = move || {
+            // The loop is gone only when the program ends.
+            let _ = messages.send(Msg::EditedOutside(editor::edit(&text)));
+        };
+        if std::thread::Builder::new().name("editor".into()).spawn(edit).is_err() {
+            let sentence = "the system cannot start a thread; close other programs and try again";
+            let _ = self.messages.send(Msg::EditedOutside(Err(sentence.into())));
+        }
+    }
+
+    /// Takes the terminal back from the editor.
+    fn take_back(&mut self) -> std::io::Result<()> {
+        if std::mem::take(&mut self.is_lent) {
+            self.terminal.resume()?;
+            self.keyboard.resume();
+        }
+        Ok(())
     }
 
     fn draw(&mut self) -> std::io::Result<()> {

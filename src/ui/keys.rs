@@ -14,6 +14,8 @@ pub enum Mode {
     Completing,
     /// Ctrl-X was pressed.
     Prefixed,
+    /// What was sent before is searched.
+    Search,
     /// The list of chats is open.
     Chats,
     /// The list of models is open.
@@ -27,11 +29,21 @@ pub enum Mode {
     Palette,
 }
 
-const EVERYWHERE: &[Mode] =
-    &[Mode::Chat, Mode::Prefixed, Mode::Chats, Mode::Models, Mode::Help, Mode::Context, Mode::Words, Mode::Palette];
+const EVERYWHERE: &[Mode] = &[
+    Mode::Chat,
+    Mode::Prefixed,
+    Mode::Search,
+    Mode::Chats,
+    Mode::Models,
+    Mode::Help,
+    Mode::Context,
+    Mode::Words,
+    Mode::Palette,
+];
 const CHAT: &[Mode] = &[Mode::Chat];
 const COMPLETING: &[Mode] = &[Mode::Completing];
 const PREFIXED: &[Mode] = &[Mode::Prefixed];
+const SEARCH: &[Mode] = &[Mode::Search];
 const CHATS: &[Mode] = &[Mode::Chats];
 const MODELS: &[Mode] = &[Mode::Models];
 const PALETTE: &[Mode] = &[Mode::Palette];
@@ -145,9 +157,19 @@ pub static BINDINGS: &[Binding] = &[
     bind(CHAT, &[(Char('/'), CTRL), (Char('7'), CTRL), (Char('_'), CTRL)], "Ctrl-/", "undo in the text", Command::Undo),
     bind(CHAT, &[(Char('/'), ALT), (Char('_'), ALT)], "Alt-/", "redo in the text", Command::Redo),
     bind(CHAT, &[(Char('u'), CTRL)], "Ctrl-U", "delete to the line's beginning", Command::DeleteToLineStart),
+    bind(CHAT, &[], "Up, Down", "on the first and last row: messages sent before, in all chats", Command::Search),
+    bind(CHAT, &[(Char('r'), CTRL)], "Ctrl-R", "search the messages sent before", Command::Search),
+    bind(SEARCH, &[(Char('r'), CTRL)], "", "", Command::Search),
+    bind(SEARCH, &[(Up, NONE)], "", "", Command::Move(1)),
+    bind(SEARCH, &[(Down, NONE), (Char('s'), CTRL)], "", "", Command::Move(-1)),
+    bind(SEARCH, &[(Enter, NONE)], "", "", Command::TakeFound),
+    bind(SEARCH, &[(Backspace, NONE)], "", "", Command::DeleteFilterCharacter),
+    bind(SEARCH, &[(Esc, NONE), (Char('g'), CTRL)], "", "", Command::CloseSearch),
+    bind(CHAT, &[], "Ctrl-X Ctrl-E", "write in $VISUAL or $EDITOR", Command::EditOutside),
+    bind(PREFIXED, &[(Char('e'), CTRL), (Char('e'), NONE)], "", "", Command::EditOutside),
     bind(CHAT, &[(Char('x'), CTRL)], "Ctrl-X O", "open the large paste beside the cursor", Command::Prefix),
     bind(PREFIXED, &[(Char('o'), NONE), (Char('o'), CTRL)], "", "", Command::OpenToken),
-    bind(CHAT, &[], "Ctrl-X 1…9", "take back that message of those that wait", Command::TakeBack(1)),
+    bind(CHAT, &[], "Ctrl-X 1-9", "take back that message of those that wait", Command::TakeBack(1)),
     bind(CHAT, &[(F(1), NONE)], "F1", "show these keys (also ? while nothing is written)", Command::Help),
     bind_when_empty(CHAT, &[(Char('?'), NONE)], "", "", Command::Help),
     bind(COMPLETING, &[(Tab, NONE)], "Tab", "write what is chosen", Command::TakeCompletion),
@@ -202,13 +224,16 @@ pub fn message(app: &App, event: KeyEvent) -> Option<Msg> {
         })
     };
     let menu = if mode == Mode::Chat && app.is_completing() { bound_in(Mode::Completing) } else { None };
+    if menu.is_none() && mode == Mode::Chat && app.composer().wants_first(key) {
+        return Some(Msg::Edit(event));
+    }
     if let Some(binding) = menu.or_else(|| bound_in(mode)) {
         return Some(Msg::Command(binding.command.clone()));
     }
     match (mode, key) {
         (Mode::Prefixed, (Char(place @ '1'..='9'), _)) => Some(Msg::Command(Command::TakeBack(place as u8 - b'0'))),
         (Mode::Chat | Mode::Completing | Mode::Prefixed, _) => Some(Msg::Edit(event)),
-        (Mode::Chats | Mode::Models | Mode::Palette | Mode::Help, (Char(character), NONE)) => {
+        (Mode::Search | Mode::Chats | Mode::Models | Mode::Palette | Mode::Help, (Char(character), NONE)) => {
             Some(Msg::Filter(character))
         }
         _ => None,
@@ -218,7 +243,7 @@ pub fn message(app: &App, event: KeyEvent) -> Option<Msg> {
 /// What the wheel means now; `lines` is negative upwards.
 pub fn wheel(app: &App, lines: i16) -> Msg {
     Msg::Command(match mode(app) {
-        Mode::Chat | Mode::Completing | Mode::Prefixed => Command::Scroll(Scroll::Lines(lines)),
+        Mode::Chat | Mode::Completing | Mode::Prefixed | Mode::Search => Command::Scroll(Scroll::Lines(lines)),
         Mode::Chats | Mode::Models | Mode::Help | Mode::Context | Mode::Words | Mode::Palette => {
             Command::Move(lines.signum())
         }
@@ -227,6 +252,7 @@ pub fn wheel(app: &App, lines: i16) -> Msg {
 
 fn mode(app: &App) -> Mode {
     match app.popup() {
+        Popup::Closed if app.search().is_some() => Mode::Search,
         Popup::Closed if app.is_prefixed() => Mode::Prefixed,
         Popup::Closed => Mode::Chat,
         Popup::Help { .. } => Mode::Help,

@@ -7,17 +7,19 @@
 //! - `transcript` and `composer`: the two parts of the screen with a state of their own.
 //! - `export`: the conversation as a file for others. `files`: those that a path may mean. `fuzzy`: which things a few
 //!   letters mean.
-//! - `attaching`: reading files for messages. `supply`: where the models come from that can be chosen.
+//! - `attaching`: reading files for messages. `editor`: the person's own. `keyboard`: what is typed.
+//! - `supply`: where the models come from that can be chosen.
 //! - `markdown`: an answer's text to styled lines. `theme`: the styles.
 
 mod app;
 mod attaching;
-#[allow(dead_code, reason = "some motions are for keys that come next")]
 mod composer;
+mod editor;
 mod event_loop;
 mod export;
 mod files;
 mod fuzzy;
+mod keyboard;
 mod keys;
 mod links;
 pub mod markdown;
@@ -61,6 +63,8 @@ pub struct Setup {
     pub system: Option<String>,
     /// Whether a message is computed while it is being written.
     pub prefill_while_typing: Switch,
+    /// The text is edited with the keys of vi.
+    pub vi_keys: bool,
     /// Where chats are saved; `None` saves nothing.
     pub store: Option<store::Handle>,
     /// The chat to go on with.

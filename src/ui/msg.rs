@@ -34,6 +34,15 @@ pub enum Msg {
     Paste(String),
     /// A file that was to be attached, or a sentence that says why it cannot be.
     Attached(Result<Part, String>),
+    /// What was being written in a chat, or in a new one, when it was left.
+    DraftRead {
+        chat: Option<ChatId>,
+        parts: Vec<Part>,
+    },
+    /// What was written in the editor, or a sentence that says why it is as it was.
+    EditedOutside(Result<String, String>),
+    /// What was sent before, the newest first.
+    SentRead(Vec<String>),
     /// The engine's word about the model it was told to load.
     Model(Step),
     /// The engine's word about the answer in progress.
@@ -102,6 +111,13 @@ pub enum Command {
     Attach(String),
     /// Take out the file of this name, else the last one.
     Detach(Option<String>),
+    /// Write in the person's editor.
+    EditOutside,
+    /// Search what was sent before, or go on searching.
+    Search,
+    /// Write what was found.
+    TakeFound,
+    CloseSearch,
     /// Take back the message that waits at this place, counted from 1.
     TakeBack(u8),
     Stop,
@@ -174,7 +190,7 @@ impl Command {
     /// Whether the composer's text may be another afterwards.
     pub fn changes_text(&self) -> bool {
         let edits = matches!(self, Self::Newline | Self::Undo | Self::Redo | Self::DeleteToLineStart | Self::OpenToken);
-        edits || matches!(self, Self::Interrupt | Self::Stop | Self::Detach(_) | Self::TakeBack(_))
+        edits || matches!(self, Self::Interrupt | Self::Stop | Self::Detach(_) | Self::TakeBack(_) | Self::TakeFound)
     }
 }
 
@@ -261,6 +277,15 @@ pub enum Effect {
     ListFiles(Folder),
     /// Read a file that is to be attached.
     Attach(String),
+    /// Keep what is being written, in the place of what was kept before; without a chat, that of a new one.
+    SaveDraft {
+        chat: Slot<ChatId>,
+        parts: Vec<Part>,
+    },
+    /// Read what was being written in a chat, or in a new one.
+    ReadDraft(Option<ChatId>),
+    /// Read what was sent before, in all chats.
+    ReadSent,
     ListChats,
     OpenChat(ChatId),
     DeleteChat(ChatId),
@@ -274,6 +299,8 @@ pub enum Effect {
     /// The model of this name is to be the one for the next start.
     Remember(String),
     Suspend,
+    /// Let the person's editor have the terminal and this text.
+    EditOutside(String),
     Leave,
 }
 

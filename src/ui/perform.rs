@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::composer::Part;
 use super::msg::{ChatRow, Effect, Msg, OpenedChat, OpenedMessage, Save, Slot};
 use super::{Supply, attaching, export};
 use crate::chat::{Message, Role};
@@ -23,6 +24,10 @@ use crate::{prompts, text_file};
 
 /// More than anybody looks through; the filter works on these.
 const MOST_CHATS: usize = 1000;
+
+/// As many messages sent before as anybody walks through, and so many bytes of them.
+const MOST_SENT: usize = 1000;
+const MOST_SENT_BYTES: usize = 2 * 1024 * 1024;
 
 /// How long leaving waits for what was computed to be written.
 const LEAVE_WITHIN: Duration = Duration::from_secs(5);
@@ -124,7 +129,7 @@ impl Performer {
         })
     }
 
-    /// Does everything but suspending and leaving, which are the loop's.
+    /// Does everything but what is about the terminal, which is the loop's.
     pub fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Load(settings) => {
@@ -174,10 +179,18 @@ impl Performer {
             }
             Effect::Attach(path) => self.attach(path),
             Effect::ListChats => self.ask(|store| store.chats(MOST_CHATS), |chats| Msg::Chats(rows(chats))),
-            Effect::OpenChat(id) => self.ask(
-                move |store| store.branch(id),
-                move |branch| Msg::ChatOpened(OpenedChat { id, messages: branch.into_iter().map(opened).collect() }),
-            ),
+            Effect::OpenChat(id) => {
+                self.ask(
+                    move |store| store.branch(id),
+                    move |branch| {
+                        Msg::ChatOpened(OpenedChat { id, messages: branch.into_iter().map(opened).collect() })
+                    },
+                );
+                self.read_draft(Some(id));
+            }
+            Effect::SaveDraft { chat, parts } => self.save_draft(chat, parts),
+            Effect::ReadDraft(chat) => self.read_draft(chat),
+            Effect::ReadSent => self.ask(|store| store.sent(MOST_SENT, MOST_SENT_BYTES), Msg::SentRead),
             Effect::DeleteChat(id) => self.ask(move |store| store.delete_chat(id), move |()| Msg::ChatDeleted(id)),
             Effect::ListModels => {
                 let replies = self.replies.clone();
@@ -186,7 +199,7 @@ impl Performer {
             Effect::Get { choice, offer } => self.get(choice, offer),
             Effect::StopDownload => self.stop_download(),
             Effect::Remember(name) => drop(self.on_a_thread(move |supply| supply.remember(&name))),
-            Effect::Suspend | Effect::Leave => {}
+            Effect::Suspend | Effect::EditOutside(_) | Effect::Leave => {}
         }
     }
 
@@ -289,6 +302,25 @@ impl Performer {
                 Ok(()) => is_question.then_some(Msg::QuestionSaved),
                 Err(sentence) => Some(Msg::SaveFailed(sentence)),
             },
+        );
+    }
+
+    fn save_draft(&self, chat: Slot<ChatId>, parts: Vec<Part>) {
+        let draft = move || if parts.is_empty() { String::new() } else { serde_json::json!(parts).to_string() };
+        self.call(
+            move |store| store.set_draft(chat.get().copied(), &draft()),
+            |saved| saved.err().map(|sentence| Msg::StoreFailed(format!("{sentence}; what you write is not kept"))),
+        );
+    }
+
+    fn read_draft(&self, chat: Option<ChatId>) {
+        let parts = |draft: String| {
+            // Of another version, perhaps; then it is shown as it is.
+            serde_json::from_str(&draft).unwrap_or_else(|_| vec![Part::Text(draft)])
+        };
+        self.ask(
+            move |store| store.draft(chat),
+            move |draft| Msg::DraftRead { chat, parts: draft.map(parts).unwrap_or_default() },
         );
     }
 

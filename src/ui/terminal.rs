@@ -11,12 +11,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crossterm::event::Event;
 use ratatui::Frame;
 use ratatui::backend::CrosstermBackend;
 use rustix::process::{Signal, kill_current_process_group};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::links::{self, Hyperlinks, Targets};
 use super::outlet::{Line, Outlet};
@@ -50,22 +48,6 @@ fn screen(line: &Line, targets: &Rc<RefCell<Targets>>) -> io::Result<Screen> {
     let output = CrosstermBackend::new(Outlet::new(line.clone()));
     let told = links::are_understood(&|name| std::env::var(name).ok()).then(|| targets.clone());
     ratatui::Terminal::new(Hyperlinks::new(output, told))
-}
-
-/// Keys, pastes, the wheel and changes of size, as they come; closed when the terminal is gone.
-///
-/// They are read on a thread of their own: a terminal that hangs up, or stops in the middle of a key's bytes, holds
-/// the reader for ever, and must not hold the interface.
-pub fn events() -> io::Result<UnboundedReceiver<Event>> {
-    let (sender, events) = unbounded_channel();
-    std::thread::Builder::new().name("keys".into()).spawn(move || {
-        while let Ok(event) = crossterm::event::read() {
-            if sender.send(event).is_err() {
-                break;
-            }
-        }
-    })?;
-    Ok(events)
 }
 
 impl Terminal {

@@ -73,6 +73,7 @@ impl App {
     pub(super) fn filter(&mut self, character: char) -> Vec<Effect> {
         match &mut self.popup {
             _ if character.is_control() => {}
+            Popup::Closed => self.change_search(Some(character)),
             Popup::Chats(list) => {
                 // Whatever key answers the question whether to delete does nothing else.
                 if !std::mem::take(&mut list.deletes_next) {
@@ -155,10 +156,18 @@ impl App {
     }
 
     pub(super) fn new_chat(&mut self) -> Vec<Effect> {
-        if self.can_change_chat() {
-            self.begin_chat(Transcript::default());
+        if !self.can_change_chat() {
+            return Vec::new();
         }
-        Vec::new()
+        if self.chat.get().is_none() && self.transcript.last_question_mut().is_none() {
+            // It is a new one already, with what is being written there.
+            self.begin_chat(Transcript::default());
+            return Vec::new();
+        }
+        let mut effects: Vec<Effect> = self.leave_draft().into_iter().collect();
+        self.begin_chat(Transcript::default());
+        effects.extend(self.has_store.then_some(Effect::ReadDraft(None)));
+        effects
     }
 
     /// Goes to a chat that has nothing on disk yet.
@@ -202,6 +211,7 @@ impl App {
                 Role::Assistant => transcript.push(answer(stored)),
             }
         }
+        let effects = self.leave_draft();
         self.begin_chat(transcript);
         self.chat = filled(opened.id);
         let row = self.chats.iter().flatten().find(|row| row.id == opened.id);
@@ -209,7 +219,7 @@ impl App {
         // A chat goes on as it began, whatever `--system` says now.
         self.system = system;
         self.give_back_unanswered();
-        Vec::new()
+        effects.into_iter().collect()
     }
 }
 

@@ -61,6 +61,28 @@ impl App {
         self.notice(sentence);
     }
 
+    /// What the person's editor gets: everything but what is attached before it.
+    pub(super) fn text_for_editor(&mut self) -> String {
+        let text = sent(&split_attached(&self.composer.parts()).1);
+        self.outside = Some((text.clone(), self.composer.revision()));
+        text
+    }
+
+    /// The person's editor has ended. A text that became another one meanwhile is not lost.
+    pub(super) fn edited_outside(&mut self, result: Result<String, String>) {
+        let Some((before, revision)) = self.outside.take() else { return };
+        match result {
+            Err(sentence) => self.notice(sentence),
+            Ok(text) if text == before => {}
+            Ok(text) if revision == self.composer.revision() => {
+                let (mut parts, _) = split_attached(&self.composer.parts());
+                parts.push(Part::Text(text));
+                self.composer.set(&parts);
+            }
+            Ok(text) => self.composer.give_back(&[Part::Text(text)]),
+        }
+    }
+
     pub(super) fn open_token(&mut self) {
         if let Err(sentence) = self.composer.open_token() {
             self.notice(sentence);
@@ -78,4 +100,89 @@ pub(super) fn message(parts: &[Part]) -> String {
     };
     attached.push(Part::Text(written));
     sent(&attached)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::ui::app::tester::{Tester, prompt, user};
+    use crate::ui::composer::Part;
+    use crate::ui::msg::{Command, Effect, Msg};
+
+    fn file(name: &str) -> Part {
+        Part::File { name: name.into(), text: "milk\n".into() }
+    }
+
+    const BLOCK: &str = "--- file: a.txt ---\nmilk\n--- end of file: a.txt ---";
+
+    #[test]
+    fn a_file_is_read_attached_and_sent_before_the_message() {
+        let mut tester = Tester::ready();
+        let effects = tester.send("/attach  my notes.txt");
+        assert!(matches!(&effects[..], [Effect::Attach(path)] if path == "my notes.txt"));
+        tester.update(Msg::Attached(Ok(file("a.txt"))));
+        let effects = tester.send("Sum up");
+        assert_eq!(prompt(&effects).unwrap().messages, [user(&format!("{BLOCK}\n\nSum up"))]);
+    }
+
+    #[test]
+    fn a_second_file_is_attached_and_one_dropped_by_commands_beside_the_first() {
+        let mut tester = Tester::ready();
+        tester.update(Msg::Attached(Ok(file("a.txt"))));
+        assert!(matches!(&tester.send("/attach b.txt")[..], [Effect::Attach(_)]));
+        tester.update(Msg::Attached(Ok(file("b.txt"))));
+        tester.send("/drop b.txt");
+        assert_eq!(tester.app.composer.text(), BLOCK);
+        tester.send("/drop b.txt");
+        assert_eq!(tester.app.notices(), ["no file `b.txt` is attached; `/drop` takes out the last one"]);
+        assert_eq!(tester.app.draft(), BLOCK, "what is attached counts for what a message costs");
+        tester.send("//pin");
+        tester.token("yes", 1);
+        tester.finish(crate::chat::Ended::Stop);
+        assert_eq!(tester.app.conversation().messages[0], user(&format!("{BLOCK}\n\n/pin")));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_and_a_picture_are_sentences() {
+        let mut tester = Tester::ready();
+        tester.update(Msg::Attached(Err("`a.txt` is a folder; name the files in it".into())));
+        assert_eq!(tester.app.notices(), ["`a.txt` is a folder; name the files in it"]);
+        tester.update(Msg::Attached(Ok(Part::Image("/x/y.png".into()))));
+        assert!(tester.app.notices()[1].contains("cannot see pictures"));
+        let effects = tester.send("What is this?");
+        assert_eq!(prompt(&effects).unwrap().messages, [user("[image: /x/y.png]\n\nWhat is this?")]);
+    }
+
+    #[test]
+    fn the_editor_gets_the_whole_text_and_what_it_leaves_is_written() {
+        let mut tester = Tester::ready();
+        tester.update(Msg::Attached(Ok(file("a.txt"))));
+        tester.update(Msg::Paste("line\n".repeat(20)));
+        let effects = tester.command(Command::EditOutside);
+        assert!(matches!(&effects[..], [Effect::EditOutside(text)] if *text == "line\n".repeat(20)));
+        tester.update(Msg::EditedOutside(Ok("short".into())));
+        assert_eq!(tester.app.composer.text(), format!("{BLOCK}\n\nshort"));
+        tester.command(Command::Undo);
+        assert_eq!(tester.app.composer.text(), format!("{BLOCK}\n\n{}", "line\n".repeat(20).trim()));
+    }
+
+    #[test]
+    fn an_editor_that_fails_changes_nothing_and_says_so() {
+        let mut tester = Tester::ready();
+        tester.type_text("a draft");
+        tester.command(Command::EditOutside);
+        tester.update(Msg::EditedOutside(Err("`nano` is not there".into())));
+        assert_eq!(tester.app.composer.text(), "a draft");
+        assert_eq!(tester.app.notices(), ["`nano` is not there"]);
+    }
+
+    #[test]
+    fn what_was_given_back_while_the_editor_ran_is_not_lost() {
+        let mut tester = Tester::ready();
+        tester.send("question");
+        tester.type_text("next");
+        tester.command(Command::EditOutside);
+        tester.answer(crate::engine::protocol::Step::Failed(crate::engine::protocol::EngineError::Failed("x".into())));
+        tester.update(Msg::EditedOutside(Ok("next one".into())));
+        assert_eq!(tester.app.composer.text(), "next one\nquestion\nnext");
+    }
 }

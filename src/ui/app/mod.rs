@@ -10,6 +10,8 @@ mod drafts;
 mod finding;
 mod getting;
 mod held;
+mod history;
+mod kept;
 mod naming;
 mod palette;
 mod picker;
@@ -24,7 +26,7 @@ mod words;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::composer::Composer;
+use super::composer::{Composer, Edited};
 use super::files::Folder;
 use super::msg::{ChatRow, Command, Effect, Msg, Slot};
 use super::theme::{Named, Theme};
@@ -44,6 +46,8 @@ use finding::Wanted;
 use getting::Getting;
 pub use getting::Stopped;
 pub use held::Held;
+use history::History;
+use kept::Kept;
 pub use palette::{Palette, Row as PaletteRow};
 pub use picker::Picker;
 use queue::Queue;
@@ -145,6 +149,8 @@ pub struct Start {
     pub theme: Theme,
     /// Whether a message is computed while it is being written.
     pub prefill_while_typing: Switch,
+    /// The text is edited with the keys of vi.
+    pub vi_keys: bool,
 }
 
 /// The whole state of the chat.
@@ -166,7 +172,11 @@ pub struct App {
     composer: Composer,
     /// Ctrl-X was pressed, and the next key belongs to it.
     is_prefixed: bool,
+    /// What the person's editor has, and the text as it was then.
+    outside: Option<(String, u64)>,
     queue: Queue,
+    history: History,
+    kept: Kept,
     completion: Option<Completion>,
     /// The menu was closed, and what was being written then.
     completion_closed: Option<completion::Place>,
@@ -233,7 +243,10 @@ impl App {
                 Activity::NoModel(reason)
             }
         };
-        effects.extend(start.resume.map(Effect::OpenChat));
+        effects.extend(match start.resume {
+            Some(chat) => Some(Effect::OpenChat(chat)),
+            None => start.has_store.then_some(Effect::ReadDraft(None)),
+        });
         let mut app = Self {
             activity,
             model: None,
@@ -245,9 +258,12 @@ impl App {
             theme: start.theme,
             detected_theme: start.theme,
             transcript,
-            composer: Composer::default(),
+            composer: Composer::for_keys(start.vi_keys),
             is_prefixed: false,
+            outside: None,
             queue: Queue::default(),
+            history: History::default(),
+            kept: Kept::starting(start.resume.is_some()),
             completion: None,
             completion_closed: None,
             files_asked: None,
@@ -302,6 +318,7 @@ impl App {
         if is_fresh || writes {
             effects.extend(self.complete(is_fresh));
         }
+        effects.extend(self.keep_draft(now));
         effects
     }
 
@@ -309,8 +326,12 @@ impl App {
         match msg {
             Msg::Command(command) => self.command(command, now),
             Msg::Edit(key) => {
-                let _ = self.composer.edit(key);
                 self.look_ahead(now);
+                match self.composer.edit(key) {
+                    Edited::Done => return Vec::new(),
+                    Edited::AboveFirst => return self.walk_back(),
+                    Edited::BelowLast => self.walk_forward(),
+                }
                 Vec::new()
             }
             Msg::Paste(text) => {
@@ -320,6 +341,20 @@ impl App {
             Msg::Attached(read) => {
                 self.look_ahead(now);
                 self.attached(read);
+                Vec::new()
+            }
+            Msg::DraftRead { chat, parts } => {
+                self.look_ahead(now);
+                self.draft_read(chat, &parts);
+                Vec::new()
+            }
+            Msg::EditedOutside(result) => {
+                self.look_ahead(now);
+                self.edited_outside(result);
+                Vec::new()
+            }
+            Msg::SentRead(sent) => {
+                self.sent_read(sent);
                 Vec::new()
             }
             Msg::Filter(character) => self.filter(character),
@@ -363,6 +398,7 @@ impl App {
             Msg::SaveFailed(sentence) => self.save_failed(&sentence),
             Msg::StoreFailed(sentence) => {
                 self.opening = None;
+                self.kept.opened();
                 self.notice(sentence);
                 Vec::new()
             }
@@ -437,11 +473,18 @@ impl App {
             Command::Models => return self.list_models(),
             Command::ChooseModel => return self.choose_model(),
             Command::StopDownload => return self.stop_download(),
-            Command::DeleteFilterCharacter => self.delete_filter_character(),
+            Command::DeleteFilterCharacter => {
+                self.change_search(None);
+                self.delete_filter_character();
+            }
             Command::Prefix => self.is_prefixed = true,
             Command::OpenToken => self.open_token(),
             Command::Attach(path) => return vec![Effect::Attach(path)],
             Command::Detach(name) => self.detach(name.as_deref()),
+            Command::EditOutside => return vec![Effect::EditOutside(self.text_for_editor())],
+            Command::Search => return self.search_sent(),
+            Command::TakeFound => self.take_found(),
+            Command::CloseSearch => drop(self.close_search()),
             Command::TakeBack(place) => drop(self.take_back(Some(place.into()))),
             Command::Newline => self.composer.newline(),
             Command::Undo => self.composer.undo(),
@@ -458,6 +501,10 @@ impl App {
 
     fn paste(&mut self, text: &str) -> Vec<Effect> {
         match &mut self.popup {
+            Popup::Closed if self.history.is_searching() => {
+                text.chars().for_each(|character| self.change_search(Some(character)));
+                Vec::new()
+            }
             Popup::Closed => {
                 if let Err(sentence) = self.composer.paste(text) {
                     self.notice(sentence);
@@ -473,7 +520,7 @@ impl App {
 
     fn move_in_popup(&mut self, by: i16) {
         match &mut self.popup {
-            Popup::Closed => {}
+            Popup::Closed => self.move_in_search(by),
             Popup::Help { top, .. } | Popup::Context { top } | Popup::Words(Words { top, .. }) => {
                 *top = top.saturating_add_signed(by)
             }
@@ -487,6 +534,9 @@ impl App {
     fn interrupt(&mut self, now: Instant) -> Vec<Effect> {
         if self.leave_asked.is_some() {
             return self.leave(crate::chat::Ended::Cancelled);
+        }
+        if self.close_search() {
+            return Vec::new();
         }
         self.leave_asked = Some(now);
         if !matches!(self.popup, Popup::Closed) {
@@ -521,7 +571,7 @@ impl App {
     /// When [`Msg::Tick`] is wanted; never, while nothing moves.
     pub fn wake_at(&self) -> Option<Instant> {
         let forget = self.leave_asked.map(|asked| asked + LEAVE_WITHIN);
-        [forget, self.unsaved.due_at(), self.ahead_due_at()].into_iter().flatten().min()
+        [forget, self.unsaved.due_at(), self.ahead_due_at(), self.draft_due_at()].into_iter().flatten().min()
     }
 
     pub fn activity(&self) -> &Activity {

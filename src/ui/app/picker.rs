@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn without_a_model_the_list_is_what_is_seen_first() {
         let (mut tester, effects) = Tester::choosing(None);
-        assert!(matches!(effects[..], [Effect::ListModels]), "{effects:?}");
+        assert!(matches!(effects[..], [Effect::ReadDraft(None), Effect::ListModels]), "{effects:?}");
         assert_eq!(chosen(&tester), None);
         tester.update(Msg::Offers(offers()));
         assert_eq!(chosen(&tester).as_deref(), Some("tiny"));

@@ -17,6 +17,22 @@ pub(super) struct Queue {
     waiting: VecDeque<Vec<Part>>,
     /// Nothing is sent until the person sends again.
     is_held: bool,
+    /// Changes with everything that waits.
+    revision: u64,
+}
+
+impl Queue {
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    pub(super) fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self { revision: self.revision + 1, ..Self::default() };
+    }
 }
 
 impl App {
@@ -32,6 +48,7 @@ impl App {
         }
         self.notices.clear();
         let parts = self.composer.take();
+        self.queue.revision += 1;
         if is_held {
             self.queue.waiting.push_front(parts);
         } else {
@@ -52,6 +69,7 @@ impl App {
             return Vec::new();
         }
         let Some(parts) = self.queue.waiting.pop_front() else { return Vec::new() };
+        self.queue.revision += 1;
         self.ask(message(&parts))
     }
 
@@ -70,6 +88,7 @@ impl App {
     pub(super) fn take_back(&mut self, place: Option<usize>) -> bool {
         let index = place.unwrap_or(self.queue.waiting.len()).wrapping_sub(1);
         let Some(parts) = self.queue.waiting.remove(index) else { return false };
+        self.queue.revision += 1;
         self.composer.give_back(&parts);
         self.queue.is_held &= !self.queue.waiting.is_empty();
         true

@@ -107,6 +107,7 @@ impl Tester {
             notices: Vec::new(),
             theme: Theme::plain(),
             prefill_while_typing: Switch::Auto,
+            vi_keys: false,
         });
         (Self { app, now: Instant::now() }, effects)
     }

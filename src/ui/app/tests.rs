@@ -14,7 +14,7 @@ use crate::ui::transcript::{End, Entry};
 #[test]
 fn the_model_is_loaded_at_the_start_and_its_progress_shown() {
     let (mut tester, effects) = Tester::start(Ok(settings()), true, None);
-    assert!(matches!(effects[..], [Effect::Load(_)]));
+    assert!(matches!(effects[..], [Effect::Load(_), Effect::ReadDraft(None)]));
     tester.model(Step::Loading(0.5));
     assert_eq!(*tester.app.activity(), Activity::Loading(0.5));
     tester.model(Step::Ready(Box::new(model(true))));

@@ -95,6 +95,7 @@ impl App {
     /// Puts a question into the conversation, and has it saved and answered.
     pub(super) fn ask(&mut self, text: String) -> Vec<Effect> {
         self.remove_unanswered();
+        self.remember_sent(&text);
         let parent = self.last_saved();
         let question = Question {
             text: WrappedText::new(text.clone()),
@@ -109,14 +110,16 @@ impl App {
             return self.answer_if_possible();
         }
         self.outbox = Some(Outbox::Saving);
-        vec![Effect::Save(Save::Question {
+        let mut effects: Vec<Effect> = self.forget_new_draft().into_iter().collect();
+        effects.push(Effect::Save(Save::Question {
             chat: self.chat.clone(),
             title: self.title_for(&text),
             system: self.system.clone(),
             parent,
             message,
             text,
-        })]
+        }));
+        effects
     }
 
     pub(super) fn question_saved(&mut self) -> Vec<Effect> {
@@ -243,6 +246,7 @@ impl App {
             effects.push(Effect::CancelAnswer);
             effects.extend(self.unsaved.finish(end.ended(), Stats::default(), None));
         }
+        effects.extend(self.save_draft_now());
         effects.extend([Effect::Snapshot, Effect::Leave]);
         effects
     }

@@ -49,6 +49,8 @@ pub struct Buffer {
     folds: Folds,
     cut: String,
     last_cut: Option<Cut>,
+    /// Counts the changes of the text.
+    pub revision: u64,
 }
 
 impl Buffer {
@@ -76,6 +78,7 @@ impl Buffer {
         let ends = |text: &str| text.matches('\n').count();
         self.folds.replaced(ends(&self.text[..from]), ends(&self.text[from..to]), ends(with));
         self.text.replace_range(from..to, with);
+        self.revision += 1;
         self.goal = None;
     }
 

@@ -4,7 +4,8 @@
 //! - `buffer` is the text with its cursor; `units` says what one step is, `fold` where rows begin, `undo` what was
 //!   changed.
 //! - `tokens` are the pieces that stand for more, `parts` what is kept and sent of it all.
-//! - `editing` is what keys do, `completing` what is being written just before the cursor.
+//! - `editing` is what keys do, and `vi` what they do for those who want them so; `completing` what is being written
+//!   just before the cursor.
 
 mod buffer;
 mod completing;
@@ -14,8 +15,9 @@ mod parts;
 mod tokens;
 mod undo;
 mod units;
+mod vi;
 
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::buffer::Buffer as Screen;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -25,6 +27,7 @@ use editing::Action;
 pub use parts::{Part, bytes, sent, split_attached, summary};
 use tokens::{Kind, Tokens};
 use undo::How;
+use vi::Vi;
 
 /// Rows are counted anew for every key, so a text that is edited letter by letter must not be of any length.
 const MOST_BYTES: usize = 512 * 1024;
@@ -55,6 +58,7 @@ pub struct Composer {
     rows: Vec<(usize, usize)>,
     top: usize,
     height: usize,
+    vi: Option<Vi>,
 }
 
 impl Composer {
@@ -92,8 +96,54 @@ impl Composer {
     /// Empties the composer and its undo history, and hands out the parts.
     pub fn take(&mut self) -> Vec<Part> {
         let parts = self.parts();
-        *self = Self::default();
+        self.begin(&[]);
         parts
+    }
+
+    /// Begins with this text. What was there before cannot be brought back.
+    pub fn begin(&mut self, parts: &[Part]) {
+        let (vi, revision) = (self.vi.take(), self.revision());
+        *self = Self { vi, ..Self::default() };
+        self.set(parts);
+        self.buffer.undo = undo::Undo::default();
+        self.buffer.revision = revision + 1;
+        if let Some(vi) = &mut self.vi {
+            vi.begin();
+        }
+    }
+
+    /// An empty one for these keys.
+    pub fn for_keys(of_vi: bool) -> Self {
+        Self { vi: of_vi.then(Vi::default), ..Self::default() }
+    }
+
+    /// Whether keys are commands of vi.
+    pub fn is_in_normal_mode(&self) -> Option<bool> {
+        self.vi.as_ref().map(Vi::is_normal)
+    }
+
+    /// Whether a key edits before it is anything else: of vi's all that are not commands of the program.
+    pub fn wants_first(&self, (code, modifiers): (KeyCode, KeyModifiers)) -> bool {
+        let Some(vi) = &self.vi else { return false };
+        match code {
+            KeyCode::Esc => !vi.is_normal() || vi.is_waiting(),
+            KeyCode::Char('[') => modifiers == KeyModifiers::CONTROL,
+            KeyCode::Char('r') if modifiers == KeyModifiers::CONTROL => vi.is_normal(),
+            KeyCode::Char(_) => vi.is_normal() && modifiers.is_empty(),
+            _ => false,
+        }
+    }
+
+    /// Changes whenever the text does.
+    pub fn revision(&self) -> u64 {
+        self.buffer.revision
+    }
+
+    /// Puts the cursor where Up leaves the text.
+    pub fn go_to_first_row(&mut self) {
+        let end = self.buffer.rows(&self.tokens).first().map_or(0, |row| row.1);
+        let is_folded = end < self.buffer.text().len() && !self.buffer.text()[end..].starts_with('\n');
+        self.buffer.go(end - if is_folded { units::before(self.buffer.text(), end).len() } else { 0 });
     }
 
     /// Empties the composer in a way that undo takes back.
@@ -122,6 +172,11 @@ impl Composer {
 
     /// An editing key that no binding took.
     pub fn edit(&mut self, key: KeyEvent) -> Edited {
+        if let Some(vi) = &mut self.vi
+            && let Some(edited) = vi.press(key, &mut self.buffer, &self.tokens)
+        {
+            return edited;
+        }
         editing::action(key).map_or(Edited::Done, |action| self.act(action))
     }
 

@@ -6,7 +6,7 @@ use crate::text::escape_line;
 use crate::text_file;
 
 /// A part of what was written.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
     Text(String),

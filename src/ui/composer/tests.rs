@@ -1,7 +1,5 @@
 //! Tests of writing: keys, pastes and tokens.
 
-use crossterm::event::{KeyCode, KeyModifiers};
-
 use super::*;
 
 const NONE: KeyModifiers = KeyModifiers::NONE;
@@ -228,4 +226,24 @@ fn typing_into_a_long_text_stays_fast() {
     }
     // Without optimisation; with it a key takes well below a millisecond.
     assert!(start.elapsed() < std::time::Duration::from_secs(4), "{:?}", start.elapsed());
+}
+
+#[test]
+fn the_keys_of_vi_write_first_and_are_commands_after_escape() {
+    let mut composer = Composer::for_keys(true);
+    assert_eq!(composer.is_in_normal_mode(), Some(false));
+    for character in "dw".chars() {
+        key(&mut composer, KeyCode::Char(character), NONE);
+    }
+    assert_eq!(composer.text(), "dw");
+    assert!(composer.wants_first((KeyCode::Esc, NONE)) && !composer.wants_first((KeyCode::Char('?'), NONE)));
+    key(&mut composer, KeyCode::Esc, NONE);
+    assert!(composer.wants_first((KeyCode::Char('?'), NONE)) && !composer.wants_first((KeyCode::Esc, NONE)));
+    assert!(!composer.wants_first((KeyCode::Enter, NONE)) && !composer.wants_first((KeyCode::Char('o'), CTRL)));
+    for character in "0dw".chars() {
+        key(&mut composer, KeyCode::Char(character), NONE);
+    }
+    assert!(composer.is_empty());
+    composer.take();
+    assert_eq!(composer.is_in_normal_mode(), Some(false), "the next message is written");
 }

@@ -110,8 +110,8 @@ fn short(name: &str) -> String {
         return name;
     }
     // The end tells files of one series apart.
-    let tail: String = name.chars().skip(length - NAME_CHARACTERS + 1).collect();
-    format!("…{tail}")
+    let tail: String = name.chars().skip(length - NAME_CHARACTERS + 3).collect();
+    format!("...{tail}")
 }
 
 fn size(bytes: usize) -> String {

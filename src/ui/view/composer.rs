@@ -4,6 +4,7 @@ use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
 use unicode_width::UnicodeWidthStr;
 
+use crate::text::escape_line;
 use crate::ui::app::{Activity, App, Popup};
 
 use super::{line, rule};
@@ -18,7 +19,12 @@ pub fn text_width(width: u16) -> u16 {
 
 pub fn draw(app: &App, area: Rect, frame: &mut Frame) {
     let theme = app.theme();
-    let hints = hints(app, area.width);
+    let mode = match app.composer().is_in_normal_mode() {
+        Some(true) => "normal · ",
+        Some(false) => "insert · ",
+        None => "",
+    };
+    let hints = mode.to_owned() + &hints(app, area.width.saturating_sub(mode.width() as u16));
     line(frame, Rect { height: area.height.min(1), ..area }, &rule(area.width, &hints, theme.ascii), theme.border);
     let rows = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     let text = Rect { x: area.x + PROMPT_WIDTH, width: text_width(area.width), ..rows }.intersection(area);
@@ -27,19 +33,32 @@ pub fn draw(app: &App, area: Rect, frame: &mut Frame) {
     }
     line(frame, rows, if theme.ascii { "> " } else { "› " }, theme.accent);
     app.composer().draw(text, frame.buffer_mut(), theme.accent);
-    if matches!(app.popup(), Popup::Closed) {
+    if matches!(app.popup(), Popup::Closed) && app.search().is_some() {
+        // Behind what is searched for, in the rule.
+        let column = 2 + searched(app).width() as u16;
+        frame.set_cursor_position(Position::new(area.x + column.min(area.width - 1), area.y));
+    } else if matches!(app.popup(), Popup::Closed) {
         let (column, row) = app.composer().cursor();
         let x = text.x + column.min(text.width);
         frame.set_cursor_position(Position::new(x, (text.y + row).min(text.bottom() - 1)));
     }
 }
 
+/// What is searched for in the messages sent before.
+fn searched(app: &App) -> String {
+    format!("search: {}", escape_line(app.search().map_or("", |(words, ..)| words)))
+}
+
 /// The most helpful words that fit.
 fn hints(app: &App, width: u16) -> String {
     let room = usize::from(width).saturating_sub(4);
     let fits = |words: &&str| words.width() <= room;
+    if let Some((_, place, count)) = app.search() {
+        let words = format!("{} · {place} of {count} · Enter takes it · Esc goes back", searched(app));
+        return if words.width() <= room { words } else { searched(app) };
+    }
     if app.is_prefixed() {
-        let choices = ["Ctrl-X: O opens the paste · 1…9 takes back a message · any other key as ever", "Ctrl-X …"];
+        let choices = ["Ctrl-X: E editor · O opens the paste · 1-9 takes back a message", "Ctrl-X"];
         return choices.into_iter().find(fits).unwrap_or_default().to_owned();
     }
     if let Some(label) = app.composer().token_at_cursor() {
