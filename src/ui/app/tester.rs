@@ -143,6 +143,10 @@ impl Tester {
         self.app.is_offline = true;
     }
 
+    pub fn wear(&mut self, theme: Theme) {
+        self.app.theme = theme;
+    }
+
     pub fn use_ascii(&mut self) {
         self.app.theme.ascii = true;
     }

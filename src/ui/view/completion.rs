@@ -62,7 +62,7 @@ fn hints(is_chosen: bool) -> &'static str {
 mod tests {
     use crossterm::event::{KeyCode, KeyModifiers};
 
-    use super::super::tests::text;
+    use super::super::examples::text;
     use crate::chat::Ended;
     use crate::ui::app::tester::Tester;
     use crate::ui::files::Folder;

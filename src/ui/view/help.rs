@@ -107,7 +107,7 @@ fn row(theme: &Theme, name: &str, about: &str, width: usize) -> Vec<Line<'static
 mod tests {
     use crossterm::event::{KeyCode, KeyModifiers};
 
-    use super::super::tests::text;
+    use super::super::examples::text;
     use crate::ui::app::tester::Tester;
 
     #[test]

@@ -165,4 +165,8 @@ fn line(frame: &mut Frame, area: Rect, text: &str, style: Style) {
 }
 
 #[cfg(test)]
+mod examples;
+#[cfg(test)]
+mod gallery;
+#[cfg(test)]
 mod tests;

@@ -64,7 +64,7 @@ fn line(theme: &Theme, row: &PaletteRow, shown: usize, width: usize, is_chosen: 
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::text;
+    use super::super::examples::text;
     use crate::prompts::PromptText;
     use crate::store::ChatId;
     use crate::ui::app::tester::{Tester, download, here};

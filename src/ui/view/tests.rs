@@ -1,45 +1,11 @@
 use crossterm::event::{KeyCode, KeyModifiers};
 use proptest::prelude::*;
-use ratatui::Terminal;
-use ratatui::backend::TestBackend;
 
+use super::examples::{branched, choosing, downloading, evicted, offers, planned, row, screen, streaming, text};
 use crate::chat::{DraftedBy, Ended, Role, Speculation, Stats};
-use crate::engine::protocol::{Cost, EngineError, Finish, MessageCost, Passage, Pin, Step};
-use crate::models::fit::Verdict;
-use crate::models::offers::Offer;
-use crate::models::{self, Progress};
-use crate::store::ChatId;
-use crate::ui::app::tester::{Tester, download, here, message_cost, model, opened, stored};
-use crate::ui::msg::{ChatRow, Command, Msg, Scroll};
-
-const RICH: &str = "Sorting takes **one call**:\n\n```rust\nlet mut numbers = vec![3, 1, 2];\nnumbers.sort();\n```\n\n\
-    | method | stable | cost |\n|---|---|---:|\n| `sort` | yes | n log n |\n| `sort_unstable` | no | n log n |\n\n\
-    - stable keeps equal items in order\n- unstable needs no memory\n";
-
-fn screen(tester: &mut Tester, width: u16, height: u16) -> Terminal<TestBackend> {
-    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-    terminal
-        .draw(|frame| {
-            let places = super::lay_out(&mut tester.app, frame.area());
-            super::draw(&tester.app, &places, frame);
-        })
-        .unwrap();
-    terminal
-}
-
-pub(super) fn text(tester: &mut Tester, width: u16, height: u16) -> String {
-    screen(tester, width, height).backend().to_string()
-}
-
-fn streaming() -> Tester {
-    let mut tester = Tester::ready();
-    tester.send("How do I sort a list in Rust?");
-    tester.answer(Step::Prefilling { done: 30, total: 40, cached: 0 });
-    tester.token("", 1);
-    tester.wait(2000);
-    tester.token(RICH, 101);
-    tester
-}
+use crate::engine::protocol::{Cost, EngineError, Finish, MessageCost, Pin, Step};
+use crate::ui::app::tester::{Tester, here, message_cost, model, opened, stored};
+use crate::ui::msg::{Command, Msg, Scroll};
 
 #[test]
 fn an_empty_chat_says_what_to_do() {
@@ -203,55 +169,6 @@ fn what_the_context_holds_is_shown_message_by_message() {
     insta::assert_snapshot!(text(&mut tester, 60, 20));
 }
 
-const LEFT: &str = "Left is where the thumb of the right hand points when its palm faces down.";
-
-/// A chat of which a question has left the cache, its answer in part, and whose second question is pinned and was
-/// answered with what was brought back.
-fn evicted(ascii: bool) -> Tester {
-    let mut tester = Tester::ready();
-    if ascii {
-        tester.use_ascii();
-    }
-    tester.send("Which side is left?");
-    tester.token(LEFT, 1);
-    tester.token("\n\n- thumb\n- palm\n", 20);
-    tester.finish_holding(Ended::Stop, &[(5, 0), (20, 0)]);
-    tester.send("And which is right, again?");
-    tester.command(Command::Pin(None));
-    let passage = |message, role, text: &str| Passage { message, role, text: text.into() };
-    let passages = vec![
-        passage(0, Role::User, "Which side is left?"),
-        passage(1, Role::Assistant, "Left is where the thumb of the right hand points"),
-    ];
-    tester.answer(Step::Recalled(passages));
-    tester.token("The other one.", 4);
-    tester.finish_holding(Ended::Stop, &[(5, 5), (20, 12), (7, 0), (4, 0)]);
-    tester.tick_when_due();
-    tester
-}
-
-/// What the engine says of [`evicted`] while this is being written.
-fn planned(tester: &mut Tester, draft: &str) {
-    let mut messages = vec![
-        message_cost(Role::User, "Which side is left?", 5, 5),
-        message_cost(Role::Assistant, "Left is where the thumb of the right hand points when its p", 20, 12),
-        message_cost(Role::User, "And which is right, again?", 7, 0),
-        message_cost(Role::Assistant, "The other one.", 4, 0),
-        MessageCost { cached_tokens: 0, ..message_cost(Role::User, draft, 3, 0) },
-    ];
-    messages[2].pin = Pin::Kept;
-    tester.update(Msg::Ahead(Step::Planned(Box::new(Cost {
-        prompt_tokens: 52,
-        cached_tokens: 30,
-        evicted_tokens: 17,
-        pinned_tokens: 9,
-        left_out_tokens: 0,
-        cells: 4096,
-        first_token_ms: Some(400.0),
-        messages,
-    }))));
-}
-
 #[test]
 fn while_nothing_is_written_the_last_answer_has_its_number() {
     let mut tester = Tester::ready();
@@ -367,10 +284,6 @@ fn only_a_model_that_lets_nothing_leave_refuses_a_long_message() {
     }
 }
 
-fn row(id: i64, title: &str, messages: u32) -> ChatRow {
-    ChatRow { id: ChatId(id), title: title.into(), age: format!("{id} h ago"), messages }
-}
-
 #[test]
 fn the_list_of_chats() {
     let mut tester = Tester::saving();
@@ -388,39 +301,6 @@ fn a_chat_is_deleted_only_after_a_confirmation_that_says_how() {
     tester.update(Msg::Chats(vec![row(1, "Baking bread", 12)]));
     tester.command(Command::DeleteChosen);
     assert!(text(&mut tester, 80, 14).contains("Del again deletes this chat for good"));
-}
-
-/// What a machine might offer: models of two programs, the recommended one, and others of the catalogue.
-fn offers() -> Vec<Offer> {
-    let about = |offer: Offer, verdict, tokens_per_second, note: &str| Offer {
-        verdict: Some(verdict),
-        tokens_per_second,
-        note: note.into(),
-        ..offer
-    };
-    let long = "a-model-with-a-name-that-goes-on-and-on-until-it-is-too-long-for-any-list-of-models-q4_k_m";
-    vec![
-        about(here("gemma3:1b", Some("Ollama")), Verdict::RunsWell, Some(21.4), "Gemma 3 1B"),
-        about(here(long, Some("LM Studio")), Verdict::SmallerContext(4096), Some(3.25), "of another program"),
-        Offer {
-            is_recommended: true,
-            ..about(
-                download("qwen2.5-1.5b-instruct"),
-                Verdict::RunsWell,
-                Some(14.0),
-                "Qwen2.5 1.5B Instruct, Q4_K_M: the practical limit of a small board",
-            )
-        },
-        about(download("qwen2.5-7b-instruct"), Verdict::RunsSlowly, Some(2.1), "Answers long questions well"),
-        about(download("qwen2.5-32b-instruct"), Verdict::DoesNotFit, None, "For large machines"),
-        download("smollm2-135m-instruct"),
-    ]
-}
-
-fn choosing() -> Tester {
-    let mut tester = Tester::choosing(None).0;
-    tester.update(Msg::Offers(offers()));
-    tester
 }
 
 #[test]
@@ -447,21 +327,6 @@ fn the_list_of_models_has_an_ascii_form() {
         let screen = text(&mut tester, width, height);
         assert!(screen.is_ascii(), "{screen}");
     }
-}
-
-/// A download that was chosen in the list, at 45 %.
-fn downloading() -> Tester {
-    let mut tester = choosing();
-    tester.command(Command::Move(2));
-    tester.command(Command::ChooseModel);
-    let progress = Progress {
-        step: models::Step::Downloading,
-        done_bytes: 450_000_000,
-        total_bytes: 1_000_000_000,
-        bytes_per_second: Some(11e6),
-    };
-    tester.update(Msg::Downloading { choice: 1, progress });
-    tester
 }
 
 #[test]
@@ -603,27 +468,6 @@ proptest! {
             tester.command(Command::Scroll(Scroll::Lines(-2)));
         }
     }
-}
-
-/// Two exchanges, of which the last was answered twice and the first question edited once.
-fn branched(ascii: bool) -> Tester {
-    let mut tester = Tester::ready();
-    if ascii {
-        tester.use_ascii();
-    }
-    let exchange = |tester: &mut Tester, question: &str, answer: &str| {
-        tester.send(question);
-        tester.token(answer, 1);
-        tester.finish(Ended::Stop);
-    };
-    exchange(&mut tester, "How do I sort?", "With `sort`.");
-    tester.command(Command::EditMessage(None));
-    exchange(&mut tester, " In Rust.", RICH);
-    exchange(&mut tester, "And backwards?", "With `reverse`.");
-    tester.send("/retry 0.2");
-    tester.token("Sort, then `reverse`.", 1);
-    tester.finish(Ended::Stop);
-    tester
 }
 
 #[test]

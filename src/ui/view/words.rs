@@ -45,7 +45,7 @@ fn lines(theme: &Theme, words: &Words, width: usize) -> Vec<Line<'static>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::text;
+    use super::super::examples::text;
     use crate::chat::Ended;
     use crate::ui::app::tester::Tester;
 

@@ -1,0 +1,164 @@
+//! States of the interface that several tests of the view look at.
+
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+
+use crate::chat::{Ended, Role};
+use crate::engine::protocol::{Cost, MessageCost, Passage, Pin, Step};
+use crate::models::fit::Verdict;
+use crate::models::offers::Offer;
+use crate::models::{self, Progress};
+use crate::store::ChatId;
+use crate::ui::app::tester::{Tester, download, here, message_cost};
+use crate::ui::msg::{ChatRow, Command, Msg};
+
+pub(super) fn screen(tester: &mut Tester, width: u16, height: u16) -> Terminal<TestBackend> {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    terminal
+        .draw(|frame| {
+            let places = super::lay_out(&mut tester.app, frame.area());
+            super::draw(&tester.app, &places, frame);
+        })
+        .unwrap();
+    terminal
+}
+
+pub(super) fn text(tester: &mut Tester, width: u16, height: u16) -> String {
+    screen(tester, width, height).backend().to_string()
+}
+
+pub(super) const RICH: &str = "Sorting takes **one call**:\n\n```rust\nlet mut numbers = vec![3, 1, 2];\nnumbers.sort();\n```\n\n\
+    | method | stable | cost |\n|---|---|---:|\n| `sort` | yes | n log n |\n| `sort_unstable` | no | n log n |\n\n\
+    - stable keeps equal items in order\n- unstable needs no memory\n";
+
+pub(super) fn streaming() -> Tester {
+    let mut tester = Tester::ready();
+    tester.send("How do I sort a list in Rust?");
+    tester.answer(Step::Prefilling { done: 30, total: 40, cached: 0 });
+    tester.token("", 1);
+    tester.wait(2000);
+    tester.token(RICH, 101);
+    tester
+}
+
+pub(super) const LEFT: &str = "Left is where the thumb of the right hand points when its palm faces down.";
+
+/// A chat of which a question has left the cache, its answer in part, and whose second question is pinned and was
+/// answered with what was brought back.
+pub(super) fn evicted(ascii: bool) -> Tester {
+    let mut tester = Tester::ready();
+    if ascii {
+        tester.use_ascii();
+    }
+    tester.send("Which side is left?");
+    tester.token(LEFT, 1);
+    tester.token("\n\n- thumb\n- palm\n", 20);
+    tester.finish_holding(Ended::Stop, &[(5, 0), (20, 0)]);
+    tester.send("And which is right, again?");
+    tester.command(Command::Pin(None));
+    let passage = |message, role, text: &str| Passage { message, role, text: text.into() };
+    let passages = vec![
+        passage(0, Role::User, "Which side is left?"),
+        passage(1, Role::Assistant, "Left is where the thumb of the right hand points"),
+    ];
+    tester.answer(Step::Recalled(passages));
+    tester.token("The other one.", 4);
+    tester.finish_holding(Ended::Stop, &[(5, 5), (20, 12), (7, 0), (4, 0)]);
+    tester.tick_when_due();
+    tester
+}
+
+/// What the engine says of [`evicted`] while this is being written.
+pub(super) fn planned(tester: &mut Tester, draft: &str) {
+    let mut messages = vec![
+        message_cost(Role::User, "Which side is left?", 5, 5),
+        message_cost(Role::Assistant, "Left is where the thumb of the right hand points when its p", 20, 12),
+        message_cost(Role::User, "And which is right, again?", 7, 0),
+        message_cost(Role::Assistant, "The other one.", 4, 0),
+        MessageCost { cached_tokens: 0, ..message_cost(Role::User, draft, 3, 0) },
+    ];
+    messages[2].pin = Pin::Kept;
+    tester.update(Msg::Ahead(Step::Planned(Box::new(Cost {
+        prompt_tokens: 52,
+        cached_tokens: 30,
+        evicted_tokens: 17,
+        pinned_tokens: 9,
+        left_out_tokens: 0,
+        cells: 4096,
+        first_token_ms: Some(400.0),
+        messages,
+    }))));
+}
+
+/// Two exchanges, of which the last was answered twice and the first question edited once.
+pub(super) fn branched(ascii: bool) -> Tester {
+    let mut tester = Tester::ready();
+    if ascii {
+        tester.use_ascii();
+    }
+    let exchange = |tester: &mut Tester, question: &str, answer: &str| {
+        tester.send(question);
+        tester.token(answer, 1);
+        tester.finish(Ended::Stop);
+    };
+    exchange(&mut tester, "How do I sort?", "With `sort`.");
+    tester.command(Command::EditMessage(None));
+    exchange(&mut tester, " In Rust.", RICH);
+    exchange(&mut tester, "And backwards?", "With `reverse`.");
+    tester.send("/retry 0.2");
+    tester.token("Sort, then `reverse`.", 1);
+    tester.finish(Ended::Stop);
+    tester
+}
+
+pub(super) fn row(id: i64, title: &str, messages: u32) -> ChatRow {
+    ChatRow { id: ChatId(id), title: title.into(), age: format!("{id} h ago"), messages }
+}
+
+/// What a machine might offer: models of two programs, the recommended one, and others of the catalogue.
+pub(super) fn offers() -> Vec<Offer> {
+    let about = |offer: Offer, verdict, tokens_per_second, note: &str| Offer {
+        verdict: Some(verdict),
+        tokens_per_second,
+        note: note.into(),
+        ..offer
+    };
+    let long = "a-model-with-a-name-that-goes-on-and-on-until-it-is-too-long-for-any-list-of-models-q4_k_m";
+    vec![
+        about(here("gemma3:1b", Some("Ollama")), Verdict::RunsWell, Some(21.4), "Gemma 3 1B"),
+        about(here(long, Some("LM Studio")), Verdict::SmallerContext(4096), Some(3.25), "of another program"),
+        Offer {
+            is_recommended: true,
+            ..about(
+                download("qwen2.5-1.5b-instruct"),
+                Verdict::RunsWell,
+                Some(14.0),
+                "Qwen2.5 1.5B Instruct, Q4_K_M: the practical limit of a small board",
+            )
+        },
+        about(download("qwen2.5-7b-instruct"), Verdict::RunsSlowly, Some(2.1), "Answers long questions well"),
+        about(download("qwen2.5-32b-instruct"), Verdict::DoesNotFit, None, "For large machines"),
+        download("smollm2-135m-instruct"),
+    ]
+}
+
+pub(super) fn choosing() -> Tester {
+    let mut tester = Tester::choosing(None).0;
+    tester.update(Msg::Offers(offers()));
+    tester
+}
+
+/// A download that was chosen in the list, at 45 %.
+pub(super) fn downloading() -> Tester {
+    let mut tester = choosing();
+    tester.command(Command::Move(2));
+    tester.command(Command::ChooseModel);
+    let progress = Progress {
+        step: models::Step::Downloading,
+        done_bytes: 450_000_000,
+        total_bytes: 1_000_000_000,
+        bytes_per_second: Some(11e6),
+    };
+    tester.update(Msg::Downloading { choice: 1, progress });
+    tester
+}
