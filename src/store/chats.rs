@@ -68,7 +68,7 @@ impl Store {
     pub fn last_chat(&self) -> Result<Option<ChatId>> {
         self.read(|connection| {
             connection
-                .prepare_cached("SELECT id FROM chats WHERE leaf IS NOT NULL ORDER BY leaf DESC LIMIT 1")?
+                .prepare_cached("SELECT id FROM chats WHERE newest IS NOT NULL ORDER BY newest DESC LIMIT 1")?
                 .query_row([], |row| row.get(0))
                 .optional()
         })
@@ -88,6 +88,12 @@ impl Store {
         if deleted == 0 {
             return Err(StoreError::NoSuchChat(id));
         }
+        self.forget_deleted()
+    }
+
+    /// Removes what is left elsewhere of what was deleted: in the write-ahead log and in the copies made before
+    /// migrations.
+    pub(super) fn forget_deleted(&self) -> Result<()> {
         // Does less while another program reads, which is no failure: the log is then overwritten later.
         self.read(|connection| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())))?;
         self.remove_backups()
@@ -108,9 +114,9 @@ impl Store {
     }
 }
 
-/// By leaf, which is the id of a chat's last message: a clock may be set back.
+/// By the id of the message last added to a chat: a clock may be set back.
 fn newest_first() -> String {
-    format!("SELECT {SUMMARY} FROM chats c WHERE c.leaf IS NOT NULL ORDER BY c.leaf DESC LIMIT ?1")
+    format!("SELECT {SUMMARY} FROM chats c WHERE c.newest IS NOT NULL ORDER BY c.newest DESC LIMIT ?1")
 }
 
 fn summary(row: &Row<'_>) -> rusqlite::Result<ChatSummary> {
@@ -207,7 +213,7 @@ mod tests {
     #[test]
     fn the_list_is_read_from_indices() {
         let plan = Store::in_memory().unwrap().plan(&newest_first());
-        assert!(plan.iter().any(|step| step.contains("chats_by_leaf")), "{plan:#?}");
+        assert!(plan.iter().any(|step| step.contains("chats_by_newest")), "{plan:#?}");
         assert!(
             !plan.iter().any(|step| step.starts_with("SCAN messages") || step.contains("TEMP B-TREE")),
             "{plan:#?}"

@@ -82,6 +82,12 @@ pub enum StoreError {
         "message {0} cannot be pinned or unpinned: its chat was deleted; `tuichat chats list` shows those there are"
     )]
     NotToBePinned(MessageId),
+
+    #[error(
+        "message {0} cannot be deleted: it is the system prompt, or is gone already; `tuichat chats rm` deletes a \
+        whole chat"
+    )]
+    NotToBeDeleted(MessageId),
 }
 
 /// The result of everything the store does.

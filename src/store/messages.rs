@@ -52,12 +52,14 @@ impl<'a> NewMessage<'a> {
     }
 }
 
-/// From the chat's leaf (its newest message if only the system prompt is there) up to the root. A parent is older
-/// than its child; saying so again keeps a damaged file from sending us in circles.
+/// From the chat's leaf (the system prompt where there is none) up to the root. A parent is older than its child;
+/// saying so again keeps a damaged file from sending us in circles.
 const BRANCH: &str = "
     WITH RECURSIVE branch (id, parent) AS (
         SELECT id, parent FROM messages WHERE id = (
-            SELECT coalesce(leaf, (SELECT max(id) FROM messages WHERE chat = ?1)) FROM chats WHERE id = ?1)
+            SELECT coalesce(leaf, (
+                SELECT max(id) FROM messages WHERE chat = ?1 AND parent IS NULL AND role = 'system'
+            )) FROM chats WHERE id = ?1)
         UNION ALL
         SELECT above.id, above.parent FROM branch JOIN messages above
             ON above.id = branch.parent AND above.id < branch.id)
@@ -78,7 +80,8 @@ impl Store {
         self.insert(&NewMessage::whole(chat, parent, role, text))
     }
 
-    /// The messages from the chat's root to its leaf, the message last added. Siblings stay in the store.
+    /// The messages from the chat's root to its leaf: the message last added, or the one that was
+    /// [chosen](Store::go_to) since. Siblings stay in the store.
     pub fn branch(&self, chat: ChatId) -> Result<Vec<StoredMessage>> {
         let branch = self.read(|connection| read_branch(connection, chat))?;
         // An answer without an end may be another program's that died since this store was opened.
@@ -105,11 +108,9 @@ impl Store {
         let now = Timestamp::now();
         let inserted = self.write(|transaction| {
             let Some(id) = insert_message(transaction, new, now)? else { return Ok(None) };
-            transaction.prepare_cached("UPDATE chats SET leaf = ?2, updated_at = ?3 WHERE id = ?1")?.execute((
-                new.chat,
-                id,
-                now.as_millisecond(),
-            ))?;
+            transaction
+                .prepare_cached("UPDATE chats SET leaf = ?2, newest = ?2, updated_at = ?3 WHERE id = ?1")?
+                .execute((new.chat, id, now.as_millisecond()))?;
             Ok(Some(id))
         })?;
         match (inserted, new.parent) {
@@ -158,7 +159,7 @@ fn read_branch(connection: &Connection, chat: ChatId) -> rusqlite::Result<Vec<St
     connection.prepare_cached(BRANCH)?.query_map([chat], stored_message)?.collect()
 }
 
-fn stored_message(row: &Row<'_>) -> rusqlite::Result<StoredMessage> {
+pub(super) fn stored_message(row: &Row<'_>) -> rusqlite::Result<StoredMessage> {
     Ok(StoredMessage {
         id: row.get(0)?,
         parent: row.get(1)?,

@@ -10,7 +10,7 @@ pub(super) const APPLICATION_ID: i64 = 0x7475_6963;
 
 /// All steps, oldest first. `PRAGMA user_version` counts those a file has been through.
 pub(super) const STEPS: &[M<'static>] =
-    &[M::up(CHATS_AND_MESSAGES), M::up(ENDED_BY_LOOP), M::up(PINNED_MESSAGES), M::up(DRAFTS)];
+    &[M::up(CHATS_AND_MESSAGES), M::up(ENDED_BY_LOOP), M::up(PINNED_MESSAGES), M::up(DRAFTS), M::up(NEWEST_MESSAGES)];
 
 /// Ids grow and are never used twice (`AUTOINCREMENT`), and they alone order things: a clock may be set back.
 ///
@@ -68,9 +68,32 @@ CREATE TABLE drafts (
 ) STRICT;
 ";
 
+/// Since a chat may go on from an older message, its leaf no longer tells when it was last written to. `newest` is the
+/// id of the message last added, and NULL where there is none; the message may have been deleted since.
+const NEWEST_MESSAGES: &str = "
+ALTER TABLE chats ADD COLUMN newest INTEGER;
+UPDATE chats SET newest = leaf;
+CREATE INDEX chats_by_newest ON chats (newest) WHERE newest IS NOT NULL;
+DROP INDEX chats_by_leaf;
+";
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn chats_of_an_older_file_keep_their_order() {
+        let mut connection = rusqlite::Connection::open_in_memory().unwrap();
+        rusqlite_migration::Migrations::from_slice(&STEPS[..4]).to_latest(&mut connection).unwrap();
+        let old = "INSERT INTO chats (title, created_at, updated_at) VALUES ('old', 1, 1), ('empty', 2, 2);
+            INSERT INTO messages (chat, role, text, created_at) VALUES (1, 'user', 'Hello', 1);
+            UPDATE chats SET leaf = 1 WHERE id = 1;";
+        connection.execute_batch(old).unwrap();
+        rusqlite_migration::Migrations::from_slice(STEPS).to_latest(&mut connection).unwrap();
+        let mut newest = connection.prepare("SELECT newest FROM chats ORDER BY id").unwrap();
+        let newest: Vec<Option<i64>> = newest.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        assert_eq!(newest, [Some(1), None]);
+    }
 
     #[test]
     fn messages_of_an_older_file_are_not_pinned() {

@@ -2,7 +2,8 @@
 //!
 //! - `disk` opens the file: private, durable, migrated, and refused with a sentence where it cannot be used.
 //! - `migrations` is the schema, and only grows.
-//! - `chats`, `messages` and `answers` are the calls; each is a transaction of its own and durable when it returns.
+//! - `chats`, `messages`, `tree` and `answers` are the calls; each is a transaction of its own and durable when it
+//!   returns.
 //! - `drafts` is what was being written, and what was sent before.
 //! - `writers` tells an answer that is being written from one whose program died.
 //! - `inspect` looks at the file and changes nothing.
@@ -20,6 +21,7 @@ mod handle;
 mod inspect;
 mod messages;
 mod migrations;
+mod tree;
 mod writers;
 
 use std::fmt;
@@ -34,6 +36,7 @@ pub use error::{Result, StoreError};
 pub use handle::{Guard, Handle};
 pub use inspect::{Inspection, inspect};
 pub use messages::StoredMessage;
+pub use tree::ChatTree;
 
 /// Names a chat for as long as its file lives; never used again after the chat is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -14,6 +14,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep_until};
 
 use super::app::{App, Start};
+use super::clipboard::{self, Multiplexer};
 use super::keyboard::Keyboard;
 use super::msg::{Effect, Msg};
 use super::perform::Performer;
@@ -57,6 +58,7 @@ pub struct EventLoop<'t> {
     messages: UnboundedSender<Msg>,
     replies: UnboundedReceiver<Msg>,
     signals: Signals,
+    multiplexer: Multiplexer,
     between_frames: Duration,
     next_frame: Instant,
     last_frame: Instant,
@@ -114,6 +116,7 @@ impl<'t> EventLoop<'t> {
             engine_is_there: true,
             replies,
             signals,
+            multiplexer: Multiplexer::detect(&environment),
             between_frames: Duration::from_secs(1) / frames,
             next_frame: Instant::now(),
             last_frame: Instant::now(),
@@ -251,6 +254,14 @@ impl<'t> EventLoop<'t> {
                     if self.terminal.suspend().is_err() {
                         return self.update(Msg::Terminate);
                     }
+                }
+                Effect::Copy { text, what } => {
+                    if let Some(sequence) = clipboard::sequence(&text, self.multiplexer)
+                        && self.terminal.write(&sequence).is_err()
+                    {
+                        return self.update(Msg::Terminate);
+                    }
+                    self.performer.perform(Effect::Copy { text, what });
                 }
                 Effect::EditOutside(text) => self.lend(text),
                 effect => self.performer.perform(effect),

@@ -3,7 +3,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use super::app::{App, Popup};
+use super::app::{App, Popup, Select, Sibling};
 use super::msg::{Command, Msg, Scroll};
 
 /// What is on the screen, as far as keys are concerned.
@@ -14,6 +14,8 @@ pub enum Mode {
     Completing,
     /// Ctrl-X was pressed.
     Prefixed,
+    /// A message is chosen.
+    Select,
     /// What was sent before is searched.
     Search,
     /// The list of chats is open.
@@ -32,6 +34,7 @@ pub enum Mode {
 const EVERYWHERE: &[Mode] = &[
     Mode::Chat,
     Mode::Prefixed,
+    Mode::Select,
     Mode::Search,
     Mode::Chats,
     Mode::Models,
@@ -41,6 +44,8 @@ const EVERYWHERE: &[Mode] = &[
     Mode::Palette,
 ];
 const CHAT: &[Mode] = &[Mode::Chat];
+const CHAT_OR_SELECT: &[Mode] = &[Mode::Chat, Mode::Select];
+const SELECT: &[Mode] = &[Mode::Select];
 const COMPLETING: &[Mode] = &[Mode::Completing];
 const PREFIXED: &[Mode] = &[Mode::Prefixed];
 const SEARCH: &[Mode] = &[Mode::Search];
@@ -80,6 +85,10 @@ const fn bind(
     binding(modes, keys, false, shown, about, command)
 }
 
+const fn select(step: Select) -> Command {
+    Command::Select(step)
+}
+
 const fn bind_when_empty(
     modes: &'static [Mode],
     keys: &'static [Key],
@@ -101,7 +110,9 @@ const fn binding(
     Binding { modes, keys, when_empty, shown, about, command }
 }
 
-use KeyCode::{Backspace, Char, Delete, Down, End, Enter, Esc, F, Home, PageDown, PageUp, Tab, Up};
+use KeyCode::{
+    BackTab, Backspace, Char, Delete, Down, End, Enter, Esc, F, Home, Left, PageDown, PageUp, Right, Tab, Up,
+};
 
 /// Every key beside those that edit text. The first that fits counts.
 pub static BINDINGS: &[Binding] = &[
@@ -135,9 +146,22 @@ pub static BINDINGS: &[Binding] = &[
     bind(CHAT, &[(Char('o'), CTRL), (F(2), NONE)], "Ctrl-O, F2", "list the chats", Command::Chats),
     bind(CHAT, &[(F(3), NONE)], "F3", "show what the context holds, and what has left it", Command::Context),
     bind(CHAT, &[(F(4), NONE)], "F4", "choose another model, or get one", Command::Models),
-    bind(CHAT, &[(Char('t'), CTRL)], "Ctrl-T", "show or fold thoughts and what was recalled", Command::ShowThinking),
-    bind(CHAT, &[(PageUp, NONE)], "PgUp", "a page up", Command::Scroll(Scroll::PageUp)),
-    bind(CHAT, &[(PageDown, NONE)], "PgDn", "a page down", Command::Scroll(Scroll::PageDown)),
+    bind(
+        CHAT_OR_SELECT,
+        &[(Char('t'), CTRL)],
+        "Ctrl-T",
+        "show or fold thoughts and what was recalled",
+        Command::ShowThinking,
+    ),
+    bind(
+        CHAT,
+        &[(BackTab, NONE), (BackTab, SHIFT), (Up, CTRL)],
+        "Shift-Tab, Ctrl-Up",
+        "choose a message, to copy it, edit it or ask again",
+        Command::Select(Select::Begin),
+    ),
+    bind(CHAT_OR_SELECT, &[(PageUp, NONE)], "PgUp", "a page up", Command::Scroll(Scroll::PageUp)),
+    bind(CHAT_OR_SELECT, &[(PageDown, NONE)], "PgDn", "a page down", Command::Scroll(Scroll::PageDown)),
     bind(
         CHAT,
         &[(Up, ALT), (Up, SHIFT)],
@@ -170,7 +194,7 @@ pub static BINDINGS: &[Binding] = &[
     bind(CHAT, &[(Char('x'), CTRL)], "Ctrl-X O", "open the large paste beside the cursor", Command::Prefix),
     bind(PREFIXED, &[(Char('o'), NONE), (Char('o'), CTRL)], "", "", Command::OpenToken),
     bind(CHAT, &[], "Ctrl-X 1-9", "take back that message of those that wait", Command::TakeBack(1)),
-    bind(CHAT, &[(F(1), NONE)], "F1", "show these keys (also ? while nothing is written)", Command::Help),
+    bind(CHAT_OR_SELECT, &[(F(1), NONE)], "F1", "show these keys (also ? while nothing is written)", Command::Help),
     bind_when_empty(CHAT, &[(Char('?'), NONE)], "", "", Command::Help),
     bind(COMPLETING, &[(Tab, NONE)], "Tab", "write what is chosen", Command::TakeCompletion),
     bind(COMPLETING, &[(Enter, NONE)], "Enter", "do what is chosen, if nothing has to follow", Command::RunCompletion),
@@ -179,6 +203,50 @@ pub static BINDINGS: &[Binding] = &[
     bind(COMPLETING, &[(Down, NONE)], "", "", Command::MoveInCompletion(1)),
     bind(PALETTE, &[(Enter, NONE)], "", "", Command::ChooseInPalette),
     bind(PALETTE, &[(Char('k'), CTRL), (Char('p'), CTRL)], "", "", Command::ClosePopup),
+    bind(
+        SELECT,
+        &[(Up, NONE), (Char('k'), NONE), (Up, CTRL)],
+        "Up, Down",
+        "the message above or below",
+        select(Select::Above),
+    ),
+    bind(SELECT, &[(Down, NONE), (Char('j'), NONE), (Down, CTRL)], "", "", select(Select::Below)),
+    bind(
+        SELECT,
+        &[(Home, NONE), (Char('g'), NONE)],
+        "Home, End",
+        "the first or the last message",
+        select(Select::First),
+    ),
+    bind(SELECT, &[(End, NONE), (Char('G'), NONE)], "", "", select(Select::Last)),
+    bind(SELECT, &[(Tab, NONE), (Char('n'), NONE)], "Tab, n", "its next code block or table", select(Select::NextPart)),
+    bind(
+        SELECT,
+        &[(BackTab, NONE), (BackTab, SHIFT), (Char('p'), NONE)],
+        "Shift-Tab, p",
+        "the one before",
+        select(Select::PartBefore),
+    ),
+    bind(
+        SELECT,
+        &[(Left, NONE), (Char('h'), NONE)],
+        "Left, Right",
+        "another branch, where one is marked like ‹ 1/2 ›",
+        select(Select::Sibling(Sibling::Older)),
+    ),
+    bind(SELECT, &[(Right, NONE), (Char('l'), NONE)], "", "", select(Select::Sibling(Sibling::Newer))),
+    bind(SELECT, &[(Char('y'), NONE), (Char('c'), NONE)], "y, c", "copy what is chosen", select(Select::Copy)),
+    bind(SELECT, &[(Char('e'), NONE)], "e", "edit a question, and send it as a new branch", select(Select::Edit)),
+    bind(SELECT, &[(Char('r'), NONE)], "r", "ask for another answer", select(Select::Retry)),
+    bind(SELECT, &[(Char('f'), NONE)], "f", "copy the chat up to here into a new one", select(Select::Fork)),
+    bind(
+        SELECT,
+        &[(Char('d'), NONE), (Delete, NONE)],
+        "d",
+        "delete the message and what follows it; twice",
+        select(Select::Delete),
+    ),
+    bind(SELECT, &[(Esc, NONE), (Enter, NONE), (Char('q'), NONE)], "Esc", "go on writing", select(Select::Leave)),
     bind(CHATS, &[(Enter, NONE)], "Enter", "open the chosen chat", Command::OpenChosen),
     bind(CHATS, &[(Delete, NONE)], "Del", "delete the chosen chat; twice", Command::DeleteChosen),
     bind(MODELS, &[(Enter, NONE)], "Enter", "load the chosen model; get it first if need be", Command::ChooseModel),
@@ -243,7 +311,9 @@ pub fn message(app: &App, event: KeyEvent) -> Option<Msg> {
 /// What the wheel means now; `lines` is negative upwards.
 pub fn wheel(app: &App, lines: i16) -> Msg {
     Msg::Command(match mode(app) {
-        Mode::Chat | Mode::Completing | Mode::Prefixed | Mode::Search => Command::Scroll(Scroll::Lines(lines)),
+        Mode::Chat | Mode::Completing | Mode::Prefixed | Mode::Search | Mode::Select => {
+            Command::Scroll(Scroll::Lines(lines))
+        }
         Mode::Chats | Mode::Models | Mode::Help | Mode::Context | Mode::Words | Mode::Palette => {
             Command::Move(lines.signum())
         }
@@ -254,6 +324,7 @@ fn mode(app: &App) -> Mode {
     match app.popup() {
         Popup::Closed if app.search().is_some() => Mode::Search,
         Popup::Closed if app.is_prefixed() => Mode::Prefixed,
+        Popup::Closed if app.selection().is_some() => Mode::Select,
         Popup::Closed => Mode::Chat,
         Popup::Help { .. } => Mode::Help,
         Popup::Chats(_) => Mode::Chats,

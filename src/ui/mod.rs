@@ -5,6 +5,7 @@
 //! the terminal. Commands that are written instead of a message have their table in `slash`.
 //!
 //! - `transcript` and `composer`: the two parts of the screen with a state of their own.
+//! - `clipboard`: copying, through the terminal and to the machine's own clipboard.
 //! - `export`: the conversation as a file for others. `files`: those that a path may mean. `fuzzy`: which things a few
 //!   letters mean.
 //! - `attaching`: reading files for messages. `editor`: the person's own. `keyboard`: what is typed.
@@ -13,6 +14,7 @@
 
 mod app;
 mod attaching;
+mod clipboard;
 mod composer;
 mod editor;
 mod event_loop;

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use crossterm::event::KeyEvent;
 
+use super::app::Select;
 use super::composer::Part;
 use crate::chat::{Ended, Message, Sampling, Stats};
 use crate::engine::protocol::{GenerateOptions, LoadSettings, Prompt, Step, Think};
@@ -56,6 +57,13 @@ pub enum Msg {
     Chats(Vec<ChatRow>),
     ChatOpened(OpenedChat),
     ChatDeleted(ChatId),
+    /// The chat was copied up to a message; this is the copy.
+    Forked(OpenedChat),
+    /// So many bytes of this are in the machine's own clipboard.
+    Copied {
+        what: String,
+        bytes: usize,
+    },
     /// What models there are to choose among.
     Offers(Vec<Offer>),
     /// How far the download is that was the choice of this number.
@@ -169,6 +177,19 @@ pub enum Command {
     Drafts,
     /// Go on with the last answer.
     Continue,
+    /// Choose a message with the keyboard, and do something with it.
+    Select(Select),
+    /// Copy something to the clipboard.
+    Copy(CopyOf),
+    /// Write the question of this number anew, else the last one.
+    EditMessage(Option<u32>),
+    /// Ask for another answer to the last question.
+    Retry(Retry),
+    /// Copy the conversation up to the message of this number, or all of it, into a new chat.
+    Fork(Option<u32>),
+    /// Take the last exchange back.
+    UndoExchange,
+    RedoExchange,
     /// Keep a message in the KV cache: that of this number in the conversation, counted from 1, else the last question.
     Pin(Option<u32>),
     /// Let it leave again.
@@ -192,6 +213,25 @@ impl Command {
         let edits = matches!(self, Self::Newline | Self::Undo | Self::Redo | Self::DeleteToLineStart | Self::OpenToken);
         edits || matches!(self, Self::Interrupt | Self::Stop | Self::Detach(_) | Self::TakeBack(_) | Self::TakeFound)
     }
+}
+
+/// What is copied to the clipboard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CopyOf {
+    LastAnswer,
+    LastCode,
+    /// The message of this number in the conversation, counted from 1.
+    Message(u32),
+}
+
+/// How a question is answered once more.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Retry {
+    Same,
+    /// This answer only.
+    Temperature(f32),
+    /// By the model of this name, which then stays.
+    Model(String),
 }
 
 /// A movement through the transcript.
@@ -219,13 +259,17 @@ pub struct ChatRow {
 #[derive(Clone, Debug)]
 pub struct OpenedChat {
     pub id: ChatId,
+    /// On all its branches, a parent before its children.
     pub messages: Vec<OpenedMessage>,
+    /// The last message of the branch that the chat goes on with.
+    pub leaf: Option<MessageId>,
 }
 
 /// A message that was read from the store.
 #[derive(Clone, Debug)]
 pub struct OpenedMessage {
     pub id: MessageId,
+    pub parent: Option<MessageId>,
     pub message: Message,
     pub thinking: String,
     /// How an answer ended; `None` for a question.
@@ -262,6 +306,26 @@ pub enum Effect {
     Rename {
         chat: Slot<ChatId>,
         title: String,
+    },
+    /// Have the chat go on from this message; `None` is before the first.
+    GoTo {
+        chat: Slot<ChatId>,
+        leaf: Option<Slot<MessageId>>,
+    },
+    /// Delete a message and everything below it.
+    DeleteMessage {
+        message: Slot<MessageId>,
+    },
+    /// Copy the branch that ends with this message into a new chat. Answered by [`Msg::Forked`].
+    Fork {
+        chat: Slot<ChatId>,
+        message: Slot<MessageId>,
+    },
+    /// Put a text into the clipboard.
+    Copy {
+        text: String,
+        /// What it is, in words.
+        what: String,
     },
     /// Write the conversation to a file: to this path, else to one of this name.
     Export {

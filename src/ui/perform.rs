@@ -13,13 +13,13 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::composer::Part;
 use super::msg::{ChatRow, Effect, Msg, OpenedChat, OpenedMessage, Save, Slot};
-use super::{Supply, attaching, export};
+use super::{Supply, attaching, clipboard, export};
 use crate::chat::{Message, Role};
 use crate::engine::Engine;
 use crate::engine::protocol::{CancelFlag, ChatKey, Event, RequestId, Work};
 use crate::hardware::power;
 use crate::models::offers::{Offer, Place};
-use crate::store::{self, ChatId, MessageId, Store, StoredMessage};
+use crate::store::{self, ChatId, ChatTree, MessageId, Store, StoredMessage};
 use crate::{prompts, text_file};
 
 /// More than anybody looks through; the filter works on these.
@@ -90,6 +90,10 @@ pub struct Performer {
     cancel_answer: Option<CancelFlag>,
     cancel_ahead: Option<CancelFlag>,
     battery: Battery,
+    /// There may be a clipboard of the machine's own.
+    has_clipboard: bool,
+    /// Started with the first copy.
+    clipboard: Option<clipboard::Native>,
 }
 
 impl Performer {
@@ -112,6 +116,8 @@ impl Performer {
             cancel_answer: None,
             cancel_ahead: None,
             battery: Battery::default(),
+            has_clipboard: clipboard::Native::is_likely(&|name| std::env::var(name).ok()),
+            clipboard: None,
         }
     }
 
@@ -180,17 +186,23 @@ impl Performer {
             Effect::Attach(path) => self.attach(path),
             Effect::ListChats => self.ask(|store| store.chats(MOST_CHATS), |chats| Msg::Chats(rows(chats))),
             Effect::OpenChat(id) => {
-                self.ask(
-                    move |store| store.branch(id),
-                    move |branch| {
-                        Msg::ChatOpened(OpenedChat { id, messages: branch.into_iter().map(opened).collect() })
-                    },
-                );
+                self.ask(move |store| store.tree(id), move |tree| Msg::ChatOpened(opened_chat(id, tree)));
                 self.read_draft(Some(id));
             }
             Effect::SaveDraft { chat, parts } => self.save_draft(chat, parts),
             Effect::ReadDraft(chat) => self.read_draft(chat),
             Effect::ReadSent => self.ask(|store| store.sent(MOST_SENT, MOST_SENT_BYTES), Msg::SentRead),
+            Effect::GoTo { .. } | Effect::DeleteMessage { .. } => {
+                self.call(move |store| rearrange(store, &effect), |done| done.err().map(Msg::StoreFailed));
+            }
+            Effect::Fork { chat, message } => self.call(
+                move |store| fork(store, &chat, &message),
+                |forked| match forked {
+                    Ok(chat) => chat.map(Msg::Forked),
+                    Err(sentence) => Some(Msg::StoreFailed(sentence)),
+                },
+            ),
+            Effect::Copy { text, what } => self.copy(text, what),
             Effect::DeleteChat(id) => self.ask(move |store| store.delete_chat(id), move |()| Msg::ChatDeleted(id)),
             Effect::ListModels => {
                 let replies = self.replies.clone();
@@ -340,6 +352,17 @@ impl Performer {
         );
     }
 
+    /// Copies to the machine's own clipboard; where there is none nothing is said.
+    fn copy(&mut self, text: String, what: String) {
+        if self.clipboard.is_none() && self.has_clipboard {
+            self.clipboard = clipboard::Native::start();
+        }
+        if let Some(clipboard) = &self.clipboard {
+            let (bytes, replies) = (text.len(), self.replies.clone());
+            clipboard.copy(text, move || drop(replies.send(Msg::Copied { what, bytes })));
+        }
+    }
+
     fn ask<T: Send + 'static>(
         &self,
         question: impl FnOnce(&mut Store) -> store::Result<T> + Send + 'static,
@@ -371,7 +394,7 @@ impl Performer {
 }
 
 /// On the store's thread. A message whose beginning could not be written has no id; that was reported then.
-fn write(store: &mut Store, save: Save) -> store::Result<()> {
+pub(in crate::ui) fn write(store: &mut Store, save: Save) -> store::Result<()> {
     match save {
         Save::Question { chat, title, system, parent, message, text } => {
             let chat = match chat.get() {
@@ -410,9 +433,37 @@ fn write(store: &mut Store, save: Save) -> store::Result<()> {
     Ok(())
 }
 
+/// On the store's thread. What could not be written has no id; that was reported then.
+pub(in crate::ui) fn rearrange(store: &mut Store, effect: &Effect) -> store::Result<()> {
+    match effect {
+        Effect::GoTo { chat, leaf } => match (chat.get(), leaf.as_ref().map(|leaf| leaf.get())) {
+            (Some(chat), None) => store.go_to(*chat, None),
+            (Some(chat), Some(Some(leaf))) => store.go_to(*chat, Some(*leaf)),
+            _ => Ok(()),
+        },
+        Effect::DeleteMessage { message } => message.get().map_or(Ok(()), |id| store.delete_message(*id)),
+        _ => Ok(()),
+    }
+}
+
+pub(in crate::ui) fn fork(
+    store: &mut Store,
+    chat: &Slot<ChatId>,
+    message: &Slot<MessageId>,
+) -> store::Result<Option<OpenedChat>> {
+    let (Some(chat), Some(message)) = (chat.get(), message.get()) else { return Ok(None) };
+    let copy = store.fork(*chat, *message)?;
+    store.tree(copy).map(|tree| Some(opened_chat(copy, tree)))
+}
+
+pub(in crate::ui) fn opened_chat(id: ChatId, tree: ChatTree) -> OpenedChat {
+    OpenedChat { id, messages: tree.messages.into_iter().map(opened).collect(), leaf: tree.leaf }
+}
+
 fn opened(stored: StoredMessage) -> OpenedMessage {
     OpenedMessage {
         id: stored.id,
+        parent: stored.parent,
         message: Message { is_pinned: stored.is_pinned, ..Message::new(stored.role, stored.text) },
         thinking: stored.thinking,
         ended: stored.ended,

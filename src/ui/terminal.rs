@@ -77,6 +77,13 @@ impl Terminal {
         self.screen.draw(|frame| *targets.borrow_mut() = view(frame)).map(|_| ())
     }
 
+    /// Writes a sequence that draws nothing, between two frames.
+    pub fn write(&mut self, sequence: &[u8]) -> io::Result<()> {
+        let mut outlet = Outlet::new(self.line.clone());
+        outlet.write_all(sequence)?;
+        outlet.flush()
+    }
+
     /// Gives the terminal back, stops the program as the shell's Ctrl-Z would, and takes the terminal again when it
     /// is continued. The signal goes to the process group, so that a `make` that waits for us stops too.
     pub fn suspend(&mut self) -> io::Result<()> {

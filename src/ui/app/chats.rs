@@ -1,6 +1,10 @@
 //! The list of chats, and going from one chat to another.
 
+use std::collections::HashMap;
+
+use super::retrying::Again;
 use super::stats::Spent;
+use super::tree::Tree;
 use super::{App, Held, Popup};
 use crate::chat::{Ended, Role};
 use crate::store::ChatId;
@@ -172,10 +176,14 @@ impl App {
 
     /// Goes to a chat that has nothing on disk yet.
     fn begin_chat(&mut self, transcript: Transcript) {
+        self.stop_editing();
+        self.stop_selecting();
         // A question that waits in the composer because its chat gave no answer stays with that chat.
         if self.unanswered_text().is_some_and(|text| slash::written(&text) == self.composer.text()) {
             self.composer.take();
         }
+        self.again = Again::default();
+        self.branches = Tree::default();
         let show_thinking = self.transcript.show_thinking;
         self.transcript = transcript;
         self.transcript.show_thinking = show_thinking;
@@ -202,17 +210,27 @@ impl App {
         if self.opening != Some(opened.id) {
             return Vec::new();
         }
-        let mut transcript = Transcript::default();
         let mut system = None;
+        let mut tree = Tree::default();
+        let mut nodes = HashMap::with_capacity(opened.messages.len());
         for stored in opened.messages {
-            match stored.message.role {
-                Role::System => system = Some(stored.message.text),
-                Role::User => transcript.push(question(stored)),
-                Role::Assistant => transcript.push(answer(stored)),
-            }
+            let (id, parent) = (stored.id, stored.parent.and_then(|parent| nodes.get(&parent).copied()));
+            let entry = match stored.message.role {
+                Role::System => {
+                    system = Some(stored.message.text);
+                    continue;
+                }
+                Role::User => question(stored),
+                Role::Assistant => answer(stored),
+            };
+            nodes.insert(id, tree.keep(parent, entry));
         }
+        let branch = opened.leaf.and_then(|leaf| nodes.get(&leaf)).map(|&leaf| tree.branch_to(leaf));
+        let mut transcript = Transcript::default();
+        tree.show(&branch.unwrap_or_default(), &mut transcript);
         let effects = self.leave_draft();
         self.begin_chat(transcript);
+        self.branches = tree;
         self.chat = filled(opened.id);
         let row = self.chats.iter().flatten().find(|row| row.id == opened.id);
         self.title = row.map(|row| row.title.clone());
@@ -255,7 +273,7 @@ mod tests {
     use crate::chat::Message;
     use crate::engine::protocol::Step;
     use crate::store::MessageId;
-    use crate::ui::app::tester::{Tester, assistant, model, prompt, saves, settings, stored, user};
+    use crate::ui::app::tester::{Tester, assistant, model, opened, prompt, saves, settings, stored, user};
     use crate::ui::msg::{Command, Msg, Save};
 
     #[test]
@@ -270,7 +288,7 @@ mod tests {
             stored(2, Role::User, "one", None),
             stored(3, Role::Assistant, "half an", Some(Ended::Interrupted)),
         ];
-        tester.update(Msg::ChatOpened(OpenedChat { id: ChatId(4), messages }));
+        tester.update(Msg::ChatOpened(opened(4, messages)));
         assert_eq!(tester.answer_texts(), ["half an"]);
         let effects = tester.send("two");
         let [Save::Question { parent: Some(parent), chat, .. }] = saves(&effects)[..] else { panic!("{effects:?}") };
@@ -284,7 +302,7 @@ mod tests {
     fn a_resumed_question_without_an_answer_waits_in_the_composer() {
         let (mut tester, _) = Tester::start(Ok(settings()), true, Some(ChatId(4)));
         let messages = vec![stored(1, Role::User, "one", None)];
-        tester.update(Msg::ChatOpened(OpenedChat { id: ChatId(4), messages }));
+        tester.update(Msg::ChatOpened(opened(4, messages)));
         assert_eq!(tester.app.composer.text(), "one");
         tester.command(Command::NewChat);
         assert!(tester.app.composer.is_empty(), "it belongs to the other chat");
@@ -367,7 +385,7 @@ mod tests {
         }
         for chat in [1, 2] {
             let messages = vec![stored(chat * 10, Role::User, &format!("question {chat}"), None)];
-            tester.update(Msg::ChatOpened(OpenedChat { id: ChatId(chat), messages }));
+            tester.update(Msg::ChatOpened(opened(chat, messages)));
         }
         assert_eq!(tester.app.chat.get(), Some(&ChatId(2)));
         assert_eq!(tester.app.composer.text(), "question 2");

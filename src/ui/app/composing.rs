@@ -21,7 +21,7 @@ impl App {
                 self.look_ahead(now);
                 self.command(command, now)
             }
-            Some(Written::Message(_)) | None => self.send_written(),
+            Some(Written::Message(_)) | None => self.send_written(now),
         }
     }
 

@@ -24,6 +24,12 @@ impl App {
             self.notice(reason);
             return Vec::new();
         }
+        if self.branches.goes_on_below() {
+            self.notice(
+                "something follows this answer on another branch, so it stays as it is; `/retry` asks for another",
+            );
+            return Vec::new();
+        }
         let prompt = self.conversation();
         let Some(answer) = self.transcript.last_answer_mut().filter(|answer| answer.has_text()) else {
             self.notice(self.nothing_to_continue());
@@ -97,12 +103,12 @@ impl App {
 mod tests {
     use crossterm::event::{KeyCode, KeyModifiers};
 
-    use super::super::tester::{Tester, assistant, model, prompt, saves, settings, stored, user};
+    use super::super::tester::{Tester, assistant, model, opened, prompt, saves, settings, stored, user};
     use super::*;
     use crate::chat::{Repetition, Role, Stats};
     use crate::engine::protocol::{EngineError, Finish, Step};
     use crate::store::{ChatId, MessageId};
-    use crate::ui::msg::{Msg, OpenedChat};
+    use crate::ui::msg::Msg;
 
     /// With an answer "half an" that ended like this and is saved.
     fn answered(ended: Ended) -> Tester {
@@ -168,7 +174,7 @@ mod tests {
         assert!(go_on(&mut tester).is_empty(), "the chat is still being read");
         let messages =
             vec![stored(1, Role::User, "one", None), stored(2, Role::Assistant, "half an", Some(Ended::Interrupted))];
-        tester.update(Msg::ChatOpened(OpenedChat { id: ChatId(4), messages }));
+        tester.update(Msg::ChatOpened(opened(4, messages)));
         let effects = go_on(&mut tester);
         assert_eq!(prompt(&effects).unwrap().messages, [user("one"), assistant("half an")]);
         assert!(

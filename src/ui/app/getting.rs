@@ -80,6 +80,7 @@ impl App {
     /// is loaded beside that.
     pub(super) fn get(&mut self, offer: Offer) -> Vec<Effect> {
         self.getting.next = None;
+        self.forget_retry();
         let is_download = matches!(offer.place, Place::Download { .. });
         if let Some(download) = self.getting.download.as_ref().filter(|it| is_download && it.name == offer.name) {
             self.getting.awaited = Some(download.choice);
@@ -120,6 +121,7 @@ impl App {
                 Vec::new()
             }
             Err(sentence) => {
+                self.forget_retry();
                 self.transcript.note(sentence, true);
                 self.getting.stopped = download.map(|Download { name, progress, .. }| Stopped { name, progress });
                 self.give_back_if_nothing_comes();
@@ -206,6 +208,7 @@ impl App {
 
     pub(super) fn model_ready(&mut self, info: Box<ModelInfo>, now: Instant) -> Vec<Effect> {
         self.activity = Activity::Idle;
+        self.begin_wanted_again(now);
         let mut effects = Vec::new();
         if let Some(Incoming { settings, is_chosen }) = self.getting.incoming.take() {
             if is_chosen {
@@ -227,13 +230,15 @@ impl App {
 
     /// Tells in place that another model goes on with the conversation.
     fn note_other_model(&mut self, name: &str) {
-        if self.transcript.entries().iter().any(|entry| matches!(entry, Entry::Answer(_))) {
+        let is_answered = self.transcript.entries().iter().any(|entry| matches!(entry, Entry::Answer(_)));
+        if is_answered || self.answers_again() {
             self.transcript.note(format!("`{}` answers from here on", escape_line(name)), false);
         }
     }
 
     /// Goes back to the model that was there before, if there was one.
     pub(super) fn load_failed(&mut self, sentence: String) -> Vec<Effect> {
+        self.forget_retry();
         let failed = self.getting.incoming.take().map(|incoming| name(&incoming.settings)).unwrap_or_default();
         let Some(settings) = self.getting.before.take() else {
             self.lose_model(sentence);

@@ -115,20 +115,29 @@ impl App {
 
     /// The place in the transcript of a message, and its number.
     fn entry_to_pin(&self, number: Option<u32>) -> Result<(usize, usize), String> {
-        let before = self.system_messages();
-        let entries = self.transcript.entries().iter().enumerate().filter(|(_, entry)| entry.is_told());
-        let mut said = entries.zip(before + 1..).map(|((place, entry), number)| (place, entry, number));
-        let found = match number.map(|number| number as usize) {
-            None => said.filter(|(_, entry, _)| matches!(entry, Entry::Question(_))).last(),
-            Some(wanted) if (1..=before).contains(&wanted) => {
-                return Err("message 1 is the system prompt, which never leaves the cache".into());
+        match number.map(|number| number as usize) {
+            Some(number) => self.entry_of_number(number).map(|place| (place, number)),
+            None => {
+                let questions = self.numbered().filter(|(_, entry, _)| matches!(entry, Entry::Question(_)));
+                let last = questions.last().map(|(place, _, number)| (place, number));
+                last.ok_or_else(|| "there is no message yet; send one, and `/pin` keeps it in the cache".into())
             }
-            Some(wanted) => said.find(|(_, _, number)| *number == wanted),
-        };
-        found.map(|(place, _, number)| (place, number)).ok_or_else(|| match number {
-            None => "there is no message yet; send one, and `/pin` keeps it in the cache".into(),
-            Some(number) => format!("there is no message {number}; `/context` shows their numbers"),
-        })
+        }
+    }
+
+    /// The place in the transcript of the message of this number, as `/context` counts.
+    pub(super) fn entry_of_number(&self, number: usize) -> Result<usize, String> {
+        if (1..=self.system_messages()).contains(&number) {
+            return Err("message 1 is the system prompt, which stays where it is".into());
+        }
+        let found = self.numbered().find(|(_, _, other)| *other == number).map(|(place, ..)| place);
+        found.ok_or_else(|| format!("there is no message {number}; `/context` shows their numbers"))
+    }
+
+    /// What the model is told of the transcript: places, entries, and numbers as `/context` counts them.
+    pub(super) fn numbered(&self) -> impl Iterator<Item = (usize, &Entry, usize)> {
+        let entries = self.transcript.entries().iter().enumerate().filter(|(_, entry)| entry.is_told());
+        entries.zip(self.system_messages() + 1..).map(|((place, entry), number)| (place, entry, number))
     }
 
     fn pin_entry(&mut self, entry: usize, number: usize, is_pinned: bool, now: Instant) -> Vec<Effect> {
@@ -156,8 +165,8 @@ mod tests {
     use crate::chat::{Ended, Role};
     use crate::engine::protocol::Step;
     use crate::store::{ChatId, MessageId};
-    use crate::ui::app::tester::{Tester, message_cost, model, prompt, saves, settings, stored};
-    use crate::ui::msg::{Msg, OpenedChat, Save};
+    use crate::ui::app::tester::{Tester, message_cost, model, opened, prompt, saves, settings, stored};
+    use crate::ui::msg::{Msg, Save};
     use crate::ui::transcript::Hold;
 
     /// A question and its answer, after which the cache holds them so.
@@ -191,7 +200,7 @@ mod tests {
         question.message.is_pinned = pinned;
         let answer = stored(3, Role::Assistant, "first", Some(Ended::Stop));
         let messages = vec![stored(1, Role::System, "Be brief", None), question, answer];
-        tester.update(Msg::ChatOpened(OpenedChat { id: ChatId(4), messages }));
+        tester.update(Msg::ChatOpened(opened(4, messages)));
         tester
     }
 

@@ -82,7 +82,8 @@ impl App {
     /// What waits and what is being written, with a blank line between.
     fn unsent(&self) -> Vec<Part> {
         let mut messages: Vec<Vec<Part>> = self.queued().map(<[Part]>::to_vec).collect();
-        if !self.composer.is_empty() {
+        messages.extend(self.written_before_editing());
+        if !self.composer.is_empty() && !self.edits_nothing() {
             messages.push(self.composer.parts());
         }
         messages.join(&Part::Text("\n\n".into()))
@@ -110,6 +111,7 @@ impl App {
         let effect = self.save_draft_now();
         if self.has_store && !std::mem::take(&mut self.kept.is_starting) {
             self.queue.clear();
+            self.forget_editing();
             self.composer.take();
         }
         self.kept = Kept::default();
@@ -136,9 +138,9 @@ impl App {
 mod tests {
     use super::*;
     use crate::chat::{Ended, Role};
-    use crate::ui::app::tester::{Tester, saves, settings, stored};
+    use crate::ui::app::tester::{Tester, opened, saves, settings, stored};
     use crate::ui::composer::sent;
-    use crate::ui::msg::{Command, Msg, OpenedChat, Save};
+    use crate::ui::msg::{Command, Msg, Save};
 
     /// Of which chat, and what, is written to disk.
     fn drafts(effects: &[Effect]) -> Vec<(Option<i64>, String)> {
@@ -155,7 +157,7 @@ mod tests {
 
     fn open(tester: &mut Tester, chat: i64, messages: Vec<crate::ui::msg::OpenedMessage>) -> Vec<Effect> {
         tester.app.opening = Some(ChatId(chat));
-        tester.update(Msg::ChatOpened(OpenedChat { id: ChatId(chat), messages }))
+        tester.update(Msg::ChatOpened(opened(chat, messages)))
     }
 
     #[test]
@@ -238,7 +240,7 @@ mod tests {
         let (mut tester, effects) = Tester::start(Ok(settings()), true, Some(ChatId(4)));
         assert!(!effects.iter().any(|effect| matches!(effect, Effect::ReadDraft(_))));
         tester.type_text("early");
-        let effects = tester.update(Msg::ChatOpened(OpenedChat { id: ChatId(4), messages: Vec::new() }));
+        let effects = tester.update(Msg::ChatOpened(opened(4, Vec::new())));
         assert!(drafts(&effects).is_empty());
         assert_eq!(tester.app.composer.text(), "early");
     }

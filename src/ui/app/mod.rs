@@ -2,11 +2,14 @@
 //! output and reads no clock, so its tests need no terminal, engine or store.
 
 mod ahead;
+mod branches;
 mod chats;
 mod completion;
 mod composing;
 mod continuing;
+mod copying;
 mod drafts;
+mod editing;
 mod finding;
 mod getting;
 mod held;
@@ -16,10 +19,13 @@ mod naming;
 mod palette;
 mod picker;
 mod queue;
+mod retrying;
 mod saving;
+mod selecting;
 mod settings;
 mod stats;
 mod system;
+mod tree;
 mod turn;
 mod words;
 
@@ -39,9 +45,11 @@ use crate::prompts::PromptText;
 use crate::store::ChatId;
 
 use ahead::Ahead;
+pub use branches::Sibling;
 pub use chats::ChatList;
 pub use completion::Completion;
 use continuing::Continued;
+use editing::Editing;
 use finding::Wanted;
 use getting::Getting;
 pub use getting::Stopped;
@@ -51,8 +59,11 @@ use kept::Kept;
 pub use palette::{Palette, Row as PaletteRow};
 pub use picker::Picker;
 use queue::Queue;
+use retrying::Again;
+pub use selecting::{Select, Selection};
 pub use settings::{Setting, setting};
 use stats::Spent;
+use tree::Tree;
 use turn::Unsaved;
 pub use words::Words;
 
@@ -169,6 +180,14 @@ pub struct App {
     /// What suits the terminal.
     detected_theme: Theme,
     transcript: Transcript,
+    /// All messages of the chat; the transcript shows one branch of them.
+    branches: Tree,
+    /// The message that is chosen with the keyboard.
+    selection: Option<Selection>,
+    /// A question that is being written anew.
+    editing: Option<Editing>,
+    /// How the next answer differs from others, and what comes back if it does not come.
+    again: Again,
     composer: Composer,
     /// Ctrl-X was pressed, and the next key belongs to it.
     is_prefixed: bool,
@@ -258,6 +277,10 @@ impl App {
             theme: start.theme,
             detected_theme: start.theme,
             transcript,
+            branches: Tree::default(),
+            selection: None,
+            editing: None,
+            again: Again::default(),
             composer: Composer::for_keys(start.vi_keys),
             is_prefixed: false,
             outside: None,
@@ -372,7 +395,16 @@ impl App {
                 self.chat_opened(chat)
             }
             Msg::ChatDeleted(chat) => self.chat_deleted(chat),
-            Msg::Offers(offers) => self.models_listed(offers),
+            Msg::Forked(chat) => self.forked(chat, now),
+            Msg::Copied { what, bytes } => {
+                self.copied(&what, bytes);
+                Vec::new()
+            }
+            Msg::Offers(offers) => {
+                let mut effects = self.get_model_for_retry(&offers, now);
+                effects.extend(self.models_listed(offers));
+                effects
+            }
             Msg::Downloading { choice, progress } => {
                 self.download_grows(choice, progress);
                 Vec::new()
@@ -454,6 +486,13 @@ impl App {
             Command::Stats => self.show_stats(),
             Command::Theme(named) => self.use_theme(named),
             Command::Continue => return self.continue_answer(),
+            Command::Select(step) => return self.select(step, now),
+            Command::Copy(what) => return self.copy_named(what),
+            Command::EditMessage(number) => self.edit_message(number),
+            Command::Retry(how) => return self.retry(how, now),
+            Command::Fork(number) => return self.fork(number),
+            Command::UndoExchange => return self.undo_exchange(now),
+            Command::RedoExchange => return self.redo(now),
             Command::Leave => return self.leave(crate::chat::Ended::Cancelled),
             Command::Suspend => return vec![Effect::Suspend],
             Command::NewChat => {
@@ -506,6 +545,8 @@ impl App {
                 Vec::new()
             }
             Popup::Closed => {
+                // What is pasted is to be written, whatever is chosen.
+                self.stop_selecting();
                 if let Err(sentence) = self.composer.paste(text) {
                     self.notice(sentence);
                 }
@@ -541,6 +582,8 @@ impl App {
         self.leave_asked = Some(now);
         if !matches!(self.popup, Popup::Closed) {
             self.popup = Popup::Closed;
+        } else if self.selection.is_some() {
+            self.stop_selecting();
         } else if self.is_answering() {
             self.notices.clear();
             return self.stop_answer();
@@ -639,6 +682,8 @@ impl App {
     }
 }
 
+#[cfg(test)]
+mod branching_tests;
 #[cfg(test)]
 pub(super) mod tester;
 #[cfg(test)]

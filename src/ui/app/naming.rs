@@ -15,7 +15,7 @@ impl App {
         }
         let title = escape_line(title.trim());
         self.notice(format!("this chat is called `{title}`"));
-        let is_begun = self.last_saved().is_some();
+        let is_begun = self.chat.get().is_some() || self.last_saved().is_some();
         let rename = is_begun.then(|| Effect::Rename { chat: self.chat.clone(), title: title.clone() });
         self.title = Some(title);
         rename.into_iter().collect()

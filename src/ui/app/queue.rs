@@ -5,6 +5,7 @@
 //! meant to follow another answer.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use super::App;
 use super::composing::message;
@@ -37,7 +38,10 @@ impl Queue {
 
 impl App {
     /// Sends what was written, or puts it behind what waits. What is sent while the others are held comes first.
-    pub(super) fn send_written(&mut self) -> Vec<Effect> {
+    pub(super) fn send_written(&mut self, now: Instant) -> Vec<Effect> {
+        if self.edited_message().is_some() {
+            return self.send_edited(now);
+        }
         let is_held = self.queue.is_held;
         if message(&self.composer.parts()).trim().is_empty() {
             return if is_held { self.release_queue() } else { Vec::new() };

@@ -11,7 +11,7 @@ use crate::models::Found;
 use crate::models::offers::Place;
 use crate::store::MessageId;
 use crate::ui::keys;
-use crate::ui::msg::{OpenedMessage, Save};
+use crate::ui::msg::{OpenedChat, OpenedMessage, Save};
 use crate::ui::transcript::Entry;
 
 /// An app with a clock of its own.
@@ -302,5 +302,15 @@ pub(in crate::ui) fn assistant(text: &str) -> Message {
 }
 
 pub(in crate::ui) fn stored(id: i64, role: Role, text: &str, ended: Option<Ended>) -> OpenedMessage {
-    OpenedMessage { id: MessageId(id), message: Message::new(role, text), thinking: String::new(), ended }
+    let message = Message::new(role, text);
+    OpenedMessage { id: MessageId(id), parent: None, message, thinking: String::new(), ended }
+}
+
+/// A chat of one branch as the store hands it out: each message follows the one before.
+pub(in crate::ui) fn opened(chat: i64, mut messages: Vec<OpenedMessage>) -> OpenedChat {
+    let mut above = None;
+    for message in &mut messages {
+        message.parent = above.replace(message.id);
+    }
+    OpenedChat { id: ChatId(chat), leaf: above, messages }
 }

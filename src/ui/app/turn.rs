@@ -94,6 +94,7 @@ impl App {
 
     /// Puts a question into the conversation, and has it saved and answered.
     pub(super) fn ask(&mut self, text: String) -> Vec<Effect> {
+        self.forget_retry();
         self.remove_unanswered();
         self.remember_sent(&text);
         let parent = self.last_saved();
@@ -103,7 +104,7 @@ impl App {
             ..Question::default()
         };
         let message = question.saved.clone();
-        self.transcript.push(Entry::Question(question));
+        self.push_message(Entry::Question(question));
         self.transcript.scroll(Scroll::Bottom, &self.theme);
         if !self.saves {
             self.outbox = Some(Outbox::Ready);
@@ -154,10 +155,12 @@ impl App {
         });
         let answer = Answer::default();
         let message = answer.saved.clone();
-        self.transcript.push(Entry::Answer(Box::new(answer)));
+        self.push_message(Entry::Answer(Box::new(answer)));
         self.activity = Activity::Prefilling { done: 0, total: 0 };
         let mut effects: Vec<Effect> = self.stop_looking_ahead().into_iter().collect();
-        effects.push(Effect::Generate(prompt, self.options.clone()));
+        let options = self.options_of_next_answer();
+        let sampling = options.sampling.clone();
+        effects.push(Effect::Generate(prompt, options));
         if let (true, Some(parent)) = (self.saves, parent) {
             self.unsaved = Unsaved::begin(message.clone());
             effects.push(Effect::Save(Save::AnswerBegins {
@@ -165,7 +168,7 @@ impl App {
                 parent,
                 message,
                 model: self.model_name().to_owned(),
-                sampling: self.options.sampling.clone(),
+                sampling,
             }));
         }
         effects
@@ -199,9 +202,11 @@ impl App {
         }
     }
 
-    fn remove_unanswered(&mut self) {
-        if let Some(entry) = self.unanswered() {
-            self.transcript.truncate(entry);
+    pub(super) fn remove_unanswered(&mut self) {
+        let Some(entry) = self.unanswered() else { return };
+        let message = self.transcript.messages().position(|place| place == entry);
+        if let Some(message) = message {
+            self.cut(message);
         }
     }
 
@@ -211,6 +216,9 @@ impl App {
         if let Some(question) = self.transcript.last_question_mut() {
             question.waiting = false;
         }
+        if self.take_again_back() {
+            return;
+        }
         if let Some(text) = self.unanswered_text() {
             self.composer.give_back(&[Part::Text(slash::written(&text))]);
         }
@@ -219,6 +227,9 @@ impl App {
     /// Esc: takes back what waits, then stops the answer or a download.
     pub(super) fn stop(&mut self) -> Vec<Effect> {
         self.notices.clear();
+        if self.outbox.is_none() && !self.is_answering() && self.stop_editing() {
+            return Vec::new();
+        }
         if self.take_back(None) { Vec::new() } else { self.stop_answer() }
     }
 
@@ -389,8 +400,9 @@ impl App {
         self.spent.add(&stats);
         self.activity = Activity::Idle;
         if let Some(answer) = self.transcript.last_answer_mut() {
-            answer.finish(end);
+            answer.finish(end.clone());
         }
+        effects.extend(self.settle_again(&end, now));
         self.give_back_unanswered();
         self.keep_later(now);
         // What was just stopped is not computed behind the person's back.

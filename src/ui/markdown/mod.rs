@@ -11,6 +11,7 @@
 //! - `blocks`: blocks to lines; `page`: margins and empty lines; `inline`: words in their styles; `notes`: footnotes
 //! - `wrap`: rows of limited width; `table`: columns; `math`: formulas
 //! - `fence`, `code`, `syntax`: code blocks and their colours
+//! - `parts`: code blocks and tables as they were written, to be copied
 
 mod blocks;
 mod code;
@@ -26,6 +27,7 @@ mod last;
 mod math;
 mod notes;
 mod page;
+pub mod parts;
 mod source;
 mod syntax;
 mod table;

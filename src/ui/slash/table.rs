@@ -2,7 +2,7 @@
 
 use super::{Choices, Group, SlashCommand, Takes};
 use crate::ui::app::setting;
-use crate::ui::msg::Command;
+use crate::ui::msg::{Command, CopyOf, Retry};
 use crate::ui::theme::Named;
 
 const fn row(
@@ -62,7 +62,37 @@ pub static COMMANDS: &[SlashCommand] = &[
         maybe("PATH", |path| Ok(Command::Save(path.map(Into::into)))),
         "write this chat to a file, as Markdown or JSON",
     ),
+    row(
+        Group::Messages,
+        "retry",
+        &["again"],
+        maybe("HOW", |text| again(text).map(Command::Retry)),
+        "another answer, as a branch: at a temperature, by model NAME",
+    ),
     row(Group::Messages, "continue", &[], nothing(Command::Continue), "go on with the last answer"),
+    row(
+        Group::Messages,
+        "edit",
+        &[],
+        maybe("N", |text| number(text).map(Command::EditMessage)),
+        "write question N of /context anew, or the last one",
+    ),
+    row(
+        Group::Messages,
+        "copy",
+        &[],
+        maybe("WHAT", |text| copied(text).map(Command::Copy)),
+        "copy the last answer, the last code block (code), message N",
+    ),
+    row(Group::Messages, "undo", &[], nothing(Command::UndoExchange), "take the last exchange back"),
+    row(Group::Messages, "redo", &[], nothing(Command::RedoExchange), "bring back what was taken back"),
+    row(
+        Group::Messages,
+        "fork",
+        &[],
+        maybe("N", |text| number(text).map(Command::Fork)),
+        "copy the chat up to message N of /context into a new one",
+    ),
     among(
         Choices::Files,
         row(
@@ -155,6 +185,31 @@ pub static COMMANDS: &[SlashCommand] = &[
     row(Group::Program, "help", &[], nothing(Command::Help), "the keys and these commands"),
     row(Group::Program, "quit", &["exit"], nothing(Command::Leave), "leave"),
 ];
+
+/// How a question is asked once more.
+fn again(text: Option<&str>) -> Result<Retry, String> {
+    let Some(text) = text else { return Ok(Retry::Same) };
+    if let Some(name) = text.strip_prefix("model ").map(str::trim).filter(|name| !name.is_empty()) {
+        return Ok(Retry::Model(name.to_owned()));
+    }
+    let temperature = text.strip_prefix("temperature ").unwrap_or(text).trim().parse::<f32>();
+    let temperature = temperature.ok().filter(|temperature| (0.0..=10.0).contains(temperature));
+    temperature
+        .map(Retry::Temperature)
+        .ok_or_else(|| "it takes a temperature from 0 to 10, `model` and a name, or nothing".into())
+}
+
+/// What is to be copied.
+fn copied(text: Option<&str>) -> Result<CopyOf, String> {
+    match text {
+        None | Some("last") => Ok(CopyOf::LastAnswer),
+        Some("code") => Ok(CopyOf::LastCode),
+        Some(number) => number
+            .parse()
+            .map(CopyOf::Message)
+            .map_err(|_| "it takes the number of a message, which `/context` shows, `code`, `last`, or nothing".into()),
+    }
+}
 
 /// The number of a message.
 fn number(text: Option<&str>) -> Result<Option<u32>, String> {

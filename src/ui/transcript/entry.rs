@@ -7,11 +7,13 @@ use ratatui::text::{Line, Span};
 
 use super::margin::{self, Hold};
 use super::recalled::Recalled;
-use super::wrap::WrappedText;
+use super::siblings::Siblings;
+use super::wrap::{WrappedText, wrap};
 use crate::chat::{Ended, Message, Repetition, Role};
 use crate::engine::protocol::Finish;
 use crate::store::MessageId;
 use crate::ui::markdown::Document;
+use crate::ui::markdown::parts::Part;
 use crate::ui::msg::Slot;
 use crate::ui::theme::Theme;
 
@@ -52,6 +54,7 @@ pub struct Question {
     pub waiting: bool,
     pub recalled: Recalled,
     pub hold: Hold,
+    pub siblings: Siblings,
 }
 
 /// What the model said.
@@ -64,6 +67,7 @@ pub struct Answer {
     pub saved: Slot<MessageId>,
     pub end: Option<End>,
     pub hold: Hold,
+    pub siblings: Siblings,
     mark: WrappedText,
 }
 
@@ -196,6 +200,55 @@ impl Entry {
         }
     }
 
+    /// The text of a question or an answer as it was written.
+    pub fn text(&self) -> &str {
+        match self {
+            Entry::Question(question) => question.text.text(),
+            Entry::Answer(answer) => answer.document.text(),
+            Entry::Note(note) => note.text.text(),
+        }
+    }
+
+    /// Says which of the messages in its place it is.
+    pub fn set_siblings(&mut self, siblings: Siblings) {
+        match self {
+            Entry::Question(question) => question.siblings = siblings,
+            Entry::Answer(answer) => answer.siblings = siblings,
+            Entry::Note(_) => {}
+        }
+    }
+
+    pub fn siblings(&self) -> Siblings {
+        match self {
+            Entry::Question(question) => question.siblings,
+            Entry::Answer(answer) => answer.siblings,
+            Entry::Note(_) => Siblings::default(),
+        }
+    }
+
+    /// The lines in which a part of the text stands, its label included.
+    pub fn lines_of(&mut self, part: &Part, look: Look) -> Range<usize> {
+        let width = look.text_width();
+        let (before, whole) = (&self.text()[..part.range.start], &self.text()[..part.range.end]);
+        let (before, whole) = match self {
+            Entry::Answer(_) => {
+                let rows = |text: &str| Document::from_text(text).lines(width as u16, look.theme).len();
+                let before = rows(before);
+                // An empty line separates blocks.
+                (if before > 0 { before + 1 } else { 0 }, rows(whole))
+            }
+            Entry::Question(_) | Entry::Note(_) => {
+                let rows = |text: &str| if text.is_empty() { 0 } else { wrap(text, width).len() };
+                (rows(before.trim_end_matches('\n')), rows(whole.trim_end_matches('\n')))
+            }
+        };
+        let above = match self {
+            Entry::Answer(answer) => answer.parts(look).thinking,
+            Entry::Question(_) | Entry::Note(_) => 0,
+        };
+        above + before..above + whole.max(before)
+    }
+
     /// How many lines the entry has, the empty one below it included.
     pub fn height(&mut self, look: Look) -> usize {
         let width = look.text_width();
@@ -233,6 +286,7 @@ impl Question {
             text: self.text.lines(look.text_width()).len().max(1),
             recalled: self.recalled.height(look),
             mark: usize::from(self.waiting),
+            siblings: self.siblings.height(),
             ..Parts::default()
         }
     }
@@ -250,7 +304,8 @@ impl Question {
         }
         match index.checked_sub(parts.text) {
             Some(index) if index < parts.recalled => self.recalled.line(look, index),
-            Some(_) if index < parts.total() => marked("waiting for the model", theme.dim),
+            Some(index) if index < parts.recalled + parts.mark => marked("waiting for the model", theme.dim),
+            Some(index) if index < parts.recalled + parts.mark + parts.siblings => self.siblings.line(theme),
             _ => Line::default(),
         }
     }
@@ -275,11 +330,12 @@ struct Parts {
     text: usize,
     recalled: usize,
     mark: usize,
+    siblings: usize,
 }
 
 impl Parts {
     fn total(&self) -> usize {
-        self.thinking + self.text + self.recalled + self.mark
+        self.thinking + self.text + self.recalled + self.mark + self.siblings
     }
 }
 
@@ -299,7 +355,7 @@ impl Answer {
         let mark = self.mark.lines(width).len();
         // An answer of which nothing is there yet shows a placeholder.
         let text = if thinking + text + mark == 0 { 1 } else { text };
-        Parts { thinking, text, mark, recalled: 0 }
+        Parts { thinking, text, mark, siblings: self.siblings.height(), ..Parts::default() }
     }
 
     fn push_lines(&mut self, look: Look, range: Range<usize>, lines: &mut Vec<Line<'static>>) {
@@ -319,6 +375,9 @@ impl Answer {
         }
         for index in part(parts.thinking + parts.text, parts.mark) {
             lines.push(self.mark_line(look, index));
+        }
+        for _ in part(parts.thinking + parts.text + parts.mark, parts.siblings) {
+            lines.push(self.siblings.line(look.theme));
         }
         // The empty line below.
         if range.end > parts.total() && range.start <= parts.total() {

@@ -6,7 +6,9 @@
 
 mod entry;
 mod margin;
+mod marked;
 mod recalled;
+mod siblings;
 mod wrap;
 
 use ratatui::text::Line;
@@ -14,7 +16,9 @@ use ratatui::text::Line;
 use entry::Look;
 pub use entry::{Answer, End, Entry, Note, Question};
 pub use margin::{Evicted, Hold};
+use marked::Marked;
 pub use recalled::Recalled;
+pub use siblings::Siblings;
 pub use wrap::{WrappedText, wrap};
 
 use crate::ui::links::{Tag, Targets};
@@ -50,6 +54,8 @@ pub struct Transcript {
     height: u16,
     top: Place,
     visible: Vec<Line<'static>>,
+    /// What the keyboard has chosen.
+    marked: Option<Marked>,
     targets: Targets,
     /// How many entries there were when the end was last in view, and how long the last of them was.
     seen: (usize, usize),
@@ -106,15 +112,29 @@ impl Transcript {
             {
                 place.entry -= 1;
             }
+            if let Some(marked) = &mut self.marked {
+                marked.removed(removed);
+            }
         }
     }
 
-    /// Removes everything from this entry on.
-    pub fn truncate(&mut self, entries: usize) {
-        self.entries.truncate(entries);
+    /// The places of questions and answers among the entries, in their order.
+    pub fn messages(&self) -> impl DoubleEndedIterator<Item = usize> {
+        let entries = self.entries.iter().enumerate();
+        entries.filter(|(_, entry)| !matches!(entry, Entry::Note(_))).map(|(place, _)| place)
+    }
+
+    pub fn entry_mut(&mut self, entry: usize) -> Option<&mut Entry> {
+        self.entries.get_mut(entry)
+    }
+
+    /// Removes everything from this entry on, and hands it out.
+    pub fn split_off(&mut self, entries: usize) -> Vec<Entry> {
+        let removed = self.entries.split_off(entries.min(self.entries.len()));
         if matches!(self.anchor, Anchor::At(place) if place.entry >= entries) {
             self.anchor = Anchor::End;
         }
+        removed
     }
 
     /// The lines in view after [`Transcript::lay_out`], from the top.
@@ -187,17 +207,21 @@ impl Transcript {
         self.targets = Targets::default();
         let height = usize::from(self.height);
         let mut skip = self.top.line;
-        for entry in self.entries.iter_mut().skip(self.top.entry) {
-            if self.visible.len() >= height {
+        let mut visible = std::mem::take(&mut self.visible);
+        for index in self.top.entry..self.entries.len() {
+            if visible.len() >= height {
                 break;
             }
-            let end = entry.height(look).min(skip + height - self.visible.len());
-            let first = self.visible.len();
-            entry.push_lines(look, skip..end, &mut self.visible);
-            add_targets(entry, &self.visible[first..], &mut self.targets);
+            let Some(entry) = self.entries.get_mut(index) else { break };
+            let end = entry.height(look).min(skip + height - visible.len());
+            let first = visible.len();
+            entry.push_lines(look, skip..end, &mut visible);
+            add_targets(entry, &visible[first..], &mut self.targets);
+            self.put_mark(index, skip, visible.get_mut(first..).unwrap_or_default(), look);
             skip = 0;
         }
-        self.visible.truncate(height);
+        visible.truncate(height);
+        self.visible = visible;
     }
 
     /// At another width an entry has other lines: the same part of it stays on top.

@@ -80,7 +80,7 @@ mod tests {
         tester.key(KeyCode::Down, KeyModifiers::NONE);
         insta::assert_snapshot!(text(&mut tester, 80, 24));
         tester.use_ascii();
-        assert!(text(&mut tester, 40, 10).contains("> /rename TITLE"));
+        assert!(text(&mut tester, 40, 10).contains("> /retry [HOW]"));
     }
 
     #[test]

@@ -5,7 +5,8 @@ use ratatui::layout::{Position, Rect};
 use unicode_width::UnicodeWidthStr;
 
 use crate::text::escape_line;
-use crate::ui::app::{Activity, App, Popup};
+use crate::ui::app::{Activity, App, Popup, Selection};
+use crate::ui::transcript::Entry;
 
 use super::{line, rule};
 
@@ -37,7 +38,7 @@ pub fn draw(app: &App, area: Rect, frame: &mut Frame) {
         // Behind what is searched for, in the rule.
         let column = 2 + searched(app).width() as u16;
         frame.set_cursor_position(Position::new(area.x + column.min(area.width - 1), area.y));
-    } else if matches!(app.popup(), Popup::Closed) {
+    } else if matches!(app.popup(), Popup::Closed) && app.selection().is_none() {
         let (column, row) = app.composer().cursor();
         let x = text.x + column.min(text.width);
         frame.set_cursor_position(Position::new(x, (text.y + row).min(text.bottom() - 1)));
@@ -52,6 +53,62 @@ fn searched(app: &App) -> String {
 /// The most helpful words that fit.
 fn hints(app: &App, width: u16) -> String {
     let room = usize::from(width).saturating_sub(4);
+    match state_hints(app) {
+        Some(choices) => choices.into_iter().find(|words| words.width() <= room).unwrap_or_default(),
+        None => activity_hints(app, room),
+    }
+}
+
+/// What can be done with the message that is chosen or edited, from all of it to the least.
+fn state_hints(app: &App) -> Option<Vec<String>> {
+    if let Some(selection) = app.selection() {
+        return Some(selection_hints(app, selection));
+    }
+    let number = app.edited_message()?;
+    let editing = format!("editing message {number}");
+    Some(vec![
+        format!("{editing} · Enter sends it as a new branch · Esc gives it up"),
+        format!("{editing} · Esc gives it up"),
+        editing,
+    ])
+}
+
+fn selection_hints(app: &App, selection: &Selection) -> Vec<String> {
+    if selection.deletes_next {
+        return vec![
+            "d deletes it and all that follows it, on every branch · any other key keeps it".into(),
+            "d deletes it and what follows · other keys keep it".into(),
+            "d again deletes".into(),
+        ];
+    }
+    let entry = app.selected_entry();
+    let has_siblings = entry.is_some_and(|entry| entry.siblings().count > 1);
+    let arrows = if app.theme().ascii { ("Up/Down", "Left/Right") } else { ("↑↓", "←→") };
+    let parts = [
+        Some(format!("{} message", arrows.0)),
+        has_siblings.then(|| format!("{} branch", arrows.1)),
+        selection.has_parts().then(|| "Tab part".to_owned()),
+        Some("y copy".into()),
+        matches!(entry, Some(Entry::Question(_))).then(|| "e edit".into()),
+        Some("r again".into()),
+        Some("f fork".into()),
+        Some("d delete".into()),
+        Some("Esc".into()),
+    ];
+    let whole: Vec<String> = parts.into_iter().flatten().collect();
+    let shorter = |left_out: &[&str]| {
+        let kept = whole.iter().filter(|words| !left_out.iter().any(|word| words.contains(word)));
+        kept.map(String::as_str).collect::<Vec<_>>().join(" · ")
+    };
+    vec![
+        whole.join(" · "),
+        shorter(&["fork", "delete"]),
+        shorter(&["fork", "delete", "message", "again", "Esc"]),
+        "y copy · Esc".into(),
+    ]
+}
+
+fn activity_hints(app: &App, room: usize) -> String {
     let fits = |words: &&str| words.width() <= room;
     if let Some((_, place, count)) = app.search() {
         let words = format!("{} · {place} of {count} · Enter takes it · Esc goes back", searched(app));

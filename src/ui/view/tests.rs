@@ -9,8 +9,8 @@ use crate::models::fit::Verdict;
 use crate::models::offers::Offer;
 use crate::models::{self, Progress};
 use crate::store::ChatId;
-use crate::ui::app::tester::{Tester, download, here, message_cost, model, stored};
-use crate::ui::msg::{ChatRow, Command, Msg, OpenedChat, Scroll};
+use crate::ui::app::tester::{Tester, download, here, message_cost, model, opened, stored};
+use crate::ui::msg::{ChatRow, Command, Msg, Scroll};
 
 const RICH: &str = "Sorting takes **one call**:\n\n```rust\nlet mut numbers = vec![3, 1, 2];\nnumbers.sort();\n```\n\n\
     | method | stable | cost |\n|---|---|---:|\n| `sort` | yes | n log n |\n| `sort_unstable` | no | n log n |\n\n\
@@ -118,11 +118,11 @@ fn a_stopped_an_interrupted_and_a_cut_answer_are_marked() {
         stored(5, Role::User, "three", None),
         stored(6, Role::Assistant, "stop", Some(Ended::Cancelled)),
     ];
-    tester.app.update(Msg::ChatOpened(OpenedChat { id: ChatId(1), messages: Vec::new() }), std::time::Instant::now());
+    tester.app.update(Msg::ChatOpened(opened(1, Vec::new())), std::time::Instant::now());
     tester.command(Command::Chats);
     tester.update(Msg::Chats(vec![row(1, "one", 6)]));
     tester.command(Command::OpenChosen);
-    tester.update(Msg::ChatOpened(OpenedChat { id: ChatId(1), messages }));
+    tester.update(Msg::ChatOpened(opened(1, messages)));
     insta::assert_snapshot!(text(&mut tester, 70, 24));
 }
 
@@ -602,5 +602,75 @@ proptest! {
             screen(&mut tester, width, height);
             tester.command(Command::Scroll(Scroll::Lines(-2)));
         }
+    }
+}
+
+/// Two exchanges, of which the last was answered twice and the first question edited once.
+fn branched(ascii: bool) -> Tester {
+    let mut tester = Tester::ready();
+    if ascii {
+        tester.use_ascii();
+    }
+    let exchange = |tester: &mut Tester, question: &str, answer: &str| {
+        tester.send(question);
+        tester.token(answer, 1);
+        tester.finish(Ended::Stop);
+    };
+    exchange(&mut tester, "How do I sort?", "With `sort`.");
+    tester.command(Command::EditMessage(None));
+    exchange(&mut tester, " In Rust.", RICH);
+    exchange(&mut tester, "And backwards?", "With `reverse`.");
+    tester.send("/retry 0.2");
+    tester.token("Sort, then `reverse`.", 1);
+    tester.finish(Ended::Stop);
+    tester
+}
+
+#[test]
+fn messages_with_branches_say_which_of_how_many_they_are() {
+    insta::assert_snapshot!(text(&mut branched(false), 80, 30));
+}
+
+#[test]
+fn a_chosen_message_is_marked_and_the_keys_for_it_are_named() {
+    let mut tester = branched(false);
+    text(&mut tester, 80, 24);
+    tester.key(KeyCode::BackTab, KeyModifiers::NONE);
+    tester.type_text("kk");
+    insta::assert_snapshot!(text(&mut tester, 80, 24));
+    tester.key(KeyCode::Tab, KeyModifiers::NONE);
+    insta::assert_snapshot!(text(&mut tester, 80, 24));
+    tester.key(KeyCode::Tab, KeyModifiers::NONE);
+    insta::assert_snapshot!(text(&mut tester, 60, 20));
+    tester.type_text("gd");
+    insta::assert_snapshot!(text(&mut tester, 80, 24));
+}
+
+#[test]
+fn what_is_chosen_has_an_ascii_form() {
+    let mut tester = branched(true);
+    text(&mut tester, 80, 24);
+    tester.key(KeyCode::BackTab, KeyModifiers::NONE);
+    let screen = text(&mut tester, 80, 24);
+    assert!(screen.is_ascii(), "{screen}");
+    insta::assert_snapshot!(screen);
+}
+
+#[test]
+fn a_question_that_is_edited_says_so_above_the_text() {
+    let mut tester = branched(false);
+    tester.command(Command::EditMessage(Some(3)));
+    insta::assert_snapshot!(text(&mut tester, 80, 24));
+}
+
+#[test]
+fn going_from_message_to_message_keeps_each_in_view() {
+    let mut tester = branched(false);
+    text(&mut tester, 60, 14);
+    tester.key(KeyCode::BackTab, KeyModifiers::NONE);
+    for key in [KeyCode::Up, KeyCode::Up, KeyCode::Up, KeyCode::Down, KeyCode::Tab, KeyCode::Tab, KeyCode::Down] {
+        tester.key(key, KeyModifiers::NONE);
+        let screen = text(&mut tester, 60, 14);
+        assert!(screen.contains('▌'), "{key}\n{screen}");
     }
 }

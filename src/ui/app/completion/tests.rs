@@ -25,9 +25,9 @@ fn a_slash_opens_a_menu_that_narrows_as_one_types() {
     tester.type_text("/");
     assert_eq!(menu(&tester).len(), COMMANDS.len());
     tester.type_text("re");
-    assert_eq!(menu(&tester)[..2], ["/resume [CHAT]", "/rename TITLE"]);
-    assert_eq!(chosen(&tester), Some("/resume [CHAT]"));
-    press(&mut tester, KeyCode::Down);
+    assert_eq!(menu(&tester)[..4], ["/redo", "/retry [HOW]", "/resume [CHAT]", "/rename TITLE"]);
+    assert_eq!(chosen(&tester), Some("/redo"));
+    (0..3).for_each(|_| drop(press(&mut tester, KeyCode::Down)));
     assert_eq!(chosen(&tester), Some("/rename TITLE"));
     press(&mut tester, KeyCode::Tab);
     assert_eq!(tester.app.composer.text(), "/rename ");

@@ -1,0 +1,599 @@
+//! Tests of messages and branches against a store in memory: whatever is done, the screen, the tree and the store tell
+//! the same, and a chat that is not saved looks like one that is.
+
+use crossterm::event::{KeyCode, KeyModifiers};
+use proptest::prelude::*;
+
+use super::tester::*;
+use super::*;
+use crate::chat::{Ended, Message, Role};
+use crate::engine::protocol::{EngineError, Prompt, Step};
+use crate::models::offers::Place;
+use crate::store::Store;
+use crate::ui::msg::{CopyOf, Retry, Save};
+use crate::ui::perform;
+use crate::ui::transcript::Entry;
+
+/// Which of how many each message is.
+type Places = Vec<(usize, usize)>;
+
+/// An app with a store in memory, or without one.
+struct Rig {
+    tester: Tester,
+    store: Option<Store>,
+    /// What the engine was asked last.
+    prompt: Option<(Prompt, GenerateOptions)>,
+    copied: Vec<String>,
+}
+
+impl Rig {
+    fn new(saves: bool) -> Self {
+        let tester = if saves { Tester::saving() } else { Tester::ready() };
+        Self { tester, store: saves.then(|| Store::in_memory().unwrap()), prompt: None, copied: Vec::new() }
+    }
+
+    /// A chat of these questions, each answered with its capitals.
+    fn of(saves: bool, questions: &[&str]) -> Self {
+        let mut rig = Self::new(saves);
+        questions.iter().for_each(|question| rig.ask(question, &question.to_uppercase()));
+        rig
+    }
+
+    fn perform(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match (effect, self.store.as_mut()) {
+                (Effect::Generate(prompt, options), _) => self.prompt = Some((prompt, options)),
+                (Effect::Copy { text, .. }, _) => self.copied.push(text),
+                (Effect::Save(save), Some(store)) => {
+                    let is_question = matches!(save, Save::Question { .. });
+                    perform::write(store, save).unwrap();
+                    if is_question {
+                        self.update(Msg::QuestionSaved);
+                    }
+                }
+                (effect @ (Effect::GoTo { .. } | Effect::DeleteMessage { .. }), Some(store)) => {
+                    perform::rearrange(store, &effect).unwrap();
+                }
+                (Effect::Fork { chat, message }, Some(store)) => {
+                    if let Some(forked) = perform::fork(store, &chat, &message).unwrap() {
+                        self.update(Msg::Forked(forked));
+                    }
+                }
+                (Effect::Save(_) | Effect::GoTo { .. } | Effect::DeleteMessage { .. } | Effect::Fork { .. }, None) => {
+                    panic!("nothing is saved")
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn update(&mut self, msg: Msg) {
+        let effects = self.tester.update(msg);
+        self.perform(effects);
+    }
+
+    fn command(&mut self, command: Command) {
+        self.update(Msg::Command(command));
+    }
+
+    fn key(&mut self, code: KeyCode) {
+        let effects = self.tester.key(code, KeyModifiers::NONE);
+        self.perform(effects);
+    }
+
+    fn keys(&mut self, keys: &str) {
+        for key in keys.chars() {
+            self.key(KeyCode::Char(key));
+        }
+    }
+
+    fn send(&mut self, text: &str) {
+        let effects = self.tester.send(text);
+        self.perform(effects);
+    }
+
+    /// Asks, and has it answered.
+    fn ask(&mut self, question: &str, answer: &str) {
+        self.send(question);
+        self.answer(answer);
+    }
+
+    /// The model answers so; with nothing, it was stopped before the first word.
+    fn answer(&mut self, text: &str) {
+        if self.tester.app.is_answering() {
+            if !text.is_empty() {
+                let effects = self.tester.token(text, 1);
+                self.perform(effects);
+            }
+            let effects = self.tester.finish(if text.is_empty() { Ended::Cancelled } else { Ended::Stop });
+            self.perform(effects);
+        }
+    }
+
+    /// Chooses the message at this place from the first on.
+    fn choose(&mut self, message: usize) {
+        self.command(Command::Select(Select::Begin));
+        self.command(Command::Select(Select::First));
+        for _ in 0..message {
+            self.command(Command::Select(Select::Below));
+        }
+    }
+
+    fn said(&self) -> Vec<String> {
+        let transcript = &self.tester.app.transcript;
+        transcript.messages().map(|place| transcript.entries()[place].text().to_owned()).collect()
+    }
+
+    /// Which of how many each message is, where it is one of several.
+    fn siblings(&self) -> Places {
+        let transcript = &self.tester.app.transcript;
+        let siblings = transcript.messages().map(|place| transcript.entries()[place].siblings());
+        siblings.map(|siblings| (siblings.place, siblings.count)).collect()
+    }
+
+    fn written(&self) -> String {
+        self.tester.app.composer.text()
+    }
+
+    fn notices(&self) -> String {
+        self.tester.app.notices().join("; ")
+    }
+
+    /// What the store tells of the chat on the screen: the texts of its branch and which of how many each is.
+    fn stored(&self) -> Option<(Vec<String>, Places)> {
+        let (store, chat) = (self.store.as_ref()?, *self.tester.app.chat.get()?);
+        let branch = store.branch(chat).unwrap();
+        let all = store.tree(chat).unwrap().messages;
+        let siblings = branch.iter().map(|message| {
+            let of_it = all.iter().filter(|other| {
+                let is_told = other.role != Role::Assistant || !other.text.trim().is_empty();
+                other.parent == message.parent && (is_told || other.id == message.id)
+            });
+            let ids: Vec<_> = of_it.map(|other| other.id).collect();
+            (ids.iter().position(|id| *id == message.id).unwrap() + 1, ids.len())
+        });
+        Some((branch.iter().map(|message| message.text.clone()).collect(), siblings.collect()))
+    }
+
+    fn assert_whole(&self) {
+        let app = &self.tester.app;
+        assert_eq!(app.branches.path().len(), app.transcript.messages().count());
+        if let Some((texts, siblings)) = self.stored() {
+            assert_eq!((self.said(), self.siblings()), (texts, siblings));
+        }
+    }
+
+    /// The chat as it looks when it is opened again.
+    fn reopen(&mut self) {
+        if let Some((store, chat)) = self.store.as_ref().zip(self.tester.app.chat.get().copied()) {
+            let tree = store.tree(chat).unwrap();
+            self.tester.app.opening = Some(chat);
+            self.update(Msg::ChatOpened(perform::opened_chat(chat, tree)));
+        }
+    }
+}
+
+fn both(test: impl Fn(Rig)) {
+    for saves in [true, false] {
+        let rig = Rig::of(saves, &["one", "two"]);
+        test(rig);
+    }
+}
+
+#[test]
+fn an_edited_question_is_a_branch_of_its_own_and_the_first_one_stays() {
+    both(|mut rig| {
+        rig.tester.type_text("a draft");
+        rig.choose(2);
+        rig.key(KeyCode::Char('e'));
+        assert_eq!((rig.written().as_str(), rig.tester.app.edited_message()), ("two", Some(3)));
+        rig.keys("!");
+        rig.key(KeyCode::Enter);
+        assert_eq!(rig.prompt.as_ref().unwrap().0.messages, [user("one"), assistant("ONE"), user("two!")]);
+        rig.answer("TWO!");
+        assert_eq!((rig.written().as_str(), rig.tester.app.edited_message()), ("a draft", None));
+        assert_eq!(rig.said(), ["one", "ONE", "two!", "TWO!"]);
+        assert_eq!(rig.siblings()[2], (2, 2));
+        rig.choose(2);
+        rig.key(KeyCode::Left);
+        assert_eq!((rig.said()[2..].to_vec(), rig.siblings()[2]), (vec!["two".to_owned(), "TWO".into()], (1, 2)));
+        rig.assert_whole();
+        rig.key(KeyCode::Left);
+        assert!(rig.notices().contains("the first of these"), "{}", rig.notices());
+        rig.key(KeyCode::Esc);
+        rig.reopen();
+        assert_eq!(rig.said()[2], "two");
+        rig.assert_whole();
+    });
+}
+
+#[test]
+fn giving_up_an_edit_brings_back_what_was_being_written() {
+    both(|mut rig| {
+        rig.tester.type_text("a draft");
+        rig.command(Command::EditMessage(Some(1)));
+        assert_eq!((rig.written().as_str(), rig.tester.app.edited_message()), ("one", Some(1)));
+        rig.key(KeyCode::Esc);
+        assert_eq!((rig.written().as_str(), rig.tester.app.edited_message()), ("a draft", None));
+        assert_eq!(rig.said().len(), 4);
+        rig.command(Command::EditMessage(Some(2)));
+        assert!(rig.notices().contains("/retry"), "{}", rig.notices());
+        rig.command(Command::EditMessage(Some(9)));
+        assert!(rig.notices().contains("there is no message 9"));
+    });
+}
+
+#[test]
+fn a_question_that_is_sent_as_it_was_is_asked_once_more() {
+    both(|mut rig| {
+        rig.command(Command::EditMessage(None));
+        rig.key(KeyCode::Enter);
+        rig.answer("again");
+        assert_eq!(rig.said(), ["one", "ONE", "two", "again"]);
+        assert_eq!(rig.siblings()[2..], [(1, 1), (2, 2)]);
+        rig.assert_whole();
+    });
+}
+
+#[test]
+fn another_answer_is_a_sibling_and_may_have_a_temperature_of_its_own() {
+    both(|mut rig| {
+        rig.send("/retry 0.2");
+        let (prompt, options) = rig.prompt.clone().unwrap();
+        assert_eq!(prompt.messages, [user("one"), assistant("ONE"), user("two")]);
+        assert_eq!(options.sampling.temperature, 0.2);
+        rig.answer("second");
+        rig.choose(3);
+        rig.key(KeyCode::Char('r'));
+        assert_eq!(rig.prompt.as_ref().unwrap().1, GenerateOptions::default(), "for one answer only");
+        rig.answer("third");
+        assert_eq!(rig.siblings()[3], (3, 3));
+        rig.assert_whole();
+        rig.choose(1);
+        rig.key(KeyCode::Char('r'));
+        assert_eq!(rig.prompt.as_ref().unwrap().0.messages, [user("one")]);
+        rig.answer("other");
+        assert_eq!(rig.said(), ["one", "other"]);
+        rig.choose(1);
+        rig.key(KeyCode::Left);
+        assert_eq!(rig.said(), ["one", "ONE", "two", "third"], "what was said last below it");
+        rig.assert_whole();
+    });
+}
+
+#[test]
+fn if_no_word_of_another_answer_comes_the_one_of_before_is_back() {
+    both(|mut rig| {
+        rig.command(Command::Retry(Retry::Same));
+        rig.answer("");
+        assert_eq!(rig.said(), ["one", "ONE", "two", "TWO"]);
+        assert!(rig.written().is_empty() && rig.notices().contains("is back"), "{}", rig.notices());
+        rig.assert_whole();
+        rig.command(Command::Retry(Retry::Same));
+        let effects = rig.tester.answer(Step::Failed(EngineError::Failed("the device went away".into())));
+        rig.perform(effects);
+        assert!(rig.notices().contains("the device went away; the answer of before is back"));
+        assert_eq!(rig.siblings()[3], (1, 1), "an answer without a word is none");
+        rig.assert_whole();
+        rig.reopen();
+        assert_eq!(rig.said().len(), 4);
+    });
+}
+
+#[test]
+fn another_model_is_loaded_before_it_answers_again() {
+    let mut rig = Rig::of(true, &["one"]);
+    let effects = rig.tester.send("/retry model oth");
+    assert!(matches!(effects[..], [Effect::ListModels]), "{effects:?}");
+    let effects = rig.tester.update(Msg::Offers(vec![here("tiny", None), here("other", None), download("oth")]));
+    let [Effect::Get { choice, offer }] = &effects[..] else { panic!("{effects:?}") };
+    let Place::Here { found, .. } = &offer.place else { panic!() };
+    let settings = LoadSettings { name: Some("other".into()), path: found.path.clone(), ..settings() };
+    rig.update(Msg::Got { choice: *choice, result: Ok(Box::new(settings)) });
+    assert_eq!(rig.said(), ["one", "ONE"], "while it is loaded nothing is taken away");
+    let info = ModelInfo { name: "other".into(), ..model(true) };
+    let effects = rig.tester.model(Step::Ready(Box::new(info)));
+    rig.perform(effects);
+    assert_eq!(rig.prompt.as_ref().unwrap().0.messages, [user("one")]);
+    rig.answer("from another");
+    assert_eq!((rig.said(), rig.siblings()[1]), (vec!["one".into(), "from another".into()], (2, 2)));
+    assert_eq!(rig.tester.notes(), ["`other` answers from here on"]);
+    rig.assert_whole();
+
+    rig.tester.send("/retry model nothing");
+    rig.update(Msg::Offers(vec![here("tiny", None)]));
+    assert!(rig.notices().contains("no model on this machine is called `nothing`"), "{}", rig.notices());
+}
+
+#[test]
+fn the_last_exchange_is_taken_back_and_brought_back() {
+    both(|mut rig| {
+        rig.send("/undo");
+        assert_eq!((rig.said().len(), rig.written().as_str()), (2, "two"));
+        assert!(rig.notices().contains("/redo"));
+        rig.assert_whole();
+        rig.tester.command(Command::Interrupt);
+        rig.send("/undo");
+        assert_eq!((rig.said().len(), rig.written().as_str()), (0, "one"));
+        rig.assert_whole();
+        rig.command(Command::UndoExchange);
+        assert!(rig.notices().contains("nothing to take back"));
+        rig.command(Command::RedoExchange);
+        assert_eq!((rig.said().len(), rig.written().as_str()), (4, ""));
+        rig.assert_whole();
+        rig.command(Command::RedoExchange);
+        assert!(rig.notices().contains("nothing was taken back"));
+    });
+}
+
+#[test]
+fn what_was_taken_back_and_written_otherwise_is_a_branch() {
+    both(|mut rig| {
+        rig.send("/undo");
+        rig.keys("?");
+        rig.key(KeyCode::Enter);
+        rig.answer("TWO?");
+        assert_eq!((rig.said()[2].as_str(), rig.siblings()[2]), ("two?", (2, 2)));
+        rig.assert_whole();
+    });
+}
+
+#[test]
+fn an_answer_that_was_gone_on_from_is_not_continued_after_an_undo() {
+    both(|mut rig| {
+        rig.send("/undo");
+        rig.command(Command::Continue);
+        assert!(!rig.tester.app.is_answering());
+        assert!(rig.notices().contains("another branch"), "{}", rig.notices());
+    });
+}
+
+#[test]
+fn a_message_is_deleted_with_all_that_follows_when_asked_twice() {
+    both(|mut rig| {
+        rig.command(Command::Retry(Retry::Same));
+        rig.answer("second");
+        rig.choose(3);
+        rig.keys("d");
+        assert!(rig.tester.app.selection().unwrap().deletes_next);
+        rig.key(KeyCode::Up);
+        rig.key(KeyCode::Down);
+        assert_eq!(rig.tester.app.selection().unwrap().message, 3, "the first key was the answer to the question");
+        rig.keys("dd");
+        assert_eq!((rig.said()[3].as_str(), rig.siblings()[3]), ("TWO", (1, 1)), "a sibling takes its place");
+        rig.assert_whole();
+        rig.choose(2);
+        rig.keys("dd");
+        assert_eq!(rig.said(), ["one", "ONE"]);
+        rig.assert_whole();
+        rig.key(KeyCode::Up);
+        rig.keys("dd");
+        assert!(rig.said().is_empty() && rig.tester.app.selection().is_none());
+        rig.assert_whole();
+        rig.ask("three", "THREE");
+        assert_eq!(rig.siblings(), [(1, 1), (1, 1)]);
+        rig.assert_whole();
+    });
+}
+
+#[test]
+fn a_deleted_message_is_not_in_what_was_computed_either() {
+    let mut rig = Rig::of(true, &["one"]);
+    rig.choose(0);
+    rig.keys("d");
+    let effects = rig.tester.key(KeyCode::Char('d'), KeyModifiers::NONE);
+    assert!(
+        matches!(effects[..], [Effect::GoTo { leaf: None, .. }, Effect::DeleteMessage { .. }, Effect::Forget(_)]),
+        "{effects:?}"
+    );
+}
+
+#[test]
+fn a_fork_is_a_chat_of_its_own() {
+    let mut rig = Rig::of(true, &["one", "two"]);
+    let first = *rig.tester.app.chat.get().unwrap();
+    rig.send("/fork 2");
+    assert_ne!(rig.tester.app.chat.get(), Some(&first));
+    assert_eq!(rig.said(), ["one", "ONE"]);
+    assert!(rig.notices().contains("the fork"), "{}", rig.notices());
+    rig.ask("three", "THREE");
+    rig.assert_whole();
+    let store = rig.store.as_ref().unwrap();
+    assert_eq!(store.branch(first).unwrap().len(), 4);
+    assert_eq!(store.chats(9).unwrap()[0].title, "Fork of one");
+
+    let mut rig = Rig::of(false, &["one"]);
+    rig.send("/fork");
+    assert!(rig.notices().contains("not saved"), "{}", rig.notices());
+}
+
+#[test]
+fn while_an_answer_runs_what_cannot_be_done_says_so() {
+    both(|mut rig| {
+        rig.send("three");
+        let effects = rig.tester.token("half", 1);
+        rig.perform(effects);
+        for text in ["/edit", "/retry", "/undo", "/redo"] {
+            rig.send(text);
+            assert!(rig.notices().contains("stop it with Esc first"), "{text}: {}", rig.notices());
+        }
+        rig.choose(0);
+        for key in ['e', 'r', 'd'] {
+            rig.key(KeyCode::Char(key));
+            assert!(rig.notices().contains("stop it with Esc first"), "{key}: {}", rig.notices());
+        }
+        rig.key(KeyCode::Char('y'));
+        assert_eq!(rig.copied, ["one"]);
+        rig.key(KeyCode::Esc);
+        rig.answer(" done");
+        assert_eq!(rig.said().last().map(String::as_str), Some("half done"));
+        rig.assert_whole();
+    });
+}
+
+#[test]
+fn parts_of_a_message_are_copied_as_they_were_written() {
+    let mut rig = Rig::new(false);
+    rig.ask("how?", "So:\n\n```rust\nfn main() {}\n```\n\n| a |\n|---|\n| 1 |\n");
+    rig.choose(1);
+    rig.keys("y");
+    rig.key(KeyCode::Tab);
+    rig.keys("c");
+    rig.keys("ny");
+    assert!(rig.notices().contains("copied the table (18 bytes) through the terminal"), "{}", rig.notices());
+    rig.update(Msg::Copied { what: "the table".into(), bytes: 18 });
+    assert!(rig.notices().contains("copied the table (18 bytes) to the clipboard"), "{}", rig.notices());
+    rig.key(KeyCode::Tab);
+    assert_eq!(rig.tester.app.selection().unwrap().part, None, "after the last part the message again");
+    rig.key(KeyCode::Esc);
+    rig.command(Command::Copy(CopyOf::LastCode));
+    rig.command(Command::Copy(CopyOf::LastAnswer));
+    rig.send("/copy 1");
+    let answer = rig.said()[1].clone();
+    let table = "| a |\n|---|\n| 1 |\n";
+    assert_eq!(rig.copied, [answer.as_str(), "fn main() {}\n", table, "fn main() {}\n", &answer, "how?"]);
+    rig.send("/copy 7");
+    assert!(rig.notices().contains("there is no message 7"));
+}
+
+#[test]
+fn what_is_written_stays_while_a_message_is_chosen() {
+    both(|mut rig| {
+        rig.tester.type_text("a draft");
+        rig.key(KeyCode::BackTab);
+        assert_eq!(rig.tester.app.selection().unwrap().message, 3);
+        rig.keys("xzgG");
+        rig.key(KeyCode::Enter);
+        assert_eq!((rig.written().as_str(), rig.tester.app.selection()), ("a draft", None));
+        rig.key(KeyCode::BackTab);
+        rig.update(Msg::Paste(" and more".into()));
+        assert_eq!((rig.written().as_str(), rig.tester.app.selection()), ("a draft and more", None));
+    });
+}
+
+#[test]
+fn pins_and_marks_follow_the_branch() {
+    let mut rig = Rig::of(true, &["one", "two"]);
+    rig.send("/pin 4");
+    rig.command(Command::Retry(Retry::Same));
+    rig.answer("second");
+    let pins = |rig: &Rig| -> Vec<bool> {
+        let entries = rig.tester.app.transcript.entries().iter().filter_map(Entry::message);
+        entries.map(|message: Message| message.is_pinned).collect()
+    };
+    assert_eq!(pins(&rig), [false; 4]);
+    rig.choose(3);
+    rig.key(KeyCode::Left);
+    assert_eq!(pins(&rig), [false, false, false, true]);
+    let effects = rig.tester.tick_when_due();
+    assert!(matches!(&effects[..], [Effect::Plan(prompt, _)] if prompt.messages[3].is_pinned), "{effects:?}");
+}
+
+#[derive(Clone, Debug)]
+enum Action {
+    Ask,
+    AskInVain,
+    Edit(usize),
+    Retry(usize),
+    RetryInVain(usize),
+    Sibling(usize, bool),
+    Undo,
+    Redo,
+    Delete(usize),
+    Reopen,
+    Fork(usize),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Action>> {
+    let place = 0usize..8;
+    let step = prop_oneof![
+        4 => Just(Action::Ask),
+        1 => Just(Action::AskInVain),
+        2 => place.clone().prop_map(Action::Edit),
+        2 => place.clone().prop_map(Action::Retry),
+        1 => place.clone().prop_map(Action::RetryInVain),
+        4 => (place.clone(), any::<bool>()).prop_map(|(place, newer)| Action::Sibling(place, newer)),
+        2 => Just(Action::Undo),
+        1 => Just(Action::Redo),
+        1 => place.clone().prop_map(Action::Delete),
+        1 => Just(Action::Reopen),
+        1 => place.prop_map(Action::Fork),
+    ];
+    proptest::collection::vec(step, 1..30)
+}
+
+impl Rig {
+    fn take(&mut self, step: &Action, number: usize) {
+        let (question, answer) = (format!("q{number}"), format!("a{number}"));
+        self.tester.command(Command::Interrupt);
+        self.tester.wait(5000);
+        match step {
+            Action::Ask => self.ask(&question, &answer),
+            Action::AskInVain => self.ask(&question, ""),
+            Action::Edit(place) => {
+                self.choose(*place);
+                self.key(KeyCode::Char('e'));
+                if self.tester.app.edited_message().is_some() {
+                    self.ask("!", &answer);
+                } else {
+                    self.key(KeyCode::Esc);
+                }
+            }
+            Action::Retry(place) | Action::RetryInVain(place) => {
+                self.choose(*place);
+                self.key(KeyCode::Char('r'));
+                self.answer(if matches!(step, Action::Retry(_)) { &answer } else { "" });
+                self.command(Command::Select(Select::Leave));
+            }
+            Action::Sibling(place, newer) => {
+                self.choose(*place);
+                self.key(if *newer { KeyCode::Right } else { KeyCode::Left });
+                self.command(Command::Select(Select::Leave));
+            }
+            Action::Undo => self.command(Command::UndoExchange),
+            Action::Redo => self.command(Command::RedoExchange),
+            Action::Delete(place) => {
+                self.choose(*place);
+                self.command(Command::Select(Select::Delete));
+                self.command(Command::Select(Select::Delete));
+                self.command(Command::Select(Select::Leave));
+            }
+            Action::Reopen => self.reopen(),
+            Action::Fork(place) => {
+                self.choose(*place);
+                self.command(Command::Select(Select::Fork));
+                self.command(Command::Select(Select::Leave));
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    #[test]
+    fn whatever_is_done_screen_tree_and_store_tell_the_same(steps in steps()) {
+        let mut rig = Rig::new(true);
+        for (number, step) in steps.iter().enumerate() {
+            rig.take(step, number);
+            rig.assert_whole();
+            prop_assert!(rig.tester.app.saves, "{}", rig.notices());
+            let before = (rig.said(), rig.siblings());
+            rig.reopen();
+            prop_assert_eq!((rig.said(), rig.siblings()), before);
+        }
+    }
+
+    #[test]
+    fn a_chat_that_is_not_saved_looks_like_one_that_is(steps in steps()) {
+        let (mut saved, mut private) = (Rig::new(true), Rig::new(false));
+        for (number, step) in steps.iter().enumerate() {
+            if matches!(step, Action::Fork(_) | Action::Reopen) {
+                continue;
+            }
+            saved.take(step, number);
+            private.take(step, number);
+            prop_assert_eq!((saved.said(), saved.siblings()), (private.said(), private.siblings()));
+            prop_assert_eq!(saved.written(), private.written());
+        }
+    }
+}
