@@ -392,7 +392,7 @@ fn commands_and_paths_are_completed_and_everything_is_found_in_the_palette() {
     chat.send("/sa");
     chat.wait_for("> /save [PATH]");
     chat.send("\t");
-    chat.wait_for("› /save ");
+    chat.wait_for("› /save\n");
     chat.send("chat.json\r");
     chat.wait_for("this chat is written to `chat.json`");
     let saved = std::fs::read_to_string(home.path().join("chat.json")).unwrap();
