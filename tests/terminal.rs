@@ -79,6 +79,21 @@ fn words_stream_escape_stops_and_the_terminal_is_given_back() {
 }
 
 #[test]
+fn the_terminal_is_told_where_links_lead() {
+    let home = home("[[answer]]\ntext = \"See [the docs](https://example.org/docs) and $x^2$.\"\n");
+    let mut chat = chat(home.path());
+    chat.wait_for("idle");
+    chat.send("Where?\r");
+    chat.wait_for("See the docs (https://example.org/docs) and x².");
+    let bytes = String::from_utf8_lossy(&chat.bytes()).into_owned();
+    let (_, link) = bytes.split_once("\x1b]8;id=").unwrap();
+    let (address, text) = link.split_once("\x1b\\").unwrap();
+    assert!(address.ends_with(";https://example.org/docs") && text.contains("\x1b]8;;\x1b\\"), "{link:?}");
+    leave(&mut chat);
+    chat.assert_given_back();
+}
+
+#[test]
 fn what_a_message_costs_is_told_while_it_is_written() {
     let home = home("prefill_ms = 2000\n");
     let mut chat = chat(home.path());

@@ -25,11 +25,12 @@ fn edit_with(editor: &str, text: &str) -> Result<String, String> {
     let cannot_write = |error: std::io::Error| format!("the text was not written for the editor: {error}");
     // Only its owner may read it.
     let mut file = tempfile::Builder::new().prefix("tuichat-").suffix(".md").tempfile().map_err(cannot_write)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.flush()).map_err(cannot_write)?;
+    // Editors expect a line end behind the last line, and put one there.
+    let line_end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    file.write_all(format!("{text}{line_end}").as_bytes()).and_then(|()| file.flush()).map_err(cannot_write)?;
     let path = file.into_temp_path();
     run(editor, &path)?;
     let edited = text_file::read(&path)?;
-    // Editors put a line end behind the last line.
     let is_added = edited.ends_with('\n') && !text.ends_with('\n');
     Ok(if is_added { text_file::without_last_line_end(&edited).to_owned() } else { edited })
 }

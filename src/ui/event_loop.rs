@@ -37,7 +37,6 @@ enum Wake {
     Terminal(Option<TerminalEvent>),
     Engine(Option<EngineEvent>),
     Message(Msg),
-    Resized,
     /// The program was continued after a stop that it did not ask for.
     Continued,
     Draw,
@@ -70,7 +69,6 @@ struct Signals {
     interrupt: Signal,
     hangup: Signal,
     continued: Signal,
-    resized: Signal,
 }
 
 impl<'t> EventLoop<'t> {
@@ -103,7 +101,6 @@ impl<'t> EventLoop<'t> {
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
             continued: signal(continued)?,
-            resized: signal(SignalKind::window_change())?,
         };
         let mut event_loop = Self {
             app,
@@ -159,7 +156,6 @@ impl<'t> EventLoop<'t> {
             Some(()) = self.signals.interrupt.recv(), if !self.is_lent => Wake::Message(Msg::Terminate),
             Some(()) = self.signals.hangup.recv() => Wake::Message(Msg::Terminate),
             Some(()) = self.signals.continued.recv() => Wake::Continued,
-            Some(()) = self.signals.resized.recv() => Wake::Resized,
             () = sleep_until(tick_at.unwrap_or(far)), if tick_at.is_some() => Wake::Message(Msg::Tick),
             () = sleep_until(self.next_frame), if is_frame_due => Wake::Draw,
             () = line.written(), if !is_out => Wake::Written,
@@ -191,11 +187,6 @@ impl<'t> EventLoop<'t> {
                 self.draw().err().map(|_| Msg::Terminate)
             }
             Wake::Written => None,
-            // The size is asked for with each frame.
-            Wake::Resized => {
-                self.changed = true;
-                None
-            }
             // The editor goes on, too.
             Wake::Continued if self.is_lent => None,
             // A hang-up continues the program too, when there is nothing to take again.
