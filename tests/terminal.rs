@@ -665,3 +665,46 @@ fn aborts_with_the_terminal_taken() {
     tuichat::ui::terminal::restore_after_crash();
     std::process::abort();
 }
+
+const SHIFT_TAB: &str = "\x1b[Z";
+const LEFT: &str = "\x1b[D";
+
+#[test]
+fn an_edited_question_is_a_branch_that_one_can_leave_and_find_again_after_a_restart() {
+    let home = home("[[answer]]\ntext = \"The first answer.\"\n[[answer]]\ntext = \"Quite another one.\"\n");
+    let mut chat = chat(home.path());
+    chat.wait_for("idle");
+    chat.send("What is a tree?\r");
+    chat.wait_for("The first answer.");
+    chat.send("a draft");
+    chat.wait_for("› a draft");
+    chat.send(SHIFT_TAB);
+    chat.wait_for("y copy");
+    chat.send("ke");
+    let screen = chat.wait_for("editing message 1");
+    assert!(!screen.contains("› a draft"), "{screen}");
+    chat.send(" A graph?\r");
+    let screen = chat.wait_for("Quite another one.");
+    assert!(screen.contains("› What is a tree? A graph?") && screen.contains("‹ 2/2 ›"), "{screen}");
+    assert!(screen.contains("› a draft"), "what was being written is back: {screen}");
+    chat.send(SHIFT_TAB);
+    chat.wait_for("y copy");
+    chat.send("k");
+    chat.wait_for("▌ ‹ 2/2 ›");
+    chat.send(LEFT);
+    let screen = chat.wait_for("The first answer.");
+    assert!(screen.contains("‹ 1/2 ›") && !screen.contains("A graph?"), "{screen}");
+    // The clipboard is told in base64.
+    chat.send("y");
+    chat.wait_for("copied the question (15 bytes) through the terminal");
+    let told = b"\x1b]52;c;V2hhdCBpcyBhIHRyZWU/\x07";
+    assert!(chat.bytes().windows(told.len()).any(|bytes| bytes == told));
+    chat.send(ESCAPE);
+    chat.wait_for("Enter sends");
+    leave(&mut chat);
+
+    let mut chat = chat_with(home.path(), &["--resume"]);
+    let screen = chat.wait_for("The first answer.");
+    assert!(screen.contains("‹ 1/2 ›") && !screen.contains("A graph?"), "{screen}");
+    leave(&mut chat);
+}
