@@ -79,6 +79,21 @@ fn words_stream_escape_stops_and_the_terminal_is_given_back() {
 }
 
 #[test]
+fn the_terminal_is_told_where_links_lead() {
+    let home = home("[[answer]]\ntext = \"See [the docs](https://example.org/docs) and $x^2$.\"\n");
+    let mut chat = chat(home.path());
+    chat.wait_for("idle");
+    chat.send("Where?\r");
+    chat.wait_for("See the docs (https://example.org/docs) and x².");
+    let bytes = String::from_utf8_lossy(&chat.bytes()).into_owned();
+    let (_, link) = bytes.split_once("\x1b]8;id=").unwrap();
+    let (address, text) = link.split_once("\x1b\\").unwrap();
+    assert!(address.ends_with(";https://example.org/docs") && text.contains("\x1b]8;;\x1b\\"), "{link:?}");
+    leave(&mut chat);
+    chat.assert_given_back();
+}
+
+#[test]
 fn what_a_message_costs_is_told_while_it_is_written() {
     let home = home("prefill_ms = 2000\n");
     let mut chat = chat(home.path());
@@ -617,4 +632,47 @@ fn aborts_with_the_terminal_taken() {
     // What the engine's abort callback does.
     tuichat::ui::terminal::restore_after_crash();
     std::process::abort();
+}
+
+const SHIFT_TAB: &str = "\x1b[Z";
+const LEFT: &str = "\x1b[D";
+
+#[test]
+fn an_edited_question_is_a_branch_that_one_can_leave_and_find_again_after_a_restart() {
+    let home = home("[[answer]]\ntext = \"The first answer.\"\n[[answer]]\ntext = \"Quite another one.\"\n");
+    let mut chat = chat(home.path());
+    chat.wait_for("idle");
+    chat.send("What is a tree?\r");
+    chat.wait_for("The first answer.");
+    chat.send("a draft");
+    chat.wait_for("› a draft");
+    chat.send(SHIFT_TAB);
+    chat.wait_for("y copy");
+    chat.send("ke");
+    let screen = chat.wait_for("editing message 1");
+    assert!(!screen.contains("› a draft"), "{screen}");
+    chat.send(" A graph?\r");
+    let screen = chat.wait_for("Quite another one.");
+    assert!(screen.contains("› What is a tree? A graph?") && screen.contains("‹ 2/2 ›"), "{screen}");
+    assert!(screen.contains("› a draft"), "what was being written is back: {screen}");
+    chat.send(SHIFT_TAB);
+    chat.wait_for("y copy");
+    chat.send("k");
+    chat.wait_for("▌ ‹ 2/2 ›");
+    chat.send(LEFT);
+    let screen = chat.wait_for("The first answer.");
+    assert!(screen.contains("‹ 1/2 ›") && !screen.contains("A graph?"), "{screen}");
+    // The clipboard is told in base64.
+    chat.send("y");
+    chat.wait_for("copied the question (15 bytes) through the terminal");
+    let told = b"\x1b]52;c;V2hhdCBpcyBhIHRyZWU/\x07";
+    assert!(chat.bytes().windows(told.len()).any(|bytes| bytes == told));
+    chat.send(ESCAPE);
+    chat.wait_for("Enter sends");
+    leave(&mut chat);
+
+    let mut chat = chat_with(home.path(), &["--resume"]);
+    let screen = chat.wait_for("The first answer.");
+    assert!(screen.contains("‹ 1/2 ›") && !screen.contains("A graph?"), "{screen}");
+    leave(&mut chat);
 }

@@ -62,8 +62,8 @@ impl Native {
     /// Whether there may be one: not over SSH, where it would be the other machine's.
     pub fn is_likely(environment: &dyn Fn(&str) -> Option<String>) -> bool {
         let is_set = |name: &&str| environment(name).is_some_and(|value| !value.is_empty());
-        let is_remote = ["SSH_CONNECTION", "SSH_TTY"].iter().any(|name| is_set(name));
-        let has_display = cfg!(target_os = "macos") || ["WAYLAND_DISPLAY", "DISPLAY"].iter().any(|name| is_set(name));
+        let is_remote = ["SSH_CONNECTION", "SSH_TTY"].iter().any(&is_set);
+        let has_display = cfg!(target_os = "macos") || ["WAYLAND_DISPLAY", "DISPLAY"].iter().any(&is_set);
         has_display && !is_remote
     }
 

@@ -151,7 +151,9 @@ impl App {
         }
         self.cut(message);
         self.transcript.scroll(Scroll::Bottom, &self.theme);
-        self.notice("the last exchange is taken back, and nothing is deleted: `/redo` brings it back");
+        self.notice(
+            "the last exchange is taken back, and nothing is deleted: `/redo` (Ctrl-K finds it) brings it back",
+        );
         self.branch_changed(now)
     }
 

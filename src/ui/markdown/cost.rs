@@ -98,3 +98,45 @@ fn items_that_came_one_by_one_are_numbered_and_spaced_as_if_they_had_come_whole(
     let shown = document.lines(80, &Theme::plain()).iter().map(text).collect::<Vec<_>>();
     assert_eq!(shown, ["3. a", "4. b", "", "5. c", "   ◦ d", "   ◦ e", "", "6. f g", "", "• h", "• i"]);
 }
+
+#[test]
+fn a_block_that_does_not_end_costs_no_more_than_a_share_of_its_length_each_time() {
+    let row = "| some | *words* |\n";
+    let table = |rows: usize| "| a | b |\n|---|---|\n".to_owned() + &row.repeat(rows);
+    let cost = cost_per_byte(&table(1_000), 20);
+    assert!(cost < 1.5 * LARGE_BLOCK_SHARE as f64, "{cost}");
+    let mut document = Document::new();
+    for piece in table(500).as_bytes().chunks(20) {
+        document.push_str(std::str::from_utf8(piece).expect("ASCII"));
+        document.lines(80, &Theme::plain());
+    }
+    document.end();
+    let mut whole = Document::from_text(&table(500));
+    assert_eq!(document.lines(80, &Theme::plain()), whole.lines(80, &Theme::plain()));
+}
+
+/// The seconds that streaming `text` takes, laid out after every few words.
+#[test]
+#[ignore = "prints times; for a person"]
+fn times_of_streaming() {
+    let list: String = (1..=2_000).map(|number| format!("{number}. item with *some* words and `code`\n")).collect();
+    let nested: String = "- outer\n".to_owned()
+        + &(1..=2_000).map(|number| format!("  - item {number} with *some* words\n")).collect::<String>();
+    let table: String = "| a | b | c |\n|---|---|---|\n".to_owned()
+        + &(1..=1_000).map(|number| format!("| {number} | some *words* | `code` |\n")).collect::<String>();
+    let code = format!("```rust\n{}```\n", "let x = function(1, \"text\");\n".repeat(2_000));
+    let paragraph = "some words of a paragraph that does not end ".repeat(1_000);
+    for (name, text) in [("list", list), ("nested", nested), ("table", table), ("code", code), ("paragraph", paragraph)]
+    {
+        let started = std::time::Instant::now();
+        let mut document = Document::new();
+        let mut longest = std::time::Duration::ZERO;
+        for piece in text.as_bytes().chunks(20) {
+            document.push_str(std::str::from_utf8(piece).expect("ASCII"));
+            let before = std::time::Instant::now();
+            document.lines(80, &Theme::dark());
+            longest = longest.max(before.elapsed());
+        }
+        eprintln!("{name}: {} bytes in {:?}, the longest step {longest:?}", text.len(), started.elapsed());
+    }
+}

@@ -46,6 +46,11 @@ use last::Last;
 use source::{Cleaner, visible};
 use syntax::Analyser;
 
+/// An open block of so many bytes is not laid out again for each piece, but when it has grown by a share of its length:
+/// what a large table costs must not grow with the square of its length.
+const LARGE_BLOCK_BYTES: usize = 4_096;
+const LARGE_BLOCK_SHARE: usize = 128;
+
 /// One message's Markdown, laid out incrementally.
 #[derive(Debug, Default)]
 pub struct Document {
@@ -70,6 +75,8 @@ pub struct Document {
     links: Links,
     /// All of the message is there: what is defined in it is looked up.
     is_settled: bool,
+    /// Nothing more is to come for now.
+    has_ended: bool,
     /// The length at which the message was found to define nothing.
     bytes_without_definitions: usize,
     /// Bytes of Markdown laid out so far, for tests of what is not done twice.
@@ -116,10 +123,16 @@ impl Document {
         if std::mem::take(&mut self.is_settled) {
             self.look = None;
         }
+        self.has_ended = false;
         self.text.push_str(delta);
     }
 
-    /// Says that the message has ended. Links and footnotes become what they are defined as, also where the definition
+    /// Says that nothing more comes for now: what was waiting to be laid out with more is laid out.
+    pub fn end(&mut self) {
+        self.has_ended = true;
+    }
+
+    /// Says that the message is whole. Links and footnotes become what they are defined as, also where the definition
     /// stands behind them; a message without such definitions stays as it is.
     pub fn settle(&mut self) {
         let is_known = self.is_settled || self.bytes_without_definitions == self.text.len();
@@ -140,13 +153,13 @@ impl Document {
     }
 
     /// The lines at this width. They are kept until the text grows or the look changes. No line is wider than
-    /// `width`, if that is at least 4.
+    /// `width`, if that is at least 4. In a very long block the last words may be missing until [`end`](Self::end).
     pub fn lines(&mut self, width: u16, theme: &Theme) -> &[Line<'static>] {
         let look = Look { width, theme: *theme };
         if self.look != Some(look) {
             self.begin_again(look);
         }
-        if self.cleaned < self.text.len() {
+        if self.cleaned < self.text.len() && self.is_due() {
             self.cleaner.push(&self.text[self.cleaned..], &mut self.open);
             self.cleaned = self.text.len();
             self.lines.truncate(self.final_lines);
@@ -158,6 +171,12 @@ impl Document {
         &self.lines
     }
 
+    /// Whether enough has come that it is worth laying out the open block again.
+    fn is_due(&self) -> bool {
+        let waiting = self.text.len() - self.cleaned;
+        self.has_ended || self.open.len() < LARGE_BLOCK_BYTES || waiting >= self.open.len() / LARGE_BLOCK_SHARE
+    }
+
     /// Where the links in the lines lead to.
     pub fn links(&self) -> &Links {
         &self.links
@@ -165,8 +184,18 @@ impl Document {
 
     fn begin_again(&mut self, look: Look) {
         let cleaner = if self.is_settled { Cleaner::for_whole_text() } else { Cleaner::default() };
-        let (text, is_settled) = (std::mem::take(&mut self.text), self.is_settled);
-        *self = Self { text, is_settled, cleaner, look: Some(look), ..Self::default() };
+        let text = std::mem::take(&mut self.text);
+        let (is_settled, has_ended) = (self.is_settled, self.has_ended);
+        let bytes_without_definitions = self.bytes_without_definitions;
+        *self = Self {
+            text,
+            is_settled,
+            has_ended,
+            bytes_without_definitions,
+            cleaner,
+            look: Some(look),
+            ..Self::default()
+        };
     }
 
     /// Draws, for good, all that nothing to come can change.

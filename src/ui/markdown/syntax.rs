@@ -118,23 +118,47 @@ fn highlighter() -> &'static Highlighter<'static> {
     HIGHLIGHTER.get_or_init(|| Highlighter::new(SCOPE_THEME.get_or_init(scope_theme)))
 }
 
+/// Other names of languages, and languages whose nearest relation has a definition.
+const ALIASES: &[(&str, &[&str])] = &[
+    ("asm", &["assembly", "x86asm", "nasm"]),
+    ("bash", &["shell", "console", "shell-session", "shellsession", "terminal"]),
+    ("bat", &["batch"]),
+    ("c", &["hlsl"]),
+    ("cpp", &["cuda"]),
+    ("crontab", &["cron"]),
+    ("cs", &["c#", "csharp"]),
+    ("dockerfile", &["docker", "containerfile"]),
+    ("dot", &["graphviz"]),
+    ("f90", &["fortran", "fortran90"]),
+    ("fs", &["f#", "fsharp"]),
+    ("go", &["golang"]),
+    ("html", &["astro", "handlebars", "hbs"]),
+    ("jinja2", &["django", "html+jinja"]),
+    ("js", &["mjs", "cjs", "node"]),
+    ("json", &["jsonc", "json5", "jsonl", "ndjson", "geojson"]),
+    ("lisp", &["elisp", "emacs-lisp", "scheme"]),
+    ("lua", &["luau"]),
+    ("m", &["objective-c", "objc", "objectivec"]),
+    ("makefile", &["just", "justfile"]),
+    ("matlab", &["octave"]),
+    ("mm", &["objc++"]),
+    ("py", &["py3", "python3", "gdscript", "starlark", "mojo"]),
+    ("re", &["regex"]),
+    ("sql", &["mysql", "postgresql", "postgres", "pgsql", "plsql", "sqlite", "tsql"]),
+    ("tsx", &["jsx"]),
+    ("vim", &["vimscript"]),
+];
+
 /// The definition for what stands after the fence: `rust`, `py`, `C++`, `rust,ignore`, `{.python}`, `js:app.js`.
 fn definition(info: &str) -> Option<&'static SyntaxReference> {
     let name = info.trim_start_matches(['{', '.', ' ']).split([' ', '\t', ',', '{', '}', ':']).next()?;
-    let known_as = match name.to_ascii_lowercase().as_str() {
-        "" | "text" | "txt" | "plain" | "plaintext" | "output" => return None,
-        "shell" | "console" | "shell-session" | "shellsession" => "bash".to_owned(),
-        "c#" | "csharp" => "cs".to_owned(),
-        "golang" => "go".to_owned(),
-        "jsonc" | "json5" | "ndjson" => "json".to_owned(),
-        "docker" => "dockerfile".to_owned(),
-        "node" => "js".to_owned(),
-        "jsx" => "tsx".to_owned(),
-        "py3" | "python3" => "py".to_owned(),
-        "objective-c" | "objc" => "m".to_owned(),
-        other => other.to_owned(),
-    };
-    definitions().find_syntax_by_token(&known_as)
+    let name = name.to_ascii_lowercase();
+    if matches!(name.as_str(), "" | "text" | "txt" | "plain" | "plaintext" | "output") {
+        return None;
+    }
+    let known_as =
+        ALIASES.iter().find(|(_, names)| names.contains(&name.as_str())).map_or(name.as_str(), |(known, _)| known);
+    definitions().find_syntax_by_token(known_as)
 }
 
 /// Reads code line by line and remembers where in the language it is.
@@ -219,83 +243,36 @@ mod tests {
         assert_eq!(part_of("js", "x = `a\nlet b\n`", "let b"), Part::String);
     }
 
+    /// Names that models put behind a fence, of languages there is a definition or a near relation for.
+    const NAMES: &str = "rust rs python py py3 python3 javascript js mjs cjs jsx node typescript ts mts \
+        tsx json jsonc json5 ndjson jsonl geojson yaml yml toml html htm xhtml html+jinja jinja \
+        jinja2 django css scss sass less sql mysql postgresql pgsql plsql sqlite bash sh shell \
+        console zsh shell-session fish bat batch cmd c h cpp c++ cc hpp cxx C++ \
+        csharp c# cs java kotlin kt kts swift go golang ruby rb erb php perl \
+        pl lua luau r R haskell hs elixir ex exs erlang erl scala sbt dart \
+        zig nim nix crystal make makefile mk cmake dockerfile docker containerfile diff patch markdown md \
+        rst asciidoc xml svg latex tex bibtex ini cfg properties env dotenv graphql gql proto \
+        protobuf terraform tf hcl vim viml vimscript objective-c objc objectivec objc++ fsharp f# fs ocaml \
+        ml clojure clj lisp elisp emacs-lisp scheme racket julia jl matlab octave fortran f90 fortran90 \
+        pascal ada asm nasm assembly x86asm verilog systemverilog sv vhdl glsl hlsl wgsl cuda groovy \
+        gradle jenkinsfile d coffeescript coffee vue svelte astro twig haml slim handlebars hbs nginx csv \
+        tsv http awk regex re gitignore gitconfig crontab cron fstab desktop dot graphviz solidity sol \
+        qml robot puppet pp just justfile ninja bazel starlark bzl gdscript tcl elm purescript idris \
+        lean applescript cabal log strace typst jsonnet rego org textile wiki man groff llvm cpuinfo \
+        requirements.txt go.mod";
+
     #[test]
-    fn languages_are_known_by_the_names_that_models_use() {
-        let names = [
-            "rust",
-            "rs",
-            "python",
-            "py",
-            "python3",
-            "javascript",
-            "js",
-            "jsx",
-            "typescript",
-            "ts",
-            "tsx",
-            "json",
-            "jsonc",
-            "yaml",
-            "yml",
-            "toml",
-            "html",
-            "css",
-            "scss",
-            "sql",
-            "bash",
-            "sh",
-            "shell",
-            "console",
-            "zsh",
-            "c",
-            "cpp",
-            "c++",
-            "C++",
-            "csharp",
-            "c#",
-            "java",
-            "kotlin",
-            "swift",
-            "go",
-            "golang",
-            "ruby",
-            "rb",
-            "php",
-            "perl",
-            "lua",
-            "r",
-            "haskell",
-            "elixir",
-            "erlang",
-            "scala",
-            "dart",
-            "zig",
-            "nix",
-            "make",
-            "makefile",
-            "cmake",
-            "dockerfile",
-            "docker",
-            "diff",
-            "markdown",
-            "md",
-            "xml",
-            "latex",
-            "tex",
-            "ini",
-            "graphql",
-            "proto",
-            "protobuf",
-            "terraform",
-            "hcl",
-            "vim",
-            "objective-c",
-            "rust,ignore",
-            "{.python}",
-            "python:app.py",
-        ];
-        let unknown: Vec<_> = names.into_iter().filter(|name| definition(name).is_none()).collect();
+    fn over_a_hundred_languages_are_known_by_the_names_that_models_use() {
+        let unknown: Vec<_> = NAMES.split_whitespace().filter(|name| definition(name).is_none()).collect();
         assert_eq!(unknown, [""; 0]);
+        let mut languages: Vec<_> =
+            NAMES.split_whitespace().filter_map(definition).map(|language| &language.name).collect();
+        languages.sort_unstable();
+        languages.dedup();
+        assert!(languages.len() >= 100, "{}", languages.len());
+        for info in ["rust,ignore", "{.python}", "python:app.py", "```rust title=\"x\"", "RUST"] {
+            assert!(definition(info.trim_start_matches('`')).is_some(), "{info}");
+        }
     }
 
     #[test]

@@ -153,6 +153,7 @@ fn wrap_cells(cells: &[Row], widths: &[usize]) -> Vec<Vec<Row>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn rows(table: &[&[&'static str]], alignments: &[Alignment], width: usize, theme: &Theme) -> Vec<String> {
         let cells = |row: &&[&'static str]| row.iter().map(|&cell| vec![Span::raw(cell)]).collect();
@@ -200,5 +201,32 @@ mod tests {
         let drawn = rows(table, &[], 16, &Theme::plain());
         let expected = ["board: Raspberry", "Pi", "speed: eleven", "point five", "", "board: other", "speed: slow"];
         assert_eq!(drawn, expected);
+    }
+
+    fn cell() -> impl Strategy<Value = String> {
+        let pieces =
+            ["a", "word", " ", "字", "👩‍🚀", "🇩🇪", "e\u{301}", "ก็", "स्ते", "\t", "\n", "ﾊﾞ", "א", "❤️", "longerword"];
+        proptest::collection::vec(proptest::sample::select(pieces.to_vec()), 0..8).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_stands_in_cells_the_borders_stay_in_line_and_nothing_is_lost(
+            cells in proptest::collection::vec(proptest::collection::vec(cell(), 3), 1..5), width in 4usize..70,
+        ) {
+            let rows = cells.iter().map(|row| row.iter().map(|cell| vec![Span::raw(cell.clone())]).collect()).collect();
+            let table = Table { alignments: vec![Alignment::Right, Alignment::Center], rows };
+            let drawn = table.rows(width, &Theme::plain());
+            prop_assert!(drawn.iter().all(|row| row_width(row) <= width));
+            if table.column_widths(width).is_some() {
+                prop_assert!(drawn.iter().all(|row| row_width(row) == row_width(&drawn[0])), "{drawn:?}");
+            }
+            let text: String = drawn.iter().flatten().map(|span| span.content.as_ref()).collect();
+            for piece in ["字", "👩‍🚀", "🇩🇪", "e\u{301}", "ก็", "स्ते", "❤️", "א"] {
+                let count = |text: &str| text.matches(piece).count();
+                let given: usize = cells.iter().skip(1).flatten().map(|cell| count(cell)).sum();
+                prop_assert!(count(&text) >= given, "{piece} of {cells:?} in {text}");
+            }
+        }
     }
 }

@@ -19,6 +19,8 @@ use crate::ui::theme::Theme;
 
 /// Columns left of the text: the mark of who speaks.
 const MARGIN: usize = 2;
+/// Lines of thoughts that are shown while they come.
+const THINKING_TAIL_LINES: usize = 6;
 
 /// What the lines depend on beside the entry.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +64,7 @@ pub struct Question {
 pub struct Answer {
     pub document: Document,
     pub thinking: WrappedText,
-    /// The thoughts are shown as one line.
+    /// The thoughts are shown as one line; until then, as the last lines of them.
     pub folded: bool,
     pub saved: Slot<MessageId>,
     pub end: Option<End>,
@@ -134,6 +136,7 @@ impl Answer {
             End::Ended(ended) => ended_in_words(*ended, self.document.text().is_empty()).to_owned(),
         });
         self.end = Some(end);
+        self.document.end();
     }
 
     /// Takes the end back, since the answer goes on; tells how it had ended.
@@ -340,17 +343,19 @@ impl Parts {
 }
 
 impl Answer {
-    fn folds(&self, look: Look) -> bool {
-        self.folded && !look.thinking
+    /// Which lines of the thoughts are shown.
+    fn thinking_lines(&mut self, look: Look) -> Range<usize> {
+        let all = self.thinking.lines(look.text_width()).len();
+        match (look.thinking, self.folded) {
+            (true, _) => 0..all,
+            (false, true) => all..all,
+            (false, false) => all.saturating_sub(THINKING_TAIL_LINES)..all,
+        }
     }
 
     fn parts(&mut self, look: Look) -> Parts {
         let width = look.text_width();
-        let thinking = match (self.thinking.is_empty(), self.folds(look)) {
-            (true, _) => 0,
-            (false, true) => 1,
-            (false, false) => 1 + self.thinking.lines(width).len(),
-        };
+        let thinking = if self.thinking.is_empty() { 0 } else { 1 + self.thinking_lines(look).len() };
         let text = self.document.lines(width as u16, look.theme).len();
         let mark = self.mark.lines(width).len();
         // An answer of which nothing is there yet shows a placeholder.
@@ -395,20 +400,27 @@ impl Answer {
     }
 
     fn thinking_line(&mut self, look: Look, index: usize) -> Line<'static> {
-        let theme = look.theme;
-        let folds = self.folds(look);
-        if index == 0 {
-            let words = self.thinking.text().split_whitespace().count();
-            let head = match (folds, theme.ascii) {
-                (true, false) => format!("▸ thought in {words} words (Ctrl-T shows them)"),
-                (true, true) => format!("+ thought in {words} words (Ctrl-T shows them)"),
-                (false, false) => "▾ thinking".to_owned(),
-                (false, true) => "- thinking".to_owned(),
-            };
-            return marked(&head, theme.dim);
+        let shown = self.thinking_lines(look);
+        let line = match index.checked_sub(1) {
+            Some(index) => self.thinking.lines(look.text_width()).get(shown.start + index).cloned().unwrap_or_default(),
+            None => self.thinking_head(look, &shown),
+        };
+        marked(&line, look.theme.dim)
+    }
+
+    /// How long the thoughts are, and how to see more or less of them.
+    fn thinking_head(&mut self, look: Look, shown: &Range<usize>) -> String {
+        let words = match self.thinking.words() {
+            1 => "1 word".to_owned(),
+            words => format!("{words} words"),
+        };
+        let (open, closed) = if look.theme.ascii { ("-", "+") } else { ("▾", "▸") };
+        match (look.thinking, self.folded) {
+            (false, true) => format!("{closed} thought in {words} (Ctrl-T shows them)"),
+            (false, false) if shown.start > 0 => format!("{open} thinking, {words} so far (Ctrl-T shows them all)"),
+            (_, false) => format!("{open} thinking, {words} so far"),
+            (true, true) => format!("{open} thought in {words} (Ctrl-T folds them)"),
         }
-        let text = self.thinking.lines(look.text_width()).get(index - 1).cloned().unwrap_or_default();
-        marked(&text, theme.dim)
     }
 }
 

@@ -135,13 +135,30 @@ fn thoughts_are_folded_once_the_answer_begins_and_shown_on_demand() {
     transcript.push(Entry::Answer(Box::default()));
     transcript.last_answer_mut().unwrap().thinking.push_str("let me see\nyes");
     transcript.lay_out(60, 10, &theme());
-    assert_eq!(shown(&transcript), ["  ▾ thinking", "  let me see", "  yes"]);
+    assert_eq!(shown(&transcript), ["  ▾ thinking, 4 words so far", "  let me see", "  yes"]);
     type_on(&mut transcript, "Hello");
     transcript.lay_out(60, 10, &theme());
     assert_eq!(shown(&transcript), ["  ▸ thought in 4 words (Ctrl-T shows them)", "  Hello"]);
     transcript.show_thinking = true;
     transcript.lay_out(60, 10, &theme());
-    assert_eq!(shown(&transcript), ["  ▾ thinking", "  let me see", "  yes", "  Hello"]);
+    assert_eq!(shown(&transcript), ["  ▾ thought in 4 words (Ctrl-T folds them)", "  let me see", "  yes", "  Hello"]);
+}
+
+#[test]
+fn of_long_thoughts_the_end_is_shown_while_they_come() {
+    let mut transcript = Transcript::default();
+    transcript.push(Entry::Answer(Box::default()));
+    for number in 1..=40 {
+        transcript.last_answer_mut().unwrap().thinking.push_str(&format!("thought {number}\n"));
+        transcript.lay_out(60, 20, &theme());
+        assert!(transcript.visible().len() <= 8);
+    }
+    let lines = shown(&transcript);
+    assert_eq!(lines[0], "  ▾ thinking, 80 words so far (Ctrl-T shows them all)");
+    assert_eq!((lines[1].as_str(), lines.last().map(String::as_str)), ("  thought 35", Some("  thought 40")));
+    transcript.show_thinking = true;
+    transcript.lay_out(60, 50, &theme());
+    assert_eq!(shown(&transcript)[..2], ["  ▾ thinking, 80 words so far", "  thought 1"]);
 }
 
 #[test]

@@ -18,6 +18,15 @@ pub struct WrappedText {
     settled_lines: usize,
     /// Bytes of `text` that `lines` shows.
     shown_bytes: usize,
+    words: Words,
+}
+
+/// The words of a text that grows, counted once.
+#[derive(Debug, Default)]
+struct Words {
+    count: usize,
+    counted_bytes: usize,
+    in_word: bool,
 }
 
 impl WrappedText {
@@ -35,6 +44,17 @@ impl WrappedText {
 
     pub fn push_str(&mut self, more: &str) {
         self.text.push_str(more);
+    }
+
+    /// How many words there are.
+    pub fn words(&mut self) -> usize {
+        for character in self.text[self.words.counted_bytes..].chars() {
+            let in_word = !character.is_whitespace();
+            self.words.count += usize::from(in_word && !self.words.in_word);
+            self.words.in_word = in_word;
+        }
+        self.words.counted_bytes = self.text.len();
+        self.words.count
     }
 
     /// The lines at this width; none for an empty text.
@@ -142,9 +162,11 @@ mod tests {
             let cut = text.char_indices().nth(cut).map_or(text.len(), |(index, _)| index);
             let mut grown = WrappedText::new(&text[..cut]);
             grown.lines(width);
+            grown.words();
             grown.push_str(&text[cut..]);
             let mut whole = WrappedText::new(text.clone());
             prop_assert_eq!(grown.lines(width), whole.lines(width));
+            prop_assert_eq!(grown.words(), text.split_whitespace().count());
         }
 
         #[test]

@@ -3,6 +3,7 @@
 //! The screen from the top: transcript, what waits to be sent, notices, composer, status line. Too small a window shows the composer's last
 //! rows rather than nothing, and says so when not even that is possible.
 
+mod clusters;
 mod completion;
 mod composer;
 mod context;
@@ -100,6 +101,7 @@ pub fn draw(app: &App, places: &Places, frame: &mut Frame) {
     completion::draw(app, places.composer, frame);
     status::draw(app, places.status, frame);
     popups::draw(app, area, frame);
+    clusters::mark_covered(frame.buffer_mut());
 }
 
 fn draw_notices(app: &App, places: &Places, frame: &mut Frame) {
