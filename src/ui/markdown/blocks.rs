@@ -2,50 +2,21 @@
 
 use std::ops::Range;
 
-use pulldown_cmark::{BlockQuoteKind, CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
+use pulldown_cmark::{BlockQuoteKind, CodeBlockKind, Event, HeadingLevel, Parser, Tag, TagEnd};
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
-use super::code::{Memory, indented_rows};
+use super::code::indented_rows;
 use super::fence;
 use super::inline::Inline;
 use super::math::{self, Formula};
 use super::notes::{self, Notes};
 use super::page::{Container, Page};
+use super::sheet::{Part, Sheet, options_for};
 use super::source::visible;
 use super::table::Table;
 use super::wrap::{Row, wrap_words};
-use crate::ui::links::Links;
 use crate::ui::theme::Theme;
-
-/// What models write, as far as it can be understood from a part of a message.
-pub fn options() -> Options {
-    Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS | Options::ENABLE_GFM
-}
-
-/// The same, and footnotes if the whole message is there.
-pub fn options_for(whole: bool) -> Options {
-    options() | if whole { Options::ENABLE_FOOTNOTES } else { Options::empty() }
-}
-
-/// What a message is laid out for, and what is remembered of it.
-pub struct Sheet<'a> {
-    pub width: usize,
-    pub theme: &'a Theme,
-    pub memory: &'a mut Memory,
-    pub links: &'a mut Links,
-}
-
-/// Which part of a message is laid out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// All of it: what is defined at its end has a meaning at its beginning.
-    Whole,
-    /// Some of its blocks.
-    Blocks,
-    /// Some of its blocks, the first of which goes on with a list whose next item has this number, if any.
-    ListGoesOn(Option<u64>),
-}
 
 /// Draws the blocks of one piece of Markdown.
 pub struct Layout<'a> {
@@ -399,16 +370,6 @@ impl Layout<'_> {
         if let Some(table) = self.table.take() {
             let rows = table.rows(self.page.content_width(), self.sheet.theme);
             self.page.emit(rows);
-        }
-    }
-}
-
-impl Part {
-    /// Only the first block goes on with a list.
-    fn behind_list(self) -> Self {
-        match self {
-            Part::ListGoesOn(_) => Part::Blocks,
-            other => other,
         }
     }
 }

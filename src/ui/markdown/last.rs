@@ -3,9 +3,9 @@
 
 use pulldown_cmark::{Event, Parser, Tag};
 
-use super::blocks;
 use super::math;
 use super::page::is_empty;
+use super::sheet::options;
 
 /// The last part of some complete lines of Markdown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ impl Last {
         let settled = marked.unclosed.unwrap_or(markdown.len());
         let mut depth = 0usize;
         let mut last = Last::Block { start: 0 };
-        for (event, range) in Parser::new_ext(&marked.text[..settled], blocks::options()).into_offset_iter() {
+        for (event, range) in Parser::new_ext(&marked.text[..settled], options()).into_offset_iter() {
             let start = line_start(markdown, range.start);
             match &event {
                 Event::End(_) => {}

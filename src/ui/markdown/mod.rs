@@ -28,6 +28,7 @@ mod math;
 mod notes;
 mod page;
 pub mod parts;
+mod sheet;
 mod source;
 mod syntax;
 mod table;
@@ -39,10 +40,10 @@ use ratatui::text::{Line, Span};
 
 use crate::ui::links::Links;
 use crate::ui::theme::Theme;
-use blocks::{Part, Sheet};
 use code::Memory;
 use fence::Fence;
 use last::Last;
+use sheet::{Part, Sheet};
 use source::{Cleaner, visible};
 use syntax::Analyser;
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use pulldown_cmark::{Event, Parser, Tag};
 use ratatui::text::Line;
 
-use super::blocks::options_for;
+use super::sheet::options_for;
 
 /// The numbers of footnotes, in the order in which they are referred to, and their lines.
 #[derive(Default)]

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use pulldown_cmark::{Event, Parser, Tag, TagEnd};
 
-use super::blocks;
+use super::sheet::options;
 
 /// A code block or a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl PartKind {
 pub fn parts(text: &str) -> Vec<Part> {
     let mut parts = Vec::new();
     let mut code: Option<Part> = None;
-    for (event, range) in Parser::new_ext(text, blocks::options()).into_offset_iter() {
+    for (event, range) in Parser::new_ext(text, options()).into_offset_iter() {
         match event {
             Event::Start(Tag::CodeBlock(_)) => {
                 code = Some(Part { kind: PartKind::Code, range, text: String::new() });

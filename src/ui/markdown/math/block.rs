@@ -1,8 +1,9 @@
 //! Formulas over several lines: fractions with a bar, limits above and below, matrices.
 
 use super::linear::{class, linear, spaced};
-use super::parse::{Grid, Node};
+
 use super::symbols::Class;
+use super::tree::{Grid, Node};
 use crate::ui::markdown::wrap::width;
 
 /// Lines of the same width, one of which is the line that stands beside other parts.

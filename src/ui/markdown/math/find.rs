@@ -6,8 +6,8 @@ use std::ops::Range;
 
 use pulldown_cmark::{Event, LinkType, Parser, Tag, TagEnd};
 
-use crate::ui::markdown::blocks;
 use crate::ui::markdown::page::is_empty;
+use crate::ui::markdown::sheet::options;
 
 /// What stands in for each byte of a formula.
 const STAND_IN: &str = "x";
@@ -49,7 +49,7 @@ pub fn find(source: &str) -> Marked<'_> {
 /// Code, HTML and addresses, in the order of the source: no formula touches them.
 fn excluded(source: &str) -> Vec<Range<usize>> {
     let mut excluded = Vec::new();
-    let parser = Parser::new_ext(source, blocks::options());
+    let parser = Parser::new_ext(source, options());
     excluded.extend(parser.reference_definitions().iter().map(|(_, definition)| definition.span.clone()));
     let mut text_end = 0;
     for (event, range) in parser.into_offset_iter() {

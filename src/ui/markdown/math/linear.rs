@@ -1,7 +1,7 @@
 //! Formulas on one line: `x² + (a + b)/2`.
 
-use super::parse::{Grid, Node};
 use super::symbols::{self, Class};
+use super::tree::{Grid, Node};
 
 /// The spaces between two parts that stand beside one another. `before` is `None` at the beginning.
 pub fn gap(before: Option<Class>, after: Class, is_unary: bool) -> usize {

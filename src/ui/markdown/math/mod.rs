@@ -1,5 +1,5 @@
 //! Formulas in LaTeX, shown in Unicode where that is possible; else they stay as they are written. `find` says where
-//! they are, `parse` what they mean, `symbols` has the tables, `linear` and `block` draw them on one line or several.
+//! they are, `parse` what they mean (a `tree`), `symbols` has the tables, `linear` and `block` draw them on one line or several.
 
 mod block;
 mod find;
@@ -8,6 +8,7 @@ mod parse;
 mod symbols;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 use std::ops::Range;
 
@@ -43,7 +44,7 @@ pub fn unquoted(source: &str, formula: &Formula) -> Written {
     Written { source: text(formula.range.clone()), tex: text(formula.inner.clone()) }
 }
 
-fn parsed(written: &Written, theme: &Theme) -> Option<parse::Node> {
+fn parsed(written: &Written, theme: &Theme) -> Option<tree::Node> {
     let is_possible = !theme.ascii && written.tex.len() <= LONGEST_BYTES;
     is_possible.then(|| parse::parse(&written.tex)).flatten()
 }
