@@ -389,6 +389,38 @@ fn the_keys_of_vi_are_there_for_those_who_ask_for_them() {
     leave(&mut chat);
 }
 
+#[test]
+fn commands_and_paths_are_completed_and_everything_is_found_in_the_palette() {
+    let home = home("[[answer]]\ntext = \"the reply\"\n");
+    std::fs::create_dir_all(home.path().join("config/prompts")).unwrap();
+    std::fs::write(home.path().join("config/prompts/poem.md"), "Write a poem about\n").unwrap();
+    std::fs::write(home.path().join("notes.txt"), "milk\n").unwrap();
+    let mut chat = chat(home.path());
+    chat.wait_for("idle");
+    chat.send("see @not");
+    chat.wait_for("> notes.txt");
+    chat.send("\t");
+    chat.wait_for("› [notes.txt, 5 bytes] see notes.txt");
+    chat.send("\r");
+    chat.wait_for("the reply");
+    chat.wait_for("idle");
+    chat.send("/sa");
+    chat.wait_for("> /save [PATH]");
+    chat.send("\t");
+    chat.wait_for("› /save\n");
+    chat.send("chat.json\r");
+    chat.wait_for("this chat is written to `chat.json`");
+    let saved = std::fs::read_to_string(home.path().join("chat.json")).unwrap();
+    assert!(saved.contains("\"content\": \"the reply\""), "{saved}");
+    chat.send("\x0b");
+    chat.wait_for("Palette");
+    chat.send("poem");
+    chat.wait_for("> poem");
+    chat.send("\r");
+    chat.wait_for("› Write a poem about");
+    leave(&mut chat);
+}
+
 /// A chat of two turns. After the second the first question has left the cache, and its answer in part.
 const EVICTING: &str = r#"
 cells = 20

@@ -32,8 +32,11 @@ impl App {
 
     /// Whether something is written that would be sent to the model.
     pub fn has_draft(&self) -> bool {
-        let is_command =
-            self.composer.command_line().is_some_and(|line| !matches!(slash::read(line), Written::Message(_)));
+        // A slash alone is the beginning of a command, as far as can be known.
+        let is_command = self
+            .composer
+            .command_line()
+            .is_some_and(|line| line == "/" || !matches!(slash::read(line), Written::Message(_)));
         !self.composer.is_empty() && !is_command
     }
 

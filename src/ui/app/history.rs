@@ -8,6 +8,8 @@ use crate::ui::slash;
 
 /// More than anybody walks through.
 const MOST: usize = 1000;
+/// A longer message is not kept to be sent again, here as in the store.
+const MOST_BYTES: usize = 32 * 1024;
 
 /// The messages sent before, and where one is in them.
 #[derive(Debug, Default)]
@@ -67,10 +69,13 @@ impl History {
 impl App {
     /// A message was sent: it is the newest.
     pub(super) fn remember_sent(&mut self, text: &str) {
+        self.history.walk = None;
+        if text.len() > MOST_BYTES {
+            return;
+        }
         self.history.sent.retain(|sent| sent != text);
         self.history.sent.insert(0, text.to_owned());
         self.history.sent.truncate(MOST);
-        self.history.walk = None;
     }
 
     /// The store's answer: what was sent in earlier runs, too.

@@ -35,7 +35,7 @@ fn draw_welcome(app: &App, area: Rect, used: u16, frame: &mut Frame) {
         Line::default(),
         Line::raw(about),
         Line::raw(saved),
-        Line::styled("F1 shows all keys.", theme.dim),
+        Line::styled("F1 shows all keys, / lists commands.", theme.dim),
     ];
     let height = lines.len() as u16;
     let free = area.height.saturating_sub(used);

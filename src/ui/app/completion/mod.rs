@@ -104,7 +104,9 @@ impl App {
         let is_meant = match place {
             Place::Name => true,
             Place::Value(_) => false,
-            Place::Argument(_) | Place::Path | Place::Mention => !typed.is_empty(),
+            // What is not there may be meant all the same, and is told then.
+            Place::Path => !typed.is_empty() && items.first().is_some_and(|item| item.written.starts_with(&typed)),
+            Place::Argument(_) | Place::Mention => !typed.is_empty(),
         };
         let chosen = is_meant.then_some(0);
         // Where nothing fits there is no menu, but what it is about is remembered, so that nothing is asked for anew.
@@ -157,8 +159,9 @@ impl App {
                 let words = setting.words.iter().map(|word| Item::word(word, ""));
                 sorted_items(&mut search, words)
             }
-            Place::Path | Place::Mention if typed.is_empty() => {
-                let near = self.files.iter().filter(|path| !path.trim_end_matches('/').contains('/'));
+            Place::Path | Place::Mention if typed.is_empty() || typed.ends_with('/') => {
+                let inside = self.files.iter().filter(|path| path.len() > typed.len() && path.starts_with(typed));
+                let near = inside.filter(|path| !path[typed.len()..].trim_end_matches('/').contains('/'));
                 near.take(MOST_ITEMS).map(|path| Item::word(path, "")).collect()
             }
             Place::Path | Place::Mention => {
@@ -242,8 +245,8 @@ impl App {
 
     /// A file was chosen behind `@`: it is attached, and within a sentence its name stays.
     fn mention(&mut self, path: &str, bytes: usize) -> Vec<Effect> {
-        let name = if self.composer.is_blank_before(bytes) { "" } else { path };
-        self.composer.replace_before_cursor(bytes, name);
+        let name = if self.composer.is_blank_before(bytes) { String::new() } else { format!("{path} ") };
+        self.composer.replace_before_cursor(bytes, &name);
         vec![Effect::Attach(path.to_owned())]
     }
 }

@@ -164,11 +164,18 @@ fn a_path_behind_the_sign_is_completed_folder_by_folder_and_attached() {
 }
 
 #[test]
+fn a_slash_alone_is_no_message_yet() {
+    let mut tester = Tester::ready();
+    tester.type_text("/");
+    assert_eq!(tester.app.draft(), "");
+}
+
+#[test]
 fn within_a_sentence_the_name_of_an_attached_file_stays() {
     let mut tester = Tester::ready();
     with_files(&mut tester, "explain @no", &["notes.txt"]);
     press(&mut tester, KeyCode::Tab);
-    assert_eq!(tester.app.composer.text(), "explain notes.txt");
+    assert_eq!(tester.app.composer.text(), "explain notes.txt ");
 }
 
 #[test]
@@ -177,6 +184,10 @@ fn commands_that_take_a_path_complete_it() {
     with_files(&mut tester, "/attach no", &["notes.txt"]);
     let effects = press(&mut tester, KeyCode::Enter);
     assert!(matches!(&effects[..], [Effect::Attach(path)] if path == "notes.txt"), "{effects:?}");
+    let mut tester = Tester::ready();
+    with_files(&mut tester, "/attach nts", &["notes.txt"]);
+    let effects = press(&mut tester, KeyCode::Enter);
+    assert!(matches!(&effects[..], [Effect::Attach(path)] if path == "nts"), "what was typed is meant: {effects:?}");
     let mut tester = Tester::ready();
     with_files(&mut tester, "/system @no", &["notes.txt"]);
     let effects = press(&mut tester, KeyCode::Enter);
