@@ -186,8 +186,10 @@ fn queueing() -> Tester {
     writing(tester, "Then")
 }
 
-/// The views, by the names of their snapshots.
-const VIEWS: &[(&str, fn() -> Tester)] = &[
+/// A view, and the name of its snapshot.
+type View = (&'static str, fn() -> Tester);
+
+const VIEWS: &[View] = &[
     ("empty", Tester::saving),
     ("loading", loading),
     ("streaming", streaming),
