@@ -93,6 +93,55 @@ fn the_terminal_is_told_where_links_lead() {
     chat.assert_given_back();
 }
 
+/// A chat in a terminal that says that it is kitty, or not.
+fn chat_with_a_picture(home: &Path, is_kitty: bool, more: &[&str]) -> Pty {
+    // A red dot.
+    let png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x02\0\0\0\x90wS\xde\0\0\0\x0cIDATx\x9cc\xf8\xcf\xc0\0\0\x03\x01\x01\0\xc9\xfe\x92\xef\0\0\0\0IEND\xaeB`\x82";
+    std::fs::write(home.join("dot.png"), png).unwrap();
+    let mut command = program(home);
+    for name in ["TMUX", "STY", "ZELLIJ", "TERM_PROGRAM", "SSH_CONNECTION", "SSH_TTY", "NO_COLOR", "KITTY_WINDOW_ID"] {
+        command.env_remove(name);
+    }
+    if is_kitty {
+        command.env("KITTY_WINDOW_ID", "1");
+    }
+    command.args(arguments(home));
+    command.args(more);
+    let mut chat = Pty::run(command, 100, 24);
+    chat.wait_for("idle");
+    chat.send("/attach dot.png\r");
+    chat.wait_for("cannot see pictures");
+    chat.send("What is this?\r");
+    chat.wait_for("A dot.");
+    chat
+}
+
+#[test]
+fn a_picture_is_sent_to_a_terminal_that_shows_some_and_forgotten_when_it_is_given_back() {
+    let home = home("[[answer]]\ntext = \"A dot.\"\n");
+    let mut chat = chat_with_a_picture(home.path(), true, &[]);
+    chat.wait_for("\u{10EEEE}");
+    let sent = String::from_utf8_lossy(&chat.bytes()).into_owned();
+    assert_eq!(sent.matches("\x1b_Ga=T,U=1,q=2,f=100,i=").count(), 1);
+    leave(&mut chat);
+    let all = String::from_utf8_lossy(&chat.bytes()).into_owned();
+    let (_, after) = all.split_once("\x1b_Ga=d,d=I,q=2,i=").expect("the picture is forgotten");
+    assert!(after.contains("\x1b[?1049l"));
+    chat.assert_given_back();
+}
+
+#[test]
+fn elsewhere_and_where_it_is_switched_off_a_picture_is_named_only() {
+    for (is_kitty, more) in [(false, vec![]), (true, vec!["--images", "off"])] {
+        let home = home("[[answer]]\ntext = \"A dot.\"\n");
+        let mut chat = chat_with_a_picture(home.path(), is_kitty, &more);
+        chat.wait_for("dot.png]");
+        leave(&mut chat);
+        let all = String::from_utf8_lossy(&chat.bytes()).into_owned();
+        assert!(!all.contains("\x1b_G") && !all.contains('\u{10EEEE}'));
+    }
+}
+
 #[test]
 fn what_a_message_costs_is_told_while_it_is_written() {
     let home = home("prefill_ms = 2000\n");

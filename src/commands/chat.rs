@@ -52,6 +52,7 @@ pub fn run(talk: Talk, surroundings: Surroundings) -> Result<Exit, Failure> {
         system: config.system,
         prefill_while_typing: config.prefill_while_typing,
         vi_keys: config.vi_keys,
+        images: config.images,
         store: chats.as_ref().map(|chats| chats.handle.clone()),
         resume: chats.as_ref().and_then(|chats| chats.resume),
         notices,

@@ -46,7 +46,7 @@ mod tests {
                 "kv_evict" => "window",
                 "spec" => "off",
                 "ctx" => "4096",
-                "prefill_while_typing" | "repack" => "off",
+                "prefill_while_typing" | "repack" | "images" => "off",
                 _ => "1",
             };
             let variable = format!("TUICHAT_{}", key.to_uppercase());

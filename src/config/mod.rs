@@ -54,6 +54,8 @@ pub struct Config {
     pub offline: bool,
     /// Messages are edited with the keys of vi.
     pub vi_keys: bool,
+    /// Whether pictures are shown in the chat.
+    pub images: Switch,
     /// Bytes a second that a download may bring.
     pub limit_rate: Option<u64>,
     pub quiet: bool,
@@ -203,6 +205,7 @@ impl From<Settings> for Config {
             private: settings.private.unwrap_or_default(),
             offline: settings.offline.unwrap_or_default(),
             vi_keys: settings.vi_keys.unwrap_or_default(),
+            images: settings.images.unwrap_or_default(),
             limit_rate: settings.limit_rate.and_then(value::OrOff::chosen).map(value::Size::bytes),
             quiet: settings.quiet.unwrap_or_default(),
             verbose: settings.verbose.unwrap_or_default(),

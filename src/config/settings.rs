@@ -251,6 +251,10 @@ pub struct Settings {
           value_parser = switch, hide_possible_values = true)]
     pub vi_keys: Option<bool>,
 
+    /// Show pictures that are attached to messages, in terminals that are known to; `auto`: not over SSH
+    #[arg(long, value_enum, value_name = "auto|on|off", hide_possible_values = true)]
+    pub images: Option<Switch>,
+
     /// Download no faster than this a second (500K, 2M) [default: off]
     #[arg(long, global = true, value_name = "SIZE|off", allow_negative_numbers = true, hide_short_help = true)]
     pub limit_rate: Option<OrOff<Size>>,
@@ -350,6 +354,7 @@ impl Settings {
             private: self.private.or(lower.private),
             offline: self.offline.or(lower.offline),
             vi_keys: self.vi_keys.or(lower.vi_keys),
+            images: self.images.or(lower.images),
             limit_rate: self.limit_rate.or(lower.limit_rate),
             quiet: self.quiet.or(lower.quiet),
             verbose: self.verbose.or(lower.verbose),

@@ -20,7 +20,7 @@ use super::msg::{Effect, Msg};
 use super::perform::Performer;
 use super::terminal::Terminal;
 use super::theme::Theme;
-use super::{Setup, editor, keys, view};
+use super::{Setup, editor, keys, pictures, view};
 use crate::engine;
 use crate::engine::protocol::Event as EngineEvent;
 
@@ -87,6 +87,7 @@ impl<'t> EventLoop<'t> {
             theme: Theme::detect(&environment),
             prefill_while_typing: setup.prefill_while_typing,
             vi_keys: setup.vi_keys,
+            pictures: pictures::protocol(setup.images, &environment),
         });
         let is_remote = ["SSH_CONNECTION", "SSH_TTY"].iter().any(|name| environment(name).is_some());
         let frames = if is_remote { FRAMES_PER_SECOND_REMOTE } else { FRAMES_PER_SECOND };
@@ -295,8 +296,12 @@ impl<'t> EventLoop<'t> {
         self.terminal.draw(|frame| {
             let places = view::lay_out(app, frame.area());
             view::draw(app, &places, frame);
-            app.transcript().link_targets()
+            let shown = pictures::Shown::place(app.transcript().pictures(), frame.buffer_mut());
+            (app.transcript().link_targets(), shown)
         })?;
+        for wanted in self.app.wanted_pictures() {
+            self.performer.perform(Effect::ReadPicture(wanted));
+        }
         self.changed = false;
         self.last_frame = Instant::now();
         self.next_frame = self.last_frame + self.between_frames;

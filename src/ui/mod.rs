@@ -10,6 +10,7 @@
 //!   letters mean.
 //! - `attaching`: reading files for messages. `editor`: the person's own. `keyboard`: what is typed.
 //! - `supply`: where the models come from that can be chosen.
+//! - `pictures`: those attached to questions, shown where the terminal can.
 //! - `markdown`: an answer's text to styled lines. `theme`: the styles.
 
 mod app;
@@ -28,6 +29,7 @@ pub mod markdown;
 mod msg;
 mod outlet;
 mod perform;
+mod pictures;
 mod slash;
 mod supply;
 pub mod terminal;
@@ -67,6 +69,8 @@ pub struct Setup {
     pub prefill_while_typing: Switch,
     /// The text is edited with the keys of vi.
     pub vi_keys: bool,
+    /// Whether pictures are shown.
+    pub images: Switch,
     /// Where chats are saved; `None` saves nothing.
     pub store: Option<store::Handle>,
     /// The chat to go on with.

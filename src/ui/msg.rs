@@ -17,6 +17,7 @@ use crate::store::{ChatId, MessageId};
 use super::app::Setting;
 use super::export::Refused;
 use super::files::Folder;
+use super::pictures::{self, Wanted};
 use super::theme::Named;
 
 /// Where the store puts the id of something once it is written. Writes are done in order, so an effect can name a
@@ -35,6 +36,11 @@ pub enum Msg {
     Paste(String),
     /// A file that was to be attached, or a sentence that says why it cannot be.
     Attached(Result<Part, String>),
+    /// What came of reading a picture.
+    PictureRead {
+        wanted: Wanted,
+        outcome: pictures::Outcome,
+    },
     /// What was being written in a chat, or in a new one, when it was left.
     DraftRead {
         chat: Option<ChatId>,
@@ -341,6 +347,8 @@ pub enum Effect {
     ListFiles(Folder),
     /// Read a file that is to be attached.
     Attach(String),
+    /// Read a picture that is in view.
+    ReadPicture(Wanted),
     /// Keep what is being written, in the place of what was kept before; without a chat, that of a new one.
     SaveDraft {
         chat: Slot<ChatId>,

@@ -13,7 +13,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::composer::Part;
 use super::msg::{ChatRow, Effect, Msg, OpenedChat, OpenedMessage, Save, Slot};
-use super::{Supply, attaching, clipboard, export};
+use super::{Supply, attaching, clipboard, export, pictures};
 use crate::chat::{Message, Role};
 use crate::engine::Engine;
 use crate::engine::protocol::{CancelFlag, ChatKey, Event, RequestId, Work};
@@ -184,6 +184,10 @@ impl Performer {
                 });
             }
             Effect::Attach(path) => self.attach(path),
+            Effect::ReadPicture(wanted) => self.reply_from_a_thread("picture", move || {
+                let outcome = pictures::read(&wanted);
+                Msg::PictureRead { wanted, outcome }
+            }),
             Effect::ListChats => self.ask(|store| store.chats(MOST_CHATS), |chats| Msg::Chats(rows(chats))),
             Effect::OpenChat(id) => {
                 self.ask(move |store| store.tree(id), move |tree| Msg::ChatOpened(opened_chat(id, tree)));

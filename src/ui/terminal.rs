@@ -18,6 +18,7 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetat
 
 use super::links::{self, Hyperlinks, Targets};
 use super::outlet::{Line, Outlet};
+use super::pictures::{self, Shown};
 
 /// First the modes that a killed program may have left on are reset. Then: alternate screen, bracketed paste, mouse
 /// buttons (the wheel is one) in the SGR form, and keys told apart (Shift+Enter) where the terminal can. The keyboard
@@ -39,15 +40,17 @@ pub struct Terminal {
     line: Line,
     /// Where the links of the frame lead.
     targets: Rc<RefCell<Targets>>,
+    /// The pictures of the frame.
+    pictures: Rc<RefCell<Shown>>,
 }
 
 type Screen = ratatui::Terminal<Hyperlinks<Outlet>>;
 
 /// A screen that is taken to be empty.
-fn screen(line: &Line, targets: &Rc<RefCell<Targets>>) -> io::Result<Screen> {
+fn screen(line: &Line, targets: &Rc<RefCell<Targets>>, pictures: &Rc<RefCell<Shown>>) -> io::Result<Screen> {
     let output = CrosstermBackend::new(Outlet::new(line.clone()));
     let told = links::are_understood(&|name| std::env::var(name).ok()).then(|| targets.clone());
-    ratatui::Terminal::new(Hyperlinks::new(output, told))
+    ratatui::Terminal::new(Hyperlinks::new(output, told).with_pictures(pictures.clone()))
 }
 
 impl Terminal {
@@ -62,8 +65,8 @@ impl Terminal {
         restore_on_panic();
         let line = Line::to(io::stdout())?;
         take()?;
-        let targets = Rc::default();
-        Ok(Self { screen: screen(&line, &targets)?, line, targets })
+        let (targets, pictures) = Default::default();
+        Ok(Self { screen: screen(&line, &targets, &pictures)?, line, targets, pictures })
     }
 
     /// The way to the terminal, which may be slow.
@@ -71,10 +74,11 @@ impl Terminal {
         &self.line
     }
 
-    /// Draws a frame; `view` tells where its links lead.
-    pub fn draw(&mut self, view: impl FnOnce(&mut Frame) -> Targets) -> io::Result<()> {
-        let targets = &self.targets;
-        self.screen.draw(|frame| *targets.borrow_mut() = view(frame)).map(|_| ())
+    /// Draws a frame; `view` tells where its links lead, and its pictures.
+    pub fn draw(&mut self, view: impl FnOnce(&mut Frame) -> (Targets, Shown)) -> io::Result<()> {
+        let (targets, pictures) = (&self.targets, &self.pictures);
+        let draw = |frame: &mut Frame| (*targets.borrow_mut(), *pictures.borrow_mut()) = view(frame);
+        self.screen.draw(draw).map(|_| ())
     }
 
     /// Writes a sequence that draws nothing, between two frames.
@@ -98,6 +102,11 @@ impl Terminal {
     }
 
     fn give_back(&mut self) {
+        let forget: Vec<u8> = self.screen.backend_mut().take_sent().into_iter().flat_map(pictures::forget).collect();
+        if !forget.is_empty() {
+            // A terminal that is gone has forgotten them.
+            let _ = self.write(&forget);
+        }
         self.line.drain(LAST_FRAME);
         self.line.close();
         restore();
@@ -108,7 +117,7 @@ impl Terminal {
         take()?;
         self.line.open();
         // Not `clear`, which asks the terminal where the cursor is and waits for the reply.
-        self.screen = screen(&self.line, &self.targets)?;
+        self.screen = screen(&self.line, &self.targets, &self.pictures)?;
         Ok(())
     }
 }

@@ -35,6 +35,7 @@ use std::time::{Duration, Instant};
 use super::composer::{Composer, Edited};
 use super::files::Folder;
 use super::msg::{ChatRow, Command, Effect, Msg, Slot};
+use super::pictures::{self, Protocol};
 use super::theme::{Named, Theme};
 use super::transcript::Transcript;
 use crate::chat::Stats;
@@ -162,6 +163,8 @@ pub struct Start {
     pub prefill_while_typing: Switch,
     /// The text is edited with the keys of vi.
     pub vi_keys: bool,
+    /// How the terminal is sent pictures; `None` if it is not.
+    pub pictures: Option<Protocol>,
 }
 
 /// The whole state of the chat.
@@ -241,6 +244,8 @@ pub struct App {
     getting: Getting,
     is_offline: bool,
     engine_is_lost: bool,
+    /// How the terminal is sent pictures.
+    pictures: Option<Protocol>,
 }
 
 impl App {
@@ -318,6 +323,7 @@ impl App {
             getting,
             is_offline: start.is_offline,
             engine_is_lost: false,
+            pictures: start.pictures,
         };
         effects.extend(app.open_on(start.opening));
         (app, effects)
@@ -364,6 +370,10 @@ impl App {
             Msg::Attached(read) => {
                 self.look_ahead(now);
                 self.attached(read);
+                Vec::new()
+            }
+            Msg::PictureRead { wanted, outcome } => {
+                self.transcript.picture_came(&wanted, &outcome, &self.theme);
                 Vec::new()
             }
             Msg::DraftRead { chat, parts } => {
@@ -641,6 +651,16 @@ impl App {
     /// For the layout, which is remembered in the transcript.
     pub fn layout_parts(&mut self) -> (&mut Transcript, &mut Composer, &Theme) {
         (&mut self.transcript, &mut self.composer, &self.theme)
+    }
+
+    /// How the terminal is sent pictures, if it is.
+    pub fn picture_protocol(&self) -> Option<Protocol> {
+        self.pictures
+    }
+
+    /// The pictures that came into view with the last layout and are to be read.
+    pub fn wanted_pictures(&mut self) -> Vec<pictures::Wanted> {
+        self.transcript.wanted_pictures()
     }
 
     /// A text over the chat is not scrolled beyond its end.

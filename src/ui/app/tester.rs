@@ -108,6 +108,7 @@ impl Tester {
             theme: Theme::plain(),
             prefill_while_typing: Switch::Auto,
             vi_keys: false,
+            pictures: None,
         });
         (Self { app, now: Instant::now() }, effects)
     }

@@ -1,7 +1,7 @@
 //! Writes frames with the addresses of their links.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use ratatui::layout::{Position, Size};
 use ratatui::style::Color;
 
 use super::Tag;
+use crate::ui::pictures::Shown;
 
 /// Where the links on the screen lead.
 #[derive(Clone, Debug, Default)]
@@ -38,12 +39,25 @@ pub struct Hyperlinks<W: Write> {
     terminal: CrosstermBackend<W>,
     /// Those of the frame that is about to be written; `None` if the terminal would not understand.
     targets: Option<Rc<RefCell<Targets>>>,
+    /// The pictures of that frame, and what the terminal has of them.
+    pictures: Rc<RefCell<Shown>>,
+    sent: HashSet<u32>,
 }
 
 impl<W: Write> Hyperlinks<W> {
     /// Writes to `terminal`; addresses only if there are `targets`.
     pub fn new(terminal: CrosstermBackend<W>, targets: Option<Rc<RefCell<Targets>>>) -> Self {
-        Self { terminal, targets }
+        Self { terminal, targets, pictures: Rc::default(), sent: HashSet::new() }
+    }
+
+    /// Writes the pictures of each frame, too.
+    pub fn with_pictures(self, pictures: Rc<RefCell<Shown>>) -> Self {
+        Self { pictures, ..self }
+    }
+
+    /// The pictures that the terminal has, which it then is to forget.
+    pub fn take_sent(&mut self) -> HashSet<u32> {
+        std::mem::take(&mut self.sent)
     }
 
     fn begin_link(&mut self, tag: Tag) -> io::Result<bool> {
@@ -84,9 +98,16 @@ impl<W: Write> Backend for Hyperlinks<W> {
     where
         I: Iterator<Item = (u16, u16, &'a Cell)>,
     {
+        let pictures = Rc::clone(&self.pictures);
+        let pictures = pictures.borrow();
+        pictures.send(&mut self.sent, &mut self.terminal)?;
+        let mut strips = HashSet::new();
         let mut run: Vec<(u16, u16, Cell)> = Vec::new();
         let mut run_tag = None;
         for (x, y, cell) in content {
+            if pictures.holds(y, cell) {
+                strips.insert((y, cell.underline_color));
+            }
             let tag = Tag::from_colour(cell.underline_color);
             if tag != run_tag && !run.is_empty() {
                 self.draw_run(run_tag, &run)?;
@@ -99,7 +120,8 @@ impl<W: Write> Backend for Hyperlinks<W> {
             }
             run.push((x, y, cell));
         }
-        self.draw_run(run_tag, &run)
+        self.draw_run(run_tag, &run)?;
+        pictures.draw(&strips, &mut self.terminal)
     }
 
     fn append_lines(&mut self, lines: u16) -> io::Result<()> {

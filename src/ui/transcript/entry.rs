@@ -15,6 +15,7 @@ use crate::store::MessageId;
 use crate::ui::markdown::Document;
 use crate::ui::markdown::parts::Part;
 use crate::ui::msg::Slot;
+use crate::ui::pictures::{Attached, Room};
 use crate::ui::theme::Theme;
 
 /// Columns left of the text: the mark of who speaks.
@@ -30,6 +31,8 @@ pub struct Look<'a> {
     pub theme: &'a Theme,
     /// Show the thoughts of finished answers too, and what was recalled.
     pub thinking: bool,
+    /// How pictures are shown, if they are.
+    pub pictures: Option<Room>,
 }
 
 impl Look<'_> {
@@ -57,6 +60,7 @@ pub struct Question {
     pub recalled: Recalled,
     pub hold: Hold,
     pub siblings: Siblings,
+    pub pictures: Attached,
 }
 
 /// What the model said.
@@ -283,10 +287,11 @@ impl Entry {
 }
 
 impl Question {
-    /// Its own text, what was recalled for it, and that it waits.
+    /// Its own text, its pictures, what was recalled for it, and that it waits.
     fn parts(&mut self, look: Look) -> Parts {
         Parts {
             text: self.text.lines(look.text_width()).len().max(1),
+            pictures: self.pictures.height(self.text.text(), look.pictures),
             recalled: self.recalled.height(look),
             mark: usize::from(self.waiting),
             siblings: self.siblings.height(),
@@ -305,7 +310,10 @@ impl Question {
             };
             return Line::from(vec![Span::styled(mark, theme.user), Span::styled(text.clone(), theme.user)]);
         }
-        match index.checked_sub(parts.text) {
+        if let Some(index) = index.checked_sub(parts.text).filter(|index| *index < parts.pictures) {
+            return self.pictures.line(index, look.pictures, theme);
+        }
+        match index.checked_sub(parts.text + parts.pictures) {
             Some(index) if index < parts.recalled => self.recalled.line(look, index),
             Some(index) if index < parts.recalled + parts.mark => marked("waiting for the model", theme.dim),
             Some(index) if index < parts.recalled + parts.mark + parts.siblings => self.siblings.line(theme),
@@ -331,6 +339,7 @@ impl Note {
 struct Parts {
     thinking: usize,
     text: usize,
+    pictures: usize,
     recalled: usize,
     mark: usize,
     siblings: usize,
@@ -338,7 +347,7 @@ struct Parts {
 
 impl Parts {
     fn total(&self) -> usize {
-        self.thinking + self.text + self.recalled + self.mark + self.siblings
+        self.thinking + self.text + self.pictures + self.recalled + self.mark + self.siblings
     }
 }
 

@@ -7,9 +7,12 @@
 mod entry;
 mod margin;
 mod marked;
+mod pictures;
 mod recalled;
 mod siblings;
 mod wrap;
+
+use std::sync::Arc;
 
 use ratatui::text::Line;
 
@@ -23,6 +26,7 @@ pub use wrap::{WrappedText, wrap};
 
 use crate::ui::links::{Tag, Targets};
 use crate::ui::msg::Scroll;
+use crate::ui::pictures::{Picture, Protocol, Wanted};
 use crate::ui::theme::Theme;
 
 /// The first line in view.
@@ -57,6 +61,11 @@ pub struct Transcript {
     /// What the keyboard has chosen.
     marked: Option<Marked>,
     targets: Targets,
+    /// How pictures are shown, and in how many rows at most.
+    picture_room: Option<(Protocol, u16)>,
+    /// Those in view, and those to be read.
+    pictures: Vec<Arc<Picture>>,
+    wanted: Vec<Wanted>,
     /// How many entries there were when the end was last in view, and how long the last of them was.
     seen: (usize, usize),
 }
@@ -168,7 +177,8 @@ impl Transcript {
     }
 
     fn look<'a>(&self, width: u16, theme: &'a Theme) -> Look<'a> {
-        Look { width, theme, thinking: self.show_thinking }
+        let look = Look { width, theme, thinking: self.show_thinking, pictures: None };
+        Look { pictures: self.room(look), ..look }
     }
 
     /// Chooses the visible lines for an area of this size.
@@ -205,6 +215,7 @@ impl Transcript {
     fn collect(&mut self, look: Look) {
         self.visible.clear();
         self.targets = Targets::default();
+        self.pictures.clear();
         let height = usize::from(self.height);
         let mut skip = self.top.line;
         let mut visible = std::mem::take(&mut self.visible);
@@ -217,6 +228,7 @@ impl Transcript {
             let first = visible.len();
             entry.push_lines(look, skip..end, &mut visible);
             add_targets(entry, &visible[first..], &mut self.targets);
+            pictures::collect(entry, look, &mut self.pictures, &mut self.wanted);
             self.put_mark(index, skip, visible.get_mut(first..).unwrap_or_default(), look);
             skip = 0;
         }

@@ -51,6 +51,8 @@ pub fn lay_out(app: &mut App, area: Rect) -> Places {
     app.limit_popup_scroll(popups::most_scroll(app, area));
     let notice_lines = notice_lines(app, area);
     let queued_rows = queue::rows(app, area);
+    // A picture takes half of the window at most.
+    let pictures = app.picture_protocol().map(|protocol| (protocol, (area.height / 2).max(1)));
     let (transcript, composer, theme) = app.layout_parts();
     // A row for the rule above the text.
     let most_rows = (area.height / 3).max(2) - 1;
@@ -64,6 +66,7 @@ pub fn lay_out(app: &mut App, area: Rect) -> Places {
     ])
     .areas(area);
     let text = Rect { width: above.width.min(MOST_TEXT_WIDTH), ..above };
+    transcript.show_pictures(pictures);
     transcript.lay_out(text.width, text.height, theme);
     Places { transcript: text, queue, notices, notice_lines, composer, status }
 }
