@@ -88,11 +88,26 @@ pub enum Source {
 /// # Errors
 /// If the system cannot start another thread.
 pub fn spawn(source: Source, sink: impl Sink) -> std::io::Result<Engine> {
+    llama::give_back_what_is_freed();
     match source {
         Source::Llama => Engine::start(|requests, shutdown| worker::serve(requests, shutdown, sink)),
         Source::Scripted(script) => {
             Engine::start(|requests, shutdown| scripted::serve(script, requests, shutdown, sink))
         }
+    }
+}
+
+/// Where nothing was asked for so long, nobody waits.
+const QUIET: Duration = Duration::from_millis(200);
+
+/// The next request; `None` once nobody can send any. While none comes, free memory is given back.
+fn next_request(requests: &mpsc::Receiver<Request>) -> Option<Request> {
+    match requests.recv_timeout(QUIET) {
+        Err(mpsc::RecvTimeoutError::Timeout) => {
+            llama::give_back_what_is_free();
+            requests.recv().ok()
+        }
+        request => request.ok(),
     }
 }
 

@@ -4,9 +4,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
 
-use super::Sink;
 use super::backend::Choice;
 use super::draft::Drafting;
 use super::llama;
@@ -15,6 +13,7 @@ use super::placing::place_after;
 use super::protocol::{CancelFlag, EngineError, Event, LoadSettings, Request, RequestId, Step, Trial, Work};
 use super::rates;
 use super::session::Session;
+use super::{QUIET, Sink, next_request};
 use crate::chat::Stats;
 use crate::hardware::cores;
 use crate::models::speeds;
@@ -22,12 +21,8 @@ use crate::models::speeds;
 /// Tokens computed in one call of the model. Larger ones are no faster on a CPU, and progress is told between them.
 pub(super) const BATCH: u32 = 512;
 
-/// Where nothing was asked for so long, nobody waits.
-const QUIET: Duration = Duration::from_millis(200);
-
 /// Answers requests until their sender is gone or nobody listens.
 pub(super) fn serve(requests: Receiver<Request>, shutdown: CancelFlag, sink: impl Sink) {
-    llama::give_back_what_is_freed();
     let desk = Desk { requests, shutdown, sink: Rc::new(sink), listened_to: Rc::new(Cell::new(true)) };
     let mut next = desk.next();
     while let Some(request) = next {
@@ -63,7 +58,7 @@ impl<S: Sink> Desk<S> {
         if self.shutdown.is_cancelled() || !self.listened_to.get() {
             return None;
         }
-        self.requests.recv().ok()
+        next_request(&self.requests)
     }
 
     /// The next request. As long as none comes, nobody waits: that is when free memory is handed back and steps are

@@ -265,6 +265,7 @@ pub struct ChatRow {
 #[derive(Clone, Debug)]
 pub struct OpenedChat {
     pub id: ChatId,
+    pub title: String,
     /// On all its branches, a parent before its children.
     pub messages: Vec<OpenedMessage>,
     /// The last message of the branch that the chat goes on with.

@@ -190,7 +190,7 @@ impl Performer {
             }),
             Effect::ListChats => self.ask(|store| store.chats(MOST_CHATS), |chats| Msg::Chats(rows(chats))),
             Effect::OpenChat(id) => {
-                self.ask(move |store| store.tree(id), move |tree| Msg::ChatOpened(opened_chat(id, tree)));
+                self.ask(move |store| read_chat(store, id), Msg::ChatOpened);
                 self.read_draft(Some(id));
             }
             Effect::SaveDraft { chat, parts } => self.save_draft(chat, parts),
@@ -457,11 +457,17 @@ pub(in crate::ui) fn fork(
 ) -> store::Result<Option<OpenedChat>> {
     let (Some(chat), Some(message)) = (chat.get(), message.get()) else { return Ok(None) };
     let copy = store.fork(*chat, *message)?;
-    store.tree(copy).map(|tree| Some(opened_chat(copy, tree)))
+    read_chat(store, copy).map(Some)
 }
 
-pub(in crate::ui) fn opened_chat(id: ChatId, tree: ChatTree) -> OpenedChat {
-    OpenedChat { id, messages: tree.messages.into_iter().map(opened).collect(), leaf: tree.leaf }
+fn read_chat(store: &Store, id: ChatId) -> store::Result<OpenedChat> {
+    let tree = store.tree(id)?;
+    let title = store.chat(id)?.map(|chat| chat.title).unwrap_or_default();
+    Ok(opened_chat(id, title, tree))
+}
+
+pub(in crate::ui) fn opened_chat(id: ChatId, title: String, tree: ChatTree) -> OpenedChat {
+    OpenedChat { id, title, messages: tree.messages.into_iter().map(opened).collect(), leaf: tree.leaf }
 }
 
 fn opened(stored: StoredMessage) -> OpenedMessage {

@@ -20,7 +20,7 @@ use crate::chat::{Ended, Message, Role, Stats, Timings, Usage};
 pub(super) fn serve(script: Script, requests: Receiver<Request>, shutdown: CancelFlag, sink: impl Sink) {
     let mut player =
         Player { script, shutdown, sink, next_answer: 0, loaded: false, cells_used: 0, evicted: Vec::new() };
-    for request in requests {
+    while let Some(request) = super::next_request(&requests) {
         if !player.perform(request) {
             return;
         }

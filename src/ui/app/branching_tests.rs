@@ -168,7 +168,7 @@ impl Rig {
         if let Some((store, chat)) = self.store.as_ref().zip(self.tester.app.chat.get().copied()) {
             let tree = store.tree(chat).unwrap();
             self.tester.app.opening = Some(chat);
-            self.update(Msg::ChatOpened(perform::opened_chat(chat, tree)));
+            self.update(Msg::ChatOpened(perform::opened_chat(chat, "A chat".into(), tree)));
         }
     }
 }

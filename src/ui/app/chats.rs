@@ -232,8 +232,7 @@ impl App {
         self.begin_chat(transcript);
         self.branches = tree;
         self.chat = filled(opened.id);
-        let row = self.chats.iter().flatten().find(|row| row.id == opened.id);
-        self.title = row.map(|row| row.title.clone());
+        self.title = Some(opened.title);
         // A chat goes on as it began, whatever `--system` says now.
         self.system = system;
         self.give_back_unanswered();

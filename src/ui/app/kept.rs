@@ -227,6 +227,16 @@ mod tests {
     }
 
     #[test]
+    fn what_was_being_written_is_kept_when_ctrl_c_twice_leaves() {
+        let mut tester = Tester::saving();
+        tester.type_text("half a thought");
+        tester.command(Command::Interrupt);
+        assert!(tester.app.composer.is_empty());
+        let effects = tester.command(Command::Interrupt);
+        assert_eq!(drafts(&effects), [(None, "half a thought".into())]);
+    }
+
+    #[test]
     fn a_question_without_an_answer_is_not_given_back_twice() {
         let mut tester = Tester::saving();
         open(&mut tester, 4, vec![stored(1, Role::User, "why", None)]);

@@ -221,6 +221,8 @@ pub struct App {
     continued: Option<Continued>,
     /// When Ctrl-C was pressed once.
     leave_asked: Option<Instant>,
+    /// What that Ctrl-C cleared can still be brought back: the revision of the text after it.
+    cleared: Option<u64>,
     tokens_per_second: Option<f64>,
     /// What the last answer cost.
     last_answer: Option<Stats>,
@@ -307,6 +309,7 @@ impl App {
             unsaved: Unsaved::default(),
             continued: None,
             leave_asked: None,
+            cleared: None,
             tokens_per_second: None,
             last_answer: None,
             spent: Spent::default(),
@@ -581,15 +584,20 @@ impl App {
         }
     }
 
-    /// The first press stops the answer or clears the text; each asks for a second one, which leaves.
+    /// The first press stops the answer or clears the text; each asks for a second one, which leaves. What the first
+    /// of two cleared stays with the chat.
     fn interrupt(&mut self, now: Instant) -> Vec<Effect> {
         if self.leave_asked.is_some() {
+            if self.cleared == Some(self.composer.revision()) {
+                self.composer.undo();
+            }
             return self.leave(crate::chat::Ended::Cancelled);
         }
         if self.close_search() {
             return Vec::new();
         }
         self.leave_asked = Some(now);
+        self.cleared = None;
         if !matches!(self.popup, Popup::Closed) {
             self.popup = Popup::Closed;
         } else if self.selection.is_some() {
@@ -597,8 +605,9 @@ impl App {
         } else if self.is_answering() {
             self.notices.clear();
             return self.stop_answer();
-        } else {
+        } else if !self.composer.is_empty() {
             self.composer.clear();
+            self.cleared = Some(self.composer.revision());
         }
         Vec::new()
     }

@@ -2,9 +2,11 @@
 
 use std::time::Instant;
 
+use super::settings::{SETTINGS, Setting};
 use super::{App, Popup};
-use crate::models::offers::Offer;
+use crate::models::offers::{Offer, Place};
 use crate::store::ChatId;
+use crate::text::file_size;
 use crate::ui::composer::Part;
 use crate::ui::fuzzy::{Rank, Search};
 use crate::ui::msg::Effect;
@@ -28,6 +30,7 @@ pub struct Palette {
 #[derive(Clone, Debug)]
 enum Does {
     Command(&'static SlashCommand),
+    Set(&'static Setting),
     Open(ChatId),
     Use(Box<Offer>),
     Write(String),
@@ -70,6 +73,13 @@ impl App {
             key: command.key(),
             does: Does::Command(command),
         });
+        // There are many, and they are found by their names.
+        let settings = SETTINGS.iter().filter(|_| !palette.filter.is_empty()).map(|setting| Row {
+            shown: format!("/set {} VALUE", setting.name),
+            about: setting.about.into(),
+            key: None,
+            does: Does::Set(setting),
+        });
         let chats = self.chats.iter().flatten().map(|row| Row {
             shown: row.title.clone(),
             about: row.age.clone(),
@@ -78,7 +88,7 @@ impl App {
         });
         let models = self.offers.iter().flatten().map(|offer| Row {
             shown: offer.name.clone(),
-            about: if self.is_in_use(offer) { "in use".into() } else { offer.note.clone() },
+            about: if self.is_in_use(offer) { "in use".into() } else { about(offer) },
             key: None,
             does: Does::Use(Box::new(offer.clone())),
         });
@@ -93,7 +103,7 @@ impl App {
             vec![prompts]
         } else {
             vec![
-                group("Commands", usize::MAX, &mut search, commands),
+                group("Commands", usize::MAX, &mut search, commands.chain(settings)),
                 group("Chats", most, &mut search, chats),
                 group("Models", most, &mut search, models),
                 prompts,
@@ -124,8 +134,9 @@ impl App {
         match row.does {
             Does::Command(command) => match command.alone() {
                 Some(command) => return self.command(command, now),
-                None => self.begin_command(command),
+                None => self.begin_command(&format!("/{} ", command.name), &command.shown()),
             },
+            Does::Set(setting) => self.begin_command(&format!("/set {} ", setting.name), &row.shown),
             Does::Open(chat) => return self.open_chat(chat),
             Does::Use(offer) => return self.choose_offer(*offer),
             Does::Write(text) => self.write_prompt(&text),
@@ -135,12 +146,21 @@ impl App {
     }
 
     /// A command that is nothing alone is begun where it is written.
-    fn begin_command(&mut self, command: &SlashCommand) {
+    fn begin_command(&mut self, beginning: &str, shown: &str) {
         if self.composer.is_empty() {
-            self.composer.set(&[Part::Text(format!("/{} ", command.name))]);
+            self.composer.set(&[Part::Text(beginning.into())]);
         } else {
-            self.notice(format!("send or clear what is written, then write `{}`", command.shown()));
+            self.notice(format!("send or clear what is written, then write `{shown}`"));
         }
+    }
+}
+
+/// What a model is good for, and what has to be downloaded first.
+fn about(offer: &Offer) -> String {
+    match offer.place {
+        Place::Here { .. } => offer.note.clone(),
+        Place::Download { bytes: None } => format!("to download; {}", offer.note),
+        Place::Download { bytes: Some(bytes) } => format!("{} to download; {}", file_size(bytes), offer.note),
     }
 }
 
@@ -157,6 +177,7 @@ fn group(
             .filter_map(|name| search.rank(name))
             .min()
             .or_else(|| search.rank_of_description(&row.about)),
+        Does::Set(setting) => search.rank(setting.name),
         _ => search.rank(&row.shown),
     });
     let best = sorted.first().map(|(rank, _)| *rank);
@@ -169,7 +190,7 @@ mod tests {
 
     use super::*;
     use crate::prompts::PromptText;
-    use crate::ui::app::tester::{Tester, here};
+    use crate::ui::app::tester::{Tester, download, here};
     use crate::ui::msg::{ChatRow, Msg};
 
     /// With the palette open and everything there.
@@ -233,6 +254,24 @@ mod tests {
         enter(&mut tester);
         assert_eq!(tester.app.composer.text(), "/rename ");
         assert!(tester.app.notices()[0].contains("send or clear"), "{:?}", tester.app.notices());
+    }
+
+    #[test]
+    fn a_setting_is_found_by_its_name_and_begun_in_the_composer() {
+        let mut tester = opened();
+        tester.type_text("temp");
+        enter(&mut tester);
+        assert_eq!(tester.app.composer.text(), "/set temperature ");
+    }
+
+    #[test]
+    fn what_has_to_be_downloaded_says_so() {
+        let mut tester = opened();
+        tester.update(Msg::Offers(vec![download("qwen"), here("smol", None)]));
+        tester.type_text("qwen");
+        let Popup::Palette(palette) = tester.app.popup() else { panic!("no palette") };
+        let groups = tester.app.palette_groups(palette);
+        assert!(groups[0].rows[0].about.starts_with("398.0 MB to download"), "{groups:?}");
     }
 
     #[test]

@@ -71,10 +71,11 @@ fn shown(path: &std::path::Path) -> String {
 mod tests {
     use std::path::PathBuf;
 
-    use crate::chat::Ended;
-    use crate::ui::app::tester::Tester;
+    use crate::chat::{Ended, Role};
+    use crate::store::ChatId;
+    use crate::ui::app::tester::{Tester, opened, settings, stored};
     use crate::ui::export::Refused;
-    use crate::ui::msg::{Effect, Msg};
+    use crate::ui::msg::{Effect, Msg, OpenedChat};
 
     fn answered() -> Tester {
         let mut tester = Tester::ready();
@@ -96,6 +97,15 @@ mod tests {
         let mut tester = Tester::ready();
         assert!(tester.send("/save").is_empty());
         assert!(tester.app.notices()[0].contains("nothing to save yet"));
+    }
+
+    #[test]
+    fn a_chat_that_was_resumed_is_saved_under_its_title() {
+        let (mut tester, _) = Tester::start(Ok(settings()), true, Some(ChatId(4)));
+        let messages = vec![stored(1, Role::User, "one", None), stored(2, Role::Assistant, "two", Some(Ended::Stop))];
+        tester.update(Msg::ChatOpened(OpenedChat { title: "Bread".into(), ..opened(4, messages) }));
+        let effects = tester.send("/save");
+        assert!(matches!(&effects[..], [Effect::Export { name, .. }] if name == "bread.md"), "{effects:?}");
     }
 
     #[test]

@@ -91,9 +91,9 @@ impl App {
             false => format!("{} for keys, {} for values", kv.type_k, kv.type_v),
         };
         let leaves = match kv.policy.as_str() {
-            "off" => "nothing; what does not fit is refused",
-            "window" => "the oldest sentences, but for the beginning",
-            _ => "the sentences that matter least",
+            "off" => "nothing leaves it; what does not fit is refused",
+            "window" => "the oldest sentences leave it, but for the beginning",
+            _ => "the sentences that matter least leave it",
         };
         let mut words = Words::titled("The KV cache");
         words.row("type", types);
@@ -102,7 +102,7 @@ impl App {
             "in use",
             format!("{} tokens; {} left it, {} are pinned", self.held.used, self.held.evicted, self.held.pinned),
         );
-        words.row("when full", format!("there leave {leaves}"));
+        words.row("when full", leaves);
         for (index, clause) in kv.reason.split("; ").filter(|clause| !clause.is_empty()).enumerate() {
             words.row(if index == 0 { "why" } else { "" }, escape_line(clause));
         }

@@ -317,5 +317,5 @@ pub(in crate::ui) fn opened(chat: i64, mut messages: Vec<OpenedMessage>) -> Open
     for message in &mut messages {
         message.parent = above.replace(message.id);
     }
-    OpenedChat { id: ChatId(chat), leaf: above, messages }
+    OpenedChat { id: ChatId(chat), title: format!("Chat {chat}"), leaf: above, messages }
 }

@@ -1,7 +1,7 @@
 //! Plain text folded to lines of a width: questions, thoughts and notes. Not Markdown; that is `markdown`'s part.
 
 use unicode_segmentation::UnicodeSegmentation;
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::text::escape;
 
@@ -93,11 +93,31 @@ fn fold(text: &str, width: usize, lines: &mut Vec<String>) {
     for paragraph in escape(text).split('\n') {
         let mut line = String::new();
         let mut columns = 0;
-        for word in paragraph.split_word_bounds() {
+        for word in pieces(paragraph) {
             push_word(word, width, &mut line, &mut columns, lines);
         }
         lines.push(line);
     }
+}
+
+/// White space, and what stands between: a line is broken before a wide character, but not between a word and the
+/// marks beside it.
+fn pieces(paragraph: &str) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    let mut start = 0;
+    for (at, word) in paragraph.split_word_bound_indices() {
+        if at > start && !hold_together(&paragraph[start..at], word) {
+            pieces.push(&paragraph[start..at]);
+            start = at;
+        }
+    }
+    pieces.push(&paragraph[start..]);
+    pieces
+}
+
+fn hold_together(before: &str, after: &str) -> bool {
+    let is_narrow = |character: char| !character.is_whitespace() && character.width().is_some_and(|wide| wide < 2);
+    before.chars().next_back().is_some_and(is_narrow) && after.chars().next().is_some_and(is_narrow)
 }
 
 /// Puts a word on the line or, if it does not fit, on the next; a word wider than a line is broken. White space
@@ -140,6 +160,14 @@ mod tests {
         assert_eq!(wrap("abcdefghij", 4), ["abcd", "efgh", "ij"]);
         assert_eq!(wrap("a\n\nb", 4), ["a", "", "b"]);
         assert_eq!(wrap("中文字", 4), ["中文", "字"]);
+    }
+
+    #[test]
+    fn marks_stay_with_the_word_beside_them() {
+        assert_eq!(wrap("it keeps its own (it goes", 18), ["it keeps its own ", "(it goes"]);
+        assert_eq!(wrap("one two, three", 7), ["one ", "two, ", "three"]);
+        assert_eq!(wrap("write `/set` now", 8), ["write ", "`/set` ", "now"]);
+        assert_eq!(wrap("see 中文 (字)", 8), ["see 中文", "(字)"]);
     }
 
     #[test]
