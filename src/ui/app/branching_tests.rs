@@ -9,7 +9,7 @@ use super::*;
 use crate::chat::{Ended, Message, Role};
 use crate::engine::protocol::{EngineError, Prompt, Step};
 use crate::models::offers::Place;
-use crate::store::Store;
+use crate::store::{Store, StoredMessage};
 use crate::ui::msg::{CopyOf, Retry, Save};
 use crate::ui::perform;
 use crate::ui::transcript::Entry;
@@ -146,8 +146,10 @@ impl Rig {
         let all = store.tree(chat).unwrap().messages;
         let siblings = branch.iter().map(|message| {
             let of_it = all.iter().filter(|other| {
-                let is_told = other.role != Role::Assistant || !other.text.trim().is_empty();
-                other.parent == message.parent && (is_told || other.id == message.id)
+                let is_said = |one: &StoredMessage| one.role == Role::Assistant && !one.text.trim().is_empty();
+                let has_answer = || all.iter().any(|one| one.parent == Some(other.id) && is_said(one));
+                let counts = is_said(other) || other.role == Role::User && has_answer();
+                other.parent == message.parent && (counts || other.id == message.id)
             });
             let ids: Vec<_> = of_it.map(|other| other.id).collect();
             (ids.iter().position(|id| *id == message.id).unwrap() + 1, ids.len())
@@ -257,6 +259,18 @@ fn another_answer_is_a_sibling_and_may_have_a_temperature_of_its_own() {
         rig.choose(1);
         rig.key(KeyCode::Left);
         assert_eq!(rig.said(), ["one", "ONE", "two", "third"], "what was said last below it");
+        rig.assert_whole();
+    });
+}
+
+#[test]
+fn a_question_that_was_stopped_before_a_word_came_is_no_branch_when_it_is_sent_again() {
+    both(|mut rig| {
+        rig.ask("three", "");
+        assert_eq!(rig.written(), "three");
+        rig.tester.app.composer.clear();
+        rig.ask("three", "THREE");
+        assert_eq!((rig.said()[4..].to_vec(), rig.siblings()[4]), (vec!["three".to_owned(), "THREE".into()], (1, 1)));
         rig.assert_whole();
     });
 }

@@ -70,10 +70,17 @@ impl Tree {
         self.node(node).kept.as_ref().is_none_or(Entry::is_told)
     }
 
+    /// Whether it is no question that was taken back before a word was said to it.
+    fn was_not_taken_back(&self, node: NodeId) -> bool {
+        let is_question = matches!(self.node(node).kept, Some(Entry::Question(_)));
+        !is_question || self.node(node).children.iter().any(|&answer| self.is_worth_showing(answer))
+    }
+
     /// The messages in the place of one that is on the screen, itself included, the oldest first.
     pub(super) fn siblings(&self, node: NodeId) -> Vec<NodeId> {
         let all = self.children(self.node(node).parent).iter().copied();
-        all.filter(|&other| other == node || self.is_worth_showing(other)).collect()
+        let counts = |other| self.is_worth_showing(other) && self.was_not_taken_back(other);
+        all.filter(|&other| other == node || counts(other)).collect()
     }
 
     /// The last branch through a message: it, all above it, and what was said last below it.
