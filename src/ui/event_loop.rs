@@ -174,6 +174,10 @@ impl<'t> EventLoop<'t> {
             if self.handle(Wake::Terminal(Some(event))).is_break() {
                 return ControlFlow::Break(());
             }
+            // Keys may come faster than they can be followed; what they do is seen all the same.
+            if self.changed && Instant::now() >= self.next_frame {
+                break;
+            }
         }
         ControlFlow::Continue(())
     }

@@ -46,6 +46,8 @@ struct Walk {
 #[derive(Debug, Default)]
 pub struct Search {
     pub words: String,
+    /// The messages that have the words, by their places. Looking through all of them takes too long for every key.
+    found: Vec<usize>,
     /// Which of the messages found is shown.
     place: usize,
     /// What was being written.
@@ -57,12 +59,12 @@ impl History {
         self.search.is_some()
     }
 
-    fn found(&self) -> Vec<&String> {
-        let words = self.search.as_ref().map(|search| search.words.to_lowercase()).unwrap_or_default();
-        if words.is_empty() {
-            return Vec::new();
-        }
-        self.sent.iter().filter(|sent| sent.to_lowercase().contains(&words)).collect()
+    /// Looks for the words of the search, if one is open.
+    fn look(&mut self) {
+        let Some(search) = &mut self.search else { return };
+        let words = search.words.to_lowercase();
+        let has_them = |sent: &String| !words.is_empty() && sent.to_lowercase().contains(&words);
+        search.found = (0..self.sent.len()).filter(|&place| has_them(&self.sent[place])).collect();
     }
 }
 
@@ -76,6 +78,7 @@ impl App {
         self.history.sent.retain(|sent| sent != text);
         self.history.sent.insert(0, text.to_owned());
         self.history.sent.truncate(MOST);
+        self.history.look();
     }
 
     /// The store's answer: what was sent in earlier runs, too.
@@ -88,6 +91,7 @@ impl App {
             }
         }
         self.history.sent.truncate(MOST);
+        self.history.look();
         self.show_found();
         if then_walks {
             self.older();
@@ -162,13 +166,14 @@ impl App {
             None => drop(search.words.pop()),
         }
         search.place = 0;
+        self.history.look();
         self.show_found();
     }
 
     /// To older messages that were found, or back to newer ones.
     pub(super) fn move_in_search(&mut self, by: i16) {
-        let last = self.history.found().len().saturating_sub(1);
         if let Some(search) = &mut self.history.search {
+            let last = search.found.len().saturating_sub(1);
             search.place = search.place.saturating_add_signed(by.into()).min(last);
         }
         self.show_found();
@@ -176,7 +181,8 @@ impl App {
 
     fn show_found(&mut self) {
         let Some(search) = &self.history.search else { return };
-        let text = self.history.found().get(search.place).map(|text| slash::written(text));
+        let found = search.found.get(search.place).and_then(|&place| self.history.sent.get(place));
+        let text = found.map(|text| slash::written(text));
         self.composer.begin(&text.into_iter().map(Part::Text).collect::<Vec<_>>());
     }
 
@@ -198,7 +204,7 @@ impl App {
     /// The search, which of the messages found is shown, and how many there are.
     pub fn search(&self) -> Option<(&str, usize, usize)> {
         let search = self.history.search.as_ref()?;
-        let found = self.history.found().len();
+        let found = search.found.len();
         Some((&search.words, if found == 0 { 0 } else { search.place + 1 }, found))
     }
 }

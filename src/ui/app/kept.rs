@@ -63,6 +63,10 @@ impl App {
             };
         }
         self.kept.due.take_if(|due| now >= *due)?;
+        let waiting: usize = self.queued().map(bytes).sum();
+        if waiting > MOST_BYTES {
+            return None;
+        }
         let parts = self.unsent();
         if bytes(&parts) > MOST_BYTES { None } else { self.save_draft(parts) }
     }
