@@ -5,12 +5,10 @@
 use std::fmt::Write;
 
 use crossterm::event::{KeyCode, KeyModifiers};
-use ratatui::Terminal;
-use ratatui::backend::TestBackend;
 use ratatui::buffer::{Buffer, Cell};
 use ratatui::style::{Color, Modifier};
 
-use super::examples::{branched, choosing, downloading, evicted, planned, row, streaming};
+use super::examples::{branched, choosing, downloading, evicted, planned, row, screen, streaming};
 use crate::chat::Ended;
 use crate::engine::protocol::Step;
 use crate::ui::app::tester::{Tester, download, here};
@@ -20,14 +18,7 @@ use crate::ui::theme::Theme;
 const SIZES: [(u16, u16); 4] = [(60, 20), (80, 24), (120, 40), (200, 50)];
 
 fn drawn(tester: &mut Tester, (width, height): (u16, u16)) -> Buffer {
-    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-    terminal
-        .draw(|frame| {
-            let places = super::lay_out(&mut tester.app, frame.area());
-            super::draw(&tester.app, &places, frame);
-        })
-        .unwrap();
-    terminal.backend().buffer().clone()
+    screen(tester, width, height).backend().buffer().clone()
 }
 
 fn rows(buffer: &Buffer) -> impl Iterator<Item = &[Cell]> {
