@@ -137,8 +137,8 @@ pub struct Settings {
     #[arg(long, value_name = "TEXT", help_heading = "Sampling", allow_hyphen_values = true)]
     pub stop: Option<Vec<String>>,
 
-    /// Hold the answer to a JSON schema: a file, or the schema itself
-    #[arg(long, value_name = "FILE|JSON", help_heading = "Sampling")]
+    /// Hold the answer to a JSON schema: a file, the schema itself, or its short form 'name, age int, tags [str]'
+    #[arg(long, value_name = "FILE|JSON|FIELDS", help_heading = "Sampling")]
     pub schema: Option<String>,
 
     /// Hold the answer to a grammar, in llama.cpp's GBNF
