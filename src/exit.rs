@@ -19,7 +19,7 @@ pub enum Exit {
     BadModel = 4,
     Disk = 5,
     Network = 6,
-    /// The answer does not satisfy the schema.
+    /// The answer does not satisfy the schema, or has no part that was asked for.
     Unsatisfied = 7,
     /// SIGHUP.
     HungUp = 129,
@@ -74,6 +74,11 @@ impl Failure {
     /// An answer that is not what the schema asks for.
     pub fn unsatisfied(message: impl Into<String>) -> Self {
         Self::new(Exit::Unsatisfied, "schema", message)
+    }
+
+    /// An answer without the part that was asked for.
+    pub fn without_part(message: impl Into<String>) -> Self {
+        Self::new(Exit::Unsatisfied, "extract", message)
     }
 
     /// A file system that refuses.

@@ -58,6 +58,7 @@ fn prepare(talk: Talk, surroundings: Surroundings) -> Result<Job, Failure> {
         prompt: Prompt { chat: None, messages },
         options: config.generate,
         schema,
+        extract: config.extract,
         quiet: config.quiet,
         verbose: config.verbose,
         smaller: Box::new(move || offers::smaller(&surroundings)),

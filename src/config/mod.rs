@@ -3,6 +3,7 @@
 
 mod directories;
 mod environment;
+mod extract;
 mod file;
 mod settings;
 mod value;
@@ -10,6 +11,7 @@ mod value;
 use std::path::{Path, PathBuf};
 
 pub use directories::Directories;
+pub use extract::Extract;
 pub use settings::{Output, Settings, Switch};
 pub use value::{Auto, Penalty, Probability, Room, Temperature};
 
@@ -36,6 +38,8 @@ pub struct Config {
     pub model_folders: Vec<PathBuf>,
     pub system: Option<String>,
     pub output: Output,
+    /// The part of an answer to `-p` that goes to stdout.
+    pub extract: Option<Extract>,
     pub generate: GenerateOptions,
     pub context: Option<u32>,
     pub threads: Option<u32>,
@@ -191,6 +195,7 @@ impl From<Settings> for Config {
             model_folders: folders.map(PathBuf::from).collect(),
             system: settings.system.filter(|system| !system.is_empty()),
             output: settings.output.unwrap_or_default(),
+            extract: settings.extract.and_then(value::OrOff::chosen),
             generate: GenerateOptions {
                 sampling,
                 max_tokens: settings.max_tokens.and_then(value::Auto::number),
