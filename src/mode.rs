@@ -31,7 +31,7 @@ impl Circumstances {
     /// Those of this process.
     pub fn of(arguments: &Arguments) -> Self {
         Self {
-            has_prompt: arguments.talk.prompt.is_some(),
+            has_prompt: arguments.talk.prompt.is_some() || arguments.talk.prompt_name.is_some(),
             has_answer_options: arguments.settings.output.is_some()
                 || arguments.settings.extract.is_some()
                 || !arguments.talk.files.is_empty(),

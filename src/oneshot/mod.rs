@@ -199,8 +199,6 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                 self.report.extracted = Some(text);
                 return Ok(());
             }
-            // Whoever stopped it knows.
-            _ if self.stopped_by.is_some() => return Ok(()),
             Part::Cut(text) => {
                 self.report.extracted = Some(text);
                 Failure::without_part(format!("the answer was cut in the middle of its {name}"))
@@ -210,6 +208,10 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
             }
             Part::None => Failure::without_part(format!("there is no {name} in the answer")),
         };
+        if self.stopped_by.is_some() {
+            // Whoever stopped it knows.
+            return Ok(());
+        }
         if self.form == Output::Text && self.report.extracted.is_none() && !self.report.text.is_empty() {
             self.remarks.note(&format!("the answer was:\n{}", self.report.text.trim_end()));
         }

@@ -144,6 +144,7 @@ mod tests {
         assert_eq!(extracted("{\"a\": {\"b\": 1}, c: 2}").2, Part::None);
         assert_eq!(extracted("Rows: [[1, 2], [3, 4], [5").2, Part::Cut("[[1, 2], [3, 4], [5".into()));
         assert_eq!(extracted("{\"a\": {}").2, Part::Cut("{\"a\": {}".into()));
-        assert_eq!(extracted(&"[".repeat(5000)).2, Part::None, "deeper than anybody reads");
+        // Deeper than anybody reads.
+        assert!(!matches!(extracted(&("[".repeat(5000) + &"]".repeat(5000))).2, Part::Whole(text) if text.len() > 300));
     }
 }
