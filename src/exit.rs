@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use crate::engine::protocol::EngineError;
 use crate::models::{FailureClass, ModelError};
 use crate::store::StoreError;
+use crate::text::cause;
 
 /// The exit codes. They are a contract: codes may be added, never changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +97,7 @@ impl Failure {
     pub fn output(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Self::new(Exit::ClosedPipe, "closed_pipe", ""),
-            _ => Self::disk(format!("cannot write the output: {error}")),
+            _ => Self::disk(format!("cannot write the output: {}", cause(error))),
         }
     }
 }
