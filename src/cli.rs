@@ -61,6 +61,11 @@ pub struct Talk {
           conflicts_with_all = ["prompt", "files", "private"])]
     pub resume: Option<ChatName>,
 
+    /// Go on with a saved chat, the last one or that with this ID: -p is asked and answered in it
+    #[arg(long = "continue", value_name = "ID", num_args = 0..=1, default_missing_value = "last",
+          conflicts_with_all = ["resume", "private"])]
+    pub continues: Option<ChatName>,
+
     /// What answers: llama, or scripted:FILE
     #[arg(long, hide = true, default_value = "llama", value_name = "ENGINE")]
     pub engine: EngineName,
@@ -265,6 +270,15 @@ mod tests {
         ask("--file a --file b", |it| it.talk.files = vec!["a".into(), "b".into()]);
         ask("--resume", |it| it.talk.resume = Some(ChatName::Last));
         ask("--resume 12", |it| it.talk.resume = Some(ChatName::Id(ChatId(12))));
+        ask("-p hi --continue", |it| {
+            it.talk.prompt = Some("hi".into());
+            it.talk.continues = Some(ChatName::Last);
+        });
+        ask("--continue 3 --cache-prompt --logprobs 5", |it| {
+            it.talk.continues = Some(ChatName::Id(ChatId(3)));
+            it.settings.cache_prompt = Some(true);
+            it.settings.logprobs = "5".parse().ok();
+        });
         ask("--engine scripted:x", |it| it.talk.engine = EngineName::Scripted("x".into()));
         ask("-o ndjson", |it| it.settings.output = Some(Output::Ndjson));
         ask("--temp 0 --seed auto", |it| {
@@ -329,6 +343,10 @@ mod tests {
             ("--resume yesterday", "`yesterday` is not the number of a chat"),
             ("--resume 3 -p hi", "cannot be used with"),
             ("--resume 3 --private", "cannot be used with"),
+            ("-p hi --continue --private", "cannot be used with"),
+            ("--resume --continue", "cannot be used with"),
+            ("--continue yesterday", "`yesterday` is not the number of a chat"),
+            ("--logprobs 21", "between 0 and 20"),
             ("--temp 0 models list", "before the subcommand"),
             ("-p hi chats list", "before the subcommand"),
             ("chats show x", "`x` is not the number of a chat"),

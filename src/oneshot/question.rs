@@ -5,11 +5,22 @@ use std::path::PathBuf;
 use crate::exit::Failure;
 use crate::{text, text_file};
 
+/// What is between two parts: one blank line.
+const SEPARATOR: &str = "\n\n";
+
 /// Where the question comes from. `typed` is the value of `--prompt`.
 #[derive(Clone, Debug)]
 pub struct Question {
     pub typed: Option<String>,
     pub files: Vec<PathBuf>,
+}
+
+/// A question, put together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    pub text: String,
+    /// How many bytes of it are files, which other questions may be about, too.
+    pub shared: usize,
 }
 
 impl Question {
@@ -22,7 +33,7 @@ impl Question {
         &self,
         stdin_is_terminal: bool,
         stdin: impl FnOnce() -> Result<String, String>,
-    ) -> Result<String, Failure> {
+    ) -> Result<Asked, Failure> {
         let asks_for_stdin = self.typed.as_deref() == Some("-");
         let typed = self.typed.as_deref().filter(|_| !asks_for_stdin).unwrap_or_default();
         let piped =
@@ -38,8 +49,9 @@ impl Question {
             let name = text::escape_line(&path.to_string_lossy());
             parts.push(text_file::under_its_name(&name, &contents));
         }
+        let shared = parts.join(SEPARATOR).len();
         parts.extend([typed, piped].into_iter().filter(|part| !part.trim().is_empty()).map(str::to_owned));
-        Ok(parts.join("\n\n"))
+        Ok(Asked { text: parts.join(SEPARATOR), shared })
     }
 }
 
@@ -49,7 +61,9 @@ mod tests {
 
     fn join(typed: Option<&str>, piped: Option<&str>) -> Result<String, Failure> {
         let question = Question { typed: typed.map(str::to_owned), files: Vec::new() };
-        question.read(piped.is_none(), || Ok(piped.unwrap_or("from the keyboard").into()))
+        let asked = question.read(piped.is_none(), || Ok(piped.unwrap_or("from the keyboard").into()))?;
+        assert_eq!(asked.shared, 0);
+        Ok(asked.text)
     }
 
     #[test]
@@ -82,7 +96,8 @@ mod tests {
         std::fs::write(&path, "milk\n").unwrap();
         let name = path.display();
         let question = Question { typed: Some("Sum up".into()), files: vec![path.clone()] };
-        let expected = format!("--- file: {name} ---\nmilk\n--- end of file: {name} ---\n\nSum up");
+        let file = format!("--- file: {name} ---\nmilk\n--- end of file: {name} ---");
+        let expected = Asked { text: format!("{file}\n\nSum up"), shared: file.len() };
         assert_eq!(question.read(true, || Ok(String::new())), Ok(expected));
     }
 

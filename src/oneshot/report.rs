@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use crate::chat::{DraftedBy, NotDrafted, Repetition, Stats, Usage};
-use crate::engine::protocol::{Channel, DeviceInfo, Finish, ModelInfo, Passage, Piece};
+use crate::engine::protocol::{Channel, DeviceInfo, Finish, ModelInfo, Passage, Piece, Weighed};
 use crate::exit::Failure;
 
 /// What there is to say about one answer.
@@ -13,6 +13,10 @@ pub struct Report {
     pub schema: u32,
     pub text: String,
     pub thinking: Option<String>,
+    /// What the model thought of each token, if that was asked for.
+    pub logprobs: Option<Vec<Weighed>>,
+    /// The saved chat that this is part of.
+    pub chat: Option<i64>,
     pub finish_reason: &'static str,
     pub repetition: Option<Repetition>,
     pub error: Option<Error>,
@@ -93,6 +97,8 @@ impl Default for Report {
             schema: 1,
             text: String::new(),
             thinking: None,
+            logprobs: None,
+            chat: None,
             finish_reason: "error",
             repetition: None,
             error: None,
