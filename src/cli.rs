@@ -23,6 +23,8 @@ Examples:
   tuichat -p 'Why is the sky blue?'                one answer, on stdout
   git diff | tuichat -p 'Describe this change'     the prompt, then what comes through the pipe
   tuichat -p 'Sum this up' --file notes.txt -o json
+  tuichat -p 'Who wrote it?' --file notes.txt --cache-prompt     the next question about it begins at once
+  tuichat -p 'And shorter?' --continue             in the last chat
 
 Every option from --model on is also a key of config.toml (--top-k: top_k) and an environment variable (TUICHAT_TOP_K).
 `tuichat config print-sample` shows them all.";

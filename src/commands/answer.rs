@@ -46,7 +46,7 @@ fn prepare(talk: Talk, surroundings: Surroundings) -> Result<Job, Failure> {
         Err(failure) => Err(offers::to_get(&surroundings.config, failure)?),
     };
     let question = Question { typed: talk.prompt, files: talk.files };
-    let asked = question.read(io::stdin().is_terminal(), || text_file::read_from(io::stdin().lock(), "stdin"))?;
+    let asked = question.read(io::stdin().is_terminal(), || read_stdin(surroundings.config.quiet))?;
     let model = model.or_else(|entry| get(entry, &surroundings))?;
     let hashes_file = surroundings.hashes_file();
     let snapshots = match &chat {
@@ -81,6 +81,18 @@ fn prepare(talk: Talk, surroundings: Surroundings) -> Result<Job, Failure> {
         smaller: Box::new(move || offers::smaller(&surroundings)),
         hash: Box::new(move || sha256(model, hashes_file.as_deref())),
     })
+}
+
+/// What is piped in. Who looks on is told what is waited for: a pipe may never end.
+fn read_stdin(quiet: bool) -> Result<String, String> {
+    let stdin = io::stdin();
+    let mut remarks = Remarks::on_stderr(quiet);
+    if !stdin.is_terminal() {
+        remarks.progress("reading what is piped in, until it ends");
+    }
+    let text = text_file::read_from(stdin.lock(), "stdin");
+    remarks.clear();
+    text
 }
 
 /// The chat that a question goes on with.
