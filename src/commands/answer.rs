@@ -22,7 +22,7 @@ use crate::remarks::Remarks;
 use crate::signals;
 use crate::store::Store;
 use crate::text::file_size;
-use crate::text_file;
+use crate::{prompts, text_file};
 
 /// # Errors
 /// Why there is no answer, or only a part of one.
@@ -45,7 +45,10 @@ fn prepare(talk: Talk, surroundings: Surroundings) -> Result<Job, Failure> {
         Ok(found) => Ok(found),
         Err(failure) => Err(offers::to_get(&surroundings.config, failure)?),
     };
-    let question = Question { typed: talk.prompt, files: talk.files };
+    let folder = surroundings.directories.prompts();
+    let named = talk.prompt_name.map(|name| prompts::find(&folder, &name)).transpose().map_err(Failure::usage)?;
+    let question = Question { named, variables: talk.variables, typed: talk.prompt, files: talk.files };
+    question.check()?;
     let asked = question.read(io::stdin().is_terminal(), || read_stdin(surroundings.config.quiet))?;
     let model = model.or_else(|entry| get(entry, &surroundings))?;
     let hashes_file = surroundings.hashes_file();
@@ -73,6 +76,7 @@ fn prepare(talk: Talk, surroundings: Surroundings) -> Result<Job, Failure> {
         prompt: Prompt { chat: chat.as_ref().map(SavedChat::key), messages },
         options: GenerateOptions { shared, ..config.generate },
         schema,
+        extract: config.extract,
         quiet: config.quiet,
         tells_thoughts,
         chat,

@@ -8,6 +8,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde::de::{Error, IntoDeserializer};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::extract::Extract;
 use super::value::{Auto, OrAuto, OrOff, Penalty, Probability, Room, Size, Temperature, UpTo};
 use crate::engine::KvTypes;
 use crate::engine::protocol::{DeviceChoice, Evict, Speculate, Think};
@@ -105,6 +106,10 @@ pub struct Settings {
     #[arg(short, long, value_enum, value_name = "FORM")]
     pub output: Option<Output>,
 
+    /// Print only the first part of the answer to -p that is this: a code block, one in a language, or a JSON value
+    #[arg(long, value_name = "code|json|LANGUAGE")]
+    pub extract: Option<OrOff<Extract>>,
+
     /// Tell for each token of the answer how likely it was, and the N likeliest ones, up to 20; with -o json or ndjson
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub logprobs: Option<UpTo<20>>,
@@ -141,8 +146,8 @@ pub struct Settings {
     #[arg(long, value_name = "TEXT", help_heading = "Sampling", allow_hyphen_values = true)]
     pub stop: Option<Vec<String>>,
 
-    /// Hold the answer to a JSON schema: a file, or the schema itself
-    #[arg(long, value_name = "FILE|JSON", help_heading = "Sampling")]
+    /// Hold the answer to a JSON schema: a file, the schema itself, or its short form 'name, age int, tags [str]'
+    #[arg(long, value_name = "FILE|JSON|FIELDS", help_heading = "Sampling")]
     pub schema: Option<String>,
 
     /// Hold the answer to a grammar, in llama.cpp's GBNF
@@ -333,6 +338,7 @@ impl Settings {
             system: self.system.or(lower.system),
             output: self.output.or(lower.output),
             logprobs: self.logprobs.or(lower.logprobs),
+            extract: self.extract.or(lower.extract),
             temp: self.temp.or(lower.temp),
             top_k: self.top_k.or(lower.top_k),
             top_p: self.top_p.or(lower.top_p),

@@ -4,6 +4,7 @@
 //! Everything that happens (the engine's events, signals, the model's hash) arrives in one channel and is dealt
 //! with by one thread, in order.
 
+mod extract;
 mod printer;
 mod question;
 mod report;
@@ -19,16 +20,17 @@ pub use question::Question;
 pub use saved::SavedChat;
 
 use crate::chat::{Ended, Stats};
-use crate::config::Output;
+use crate::config::{Extract, Output};
 use crate::engine::constraint::Validator;
 use crate::engine::protocol::{
-    CancelFlag, Channel, Constraint, Event, GenerateOptions, LoadSettings, ModelInfo, Prompt, RequestId, Rereading,
-    Step, Trial, Work,
+    CancelFlag, Channel, Constraint, Event, GenerateOptions, LoadSettings, ModelInfo, Piece, Prompt, RequestId,
+    Rereading, Step, Trial, Work,
 };
 use crate::engine::{self, Engine, Source};
 use crate::exit::{Exit, Failure};
 use crate::remarks::Remarks;
 use crate::signals;
+use extract::{Extractor, Part};
 use printer::{Phase, Printer, Progress};
 use report::Report;
 use start::Start;
@@ -52,6 +54,8 @@ pub struct Job {
     pub options: GenerateOptions,
     /// What the whole answer is checked against.
     pub schema: Option<Validator>,
+    /// The part of it that is printed; `None` prints all.
+    pub extract: Option<Extract>,
     pub quiet: bool,
     /// Thoughts are told on stderr even where nobody looks on.
     pub tells_thoughts: bool,
@@ -96,6 +100,9 @@ pub fn run(form: Output, prepare: impl FnOnce() -> Result<Job, Failure>) -> Resu
                 rereading: None,
                 wants_beginning: job.options.shared.is_some(),
                 keeps: job.keeps,
+                extractor: job.extract.clone().map(Extractor::new),
+                // A schema is about the whole answer, and so is the object of JSON.
+                ends_with_part: form == Output::Text && job.schema.is_none(),
                 has_grammar: matches!(job.options.constraint, Some(Constraint::Grammar(_))),
                 hash: Hash::NotAsked,
                 start: job.verbose.then_some(began),
@@ -167,6 +174,10 @@ struct Run<Out, Err> {
     wants_beginning: bool,
     /// Something of this is.
     keeps: bool,
+    /// If only a part of the answer is wanted.
+    extractor: Option<Extractor>,
+    /// Whether the answer is stopped when that part is there.
+    ends_with_part: bool,
     /// The answer is held to a grammar.
     has_grammar: bool,
     hash: Hash,
@@ -199,11 +210,49 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
         if let (Some(chat), Some(question)) = (&mut self.chat, job.prompt.messages.last()) {
             chat.ask(&question.text, &model.name, &job.options.sampling)?;
         }
-        self.generate(job.prompt, job.options, &model)?;
+        let generated = self.generate(job.prompt, job.options, &model);
+        let extracted = self.extract();
+        generated.and(extracted)?;
         match &job.schema {
             Some(schema) if self.report.finish_reason != Ended::Cancelled.as_str() => self.check(schema),
             _ => Ok(()),
         }
+    }
+
+    /// Shows the rest of the part that was looked for, or says why there is none.
+    fn extract(&mut self) -> Result<(), Failure> {
+        let Some(extractor) = &mut self.extractor else { return Ok(()) };
+        let reason = self.report.finish_reason;
+        let is_cut = ![Ended::Stop, Ended::StopString].map(Ended::as_str).contains(&reason);
+        let (rest, part) = extractor.finish(is_cut);
+        self.printer.part(&rest).map_err(|error| Failure::output(&error))?;
+        let name = extractor.name();
+        let problem = match part {
+            Part::Whole(text) => {
+                self.report.extracted = Some(text);
+                return Ok(());
+            }
+            Part::Cut(text) => {
+                self.report.extracted = Some(text);
+                Failure::without_part(format!("the answer was cut in the middle of its {name}"))
+            }
+            Part::None if is_cut => {
+                Failure::without_part(format!("the answer was cut before there was a {name} in it"))
+            }
+            Part::None => Failure::without_part(format!("there is no {name} in the answer")),
+        };
+        if self.stopped_by.is_some() {
+            // Whoever stopped it knows.
+            return Ok(());
+        }
+        if self.form == Output::Text && self.report.extracted.is_none() && !self.report.text.is_empty() {
+            self.remarks.note(&format!("the answer was:\n{}", self.report.text.trim_end()));
+        }
+        Err(if reason == Ended::Length.as_str() {
+            problem.hint("give it more room with `--max-tokens`")
+        } else {
+            problem
+        })
     }
 
     /// Whether the whole answer is what the schema asks for.
@@ -301,7 +350,10 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                     if let Some(chat) = &mut self.chat {
                         chat.add(&piece);
                     }
-                    self.printer.piece(&piece).map_err(|error| Failure::output(&error))?;
+                    self.print(&piece).map_err(|error| Failure::output(&error))?;
+                    if self.ends_with_part && self.extractor.as_ref().is_some_and(Extractor::is_done) {
+                        cancel.cancel();
+                    }
                 }
                 Step::Weighed(weighed) => {
                     self.printer.weighed(&weighed);
@@ -350,6 +402,20 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
             self.engine.submit(Work::Snapshot);
         }
         outcome.and(saved.map_err(Failure::from))
+    }
+
+    /// Prints a piece of the answer, or what it adds to the part that is wanted.
+    fn print(&mut self, piece: &Piece) -> io::Result<()> {
+        match &mut self.extractor {
+            Some(extractor) => {
+                let part = match piece.channel {
+                    Channel::Answer => extractor.push(&piece.text),
+                    Channel::Thinking => String::new(),
+                };
+                if self.form == Output::Ndjson { self.printer.piece(piece) } else { self.printer.part(&part) }
+            }
+            None => self.printer.piece(piece),
+        }
     }
 
     /// Lets the engine learn how long steps take, unless the program was told to stop.

@@ -12,6 +12,8 @@ use crate::exit::Failure;
 pub struct Report {
     pub schema: u32,
     pub text: String,
+    /// The part of it that was asked for.
+    pub extracted: Option<String>,
     pub thinking: Option<String>,
     /// What the model thought of each token, if that was asked for.
     pub logprobs: Option<Vec<Weighed>>,
@@ -96,6 +98,7 @@ impl Default for Report {
         Self {
             schema: 1,
             text: String::new(),
+            extracted: None,
             thinking: None,
             logprobs: None,
             chat: None,
