@@ -119,7 +119,7 @@ fn what_keeps_nothing_says_so() {
         let ran = ask(&home, &[&["-p", "Who counts?", "--cache-prompt"], more].concat());
         assert_eq!(ran.code, Some(0), "{more:?}: {}", ran.stderr);
         assert!(ran.stderr.contains(sentence), "{more:?}: {}", ran.stderr);
-        assert_eq!(kept(&home), [PathBuf::new(); 0], "{more:?}");
+        assert!(kept(&home).is_empty(), "{more:?}");
     }
 }
 
