@@ -67,7 +67,10 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
     match arguments.command {
         Some(Command::Completions { shell }) => return commands::completions::run(shell).map(|()| Exit::Success),
         Some(Command::Doctor { json }) => return commands::doctor::run(json, arguments.settings),
-        Some(Command::Man) => return commands::man::run().map(|()| Exit::Success),
+        Some(Command::Man { command, out }) => {
+            return commands::man::run(&command, out.as_deref()).map(|()| Exit::Success);
+        }
+        Some(Command::Help { words }) => return commands::help::run(&words).map(|()| Exit::Success),
         _ => {}
     }
     let surroundings = Surroundings::find(arguments.settings)?;
@@ -77,12 +80,17 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Some(Command::Config(command)) => commands::config::run(command, &surroundings),
         Some(Command::Bench(command)) => commands::bench::run(*command, &surroundings),
         Some(Command::Debug(command)) => commands::debug::run(command, &surroundings),
-        Some(Command::Probe { .. } | Command::Completions { .. } | Command::Man | Command::Doctor { .. }) | None => {
-            match mode::decide(circumstances)? {
-                Mode::OneShot => commands::answer::run(arguments.talk, surroundings),
-                Mode::Chat => commands::chat::run(arguments.talk, surroundings),
-            }
-        }
+        Some(
+            Command::Probe { .. }
+            | Command::Completions { .. }
+            | Command::Man { .. }
+            | Command::Help { .. }
+            | Command::Doctor { .. },
+        )
+        | None => match mode::decide(circumstances)? {
+            Mode::OneShot => commands::answer::run(arguments.talk, surroundings),
+            Mode::Chat => commands::chat::run(arguments.talk, surroundings),
+        },
     }
 }
 
