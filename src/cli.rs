@@ -377,28 +377,32 @@ mod tests {
         ask("chats show 3 --json", |it| {
             it.command = Some(Command::Chats(ChatsCommand::Show { id: ChatId(3), json: true }))
         });
-        ask("bench a b --budgets 50,12.5 --lengths 1k,2000 --policies none,q8_0 --only needle --json", |it| {
-            it.command = Some(Command::Bench(Box::new(BenchCommand {
-                models: vec!["a".into(), "b".into()],
-                suite: Suite::Kv,
-                seed: 1,
-                cases: None,
-                policies: vec![Policy::Full, Policy::Q8],
-                budgets: vec!["50".parse().unwrap(), "12.5".parse().unwrap()],
-                lengths: vec![Tokens(1024), Tokens(2000)],
-                depths: Vec::new(),
-                only: vec![Part::Needle],
-                json: true,
-                svg: None,
-                threads: None,
-                tune: false,
-                ways: Vec::new(),
-                tasks: Vec::new(),
-                fuzzy: Vec::new(),
-                rounds: None,
-                draft_model: None,
-            })));
-        });
+        ask(
+            "bench a b --suite kv --budgets 50,12.5 --lengths 1k,2000 --policies none,q8_0 --only needle --json",
+            |it| {
+                it.command = Some(Command::Bench(Box::new(BenchCommand {
+                    models: vec!["a".into(), "b".into()],
+                    suite: Suite::Kv,
+                    seed: 1,
+                    cases: None,
+                    policies: vec![Policy::Full, Policy::Q8],
+                    budgets: vec!["50".parse().unwrap(), "12.5".parse().unwrap()],
+                    lengths: vec![Tokens(1024), Tokens(2000)],
+                    depths: Vec::new(),
+                    only: vec![Part::Needle],
+                    json: true,
+                    svg: None,
+                    threads: None,
+                    tune: false,
+                    ways: Vec::new(),
+                    tasks: Vec::new(),
+                    fuzzy: Vec::new(),
+                    rounds: None,
+                    power: None,
+                    draft_model: None,
+                })));
+            },
+        );
         ask("--top-k 1 config show", |it| {
             it.settings.top_k = Some(1);
             it.command = Some(Command::Config(ConfigCommand::Show));
@@ -434,7 +438,8 @@ mod tests {
             ("--temp 0 models list", "before the subcommand"),
             ("-p hi chats list", "before the subcommand"),
             ("chats show x", "`x` is not the number of a chat"),
-            ("bench --suite x", "[possible values: kv, spec]"),
+            ("bench --suite x", "[possible values: quick, depth, kv, spec]"),
+            ("bench --power wall", "it must be `auto`, `none`, or `cmd:`"),
             ("bench --budgets 50,101", "a budget is a number of percent between 0.1 and 100"),
             ("bench --lengths 100", "between 1024 and 65536"),
             ("bench --depths 4x", "or thousands like 4k"),
