@@ -27,17 +27,19 @@ Examples:
   tuichat -p 'Who wrote it?' --file notes.txt --cache-prompt     the next question about it begins at once
   tuichat -p 'And shorter?' --continue             in the last chat
 
-`tuichat help options` lists all options. Each from --model on is also a key of config.toml (--top-k: top_k) and an
-environment variable (TUICHAT_TOP_K). `tuichat help COMMAND` explains a command, and `tuichat help TOPIC` one of these:
+`tuichat help options` lists all options. Each from --model on is also a key of config.toml
+(--top-k: top_k) and an environment variable (TUICHAT_TOP_K). `tuichat help COMMAND` explains a
+command, `tuichat help TOPIC` one of these:
   scripting, schema, extract, prompts, kv, speculation, models, config, exit-codes, keys";
 
 /// The options that `tuichat --help` shows; `tuichat help options` has all.
-const COMMON: [&str; 17] = [
+const COMMON: [&str; 19] = [
     "prompt",
     "prompt_name",
     "variables",
     "files",
     "resume",
+    "continues",
     "model",
     "system",
     "output",
@@ -47,6 +49,7 @@ const COMMON: [&str; 17] = [
     "max_tokens",
     "seed",
     "think",
+    "cache_prompt",
     "private",
     "offline",
     "quiet",

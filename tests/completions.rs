@@ -70,6 +70,7 @@ fn chats_texts_and_topics_complete_where_they_are_meant() {
     drop(store);
     // Its value may be left out, so other words may follow.
     assert_eq!(completed(&home, &["--resume", ""])[..3], ["1", "2", "last"]);
+    assert_eq!(completed(&home, &["--continue", ""])[..3], ["1", "2", "last"]);
     assert_eq!(completed(&home, &["chats", "show", ""])[..2], ["1", "2"]);
     assert_eq!(completed(&home, &["chats", "rm", "2"]), ["2"]);
     home.write("home/config/prompts/mail.md", "Dear {{to}}");

@@ -82,6 +82,8 @@ pub fn run(form: Output, prepare: impl FnOnce() -> Result<Job, Failure>) -> Resu
     let mut printer = Printer::new(stdout, form, is_terminal);
     match prepare().and_then(set_up) {
         Ok((mut job, engine, happenings, sender)) => {
+            // A schema is about the whole answer, and so are the object of JSON and a chat in which it is saved.
+            let ends_with_part = form == Output::Text && job.schema.is_none() && job.chat.is_none();
             let mut run = Run {
                 engine,
                 happenings,
@@ -101,8 +103,7 @@ pub fn run(form: Output, prepare: impl FnOnce() -> Result<Job, Failure>) -> Resu
                 wants_beginning: job.options.shared.is_some(),
                 keeps: job.keeps,
                 extractor: job.extract.clone().map(Extractor::new),
-                // A schema is about the whole answer, and so is the object of JSON.
-                ends_with_part: form == Output::Text && job.schema.is_none(),
+                ends_with_part,
                 has_grammar: matches!(job.options.constraint, Some(Constraint::Grammar(_))),
                 hash: Hash::NotAsked,
                 start: job.verbose.then_some(began),
