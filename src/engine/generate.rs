@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::constraint::Guide;
 use super::llama::{Token, TokenKind};
 use super::prompt;
-use super::protocol::{CancelFlag, EngineError, Finish, GenerateOptions, Prompt, Step};
+use super::protocol::{CancelFlag, EngineError, Finish, GenerateOptions, Prompt, Step, Weighed};
 use super::repetition::RepetitionDetector;
 use super::rereading::Watch;
 use super::sampler::Sampler;
@@ -29,6 +29,7 @@ impl Session<'_> {
         let (rendered, tokens) = self.take_up(prompt, options.think)?;
         let tags = self.tags();
         self.check_length(&tokens)?;
+        let beginning = self.take_beginning(&rendered, &tokens, options);
         let mut guide = self.guide(prompt, &rendered, options)?;
         let mut sampler = Sampler::new(&options.sampling);
         let mut stats = Stats::default();
@@ -37,6 +38,8 @@ impl Session<'_> {
         // The logits of the last token are needed, so it is always computed.
         let cached = self.reuse(&tokens[..tokens.len() - 1]);
         stats.usage.cached_prompt_tokens = cached as u32;
+        stats.usage.kept_prompt_tokens = self.keep_beginning(beginning, &tokens, cached, cancel, emit)?;
+        let cached = self.ledger.tokens().len();
         let (mut go, recalled) = self.prefill_with_recalled(&tokens, cached, cancel, emit)?;
         stats.timings.prefill_ms = milliseconds(started.elapsed());
         let watched = self.context.watching_took() - watched;
@@ -72,7 +75,12 @@ impl Session<'_> {
             if forced.is_none() && self.model.is_end_of_generation(token) {
                 break Ended::Stop;
             }
+            let weighed = (options.weighed > 0).then(|| self.weigh(token, options.weighed));
+            let was_thinking = writer.is_thinking();
             writer.push(token, &self.readable(token, &tags));
+            if let Some(weighed) = weighed {
+                emit(Step::Weighed(Box::new(Weighed::new(weighed, was_thinking, &writer))));
+            }
             if !writer.send(stats.usage.completion_tokens, emit) {
                 break Ended::Cancelled;
             }

@@ -8,6 +8,7 @@ pub mod about;
 mod advance;
 mod archived;
 mod backend;
+mod beginning;
 mod calibrate;
 pub mod constraint;
 mod context;
@@ -48,6 +49,7 @@ mod stop;
 mod template;
 mod thinking;
 pub mod tuning;
+mod weighing;
 mod worker;
 mod writer;
 
@@ -143,9 +145,14 @@ impl Engine {
         (id, cancel)
     }
 
+    /// Lets the engine do what it was asked for and end; [`Engine::is_alive`] tells when it has.
+    pub fn take_no_more(&mut self) {
+        drop(self.requests.take());
+    }
+
     /// Lets the engine do what it was asked for, but no longer than this, and ends it.
     pub fn finish(mut self, within: Duration) {
-        drop(self.requests.take());
+        self.take_no_more();
         let deadline = Instant::now() + within;
         while self.is_alive() && Instant::now() < deadline {
             std::thread::sleep(POLL);
