@@ -67,7 +67,7 @@ fn prepare(talk: Talk, surroundings: Surroundings) -> Result<Job, Failure> {
 
 fn expected(messages: &[Message], answer_tokens: Option<u32>) -> Expected {
     let bytes: usize = messages.iter().map(|message| message.text.len()).sum();
-    Expected { prompt_bytes: u32::try_from(bytes).unwrap_or(u32::MAX), answer_tokens }
+    Expected { prompt_bytes: u32::try_from(bytes).unwrap_or(u32::MAX), answer_tokens, lanes: 0 }
 }
 
 /// Downloads a model of the catalogue after saying so.

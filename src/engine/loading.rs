@@ -252,8 +252,9 @@ impl Loaded {
         cores::unpin();
         let snapshots = self.snapshots(settings, types, shutdown);
         let crews = self.cores.crews;
-        let context =
-            Context::new(&self.model, ContextSettings { cells, crews, batch: BATCH, types }).map_err(|words| {
+        let sequences = settings.expected.map_or(1, |expected| expected.sequences());
+        let context = Context::new(&self.model, ContextSettings { cells, crews, batch: BATCH, types, sequences })
+            .map_err(|words| {
                 if self.choice.is_on_gpu() {
                     self.no_room.replace(Some(words.clone()));
                 }

@@ -209,7 +209,7 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                 Step::Cancelled => return Ok(None),
                 Step::Prefilling { .. } | Step::Selecting { .. } | Step::Token(_) | Step::Finished(_) => {}
                 Step::Recalled(_) | Step::Expected(_) | Step::Planned(_) | Step::Rereading(_) => {}
-                Step::Done | Step::Unloaded => {}
+                Step::Lanes(_) | Step::Item(..) | Step::Done | Step::Unloaded => {}
             }
         }
     }
@@ -272,7 +272,7 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                 Step::Failed(error) => return Err(Failure::from(&error)),
                 Step::Cancelled => return Ok(()),
                 Step::Loading(_) | Step::Trying(_) | Step::Ready(_) | Step::Expected(_) | Step::Planned(_) => {}
-                Step::Selecting { .. } | Step::Done | Step::Unloaded => {}
+                Step::Selecting { .. } | Step::Lanes(_) | Step::Item(..) | Step::Done | Step::Unloaded => {}
             }
         }
     }

@@ -318,7 +318,13 @@ mod tests {
     /// The logits behind a few tokens.
     fn logits(path: &Path, placement: &Placement) -> Vec<f32> {
         let model = Model::load(path, placement, |_| true).unwrap();
-        let settings = ContextSettings { cells: 256, crews: Crews::anywhere(1), batch: 64, types: KvTypes::default() };
+        let settings = ContextSettings {
+            cells: 256,
+            crews: Crews::anywhere(1),
+            batch: 64,
+            types: KvTypes::default(),
+            sequences: 1,
+        };
         let mut context = Context::new(&model, settings).unwrap();
         assert_eq!(context.decode(&model.tokenize("The hare slept", false), 0, &[]), Decoded::Done);
         context.logits().to_vec()
