@@ -1,6 +1,7 @@
 //! The command line: exactly what was typed. What it means together with the file and the environment is
 //! [`crate::config`]'s business.
 
+mod batch;
 mod bench;
 mod models;
 
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
+pub use batch::{BatchCommand, Parallel};
 pub use bench::{BenchCommand, Suite, Tokens};
 pub use models::ModelsCommand;
 
@@ -106,6 +108,7 @@ impl std::str::FromStr for EngineName {
 
 #[derive(Subcommand, Clone, Debug, PartialEq)]
 pub enum Command {
+    Batch(Box<BatchCommand>),
     /// Get models, and see which there are
     #[command(subcommand)]
     Models(ModelsCommand),
@@ -128,7 +131,9 @@ pub enum Command {
     Debug(DebugCommand),
     /// Print the script that lets a shell complete commands and names of models
     #[command(after_help = COMPLETIONS)]
-    Completions { shell: Shell },
+    Completions {
+        shell: Shell,
+    },
     /// Print the manual page, for `man -l`
     Man,
     /// Load a model file that was never loaded: what the program runs in a child before it does so itself

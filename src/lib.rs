@@ -70,6 +70,10 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Some(Command::Man) => return commands::man::run().map(|()| Exit::Success),
         _ => {}
     }
+    if let Some(Command::Batch(command)) = arguments.command {
+        let settings = command.settings.clone().over(arguments.settings);
+        return commands::batch::run(*command, Surroundings::find(settings)?);
+    }
     let surroundings = Surroundings::find(arguments.settings)?;
     match arguments.command {
         Some(Command::Models(command)) => commands::models::run(command, &surroundings),
@@ -77,12 +81,17 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Some(Command::Config(command)) => commands::config::run(command, &surroundings),
         Some(Command::Bench(command)) => commands::bench::run(*command, &surroundings),
         Some(Command::Debug(command)) => commands::debug::run(command, &surroundings),
-        Some(Command::Probe { .. } | Command::Completions { .. } | Command::Man | Command::Doctor { .. }) | None => {
-            match mode::decide(circumstances)? {
-                Mode::OneShot => commands::answer::run(arguments.talk, surroundings),
-                Mode::Chat => commands::chat::run(arguments.talk, surroundings),
-            }
-        }
+        Some(
+            Command::Probe { .. }
+            | Command::Batch(_)
+            | Command::Completions { .. }
+            | Command::Man
+            | Command::Doctor { .. },
+        )
+        | None => match mode::decide(circumstances)? {
+            Mode::OneShot => commands::answer::run(arguments.talk, surroundings),
+            Mode::Chat => commands::chat::run(arguments.talk, surroundings),
+        },
     }
 }
 

@@ -71,7 +71,7 @@ fn expected(messages: &[Message], answer_tokens: Option<u32>) -> Expected {
 }
 
 /// Downloads a model of the catalogue after saying so.
-fn get(entry: &Entry, surroundings: &Surroundings) -> Result<Found, Failure> {
+pub(super) fn get(entry: &Entry, surroundings: &Surroundings) -> Result<Found, Failure> {
     let size = format!(" ({})", file_size(entry.usual_file().bytes));
     let which = match &surroundings.config.model {
         None => format!("no model is here: getting `{}`{size} once", entry.name),

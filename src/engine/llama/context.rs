@@ -268,8 +268,7 @@ impl<'model> Context<'model> {
     /// Whether single positions can be taken out of the middle of the cache: not with recurrent layers, whose state is
     /// one for all positions.
     pub fn can_evict(&self) -> bool {
-        // SAFETY: the model lives.
-        unsafe { !sys::llama_model_is_recurrent(self.model.raw()) && !sys::llama_model_is_hybrid(self.model.raw()) }
+        !self.model.is_recurrent()
     }
 
     /// In the next decode, watch how the last `queries` tokens attend to the cells, of which `cells` will be in use,
