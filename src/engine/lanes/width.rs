@@ -7,6 +7,8 @@ use crate::engine::session::{Go, Session};
 
 /// Numbers that are compared. What lies between is no better on any machine that was seen: kernels take four rows at once.
 const CANDIDATES: [usize; 5] = [2, 4, 8, 16, 32];
+/// How often each is timed.
+const TIMED: usize = 3;
 /// Where steps cannot be timed.
 const UNTIMED: usize = 8;
 /// More answers at once take more cells and come later, so they have to bring more than this part.
@@ -62,24 +64,34 @@ impl Session<'_> {
         }))
     }
 
-    /// How much longer than one so many tokens take, for each number that may be the best.
+    /// How much longer than one so many tokens take, for each number that may be the best. Of what is timed, the fastest
+    /// counts: whatever else the machine does makes steps longer, and never shorter.
     fn ratios(&mut self, most: usize, cancel: &[&CancelFlag]) -> Option<Vec<(usize, f64)>> {
         let cells = self.ledger.cells();
+        let most = most.min(self.room());
+        let known = self.speculator.step_ratios(cells);
         let mut ratios = Vec::new();
+        let mut plain = f64::INFINITY;
+        let mut timed = Vec::new();
         for size in CANDIDATES.into_iter().filter(|size| *size <= most) {
-            let known = self.speculator.step_ratios(cells).into_iter().find(|(known, _)| *known == size);
-            let ratio = match known {
-                Some((_, ratio)) => ratio,
-                None if self.room() < size => break,
-                None => {
-                    let (plain, step) = self.time_size(size, cancel)?;
-                    self.speculator.timed(size, cells, plain, step);
-                    step / plain.max(f64::MIN_POSITIVE)
-                }
-            };
-            ratios.push((size, ratio));
+            if let Some(known) = known.iter().find(|(known, _)| *known == size) {
+                ratios.push(*known);
+                continue;
+            }
+            let mut fastest = f64::INFINITY;
+            for _ in 0..TIMED {
+                let (one, step) = self.time_size(size, cancel)?;
+                (plain, fastest) = (plain.min(one), fastest.min(step));
+            }
+            timed.push((size, fastest));
+        }
+        for (size, seconds) in timed {
+            self.speculator.timed(size, cells, plain, seconds);
+            ratios.push((size, seconds / plain.max(f64::MIN_POSITIVE)));
         }
         self.speculator.write_times();
+        ratios.sort_unstable_by_key(|(size, _)| *size);
+        tracing::debug!(?ratios, "steps of several tokens");
         Some(ratios)
     }
 }
