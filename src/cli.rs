@@ -16,6 +16,7 @@ pub use models::ModelsCommand;
 
 use crate::config::Settings;
 use crate::engine::protocol::Think;
+use crate::prompts::Variable;
 use crate::store::ChatId;
 
 const EXAMPLES: &str = "\
@@ -54,13 +55,22 @@ pub struct Talk {
     #[arg(short, long, value_name = "TEXT|-", allow_hyphen_values = true)]
     pub prompt: Option<String>,
 
+    /// Answer a text that has a name: one of yours (`NAME.md` in the folder `prompts` beside config.toml), or one that
+    /// comes along; what -p says follows it
+    #[arg(long, value_name = "NAME")]
+    pub prompt_name: Option<String>,
+
+    /// Put TEXT where the text of --prompt-name says {{NAME}} (repeatable)
+    #[arg(long = "var", value_name = "NAME=TEXT", requires = "prompt_name")]
+    pub variables: Vec<Variable>,
+
     /// Put a file's text before the prompt (repeatable)
     #[arg(long = "file", value_name = "PATH", num_args = 1..)]
     pub files: Vec<PathBuf>,
 
     /// Go on with a chat: the last one, or that with this ID
     #[arg(long, value_name = "ID|last", num_args = 0..=1, default_missing_value = "last",
-          conflicts_with_all = ["prompt", "files", "private"])]
+          conflicts_with_all = ["prompt", "prompt_name", "files", "private"])]
     pub resume: Option<ChatName>,
 
     /// What answers: llama, or scripted:FILE
@@ -268,6 +278,10 @@ mod tests {
             it.talk.prompt = Some("hi".into());
         });
         ask("--file a --file b", |it| it.talk.files = vec!["a".into(), "b".into()]);
+        ask("--prompt-name mail --var to=me --var tone=-x", |it| {
+            it.talk.prompt_name = Some("mail".into());
+            it.talk.variables = vec!["to=me".parse().unwrap(), "tone=-x".parse().unwrap()];
+        });
         ask("--resume", |it| it.talk.resume = Some(ChatName::Last));
         ask("--resume 12", |it| it.talk.resume = Some(ChatName::Id(ChatId(12))));
         ask("--engine scripted:x", |it| it.talk.engine = EngineName::Scripted("x".into()));
@@ -329,6 +343,9 @@ mod tests {
             ("--ctx 5", "between 64 and"),
             ("--threads 0", "between 1 and 512"),
             ("--device tpu", "[possible values: auto, cpu, metal, cuda, vulkan]"),
+            ("-p x --var a=b", "--prompt-name <NAME>"),
+            ("--prompt-name x --var stdin=b", "`stdin` is what is piped in"),
+            ("--extract a/b", "it must be `code`, `json`, or a language like `python`"),
             ("-o xml", "[possible values: text, json, ndjson]"),
             ("--engine magic", "an engine is `llama` or `scripted:FILE`"),
             ("--resume yesterday", "`yesterday` is not the number of a chat"),

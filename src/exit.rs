@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use crate::engine::protocol::EngineError;
 use crate::models::{FailureClass, ModelError};
 use crate::store::StoreError;
+use crate::text::cause;
 
 /// The exit codes. They are a contract: codes may be added, never changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +20,7 @@ pub enum Exit {
     BadModel = 4,
     Disk = 5,
     Network = 6,
-    /// The answer does not satisfy the schema.
+    /// The answer does not satisfy the schema, or has no part that was asked for.
     Unsatisfied = 7,
     /// SIGHUP.
     HungUp = 129,
@@ -76,6 +77,11 @@ impl Failure {
         Self::new(Exit::Unsatisfied, "schema", message)
     }
 
+    /// An answer without the part that was asked for.
+    pub fn without_part(message: impl Into<String>) -> Self {
+        Self::new(Exit::Unsatisfied, "extract", message)
+    }
+
     /// A file system that refuses.
     pub fn disk(message: impl Into<String>) -> Self {
         Self::new(Exit::Disk, "disk", message)
@@ -91,7 +97,7 @@ impl Failure {
     pub fn output(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Self::new(Exit::ClosedPipe, "closed_pipe", ""),
-            _ => Self::disk(format!("cannot write the output: {error}")),
+            _ => Self::disk(format!("cannot write the output: {}", cause(error))),
         }
     }
 }

@@ -1,7 +1,11 @@
 //! Texts that are used again and again: some come with the program, others lie as `NAME.md` in a folder of the
 //! person's, where one of the same name replaces one that comes with the program.
 
+mod filling;
+
 use std::path::Path;
+
+pub use filling::{Form, Variable};
 
 use crate::text_file;
 
@@ -50,6 +54,24 @@ pub fn all(folder: &Path) -> (Vec<PromptText>, Vec<String>) {
     (texts, problems)
 }
 
+/// The text of this name.
+///
+/// # Errors
+/// Which there are instead, or why it cannot be read.
+pub fn find(folder: &Path, name: &str) -> Result<PromptText, String> {
+    let (texts, problems) = all(folder);
+    let names: Vec<String> = texts.iter().map(|text| format!("`{}`", text.name)).collect();
+    match texts.into_iter().find(|text| text.name == name) {
+        Some(text) => Ok(text),
+        None => Err(format!(
+            "there is no text `{name}`; there are {}, and what lies in {} as `NAME.md`{}",
+            names.join(", "),
+            folder.display(),
+            problems.iter().map(|problem| format!(" ({problem})")).collect::<String>()
+        )),
+    }
+}
+
 /// The name of the text in a file, if it is one.
 fn name(path: &Path) -> Option<String> {
     let is_text = path.extension().is_some_and(|extension| extension == "md");
@@ -74,6 +96,18 @@ mod tests {
         assert_eq!(texts[1].beginning(), "Answer this mail");
         assert_eq!(texts[3].text, "Be kind");
         assert!(matches!(&problems[..], [problem] if problem.contains("broken.md")), "{problems:?}");
+    }
+
+    #[test]
+    fn a_text_is_found_by_its_name_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("broken.md"), b"\xff").unwrap();
+        assert!(find(folder.path(), "review").unwrap().text.starts_with("Review"));
+        let problem = find(folder.path(), "rev").unwrap_err();
+        assert!(
+            problem.contains("there is no text `rev`; there are `explain`, ") && problem.contains("UTF-8"),
+            "{problem}"
+        );
     }
 
     #[test]

@@ -88,6 +88,15 @@ pub fn escape_line(text: &str) -> String {
     escape(text).replace(['\n', '\t'], " ")
 }
 
+/// Why the system refused, in its words, without the number that is of use to programmers.
+pub fn cause(error: &std::io::Error) -> String {
+    let words = error.to_string();
+    match words.split_once(" (os error ") {
+        Some((cause, _)) => cause.to_lowercase(),
+        None => words,
+    }
+}
+
 /// So many bytes in whole mebibytes, rounded up.
 pub fn mebibytes(bytes: u64) -> String {
     format!("{} MiB", bytes.div_ceil(1 << 20))
@@ -113,6 +122,12 @@ mod tests {
         let family = "👨‍👩‍👧";
         let joined: String = family.bytes().map(|byte| stream.push(&[byte])).collect();
         assert_eq!(joined + &stream.finish(), family);
+    }
+
+    #[test]
+    fn a_refusal_of_the_system_is_told_in_words() {
+        assert_eq!(cause(&std::io::Error::from_raw_os_error(2)), "no such file or directory");
+        assert_eq!(cause(&std::io::Error::other("the cable is out")), "the cable is out");
     }
 
     #[test]

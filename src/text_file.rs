@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use crate::text::cause;
+
 /// Four million tokens or so: more than any model takes, and little enough to hold in memory a few times.
 const MOST_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -13,7 +15,7 @@ const MOST_BYTES: u64 = 16 * 1024 * 1024;
 /// A sentence that names the file.
 pub fn read(path: &Path) -> Result<String, String> {
     let shown = path.display();
-    let cannot_read = |error: std::io::Error| format!("cannot read `{shown}`: {error}");
+    let cannot_read = |error: std::io::Error| format!("cannot read `{shown}`: {}", cause(&error));
     let file = File::open(path).map_err(cannot_read)?;
     if file.metadata().map_err(cannot_read)?.is_dir() {
         return Err(format!("`{shown}` is a folder; name the files in it"));
@@ -27,7 +29,10 @@ pub fn read(path: &Path) -> Result<String, String> {
 /// A sentence with the name.
 pub fn read_from(reader: impl Read, name: &str) -> Result<String, String> {
     let mut bytes = Vec::new();
-    reader.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(|error| format!("cannot read {name}: {error}"))?;
+    reader
+        .take(MOST_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| format!("cannot read {name}: {}", cause(&error)))?;
     if bytes.len() as u64 > MOST_BYTES {
         return Err(format!("{name} is larger than 16 MiB, which no model can take in; send a part of it"));
     }

@@ -283,7 +283,7 @@ fn killed_again_and_again_no_item_is_lost_or_doubled() {
         child.kill().unwrap();
         child.wait().unwrap();
         let now = fs::read(&results).unwrap();
-        assert!(now.starts_with(&written.concat()), "what was written stays, after kill {kill}");
+        assert!(now.starts_with(&written.concat()[..]), "what was written stays, after kill {kill}");
         if kill == 2 {
             // As a power cut in the middle of a line leaves it.
             fs::write(&results, &now[..now.len() - 7]).unwrap();

@@ -106,6 +106,7 @@ fn json_is_one_object_with_every_key_of_the_contract() {
     for path in [
         "/schema",
         "/text",
+        "/extracted",
         "/thinking",
         "/finish_reason",
         "/repetition",
@@ -400,4 +401,100 @@ fn a_schema_or_grammar_that_cannot_be_used_is_told_before_the_model_is_looked_at
     let ran = home.run(&["-p", "hi", "--schema", "{}", "--grammar", "list.gbnf"]);
     assert_eq!(ran.code, Some(2));
     assert!(ran.stderr.contains("to a schema or to a grammar, and both are set"), "{}", ran.stderr);
+}
+
+const WITH_CODE: &str = "[[answer]]\ntext = \"\"\"Sure:\n```sh\nls\n```\nor\n```python\nprint('é')\n\nx = [1]\n```\nThat was {\"a\": [1, 2]}.\"\"\"\n";
+
+#[test]
+fn the_part_that_is_asked_for_is_all_that_stdout_gets() {
+    let home = Home::new();
+    for (what, expected) in [
+        ("code", "ls"),
+        ("bash", "ls"),
+        ("python", "print('é')\n\nx = [1]"),
+        ("json", "[1]"),
+        ("off", "Sure:\n```sh\nls\n```\nor\n```python\nprint('é')\n\nx = [1]\n```\nThat was {\"a\": [1, 2]}."),
+    ] {
+        let ran = home.ask(WITH_CODE, &["-p", "hi", "--extract", what]);
+        assert_eq!((ran.code, ran.stdout, ran.stderr.as_str()), (Some(0), format!("{expected}\n"), ""), "{what}");
+        let object = home.ask(WITH_CODE, &["-p", "hi", "--extract", what, "-o", "json"]).json();
+        let extracted = if what == "off" { Value::Null } else { expected.into() };
+        assert_eq!((&object["extracted"], &object["error"]), (&extracted, &Value::Null), "{what}");
+        assert!(object["text"].as_str().unwrap().ends_with("[1, 2]}."), "the whole answer is there too: {object}");
+    }
+    let lines = home.ask(WITH_CODE, &["-p", "hi", "--extract", "python", "-o", "ndjson"]).stdout;
+    let last: Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
+    assert_eq!((&last["extracted"], lines.matches("\"token\"").count() > 3), (&"print('é')\n\nx = [1]".into(), true));
+    home.write("home/config/config.toml", "extract = \"sh\"\n");
+    assert_eq!(home.ask(WITH_CODE, &["-p", "hi"]).stdout, "ls\n");
+}
+
+#[test]
+fn an_answer_without_the_part_is_code_7_and_goes_to_stderr() {
+    let home = Home::new();
+    for (what, expected) in [
+        ("rust", "error: there is no code block in `rust` in the answer"),
+        ("code", "error: there is no code block in the answer"),
+        ("json", "error: there is no JSON value in the answer"),
+    ] {
+        let ran = home.ask(HELLO, &["-p", "hi", "--extract", what]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(7), ""), "{what}");
+        assert_eq!(ran.stderr, format!("the answer was:\nHello there, you\n{expected}\n"));
+        let ran = home.ask(HELLO, &["-p", "hi", "--extract", what, "--quiet"]);
+        assert_eq!((ran.code, ran.stderr), (Some(7), format!("{expected}\n")));
+        let object = home.ask(HELLO, &["-p", "hi", "--extract", what, "-o", "json"]).json();
+        assert_eq!((&object["extracted"], &object["error"]["kind"]), (&Value::Null, &"extract".into()));
+    }
+    let ran = home.ask(WITH_CODE, &["-p", "hi", "--extract", "python", "--max-tokens", "7"]);
+    assert_eq!(ran.code, Some(7), "{}", ran.stderr);
+    assert!(ran.stdout.starts_with("print('é')"), "the beginning is printed: {}", ran.stdout);
+    assert!(ran.stderr.contains("the answer was cut in the middle of its code block in `python`"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("`--max-tokens`"), "{}", ran.stderr);
+}
+
+#[test]
+fn an_answer_under_a_schema_is_whole_also_where_a_part_of_it_is_asked_for() {
+    let script = "[[answer]]\ntext = '{\"name\": \"x\", \"year\": 1600} or so'\n";
+    let ran = Home::new().ask(script, &["-p", "hi", "--schema", NAMED, "--extract", "json"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(7), "{\"name\": \"x\", \"year\": 1600}\n"));
+    assert!(ran.stderr.contains("the answer is not JSON"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_schema_can_be_written_in_its_short_form() {
+    let home = Home::new();
+    let script = "[[answer]]\ntext = '{\"name\": \"x\", \"age\": \"old\"}'\n";
+    let ran = home.ask(script, &["-p", "hi", "--schema", "name, age int"]);
+    assert_eq!(ran.code, Some(7));
+    assert!(ran.stderr.contains("at `/age`: \"old\" is not of type \"integer\""), "{}", ran.stderr);
+    assert_eq!(home.ask(script, &["-p", "hi", "--schema", "name, age str, nick?"]).code, Some(0));
+    let ran = home.ask(script, &["-p", "hi", "--schema", "name, age integer"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""));
+    assert!(ran.stderr.contains("wrong at character 11: there is no type `integer`"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_text_with_a_name_is_answered_with_everything_put_into_it() {
+    let home = Home::new();
+    home.write("home/config/prompts/mail.md", "Dear {{to}}: {{stdin}}, see {{file:notes.txt}}\n");
+    home.write("notes.txt", "milk and {{bread}}\n");
+    let ask = |arguments: &[&str], stdin: &str| {
+        home.ask_piped(HELLO, &[&["-o", "json", "--prompt-name"], arguments].concat(), stdin)
+    };
+    // Dear, Ann:, piped, words, `,` see milk and {{bread}}; one for the message.
+    assert_eq!(prompt_tokens(&ask(&["mail", "--var", "to=Ann"], "piped words\n")), 1 + 8);
+    assert_eq!(prompt_tokens(&ask(&["mail", "--var", "to=Ann", "-p", "and this"], "piped words\n")), 1 + 8 + 2);
+    assert_eq!(ask(&["summarize"], "piped words").code, Some(0));
+    for (arguments, stdin, expected) in [
+        (&["mail"][..], "x", "add `--var to=TEXT`"),
+        (&["mail", "--var", "to=Ann", "--var", "from=Ben"], "x", "leave out `--var from=…`"),
+        (&["mail", "--var", "to=Ann"], "", "| tuichat --prompt-name mail"),
+        (&["male", "--var", "to=Ann"], "x", "there is no text `male`; there are `explain`, `mail`"),
+    ] {
+        let ran = ask(arguments, stdin);
+        assert_eq!(ran.code, Some(2), "{arguments:?}");
+        assert!(ran.stderr.contains(expected), "{}", ran.stderr);
+    }
+    home.write("home/config/prompts/mail.md", "{{file:no/such.txt}}");
+    assert!(ask(&["mail"], "").stderr.contains("cannot read `no/such.txt`"));
 }

@@ -6,8 +6,9 @@ use super::EngineName;
 use crate::config::Settings;
 
 /// Settings that mean nothing to a batch.
-const MEANINGLESS: [&str; 13] = [
+const MEANINGLESS: [&str; 14] = [
     "output",
+    "extract",
     "kv_evict",
     "recall",
     "no_recall",
@@ -26,7 +27,7 @@ const EXAMPLES: &str = "\
 An item is a JSON object on a line of its own, with a prompt or a conversation, and settings of its own:
   {\"id\": \"a\", \"prompt\": \"Why is the sky blue?\", \"max_tokens\": 100}
   {\"id\": \"b\", \"messages\": [{\"role\": \"system\", \"content\": \"Rhyme\"}, {\"role\": \"user\", \"content\": \"Hi\"}]}
-  {\"prompt\": \"Name three rivers\", \"schema\": {\"type\": \"array\", \"items\": {\"type\": \"string\"}}}
+  {\"prompt\": \"The longest river?\", \"schema\": \"name, km int\"}
 Its keys: id (else the number of the line), prompt or messages, system, temp, top_k, top_p, min_p, repeat_penalty, seed,
 max_tokens, stop, schema, grammar, think, loop_breaker. What it does not set is as in the options below.
 

@@ -19,7 +19,7 @@ use crate::oneshot::{self, Job, Question};
 use crate::remarks::Remarks;
 use crate::signals;
 use crate::text::file_size;
-use crate::text_file;
+use crate::{prompts, text_file};
 
 /// # Errors
 /// Why there is no answer, or only a part of one.
@@ -40,7 +40,10 @@ fn prepare(talk: Talk, surroundings: Surroundings) -> Result<Job, Failure> {
         Ok(found) => Ok(found),
         Err(failure) => Err(offers::to_get(&surroundings.config, failure)?),
     };
-    let question = Question { typed: talk.prompt, files: talk.files };
+    let folder = surroundings.directories.prompts();
+    let named = talk.prompt_name.map(|name| prompts::find(&folder, &name)).transpose().map_err(Failure::usage)?;
+    let question = Question { named, variables: talk.variables, typed: talk.prompt, files: talk.files };
+    question.check()?;
     let text = question.read(io::stdin().is_terminal(), || text_file::read_from(io::stdin().lock(), "stdin"))?;
     let model = model.or_else(|entry| get(entry, &surroundings))?;
     let hashes_file = surroundings.hashes_file();
@@ -58,6 +61,7 @@ fn prepare(talk: Talk, surroundings: Surroundings) -> Result<Job, Failure> {
         prompt: Prompt { chat: None, messages },
         options: config.generate,
         schema,
+        extract: config.extract,
         quiet: config.quiet,
         verbose: config.verbose,
         smaller: Box::new(move || offers::smaller(&surroundings)),

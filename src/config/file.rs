@@ -7,6 +7,7 @@ use serde::Deserialize;
 use toml::de::DeTable;
 
 use super::settings::Settings;
+use crate::text::cause;
 
 /// What the file says, and what it says that nobody understands.
 #[derive(Debug, Default, PartialEq)]
@@ -23,7 +24,7 @@ pub fn read(path: &Path) -> Result<Read, String> {
     match std::fs::read_to_string(path) {
         Ok(text) => parse(&text).map_err(|problem| format!("{}, {problem}", path.display())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Read::default()),
-        Err(error) => Err(format!("cannot read {}: {error}", path.display())),
+        Err(error) => Err(format!("cannot read {}: {}", path.display(), cause(&error))),
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod directories;
 mod environment;
+mod extract;
 mod file;
 mod settings;
 mod value;
@@ -10,11 +11,13 @@ mod value;
 use std::path::{Path, PathBuf};
 
 pub use directories::Directories;
+pub use extract::Extract;
 pub use settings::{Output, Settings, Switch};
 pub use value::{Auto, Penalty, Probability, Room, Temperature};
 
 use crate::chat::Sampling;
 use crate::engine::SnapshotSettings;
+use crate::engine::constraint::schema_of;
 use crate::engine::probe::Probe;
 use crate::engine::protocol::{
     Constraint, DeviceChoice, GenerateOptions, KvSettings, LoadSettings, SpeculationOptions,
@@ -35,6 +38,8 @@ pub struct Config {
     pub model_folders: Vec<PathBuf>,
     pub system: Option<String>,
     pub output: Output,
+    /// The part of an answer to `-p` that goes to stdout.
+    pub extract: Option<Extract>,
     pub generate: GenerateOptions,
     pub context: Option<u32>,
     pub threads: Option<u32>,
@@ -127,8 +132,29 @@ fn uncommented_sample() -> String {
         .collect()
 }
 
+/// The JSON schema that a setting means: it is the schema, the name of a file with or without an `@`, or the short form.
+/// A relative path begins at `folder`.
+///
+/// # Errors
+/// If it is none of them.
+pub fn read_schema(setting: &str, folder: &Path) -> Result<String, String> {
+    if setting.trim_start().starts_with('{') {
+        return Ok(setting.to_owned());
+    }
+    let path = folder.join(setting.strip_prefix('@').unwrap_or(setting));
+    let is_path = setting.starts_with('@') || setting.contains('/') || setting.ends_with(".json");
+    if is_path || path.is_file() {
+        return text_file::read(&path);
+    }
+    schema_of(setting).map_err(|problem| {
+        format!(
+            "`{setting}` is no file, and as the short form of a schema it is wrong {problem}; `tuichat help schema` explains it"
+        )
+    })
+}
+
 /// Replaces the names of files by their texts: a system prompt `@FILE`, a schema and a grammar, with or without the
-/// `@`. A relative path, of a folder of models too, begins at `folder`.
+/// `@`, and the short form of a schema by the schema. A relative path, of a folder of models too, begins at `folder`.
 fn with_files_read(mut settings: Settings, folder: &Path) -> Result<Settings, String> {
     if let Some(path) = settings.system.as_deref().and_then(|system| system.strip_prefix('@')) {
         let text = text_file::read(&folder.join(path))?;
@@ -139,11 +165,11 @@ fn with_files_read(mut settings: Settings, folder: &Path) -> Result<Settings, St
             *model_folder = folder.join(&model_folder).to_string_lossy().into_owned();
         }
     }
-    let is_text = |schema: &str| schema.trim_start().starts_with('{');
-    for setting in [settings.schema.as_mut().filter(|schema| !is_text(schema)), settings.grammar.as_mut()] {
-        if let Some(path) = setting.filter(|path| !path.is_empty()) {
-            *path = text_file::read(&folder.join(path.strip_prefix('@').unwrap_or(path)))?;
-        }
+    if let Some(schema) = settings.schema.as_mut().filter(|schema| !schema.is_empty()) {
+        *schema = read_schema(schema, folder)?;
+    }
+    if let Some(path) = settings.grammar.as_mut().filter(|path| !path.is_empty()) {
+        *path = text_file::read(&folder.join(path.strip_prefix('@').unwrap_or(path)))?;
     }
     Ok(settings)
 }
@@ -169,6 +195,7 @@ impl From<Settings> for Config {
             model_folders: folders.map(PathBuf::from).collect(),
             system: settings.system.filter(|system| !system.is_empty()),
             output: settings.output.unwrap_or_default(),
+            extract: settings.extract.and_then(value::OrOff::chosen),
             generate: GenerateOptions {
                 sampling,
                 max_tokens: settings.max_tokens.and_then(value::Auto::number),
@@ -344,6 +371,15 @@ mod tests {
         assert_eq!(constraint(instead), Some(Constraint::Grammar("root ::= \"a\"".into())));
         let missing = Settings { schema: Some("no/such.json".into()), ..Settings::default() };
         assert!(read(missing).unwrap_err().message.starts_with("cannot read `no/such.json`"));
+        let short = Settings { schema: Some("name, age int".into()), ..Settings::default() };
+        let Some(Constraint::Schema(schema)) = constraint(short) else { panic!("no schema") };
+        assert!(
+            schema.starts_with("{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},\"age\":"),
+            "{schema}"
+        );
+        let wrong = Settings { schema: Some("name, age imt".into()), ..Settings::default() };
+        let message = read(wrong).unwrap_err().message;
+        assert!(message.contains("wrong at character 11: there is no type `imt`"), "{message}");
     }
 
     #[test]

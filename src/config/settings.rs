@@ -8,6 +8,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde::de::{Error, IntoDeserializer};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::extract::Extract;
 use super::value::{Auto, OrAuto, OrOff, Penalty, Probability, Room, Size, Temperature};
 use crate::engine::KvTypes;
 use crate::engine::protocol::{DeviceChoice, Evict, Speculate, Think};
@@ -105,6 +106,10 @@ pub struct Settings {
     #[arg(short, long, value_enum, value_name = "FORM")]
     pub output: Option<Output>,
 
+    /// Print only the first part of the answer to -p that is this: a code block, one in a language, or a JSON value
+    #[arg(long, value_name = "code|json|LANGUAGE")]
+    pub extract: Option<OrOff<Extract>>,
+
     /// Randomness, 0 to 5; 0 always takes the most probable token [default: 0.8]
     #[arg(long, value_name = "T", allow_negative_numbers = true, help_heading = "Sampling")]
     pub temp: Option<Temperature>,
@@ -137,8 +142,8 @@ pub struct Settings {
     #[arg(long, value_name = "TEXT", help_heading = "Sampling", allow_hyphen_values = true)]
     pub stop: Option<Vec<String>>,
 
-    /// Hold the answer to a JSON schema: a file, or the schema itself
-    #[arg(long, value_name = "FILE|JSON", help_heading = "Sampling")]
+    /// Hold the answer to a JSON schema: a file, the schema itself, or its short form 'name, age int, tags [str]'
+    #[arg(long, value_name = "FILE|JSON|FIELDS", help_heading = "Sampling")]
     pub schema: Option<String>,
 
     /// Hold the answer to a grammar, in llama.cpp's GBNF
@@ -322,6 +327,7 @@ impl Settings {
             model_folders: self.model_folders.or(lower.model_folders),
             system: self.system.or(lower.system),
             output: self.output.or(lower.output),
+            extract: self.extract.or(lower.extract),
             temp: self.temp.or(lower.temp),
             top_k: self.top_k.or(lower.top_k),
             top_p: self.top_p.or(lower.top_p),

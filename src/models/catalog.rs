@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use serde::Deserialize;
 
 use super::fit::{Machine, Verdict};
+use crate::text::cause;
 
 const CATALOG: &str = include_str!("../../assets/models.toml");
 /// Tokens per second that a model should have to be somebody's first.
@@ -127,7 +128,7 @@ fn built_in() -> Vec<Entry> {
 fn read(path: &Path) -> Result<Vec<Entry>, String> {
     let text = match std::fs::read_to_string(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(format!("cannot read `{}`: {error}", path.display())),
+        Err(error) => return Err(format!("cannot read `{}`: {}", path.display(), cause(&error))),
         Ok(text) => text,
     };
     parse(&text).map_err(|error| format!("`{}` is left out: {error}", path.display()))

@@ -5,6 +5,7 @@
 //! with by one thread, in order.
 
 pub mod batch;
+mod extract;
 mod printer;
 mod question;
 mod report;
@@ -18,16 +19,17 @@ use std::time::{Duration, Instant};
 pub use question::Question;
 
 use crate::chat::Ended;
-use crate::config::Output;
+use crate::config::{Extract, Output};
 use crate::engine::constraint::Validator;
 use crate::engine::protocol::{
-    CancelFlag, Channel, Constraint, Event, GenerateOptions, LoadSettings, ModelInfo, Prompt, RequestId, Rereading,
-    Step, Trial, Work,
+    CancelFlag, Channel, Constraint, Event, GenerateOptions, LoadSettings, ModelInfo, Piece, Prompt, RequestId,
+    Rereading, Step, Trial, Work,
 };
 use crate::engine::{self, Engine, Source};
 use crate::exit::{Exit, Failure};
 use crate::remarks::Remarks;
 use crate::signals;
+use extract::{Extractor, Part};
 use printer::{Phase, Printer, Progress};
 use report::Report;
 use start::Start;
@@ -44,6 +46,8 @@ pub struct Job {
     pub options: GenerateOptions,
     /// What the whole answer is checked against.
     pub schema: Option<Validator>,
+    /// The part of it that is printed; `None` prints all.
+    pub extract: Option<Extract>,
     pub quiet: bool,
     /// Tell what the start went into.
     pub verbose: bool,
@@ -75,6 +79,9 @@ pub fn run(form: Output, prepare: impl FnOnce() -> Result<Job, Failure>) -> Resu
                 stopped_by: None,
                 full_context: None,
                 rereading: None,
+                extractor: job.extract.clone().map(Extractor::new),
+                // A schema is about the whole answer, and so is the object of JSON.
+                ends_with_part: form == Output::Text && job.schema.is_none(),
                 has_grammar: matches!(job.options.constraint, Some(Constraint::Grammar(_))),
                 hash: Hash::NotAsked,
                 start: job.verbose.then_some(began),
@@ -138,6 +145,10 @@ struct Run<Out, Err> {
     full_context: Option<u32>,
     /// The model had no room in memory.
     rereading: Option<Rereading>,
+    /// If only a part of the answer is wanted.
+    extractor: Option<Extractor>,
+    /// Whether the answer is stopped when that part is there.
+    ends_with_part: bool,
     /// The answer is held to a grammar.
     has_grammar: bool,
     hash: Hash,
@@ -167,11 +178,49 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
         }
         let sha256 = self.wait_for_hash()?;
         self.report.set_model(&model, sha256);
-        self.generate(job.prompt, job.options, &model)?;
+        let generated = self.generate(job.prompt, job.options, &model);
+        let extracted = self.extract();
+        generated.and(extracted)?;
         match &job.schema {
             Some(schema) if self.report.finish_reason != Ended::Cancelled.as_str() => self.check(schema),
             _ => Ok(()),
         }
+    }
+
+    /// Shows the rest of the part that was looked for, or says why there is none.
+    fn extract(&mut self) -> Result<(), Failure> {
+        let Some(extractor) = &mut self.extractor else { return Ok(()) };
+        let reason = self.report.finish_reason;
+        let is_cut = ![Ended::Stop, Ended::StopString].map(Ended::as_str).contains(&reason);
+        let (rest, part) = extractor.finish(is_cut);
+        self.printer.part(&rest).map_err(|error| Failure::output(&error))?;
+        let name = extractor.name();
+        let problem = match part {
+            Part::Whole(text) => {
+                self.report.extracted = Some(text);
+                return Ok(());
+            }
+            Part::Cut(text) => {
+                self.report.extracted = Some(text);
+                Failure::without_part(format!("the answer was cut in the middle of its {name}"))
+            }
+            Part::None if is_cut => {
+                Failure::without_part(format!("the answer was cut before there was a {name} in it"))
+            }
+            Part::None => Failure::without_part(format!("there is no {name} in the answer")),
+        };
+        if self.stopped_by.is_some() {
+            // Whoever stopped it knows.
+            return Ok(());
+        }
+        if self.form == Output::Text && self.report.extracted.is_none() && !self.report.text.is_empty() {
+            self.remarks.note(&format!("the answer was:\n{}", self.report.text.trim_end()));
+        }
+        Err(if reason == Ended::Length.as_str() {
+            problem.hint("give it more room with `--max-tokens`")
+        } else {
+            problem
+        })
     }
 
     /// Whether the whole answer is what the schema asks for.
@@ -250,7 +299,10 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                         Channel::Thinking => {}
                     }
                     self.report.add_piece(&piece);
-                    self.printer.piece(&piece).map_err(|error| Failure::output(&error))?;
+                    self.print(&piece).map_err(|error| Failure::output(&error))?;
+                    if self.ends_with_part && self.extractor.as_ref().is_some_and(Extractor::is_done) {
+                        cancel.cancel();
+                    }
                 }
                 Step::Recalled(passages) => {
                     let plural = if passages.len() == 1 { "" } else { "s" };
@@ -275,6 +327,20 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                 Step::Loading(_) | Step::Trying(_) | Step::Ready(_) | Step::Expected(_) | Step::Planned(_) => {}
                 Step::Selecting { .. } | Step::Lanes(_) | Step::Item(..) | Step::Done | Step::Unloaded => {}
             }
+        }
+    }
+
+    /// Prints a piece of the answer, or what it adds to the part that is wanted.
+    fn print(&mut self, piece: &Piece) -> io::Result<()> {
+        match &mut self.extractor {
+            Some(extractor) => {
+                let part = match piece.channel {
+                    Channel::Answer => extractor.push(&piece.text),
+                    Channel::Thinking => String::new(),
+                };
+                if self.form == Output::Ndjson { self.printer.piece(piece) } else { self.printer.part(&part) }
+            }
+            None => self.printer.piece(piece),
         }
     }
 

@@ -81,6 +81,11 @@ impl<W: Write> Printer<W> {
         }
     }
 
+    /// A part of the answer that was looked for, where stdout is the answer and nothing else.
+    pub fn part(&mut self, text: &str) -> io::Result<()> {
+        if self.form == Output::Text && !text.is_empty() { self.raw(text) } else { Ok(()) }
+    }
+
     /// Ends the output; nothing may follow.
     pub fn end(&mut self, report: &Report) -> io::Result<()> {
         match self.form {

@@ -1,20 +1,39 @@
-//! The question of a one-shot run: files, the prompt that was typed, and what came through the pipe.
+//! The question of a one-shot run: files, a text that has a name, the prompt that was typed, and what came through the
+//! pipe.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::exit::Failure;
+use crate::prompts::{Form, PromptText, Variable};
 use crate::{text, text_file};
 
 /// Where the question comes from. `typed` is the value of `--prompt`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Question {
+    pub named: Option<PromptText>,
+    /// What is put into that text.
+    pub variables: Vec<Variable>,
     pub typed: Option<String>,
     pub files: Vec<PathBuf>,
 }
 
 impl Question {
-    /// Puts the parts together, one blank line between them: the files, each under its name; the typed prompt;
-    /// the piped text. `stdin` is read at most once, and only if it is no terminal or `-` asks for it.
+    /// Whether everything is there that the text with the name asks for, as far as that is known before stdin is read.
+    ///
+    /// # Errors
+    /// What is missing or too much.
+    pub fn check(&self) -> Result<(), Failure> {
+        let Some(named) = &self.named else { return Ok(()) };
+        Form::of(named).check(&self.variables, self.written()).map_err(Failure::usage)
+    }
+
+    /// What was typed, and is not to be read from stdin.
+    fn written(&self) -> Option<&str> {
+        self.typed.as_deref().filter(|typed| *typed != "-")
+    }
+
+    /// Puts the parts together, one blank line between them: the files, each under its name; the text with the name; the
+    /// typed prompt; the piped text. What stands in the text with the name is not there again. `stdin` is read at most once, and only if it is no terminal or `-` asks for it.
     ///
     /// # Errors
     /// If a part cannot be read, or there is nothing to answer.
@@ -24,11 +43,25 @@ impl Question {
         stdin: impl FnOnce() -> Result<String, String>,
     ) -> Result<String, Failure> {
         let asks_for_stdin = self.typed.as_deref() == Some("-");
-        let typed = self.typed.as_deref().filter(|_| !asks_for_stdin).unwrap_or_default();
+        let typed = self.written().unwrap_or_default();
         let piped =
             if stdin_is_terminal && !asks_for_stdin { String::new() } else { stdin().map_err(Failure::usage)? };
         let piped = text_file::without_last_line_end(&piped);
-        if typed.trim().is_empty() && piped.trim().is_empty() {
+        let mut said = vec![typed, piped];
+        let filled;
+        if let Some(named) = &self.named {
+            let form = Form::of(named);
+            if form.asks_for_stdin() && piped.trim().is_empty() {
+                let name = &named.name;
+                return Err(Failure::usage(format!("the text `{name}` has `{{{{stdin}}}}`, and nothing was piped in"))
+                    .hint(format!("type `… | tuichat --prompt-name {name}`")));
+            }
+            filled = form.fill(&self.variables, typed, piped, Path::new("")).map_err(Failure::usage)?;
+            let behind = [(typed, form.asks_for_prompt()), (piped, form.asks_for_stdin())];
+            let behind = behind.into_iter().filter(|(_, is_in_it)| !is_in_it).map(|(part, _)| part);
+            said = [text_file::without_last_line_end(&filled)].into_iter().chain(behind).collect();
+        }
+        if said.iter().all(|part| part.trim().is_empty()) {
             return Err(Failure::usage("there is no prompt to answer")
                 .hint("type `tuichat -p TEXT`, or pipe the prompt in; `tuichat` alone in a terminal opens the chat"));
         }
@@ -38,7 +71,7 @@ impl Question {
             let name = text::escape_line(&path.to_string_lossy());
             parts.push(text_file::under_its_name(&name, &contents));
         }
-        parts.extend([typed, piped].into_iter().filter(|part| !part.trim().is_empty()).map(str::to_owned));
+        parts.extend(said.into_iter().filter(|part| !part.trim().is_empty()).map(str::to_owned));
         Ok(parts.join("\n\n"))
     }
 }
@@ -48,7 +81,7 @@ mod tests {
     use super::*;
 
     fn join(typed: Option<&str>, piped: Option<&str>) -> Result<String, Failure> {
-        let question = Question { typed: typed.map(str::to_owned), files: Vec::new() };
+        let question = Question { typed: typed.map(str::to_owned), ..Question::default() };
         question.read(piped.is_none(), || Ok(piped.unwrap_or("from the keyboard").into()))
     }
 
@@ -69,6 +102,32 @@ mod tests {
     }
 
     #[test]
+    fn a_text_with_a_name_comes_before_what_is_said_or_has_it_in_it() {
+        let ask = |text: &str, typed: Option<&str>, piped: Option<&str>| {
+            let named = PromptText { name: "mail".into(), text: text.into() };
+            let variables = vec!["to=Ann".parse().unwrap()];
+            let typed = typed.map(str::to_owned);
+            let question = Question { named: Some(named), variables, typed, files: Vec::new() };
+            question.check()?;
+            question.read(piped.is_none(), || Ok(piped.unwrap_or("from the keyboard").into()))
+        };
+        for (text, typed, piped, expected) in [
+            ("To {{to}}\n", None, None, "To Ann"),
+            ("To {{to}}", Some("typed"), Some("piped\n"), "To Ann\n\ntyped\n\npiped"),
+            ("To {{to}}: {{stdin}}!", Some("typed"), Some("piped\n"), "To Ann: piped!\n\ntyped"),
+            ("To {{to}}: {{prompt}}!", Some("typed"), Some(""), "To Ann: typed!"),
+            ("To {{to}}", Some("-"), Some("piped"), "To Ann\n\npiped"),
+        ] {
+            assert_eq!(ask(text, typed, piped).as_deref(), Ok(expected), "{text}");
+        }
+        for piped in [None, Some("\n")] {
+            let failure = ask("{{to}} {{stdin}}", Some("typed"), piped).unwrap_err();
+            assert!(failure.to_string().contains("type `… | tuichat --prompt-name mail`"), "{failure}");
+        }
+        assert!(ask("{{to}} {{prompt}}", Some("-"), Some("piped")).is_err());
+    }
+
+    #[test]
     fn nothing_to_answer_is_a_mistake() {
         for (typed, piped) in [(None, Some("")), (Some(""), None), (Some("-"), Some(" \n"))] {
             assert_eq!(join(typed, piped).unwrap_err().exit.code(), 2, "{typed:?} {piped:?}");
@@ -81,14 +140,14 @@ mod tests {
         let path = folder.path().join("notes.txt");
         std::fs::write(&path, "milk\n").unwrap();
         let name = path.display();
-        let question = Question { typed: Some("Sum up".into()), files: vec![path.clone()] };
+        let question = Question { typed: Some("Sum up".into()), files: vec![path.clone()], ..Question::default() };
         let expected = format!("--- file: {name} ---\nmilk\n--- end of file: {name} ---\n\nSum up");
         assert_eq!(question.read(true, || Ok(String::new())), Ok(expected));
     }
 
     #[test]
     fn a_file_that_cannot_be_read_is_named() {
-        let question = Question { typed: Some("x".into()), files: vec!["no/such.txt".into()] };
+        let question = Question { typed: Some("x".into()), files: vec!["no/such.txt".into()], ..Question::default() };
         let failure = question.read(true, || Ok(String::new())).unwrap_err();
         assert!(failure.message.starts_with("cannot read `no/such.txt`"), "{failure}");
     }

@@ -12,6 +12,8 @@ use crate::exit::Failure;
 pub struct Report {
     pub schema: u32,
     pub text: String,
+    /// The part of it that was asked for.
+    pub extracted: Option<String>,
     pub thinking: Option<String>,
     pub finish_reason: &'static str,
     pub repetition: Option<Repetition>,
@@ -92,6 +94,7 @@ impl Default for Report {
         Self {
             schema: 1,
             text: String::new(),
+            extracted: None,
             thinking: None,
             finish_reason: "error",
             repetition: None,

@@ -40,7 +40,7 @@ enum Wake {
     /// The program was continued after a stop that it did not ask for.
     Continued,
     Draw,
-    /// A frame is out.
+    /// The frame before the one that is wanted is out.
     Written,
 }
 
@@ -145,9 +145,10 @@ impl<'t> EventLoop<'t> {
         let tick_at = self.app.wake_at().map(Instant::from_std);
         let far = self.next_frame;
         let line = self.terminal.line();
-        let is_out = !line.is_busy();
+        let is_wanted = self.changed && !self.is_lent;
+        let is_held_up = is_wanted && line.is_busy();
         // Then it takes along what the engine says until then, instead of being woken for each token.
-        let is_frame_due = self.changed && is_out && !self.is_lent;
+        let is_frame_due = is_wanted && !is_held_up;
         tokio::select! {
             event = self.keyboard.events.recv() => Wake::Terminal(event),
             event = self.engine_events.recv(), if self.engine_is_there && !is_frame_due => Wake::Engine(event),
@@ -159,7 +160,7 @@ impl<'t> EventLoop<'t> {
             Some(()) = self.signals.continued.recv() => Wake::Continued,
             () = sleep_until(tick_at.unwrap_or(far)), if tick_at.is_some() => Wake::Message(Msg::Tick),
             () = sleep_until(self.next_frame), if is_frame_due => Wake::Draw,
-            () = line.written(), if !is_out => Wake::Written,
+            () = line.written(), if is_held_up => Wake::Written,
         }
     }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::chat::{Ended, Role};
+use crate::text::cause;
 
 /// What is written.
 #[derive(Clone, Debug, Serialize)]
@@ -142,7 +143,7 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
 }
 
 fn failed(path: &Path, error: &io::Error) -> Refused {
-    Refused::Failed(format!("cannot write `{}`: {error}", path.display()))
+    Refused::Failed(format!("cannot write `{}`: {}", path.display(), cause(error)))
 }
 
 /// `~/` is the home folder.

@@ -17,6 +17,7 @@ use crate::store::{ChatId, MessageId};
 use super::app::Setting;
 use super::export::Refused;
 use super::files::Folder;
+use super::markdown::parts::PartKind;
 use super::pictures::{self, Wanted};
 use super::theme::Named;
 
@@ -225,7 +226,8 @@ impl Command {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CopyOf {
     LastAnswer,
-    LastCode,
+    /// The last code block, or the last table.
+    LastPart(PartKind),
     /// The message of this number in the conversation, counted from 1.
     Message(u32),
 }

@@ -6,12 +6,14 @@ mod guide;
 mod pattern;
 mod scanner;
 mod schema;
+mod short;
 mod soundness;
 mod validator;
 
 pub use gbnf::Gbnf;
 pub(super) use guide::Guide;
 pub use schema::Schema;
+pub use short::schema_of;
 pub use validator::Validator;
 
 use super::llama;

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::held_to::HeldTo;
 use crate::chat::{Message, Role};
 use crate::config::{Config, Settings};
+use crate::engine::constraint::schema_of;
 use crate::engine::protocol::{GenerateOptions, Prompt};
 use crate::exit::Failure;
 
@@ -198,7 +199,10 @@ fn own_settings(object: Map<String, Value>) -> Result<Settings, String> {
             ("stop", Value::String(stop)) => vec![stop].into(),
             ("schema", schema @ Value::Object(_)) => schema.to_string().into(),
             ("schema", Value::String(schema)) if !schema.trim_start().starts_with('{') && !schema.is_empty() => {
-                return Err("`schema` is to be a JSON schema, as an object or as its text".into());
+                // Not the name of a file: what is in items may come from anywhere.
+                let wrong =
+                    |problem| format!("`schema` is no JSON schema, and as its short form it is wrong {problem}");
+                schema_of(&schema).map_err(wrong)?.into()
             }
             (_, value) => value,
         };
@@ -251,7 +255,8 @@ mod tests {
         };
         let text = r#"{"prompt": "a", "seed": 7, "stop": "x", "think": 20, "max_tokens": 5}
             {"prompt": "a", "system": "", "grammar": "root ::= \"a\""}
-            {"messages": [{"role": "system", "content": "Rhyme"}, {"role": "user", "content": "a"}], "schema": {}}"#;
+            {"messages": [{"role": "system", "content": "Rhyme"}, {"role": "user", "content": "a"}], "schema": {}}
+            {"prompt": "a", "schema": "name, age int"}"#;
         let items = read_with(&base, text).unwrap();
         let asked: Vec<&Asked> = items.iter().map(|item| item.asked.as_ref().unwrap()).collect();
         let first = &asked[0].options;
@@ -262,6 +267,7 @@ mod tests {
         assert!(matches!(asked[1].options.constraint, Some(Constraint::Grammar(_))));
         assert_eq!(asked[2].prompt.messages[0], Message::new(Role::System, "Rhyme"));
         assert_eq!(asked[2].options.constraint, Some(Constraint::Schema("{}".into())));
+        assert!(matches!(&asked[3].options.constraint, Some(Constraint::Schema(text)) if text.contains("\"age\"")));
     }
 
     #[test]
@@ -290,7 +296,7 @@ mod tests {
             (r#"{"prompt": "a", "temp": 9}"#, "`temp`: 9 is not between 0 and 5"),
             (r#"{"prompt": "a", "max_tokens": 0}"#, "`max_tokens`: "),
             (r#"{"prompt": "a", "think": "hard"}"#, "`think`: "),
-            (r#"{"prompt": "a", "schema": "answer.json"}"#, "`schema` is to be a JSON schema"),
+            (r#"{"prompt": "a", "schema": "/etc/passwd"}"#, "`schema` is no JSON schema, and as its short form"),
             (r#"{"prompt": "a", "schema": {"type": "sting"}}"#, "the JSON schema cannot be used"),
             (r#"{"prompt": "a", "schema": {}, "grammar": "root ::= \"a\""}"#, "can have only one of them"),
             (r#"{"prompt": "a", "grammar": "root ::= x"}"#, "the grammar cannot be used"),

@@ -10,6 +10,7 @@ use crate::chat::{Ended, Message, Role};
 use crate::engine::protocol::{EngineError, Prompt, Step};
 use crate::models::offers::Place;
 use crate::store::{Store, StoredMessage};
+use crate::ui::markdown::parts::PartKind;
 use crate::ui::msg::{CopyOf, Retry, Save};
 use crate::ui::perform;
 use crate::ui::transcript::Entry;
@@ -460,12 +461,14 @@ fn parts_of_a_message_are_copied_as_they_were_written() {
     rig.key(KeyCode::Tab);
     assert_eq!(rig.tester.app.selection().unwrap().part, None, "after the last part the message again");
     rig.key(KeyCode::Esc);
-    rig.command(Command::Copy(CopyOf::LastCode));
+    rig.command(Command::Copy(CopyOf::LastPart(PartKind::Code)));
     rig.command(Command::Copy(CopyOf::LastAnswer));
     rig.send("/copy 1");
     let answer = rig.said()[1].clone();
     let table = "| a |\n|---|\n| 1 |\n";
     assert_eq!(rig.copied, [answer.as_str(), "fn main() {}\n", table, "fn main() {}\n", &answer, "how?"]);
+    rig.send("/copy table");
+    assert_eq!(rig.copied.last().map(String::as_str), Some(table));
     rig.send("/copy 7");
     assert!(rig.notices().contains("there is no message 7"));
 }

@@ -3,7 +3,7 @@
 
 use super::App;
 use crate::ui::clipboard::MOST_BYTES;
-use crate::ui::markdown::parts::{PartKind, parts};
+use crate::ui::markdown::parts::parts;
 use crate::ui::msg::{CopyOf, Effect};
 use crate::ui::transcript::Entry;
 
@@ -37,11 +37,11 @@ impl App {
                 let answer = answer.ok_or("there is no answer yet to copy; `/copy N` copies message N of /context")?;
                 Ok((answer.text().to_owned(), "the last answer".into()))
             }
-            CopyOf::LastCode => {
-                let blocks = told.flat_map(|entry| parts(entry.text()).into_iter().rev());
-                let block = blocks.into_iter().find(|part| part.kind == PartKind::Code);
-                let block = block.ok_or("there is no code block in this conversation")?;
-                Ok((block.text, "the last code block".into()))
+            CopyOf::LastPart(kind) => {
+                let mut all = told.flat_map(|entry| parts(entry.text()).into_iter().rev());
+                let part = all.find(|part| part.kind == kind);
+                let part = part.ok_or_else(|| format!("there is no {} in this conversation", kind.name()))?;
+                Ok((part.text, format!("the last {}", kind.name())))
             }
             CopyOf::Message(number) => {
                 let message = self.message_of(Some(number))?;

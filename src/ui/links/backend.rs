@@ -152,8 +152,12 @@ impl<W: Write> Backend for Hyperlinks<W> {
         self.terminal.clear_region(clear_type)
     }
 
+    /// It is asked for with each frame, and crossterm opens `/dev/tty` each time to find it.
     fn size(&self) -> io::Result<Size> {
-        self.terminal.size()
+        match rustix::termios::tcgetwinsize(io::stdout()) {
+            Ok(size) if size.ws_col > 0 && size.ws_row > 0 => Ok(Size::new(size.ws_col, size.ws_row)),
+            _ => self.terminal.size(),
+        }
     }
 
     fn window_size(&mut self) -> io::Result<WindowSize> {

@@ -117,6 +117,7 @@ impl<'a> Page<'a> {
     pub fn emit_title(&mut self, rows: Vec<Row>) {
         self.emit(rows);
         self.state.below_something = false;
+        self.state.outer_below_something.fill(true);
     }
 
     pub fn open_list(&mut self, start: usize, next: Option<u64>) {

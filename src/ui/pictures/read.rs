@@ -60,7 +60,7 @@ fn read_for(wanted: &Wanted, cell: Cell) -> Outcome {
 fn bytes(path: &str) -> Result<Vec<u8>, String> {
     let fails = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => "it is not there any more".to_owned(),
-        _ => format!("it cannot be read ({error})"),
+        _ => format!("it cannot be read ({})", crate::text::cause(&error)),
     };
     // Whoever opens a pipe would wait for a writer.
     let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();

@@ -2,6 +2,7 @@
 
 use super::{Choices, Group, SlashCommand, Takes};
 use crate::ui::app::setting;
+use crate::ui::markdown::parts::PartKind;
 use crate::ui::msg::{Command, CopyOf, Retry};
 use crate::ui::theme::Named;
 
@@ -82,7 +83,7 @@ pub static COMMANDS: &[SlashCommand] = &[
         "copy",
         &[],
         maybe("WHAT", |text| copied(text).map(Command::Copy)),
-        "copy the last answer, the last code block (code), message N",
+        "copy the last answer, code, table, or message N",
     ),
     row(Group::Messages, "undo", &[], nothing(Command::UndoExchange), "take the last exchange back"),
     row(Group::Messages, "redo", &[], nothing(Command::RedoExchange), "bring back what was taken back"),
@@ -203,11 +204,12 @@ fn again(text: Option<&str>) -> Result<Retry, String> {
 fn copied(text: Option<&str>) -> Result<CopyOf, String> {
     match text {
         None | Some("last") => Ok(CopyOf::LastAnswer),
-        Some("code") => Ok(CopyOf::LastCode),
+        Some("code") => Ok(CopyOf::LastPart(PartKind::Code)),
+        Some("table") => Ok(CopyOf::LastPart(PartKind::Table)),
         Some(number) => number
             .parse()
             .map(CopyOf::Message)
-            .map_err(|_| "it takes the number of a message, which `/context` shows, `code`, `last`, or nothing".into()),
+            .map_err(|_| "it takes `code`, `table`, the number of a message (`/context` shows them), or nothing for the last answer".into()),
     }
 }
 

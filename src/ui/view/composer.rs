@@ -110,9 +110,14 @@ fn selection_hints(app: &App, selection: &Selection) -> Vec<String> {
 
 fn activity_hints(app: &App, room: usize) -> String {
     let fits = |words: &&str| words.width() <= room;
-    if let Some((_, place, count)) = app.search() {
-        let words = format!("{} · {place} of {count} · Enter takes it · Esc goes back", searched(app));
-        return if words.width() <= room { words } else { searched(app) };
+    if let Some((sought, place, count)) = app.search() {
+        let searched = searched(app);
+        let words = match count {
+            _ if sought.is_empty() => format!("{searched}words of a message you sent · Esc goes back"),
+            0 => format!("{searched} · nothing sent has these words · Esc goes back"),
+            _ => format!("{searched} · {place} of {count} · Enter takes it · Esc goes back"),
+        };
+        return if words.width() <= room { words } else { searched };
     }
     if app.is_prefixed() {
         let choices = ["Ctrl-X: E editor · O opens the paste · 1-9 takes back a message", "Ctrl-X"];

@@ -1,0 +1,209 @@
+//! Which part of the state each message and each command concerns.
+
+use std::time::Instant;
+
+use super::{App, Popup};
+use crate::chat::Ended;
+use crate::ui::composer::Edited;
+use crate::ui::msg::{Command, Effect, Msg};
+
+impl App {
+    /// What a message does.
+    pub(super) fn happened(&mut self, msg: Msg, now: Instant) -> Vec<Effect> {
+        match msg {
+            Msg::Command(command) => self.command(command, now),
+            Msg::Edit(key) => {
+                self.look_ahead(now);
+                match self.composer.edit(key) {
+                    Edited::Done => return Vec::new(),
+                    Edited::AboveFirst => return self.walk_back(),
+                    Edited::BelowLast => self.walk_forward(),
+                }
+                Vec::new()
+            }
+            Msg::Paste(text) => {
+                self.look_ahead(now);
+                self.paste(&text)
+            }
+            Msg::Attached(read) => {
+                self.look_ahead(now);
+                self.attached(read);
+                Vec::new()
+            }
+            Msg::PictureRead { wanted, outcome } => {
+                self.transcript.picture_came(&wanted, &outcome, &self.theme);
+                Vec::new()
+            }
+            Msg::DraftRead { chat, parts } => {
+                self.look_ahead(now);
+                self.draft_read(chat, &parts);
+                Vec::new()
+            }
+            Msg::EditedOutside(result) => {
+                self.look_ahead(now);
+                self.edited_outside(result);
+                Vec::new()
+            }
+            Msg::SentRead(sent) => {
+                self.sent_read(sent);
+                Vec::new()
+            }
+            Msg::Filter(character) => self.filter(character),
+            Msg::Model(step) => self.model_step(step, now),
+            Msg::Answer(step) => self.answer_step(step, now),
+            Msg::Ahead(step) => {
+                self.ahead_step(step, now);
+                Vec::new()
+            }
+            Msg::EngineLost => self.engine_lost(now),
+            Msg::QuestionSaved => self.question_saved(),
+            Msg::Chats(rows) => self.chats_listed(rows),
+            Msg::ChatOpened(chat) => {
+                self.look_ahead(now);
+                self.chat_opened(chat)
+            }
+            Msg::ChatDeleted(chat) => self.chat_deleted(chat),
+            Msg::Forked(chat) => self.forked(chat, now),
+            Msg::Copied { what, bytes } => {
+                self.copied(&what, bytes);
+                Vec::new()
+            }
+            Msg::Offers(offers) => {
+                let mut effects = self.get_model_for_retry(&offers, now);
+                effects.extend(self.models_listed(offers));
+                effects
+            }
+            Msg::Downloading { choice, progress } => {
+                self.download_grows(choice, progress);
+                Vec::new()
+            }
+            Msg::Got { choice, result } => self.got(choice, result.map(|settings| *settings)),
+            Msg::Files { folder, paths } => {
+                self.files_found(folder, paths);
+                Vec::new()
+            }
+            Msg::Prompts { texts, problems } => {
+                self.prompts_listed(texts, problems);
+                Vec::new()
+            }
+            Msg::Exported { path, result } => {
+                self.exported(path, result);
+                Vec::new()
+            }
+            Msg::SystemRead(result) => {
+                self.system_read(result);
+                self.look_ahead(now);
+                Vec::new()
+            }
+            Msg::SaveFailed(sentence) => self.save_failed(&sentence),
+            Msg::StoreFailed(sentence) => {
+                self.opening = None;
+                self.kept.opened();
+                self.notice(sentence);
+                Vec::new()
+            }
+            Msg::Tick => {
+                let mut effects: Vec<Effect> = self.unsaved.take_due(now).into_iter().collect();
+                effects.extend(self.take_ahead(now));
+                effects
+            }
+            Msg::Terminate => self.leave(Ended::Interrupted),
+        }
+    }
+
+    /// What a command does.
+    pub(super) fn command(&mut self, command: Command, now: Instant) -> Vec<Effect> {
+        if command.changes_text() {
+            self.look_ahead(now);
+        }
+        match command {
+            Command::Send => return self.send(now),
+            Command::Stop => return self.stop(),
+            Command::Interrupt => return self.interrupt(now),
+            Command::Rename(title) => return self.rename(&title),
+            Command::Resume(words) => return self.resume(words),
+            Command::Save(path) => return self.save(path),
+            Command::System(wanted) => {
+                self.look_ahead(now);
+                return self.system_prompt(wanted.as_deref());
+            }
+            Command::Prompt(name) => return self.use_prompt(name),
+            Command::Prompts => return self.open_palette(true),
+            Command::Palette => return self.open_palette(false),
+            Command::ChooseInPalette => return self.choose_in_palette(now),
+            Command::TakeCompletion => {
+                self.look_ahead(now);
+                return self.take_completion();
+            }
+            Command::RunCompletion => {
+                self.look_ahead(now);
+                return self.run_completion(now);
+            }
+            Command::CloseCompletion => self.close_completion(),
+            Command::MoveInCompletion(by) => self.move_in_completion(by),
+            Command::Model(name) => return self.use_model(name),
+            Command::Settings => self.list_settings(),
+            Command::Set { setting, value } => {
+                self.look_ahead(now);
+                self.set(setting, value.as_deref());
+            }
+            Command::Think(think) => {
+                self.look_ahead(now);
+                self.think(think);
+            }
+            Command::Kv => self.show_kv(),
+            Command::Stats => self.show_stats(),
+            Command::Theme(named) => self.use_theme(named),
+            Command::Continue => return self.continue_answer(),
+            Command::Select(step) => return self.select(step, now),
+            Command::Copy(what) => return self.copy_named(what),
+            Command::EditMessage(number) => self.edit_message(number),
+            Command::Retry(how) => return self.retry(how, now),
+            Command::Fork(number) => return self.fork(number),
+            Command::UndoExchange => return self.undo_exchange(now),
+            Command::RedoExchange => return self.redo(now),
+            Command::Leave => return self.leave(Ended::Cancelled),
+            Command::Suspend => return vec![Effect::Suspend],
+            Command::NewChat => {
+                self.look_ahead(now);
+                return self.new_chat();
+            }
+            Command::Context => {
+                self.popup = Popup::Context { top: 0 };
+                self.look_ahead(now);
+            }
+            Command::Drafts => self.explain_drafts(),
+            Command::Pin(number) => return self.pin(number, true, now),
+            Command::Unpin(number) => return self.pin(number, false, now),
+            Command::Chats => return self.list_chats(),
+            Command::OpenChosen => return self.open_chosen(),
+            Command::DeleteChosen => return self.delete_chosen(),
+            Command::Models => return self.list_models(),
+            Command::ChooseModel => return self.choose_model(),
+            Command::StopDownload => return self.stop_download(),
+            Command::DeleteFilterCharacter => {
+                self.change_search(None);
+                self.delete_filter_character();
+            }
+            Command::Prefix => self.is_prefixed = true,
+            Command::OpenToken => self.open_token(),
+            Command::Attach(path) => return vec![Effect::Attach(path)],
+            Command::Detach(name) => self.detach(name.as_deref()),
+            Command::EditOutside => return vec![Effect::EditOutside(self.text_for_editor())],
+            Command::Search => return self.search_sent(),
+            Command::TakeFound => self.take_found(),
+            Command::CloseSearch => drop(self.close_search()),
+            Command::TakeBack(place) => drop(self.take_back(Some(place.into()))),
+            Command::Newline => self.composer.newline(),
+            Command::Undo => self.composer.undo(),
+            Command::Redo => self.composer.redo(),
+            Command::DeleteToLineStart => self.composer.delete_to_line_start(),
+            Command::Help => self.popup = Popup::Help { top: 0, filter: String::new() },
+            Command::ClosePopup => self.popup = Popup::Closed,
+            Command::ShowThinking => self.transcript.show_thinking = !self.transcript.show_thinking,
+            Command::Scroll(scroll) => self.transcript.scroll(scroll, &self.theme),
+            Command::Move(by) => self.move_in_popup(by),
+        }
+        Vec::new()
+    }
+}
