@@ -72,25 +72,20 @@ pub fn read(mut input: impl BufRead, base: &Settings, held_to: &mut HeldTo) -> R
     let (mut items, mut bytes, mut line) = (Vec::new(), 0, Vec::new());
     let mut lines: HashMap<String, usize> = HashMap::new();
     for number in 1.. {
-        line.clear();
-        let cannot_read = |error: std::io::Error| Failure::usage(format!("cannot read the items: {error}"));
-        let read = input.by_ref().take(MOST_LINE_BYTES).read_until(b'\n', &mut line).map_err(cannot_read)? as u64;
+        let (read, is_long) = next_line(&mut input, &mut line, MOST_BYTES - bytes)
+            .map_err(|error| Failure::usage(format!("cannot read the items: {error}")))?;
         if read == 0 {
             break;
         }
         bytes += read;
-        if bytes > MOST_BYTES || items.len() >= MOST_ITEMS {
+        if bytes >= MOST_BYTES || items.len() >= MOST_ITEMS {
             return Err(Failure::usage(
                 "there are more than 512 MiB or 500,000 items, which is too much for one batch",
             )
             .hint("split the items into several files"));
         }
-        let is_long = read == MOST_LINE_BYTES && line.last() != Some(&b'\n');
-        if is_long {
-            input.skip_until(b'\n').map_err(cannot_read)?;
-        }
         let text = line.strip_prefix("\u{feff}".as_bytes()).filter(|_| number == 1).unwrap_or(&line);
-        if text.iter().all(u8::is_ascii_whitespace) {
+        if !is_long && text.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
         let item = if is_long {
@@ -109,6 +104,21 @@ pub fn read(mut input: impl BufRead, base: &Settings, held_to: &mut HeldTo) -> R
         items.push(item);
     }
     Ok(items)
+}
+
+/// Reads a line, of at most `most` bytes; tells how many there were, and whether that is too much for an item. Of such a
+/// line nothing is kept.
+fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>, most: u64) -> std::io::Result<(u64, bool)> {
+    let (mut bytes, mut is_long) = (0, false);
+    loop {
+        line.clear();
+        let part = input.by_ref().take(MOST_LINE_BYTES).read_until(b'\n', line)? as u64;
+        bytes += part;
+        if part < MOST_LINE_BYTES || line.last() == Some(&b'\n') || bytes >= most {
+            return Ok((bytes, is_long));
+        }
+        is_long = true;
+    }
 }
 
 /// What items are read with.
