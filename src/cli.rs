@@ -8,7 +8,7 @@ mod models;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use batch::{BatchCommand, Parallel};
 pub use bench::{BenchCommand, Suite, Tokens};
@@ -27,18 +27,41 @@ Examples:
   git diff | tuichat -p 'Describe this change'     the prompt, then what comes through the pipe
   tuichat -p 'Sum this up' --file notes.txt -o json
 
-Every option from --model on is also a key of config.toml (--top-k: top_k) and an environment variable (TUICHAT_TOP_K).
-`tuichat config print-sample` shows them all.";
+`tuichat help options` lists all options. Each from --model on is also a key of config.toml (--top-k: top_k) and an
+environment variable (TUICHAT_TOP_K). `tuichat help COMMAND` explains a command, and `tuichat help TOPIC` one of these:
+  scripting, schema, extract, prompts, kv, speculation, models, config, exit-codes, keys";
+
+/// The options that `tuichat --help` shows; `tuichat help options` has all.
+const COMMON: [&str; 17] = [
+    "prompt",
+    "prompt_name",
+    "variables",
+    "files",
+    "resume",
+    "model",
+    "system",
+    "output",
+    "extract",
+    "schema",
+    "temp",
+    "max_tokens",
+    "seed",
+    "think",
+    "private",
+    "offline",
+    "quiet",
+];
 
 const COMPLETIONS: &str = "\
 To have it in every shell:
   bash   echo 'source <(tuichat completions bash)' >> ~/.bashrc
   zsh    echo 'source <(tuichat completions zsh)' >> ~/.zshrc, behind the line with compinit
-  fish   tuichat completions fish > ~/.config/fish/completions/tuichat.fish";
+  fish   tuichat completions fish > ~/.config/fish/completions/tuichat.fish
+  PowerShell   tuichat completions powershell | Out-String | Invoke-Expression, in the file $PROFILE";
 
 /// Talk to language models that run on your own machine
 #[derive(Parser, Clone, Debug, PartialEq)]
-#[command(name = "tuichat", version, after_help = EXAMPLES, max_term_width = 110)]
+#[command(name = "tuichat", version, after_help = EXAMPLES, max_term_width = 110, disable_help_subcommand = true)]
 pub struct Arguments {
     #[command(flatten)]
     pub talk: Talk,
@@ -144,8 +167,20 @@ pub enum Command {
     Completions {
         shell: Shell,
     },
-    /// Print the manual page, for `man -l`
-    Man,
+    /// Print a manual page, for `man -l`: of the program and all its commands, or of one command
+    Man {
+        /// A command: `models`, `models pull`
+        #[arg(value_name = "COMMAND")]
+        command: Vec<String>,
+        /// Write a page for the program and for each command into this folder instead
+        #[arg(long, value_name = "FOLDER", conflicts_with = "command")]
+        out: Option<PathBuf>,
+    },
+    /// Explain a command or a topic, with examples
+    Help {
+        #[arg(value_name = "COMMAND|TOPIC")]
+        words: Vec<String>,
+    },
     /// Load a model file that was never loaded: what the program runs in a child before it does so itself
     #[command(name = crate::engine::probe::COMMAND, hide = true)]
     Probe {
@@ -162,6 +197,8 @@ pub enum Shell {
     Bash,
     Zsh,
     Fish,
+    #[value(name = "powershell", alias = "pwsh")]
+    PowerShell,
 }
 
 impl Shell {
@@ -171,6 +208,7 @@ impl Shell {
             Shell::Bash => "bash",
             Shell::Zsh => "zsh",
             Shell::Fish => "fish",
+            Shell::PowerShell => "powershell",
         }
     }
 }
@@ -223,6 +261,30 @@ pub enum DebugCommand {
     },
 }
 
+/// The command line as clap knows it. `--help` shows its common options.
+pub fn definition() -> clap::Command {
+    let help = Arg::new("help").short('h').long("help").action(ArgAction::HelpShort);
+    let help = help.help("Print this; `tuichat help options` has the other options");
+    let definition = Arguments::command().mut_args(|argument| {
+        // What every subcommand takes is few enough to be shown.
+        let is_shown = COMMON.contains(&argument.get_id().as_str()) || argument.is_global_set();
+        if is_shown { argument } else { argument.hide_short_help(true) }
+    });
+    definition.disable_help_flag(true).arg(help)
+}
+
+/// The command of this command line that the words name, knowing the names it has behind them.
+pub fn command_named<'a>(
+    mut command: clap::Command,
+    words: impl IntoIterator<Item = &'a str>,
+) -> Option<clap::Command> {
+    command.build();
+    for word in words {
+        command = command.find_subcommand(word).filter(|found| !found.is_hide_set())?.clone();
+    }
+    Some(command)
+}
+
 impl Arguments {
     /// Reads the command line, beginning with the program's name.
     ///
@@ -233,7 +295,8 @@ impl Arguments {
         I: IntoIterator<Item = T>,
         T: Into<std::ffi::OsString> + Clone,
     {
-        let arguments = Self::try_parse_from(line)?;
+        let mut matches = definition().try_get_matches_from(line)?;
+        let arguments = Self::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut definition()))?;
         let shows_settings =
             matches!(arguments.command, Some(Command::Config(ConfigCommand::Show) | Command::Doctor { .. }));
         let talks = arguments.talk != Talk::default();
@@ -241,7 +304,7 @@ impl Arguments {
         if arguments.command.is_some() && (talks || sets) {
             let sentence =
                 "the options before the subcommand are for chats and answers, and would have no effect on it";
-            return Err(Self::command().error(ErrorKind::ArgumentConflict, sentence));
+            return Err(definition().error(ErrorKind::ArgumentConflict, sentence));
         }
         Ok(arguments)
     }
@@ -259,7 +322,9 @@ mod tests {
 
     #[test]
     fn the_definition_is_consistent() {
-        Arguments::command().debug_assert();
+        definition().debug_assert();
+        let shown = |name: &&str| definition().get_arguments().any(|argument| argument.get_id() == *name);
+        assert!(COMMON.iter().all(shown), "a name of an option that is gone");
     }
 
     #[test]
@@ -301,28 +366,32 @@ mod tests {
         ask("chats show 3 --json", |it| {
             it.command = Some(Command::Chats(ChatsCommand::Show { id: ChatId(3), json: true }))
         });
-        ask("bench a b --budgets 50,12.5 --lengths 1k,2000 --policies none,q8_0 --only needle --json", |it| {
-            it.command = Some(Command::Bench(Box::new(BenchCommand {
-                models: vec!["a".into(), "b".into()],
-                suite: Suite::Kv,
-                seed: 1,
-                cases: None,
-                policies: vec![Policy::Full, Policy::Q8],
-                budgets: vec!["50".parse().unwrap(), "12.5".parse().unwrap()],
-                lengths: vec![Tokens(1024), Tokens(2000)],
-                depths: Vec::new(),
-                only: vec![Part::Needle],
-                json: true,
-                svg: None,
-                threads: None,
-                tune: false,
-                ways: Vec::new(),
-                tasks: Vec::new(),
-                fuzzy: Vec::new(),
-                rounds: None,
-                draft_model: None,
-            })));
-        });
+        ask(
+            "bench a b --suite kv --budgets 50,12.5 --lengths 1k,2000 --policies none,q8_0 --only needle --json",
+            |it| {
+                it.command = Some(Command::Bench(Box::new(BenchCommand {
+                    models: vec!["a".into(), "b".into()],
+                    suite: Suite::Kv,
+                    seed: 1,
+                    cases: None,
+                    policies: vec![Policy::Full, Policy::Q8],
+                    budgets: vec!["50".parse().unwrap(), "12.5".parse().unwrap()],
+                    lengths: vec![Tokens(1024), Tokens(2000)],
+                    depths: Vec::new(),
+                    only: vec![Part::Needle],
+                    json: true,
+                    svg: None,
+                    threads: None,
+                    tune: false,
+                    ways: Vec::new(),
+                    tasks: Vec::new(),
+                    fuzzy: Vec::new(),
+                    rounds: None,
+                    power: None,
+                    draft_model: None,
+                })));
+            },
+        );
         ask("--top-k 1 config show", |it| {
             it.settings.top_k = Some(1);
             it.command = Some(Command::Config(ConfigCommand::Show));
@@ -354,7 +423,8 @@ mod tests {
             ("--temp 0 models list", "before the subcommand"),
             ("-p hi chats list", "before the subcommand"),
             ("chats show x", "`x` is not the number of a chat"),
-            ("bench --suite x", "[possible values: kv, spec]"),
+            ("bench --suite x", "[possible values: quick, depth, kv, spec]"),
+            ("bench --power wall", "it must be `auto`, `none`, or `cmd:`"),
             ("bench --budgets 50,101", "a budget is a number of percent between 0.1 and 100"),
             ("bench --lengths 100", "between 1024 and 65536"),
             ("bench --depths 4x", "or thousands like 4k"),

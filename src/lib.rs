@@ -67,7 +67,10 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
     match arguments.command {
         Some(Command::Completions { shell }) => return commands::completions::run(shell).map(|()| Exit::Success),
         Some(Command::Doctor { json }) => return commands::doctor::run(json, arguments.settings),
-        Some(Command::Man) => return commands::man::run().map(|()| Exit::Success),
+        Some(Command::Man { command, out }) => {
+            return commands::man::run(&command, out.as_deref()).map(|()| Exit::Success);
+        }
+        Some(Command::Help { words }) => return commands::help::run(&words).map(|()| Exit::Success),
         _ => {}
     }
     if let Some(Command::Batch(command)) = arguments.command {
@@ -85,7 +88,8 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
             Command::Probe { .. }
             | Command::Batch(_)
             | Command::Completions { .. }
-            | Command::Man
+            | Command::Man { .. }
+            | Command::Help { .. }
             | Command::Doctor { .. },
         )
         | None => match mode::decide(circumstances)? {

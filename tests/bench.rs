@@ -11,7 +11,20 @@ use serde_json::Value;
 fn bench(home: &Home, arguments: &[&str]) -> Ran {
     TinyModel::default().context(2048).write(&home.path("tiny.gguf")).unwrap();
     // One thread: on a busy machine, two wait for each other.
-    let short = ["bench", "./tiny.gguf", "--cases", "1", "--lengths", "1k", "--depths", "0,256", "--threads", "1"];
+    let short = [
+        "bench",
+        "./tiny.gguf",
+        "--suite",
+        "kv",
+        "--cases",
+        "1",
+        "--lengths",
+        "1k",
+        "--depths",
+        "0,256",
+        "--threads",
+        "1",
+    ];
     home.run(&[&short, arguments].concat())
 }
 
@@ -94,6 +107,45 @@ fn a_model_that_is_not_there_is_told_before_anything_is_measured() {
     TinyModel::default().write(&home.path("tiny.gguf")).unwrap();
     let ran = home.run(&["bench", "./tiny.gguf", "./none.gguf"]);
     assert!(ran.code != Some(0) && ran.stdout.is_empty() && ran.stderr.contains("none.gguf"), "{}", ran.stderr);
+}
+
+#[test]
+fn speed_is_measured_as_llama_bench_names_it_with_the_power_that_a_meter_tells() {
+    let home = Home::new();
+    TinyModel::default().context(2048).write(&home.path("tiny.gguf")).unwrap();
+    let quick = ["bench", "./tiny.gguf", "--threads", "1", "--rounds", "2", "--power", "cmd:echo 3.5"];
+    let records = records(&home.run(&[&quick[..], &["--json", "--depths", "0,256"]].concat()));
+    let tests: Vec<&str> = records.iter().map(|record| record["test"].as_str().unwrap()).collect();
+    assert_eq!(tests, ["pp512", "tg128", "pp512 @ d256", "tg128 @ d256"]);
+    for record in &records {
+        let number = |key: &str| record[key].as_f64().unwrap_or_else(|| panic!("no {key}: {record}"));
+        assert_eq!(record["samples_ts"].as_array().unwrap().len(), 2);
+        assert!(number("ci95_low_ts") <= number("avg_ts") && number("avg_ts") <= number("ci95_high_ts"));
+        assert_eq!(number("idle_watts"), 3.5);
+        let (joules, watts) = (number("joules_per_token"), number("joules_per_token") * number("avg_ts"));
+        assert!(joules > 0.0 && (watts / 3.5 - 1.0).abs() < 0.5, "{watts} W: {record}");
+        if number("n_gen") > 0.0 {
+            assert!(
+                number("token_ms_p5") <= number("token_ms_p50") && number("token_ms_p50") <= number("token_ms_p95")
+            );
+            assert!(number("share_of_bandwidth") > 0.0);
+        }
+    }
+    let ran = home.run(&[&quick[..], &["--suite", "depth", "--depths", "0,1k,4k"]].concat());
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    for part in ["pp128 tok/s", "1024", "95 % intervals", "3.50 W while idle, as told by the command of `--power`"] {
+        assert!(ran.stdout.contains(part), "{part}: {}", ran.stdout);
+    }
+    assert!(ran.stderr.contains("trained with texts of 2048 tokens, so these depths are left out: 4096"));
+}
+
+#[test]
+fn a_meter_that_is_broken_costs_the_power_and_nothing_else() {
+    let home = Home::new();
+    TinyModel::default().context(2048).write(&home.path("tiny.gguf")).unwrap();
+    let ran = home.run(&["bench", "./tiny.gguf", "--threads", "1", "--rounds", "1", "--power", "cmd:exit 9"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stdout.contains("tg128") && ran.stdout.contains("failed, so power is not known"), "{}", ran.stdout);
 }
 
 /// The suite `spec` with the shortest of everything.

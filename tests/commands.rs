@@ -63,6 +63,36 @@ fn help_shows_what_scripts_need() {
 }
 
 #[test]
+fn help_is_short_and_has_more_for_whoever_asks() {
+    let home = Home::new();
+    let help = |words: &[&str]| {
+        let ran = home.run(&[&["help"], words].concat());
+        assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{words:?}");
+        ran.stdout
+    };
+    let short = home.run(&["--help"]).stdout;
+    assert_eq!(home.run(&["-h"]).stdout, short);
+    assert!(!short.contains("--gpu-layers") && short.lines().count() < 100, "{short}");
+    assert!(help(&["options"]).contains("--gpu-layers"));
+    assert!(help(&[]).starts_with(&short) && help(&[]).contains("  exit-codes    Exit codes: how a run may end."));
+    assert!(help(&["schema"]).contains("name, age int, tags [str]"));
+    assert!(help(&["keys"]).contains("send the message"));
+    assert!(help(&["oneshot"]).contains("stdout is the answer and nothing else"));
+    let models = help(&["models"]);
+    assert!(models.contains("Usage: tuichat models") && models.contains("tuichat models import model.gguf --link"));
+    assert!(help(&["models", "pull"]).contains("Usage: tuichat models pull"));
+    for words in [&["nosuch"][..], &["models", "nosuch"], &["__probe"]] {
+        let ran = home.run(&[&["help"], words].concat());
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""));
+        assert!(
+            ran.stderr.contains(&format!("there is no command and no topic `{}`", words.join(" "))),
+            "{}",
+            ran.stderr
+        );
+    }
+}
+
+#[test]
 fn a_model_that_is_not_there_is_told_with_what_to_type() {
     let home = Home::new();
     for (arguments, code) in

@@ -59,6 +59,28 @@ fn names_of_models_complete_where_they_are_meant() {
 }
 
 #[test]
+fn chats_texts_and_topics_complete_where_they_are_meant() {
+    let home = Home::new();
+    std::fs::create_dir_all(home.path("home/data")).unwrap();
+    let mut store = tuichat::store::Store::open(&home.path("home/data/chats.db")).unwrap();
+    for title in ["Bread", "Rust\u{1b}[31m"] {
+        let chat = store.create_chat(title, None).unwrap();
+        store.add_message(chat, None, tuichat::chat::Role::User, title).unwrap();
+    }
+    drop(store);
+    // Its value may be left out, so other words may follow.
+    assert_eq!(completed(&home, &["--resume", ""])[..3], ["1", "2", "last"]);
+    assert_eq!(completed(&home, &["chats", "show", ""])[..2], ["1", "2"]);
+    assert_eq!(completed(&home, &["chats", "rm", "2"]), ["2"]);
+    home.write("home/config/prompts/mail.md", "Dear {{to}}");
+    assert_eq!(completed(&home, &["--prompt-name", "m"]), ["mail"]);
+    assert_eq!(completed(&home, &["--prompt-name", "e"]), ["explain"]);
+    assert_eq!(completed(&home, &["--extract", "j"]), ["json"]);
+    assert_eq!(completed(&home, &["help", "sc"]), ["schema", "scripting"]);
+    assert_eq!(completed(&home, &["man", "ch"]), ["chats"]);
+}
+
+#[test]
 fn a_folder_that_cannot_be_read_is_no_word_and_no_name() {
     let home = Home::new();
     home.write("home/models", "a file where a folder should be");
@@ -69,7 +91,9 @@ fn a_folder_that_cannot_be_read_is_no_word_and_no_name() {
 
 #[test]
 fn there_is_a_script_for_each_shell() {
-    for (shell, part) in [("bash", "complete "), ("zsh", "compdef"), ("fish", "complete ")] {
+    for (shell, part) in
+        [("bash", "complete "), ("zsh", "compdef"), ("fish", "complete "), ("powershell", "Register-ArgumentCompleter")]
+    {
         let script = Home::new().run(&["completions", shell]);
         assert!(script.code == Some(0) && script.stdout.contains(part), "{shell}: {}", script.stdout);
     }
@@ -79,8 +103,39 @@ fn there_is_a_script_for_each_shell() {
 fn the_manual_page_has_the_options_and_every_command() {
     let page = Home::new().run(&["man"]);
     assert_eq!((page.code, page.stderr.as_str()), (Some(0), ""));
-    for part in [".TH tuichat 1", "\\-\\-prompt", ".SH TUICHAT MODELS CHECK", "\\-\\-no\\-load", "Examples:"] {
+    for part in [
+        ".TH tuichat 1",
+        "\\-\\-prompt",
+        ".SH TUICHAT MODELS CHECK",
+        "\\-\\-no\\-load",
+        "Examples:",
+        "Layers of the model",
+    ] {
         assert!(page.stdout.contains(part), "{part}");
     }
     assert!(!page.stdout.contains("PROBE"), "hidden commands are shown");
+}
+
+#[test]
+fn every_command_has_a_page_of_its_own() {
+    let home = Home::new();
+    let page = home.run(&["man", "models", "pull"]);
+    assert_eq!((page.code, page.stderr.as_str()), (Some(0), ""));
+    assert!(page.stdout.contains("Download no faster"), "{}", page.stdout);
+    assert!(page.stdout.contains(".TH tuichat-models-pull 1") && page.stdout.contains("REFERENCE"), "{}", page.stdout);
+    for words in [&["man", "nosuch"][..], &["man", "models", "nosuch"], &["man", "__probe"]] {
+        let ran = home.run(words);
+        assert!(ran.code == Some(2) && ran.stderr.contains("there is no command `"), "{words:?}: {}", ran.stderr);
+    }
+    assert_eq!(home.run(&["man", "--out", "pages"]).code, Some(0));
+    let mut names: Vec<_> = std::fs::read_dir(home.path("pages")).unwrap().collect::<Result<Vec<_>, _>>().unwrap();
+    names.sort_by_key(std::fs::DirEntry::file_name);
+    let names: Vec<_> = names.iter().map(|entry| entry.file_name().into_string().unwrap()).collect();
+    for name in ["tuichat.1", "tuichat-models.1", "tuichat-models-pull.1", "tuichat-chats-show.1", "tuichat-doctor.1"] {
+        assert!(names.iter().any(|written| written == name), "{name} in {names:?}");
+    }
+    assert!(!names.iter().any(|name| name.contains("probe") || name.contains("help")), "{names:?}");
+    home.write("file", "");
+    let ran = home.run(&["man", "--out", "file/pages"]);
+    assert!(ran.code == Some(5) && ran.stderr.contains("cannot write pages to file/pages"), "{}", ran.stderr);
 }

@@ -151,6 +151,31 @@ fn answers_under_random_schemas_are_always_valid() {
     assert!(cut * 20 < whole, "{cut} answers were cut and {whole} were not");
 }
 
+#[test]
+fn a_day_is_one_of_the_calendar() {
+    let fixture = Fixture::new(TinyModel::default());
+    for (seed, month) in (0..200).map(|seed| (seed, ["date", "date-time"][seed as usize % 2])) {
+        let asked = json!({"type": "string", "format": month});
+        let answer = fixture.ask(schema(&asked), options(seed, 60)).unwrap();
+        let day: String = answer.text.chars().skip(1).take(10).collect();
+        assert!(day.parse::<jiff::civil::Date>().is_ok_and(|day| day.year() > 0), "{day} in {}", answer.text);
+    }
+}
+
+/// `scripts/check-schemas.py` has them answered by a real model, and the answers judged by another validator.
+#[test]
+fn answers_under_the_schemas_of_the_fixture_are_whole_and_valid() {
+    let cases: Vec<Value> = serde_json::from_str(include_str!("fixtures/schemas.json")).unwrap();
+    assert_eq!(cases.len(), 50);
+    let fixture = Fixture::new(TinyModel::default());
+    for case in cases {
+        let asked = &case["schema"];
+        assert_eq!(constraint::check(&schema(asked)), Ok(()), "{case}");
+        let answer = fixture.ask(schema(asked), options(3, 900)).unwrap();
+        assert_eq!(Validator::new(&asked.to_string()).unwrap().check(&answer.text), Ok(()), "{case}: {}", answer.text);
+    }
+}
+
 /// A grammar whose language a matcher of a few lines decides.
 #[derive(Debug)]
 enum Node {

@@ -2,9 +2,11 @@
 //! tables of its own; this room holds what suites share: the texts, drawing at random, the report, tables.
 
 pub mod draw;
+pub mod energy;
 pub mod kv;
 pub mod report;
 pub mod spec;
+pub mod speed;
 pub mod statistics;
 pub mod stream;
 pub mod table;

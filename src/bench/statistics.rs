@@ -15,6 +15,15 @@ pub fn deviation(samples: &[f64]) -> f64 {
     (squares / (samples.len() - 1) as f64).sqrt()
 }
 
+/// The value that this share of the samples lies below, between the nearest two; `None` of nothing.
+pub fn percentile(samples: &[f64], share: f64) -> Option<f64> {
+    let mut sorted = samples.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let place = share.clamp(0.0, 1.0) * sorted.len().checked_sub(1)? as f64;
+    let (low, high) = (*sorted.get(place.floor() as usize)?, *sorted.get(place.ceil() as usize)?);
+    Some(low + (high - low) * place.fract())
+}
+
 /// Student's t for a two-sided interval of 95 %, by degrees of freedom from 1 on.
 const T: [f64; 30] = [
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120,
@@ -74,6 +83,13 @@ impl Interval {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_percentile_lies_between_the_samples() {
+        let samples = [4.0, 1.0, 3.0, 2.0, 5.0];
+        assert_eq!([0.0, 0.5, 0.625, 1.0].map(|share| percentile(&samples, share).unwrap()), [1.0, 3.0, 3.5, 5.0]);
+        assert_eq!(percentile(&[], 0.5), None);
+    }
 
     #[test]
     fn an_interval_is_that_of_students_t() {

@@ -7,7 +7,9 @@ use clap::ValueEnum;
 use crate::bench::kv::{Budget, Part, Policy};
 use crate::bench::spec::{Class, Way};
 use crate::config::Probability;
+use crate::hardware::meters::Choice as Power;
 
+const OF_SPEED: &str = "Options of --suite quick and depth";
 const OF_KV: &str = "Options of --suite kv";
 const OF_SPEC: &str = "Options of --suite spec";
 
@@ -18,7 +20,7 @@ pub struct BenchCommand {
     pub models: Vec<String>,
 
     /// What to measure
-    #[arg(long, value_enum, value_name = "SUITE", default_value = "kv")]
+    #[arg(long, value_enum, value_name = "SUITE", default_value = "quick")]
     pub suite: Suite,
 
     /// Draw needles, tasks, and where texts begin, from this number: others for another
@@ -30,7 +32,7 @@ pub struct BenchCommand {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub cases: Option<u32>,
 
-    /// Tokens before what is timed [default: 0,1k,2k,4k,8k,16k; for spec 256,2k]
+    /// Tokens before what is timed [default: 0 for quick; 0,1k,2k,4k,8k,16k for depth and kv; 256,2k for spec]
     #[arg(long, value_delimiter = ',', value_name = "TOKENS,…")]
     pub depths: Vec<Depth>,
 
@@ -45,6 +47,15 @@ pub struct BenchCommand {
     /// Find out instead how many threads are the fastest with these models, and remember it for them: chats use it from then on
     #[arg(long, conflicts_with_all = ["suite", "seed", "cases", "depths", "threads"])]
     pub tune: bool,
+
+    /// How often everything is timed, forwards and backwards in turn [default: 5; for spec 2]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub rounds: Option<u32>,
+
+    /// Where to find what the machine draws: `auto` (Raspberry Pi 5, boards' sensors, batteries, RAPL), `none`, or `cmd:` and
+    /// a command that prints watts [default: auto]
+    #[arg(long, value_name = "auto|none|cmd:COMMAND", help_heading = OF_SPEED)]
+    pub power: Option<Power>,
 
     /// Only these ways to make the cache smaller [default: all]
     #[arg(long, value_enum, value_delimiter = ',', value_name = "POLICY,…", help_heading = OF_KV)]
@@ -78,10 +89,6 @@ pub struct BenchCommand {
     #[arg(long, value_delimiter = ',', value_name = "F,…", help_heading = OF_SPEC)]
     pub fuzzy: Vec<Probability>,
 
-    /// How often every task is answered in all ways, forwards and backwards [default: 2]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = OF_SPEC)]
-    pub rounds: Option<u32>,
-
     /// The model that guesses; without it, the one of the settings, if there is one
     #[arg(long, value_name = "NAME|PATH", help_heading = OF_SPEC)]
     pub draft_model: Option<String>,
@@ -101,15 +108,28 @@ impl BenchCommand {
             (!self.ways.is_empty(), "--ways"),
             (!self.tasks.is_empty(), "--tasks"),
             (!self.fuzzy.is_empty(), "--fuzzy"),
-            (self.rounds.is_some(), "--rounds"),
             (self.draft_model.is_some(), "--draft-model"),
         ];
+        let of_speed = [(self.power.is_some(), "--power")];
+        let of_tasks = [(self.cases.is_some(), "--cases")];
+        let of_times = [(self.rounds.is_some(), "--rounds")];
+        let suite = (!self.tune).then_some(self.suite);
+        let is_speed = matches!(suite, Some(Suite::Quick | Suite::Depth));
         let mut others: Vec<(bool, &'static str)> = Vec::new();
-        if self.tune || self.suite == Suite::Kv {
+        if suite != Some(Suite::Spec) {
             others.extend(of_spec);
         }
-        if self.tune || self.suite == Suite::Spec {
+        if suite != Some(Suite::Kv) {
             others.extend(of_kv);
+        }
+        if !is_speed {
+            others.extend(of_speed);
+        }
+        if is_speed {
+            others.extend(of_tasks);
+        }
+        if matches!(suite, None | Some(Suite::Kv)) {
+            others.extend(of_times);
         }
         others.into_iter().find_map(|(is_typed, option)| is_typed.then_some(option))
     }
@@ -118,6 +138,10 @@ impl BenchCommand {
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Suite {
+    /// How fast a prompt of 512 tokens is read and 128 are written (pp512 and tg128 of llama-bench), in two minutes or less
+    Quick,
+    /// The same with shorter ones, behind longer and longer conversations
+    Depth,
     /// Ways to make the KV cache smaller: what they find again, how far they are from the whole cache, bytes, speed
     Kv,
     /// Guessing tokens: the time of steps of several tokens, and of answers of five kinds with guesses and without

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use clap::ValueEnum;
 
@@ -11,6 +12,7 @@ use crate::bench::Ended;
 use crate::bench::kv::{self, Budget, Part, Policy, chart};
 use crate::bench::report::Report;
 use crate::bench::spec::{self, Class, Way};
+use crate::bench::speed;
 use crate::bench::tune;
 use crate::cli::{BenchCommand, Suite, Tokens};
 use crate::config::Probability;
@@ -19,6 +21,7 @@ use crate::engine::protocol::{CancelFlag, LoadSettings};
 use crate::engine::tuning::Tuning;
 use crate::exit::{Exit, Failure};
 use crate::hardware::cores;
+use crate::hardware::meters::Choice;
 use crate::signals;
 
 const USUAL_LENGTHS: [u32; 3] = [2048, 4096, 8192];
@@ -28,6 +31,10 @@ const USUAL_CASES: u32 = 40;
 const USUAL_STEP_DEPTHS: [u32; 2] = [256, 2048];
 const USUAL_TASKS: u32 = 1;
 const USUAL_ROUNDS: u32 = 2;
+/// Of the suites `quick` and `depth`.
+const USUAL_TIMINGS: u32 = 5;
+/// The suite `quick` takes two minutes at most, loading included, where the model is not very slow.
+const QUICK: Duration = Duration::from_secs(90);
 
 /// # Errors
 /// If a model cannot be measured, or the results cannot be written.
@@ -60,6 +67,17 @@ pub fn run(command: BenchCommand, surroundings: &Surroundings) -> Result<Exit, F
                 Ok(())
             });
             (all, None, ended)
+        }
+        Suite::Quick | Suite::Depth => {
+            let settings = speed_settings(command);
+            let mut all = Vec::new();
+            let ended = measure(&models, &cancel, &report, |lab| {
+                let mut results = speed::Results::of(lab.subject());
+                let ended = speed::run(lab, &settings, &report, &mut results);
+                all.push(results);
+                ended
+            });
+            (all.iter().map(speed::Results::tables).collect(), None, ended)
         }
         Suite::Kv => {
             let svg = command.svg.clone();
@@ -127,7 +145,7 @@ fn models(command: &BenchCommand, surroundings: &Surroundings) -> Result<Vec<Loa
             let found = library.resolve(*name)?;
             let draft = match command.suite {
                 _ if command.tune => None,
-                Suite::Kv => None,
+                Suite::Quick | Suite::Depth | Suite::Kv => None,
                 Suite::Spec => surroundings.draft_model_named(&found, command.draft_model.as_deref()),
             };
             let settings =
@@ -136,6 +154,21 @@ fn models(command: &BenchCommand, surroundings: &Surroundings) -> Result<Vec<Loa
             Ok(LoadSettings { threads: command.threads.or(settings.threads), tuning, ..settings })
         })
         .collect()
+}
+
+fn speed_settings(command: BenchCommand) -> speed::Settings {
+    let is_quick = command.suite == Suite::Quick;
+    let (prompt, written) = if is_quick { (512, 128) } else { (128, 32) };
+    let usual = if is_quick { &[0][..] } else { &USUAL_DEPTHS };
+    speed::Settings {
+        seed: command.seed,
+        prompt,
+        written,
+        depths: or(command.depths.into_iter().map(|Tokens(tokens)| tokens).collect(), usual),
+        rounds: command.rounds.unwrap_or(USUAL_TIMINGS),
+        within: (is_quick && command.rounds.is_none()).then_some(QUICK),
+        power: command.power.unwrap_or(Choice::Auto),
+    }
 }
 
 fn kv_settings(command: BenchCommand) -> kv::Settings {

@@ -1,24 +1,28 @@
 //! `tuichat completions`: the script that a shell reads, and what the shell then asks this program while a command is
-//! typed. It is answered from the command line's definition, the models folder and the catalogue: without the network,
-//! and without a word about anything that goes wrong.
+//! typed. It is answered from the command line's definition, the models folder, the catalogue, the chats and the texts:
+//! without the network, and without a word about anything that goes wrong.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use clap::builder::StyledStr;
-use clap::{Arg, Command, CommandFactory};
+use clap::{Arg, Command};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter};
 use clap_complete::env::{CompleteEnv, Shells};
 
-use super::print;
-use crate::cli::{Arguments, Shell};
+use super::{help, print};
+use crate::cli::{self, Shell};
 use crate::config::Directories;
 use crate::exit::Failure;
 use crate::models::{Elsewhere, Library, Places, catalog};
+use crate::text::escape_line;
+use crate::{prompts, store};
 
 /// Set by the script where the shell asks.
 const VARIABLE: &str = "_TUICHAT_COMPLETE";
 const NAME: &str = "tuichat";
+/// More are no list to choose from.
+const MOST_CHATS: u32 = 200;
 
 /// Prints the script for a shell.
 ///
@@ -41,19 +45,26 @@ pub fn answer() -> bool {
     asked.try_complete(std::env::args_os(), folder.as_deref()).unwrap_or(true)
 }
 
-/// The command line, with those of its arguments marked that name models.
+/// The command line, with those of its arguments marked that name models, chats, texts or topics.
 fn definition() -> Command {
-    with_names(Arguments::command(), None)
+    with_names(cli::definition(), None)
 }
 
 fn with_names(command: Command, parent: Option<&str>) -> Command {
     let name = command.get_name().to_owned();
     let is_of_models = parent == Some("models");
+    let is_of_chats = parent == Some("chats");
     let command = command.mut_args(|argument| match (argument.get_id().as_str(), is_of_models, name.as_str()) {
         ("reference", true, _) => completed(argument, &[catalogued]),
         ("model", true, "show") => completed(argument, &[files, installed, catalogued]),
         ("model", true, "rm" | "path" | "export") => completed(argument, &[installed]),
         ("model" | "models" | "draft_model", ..) => completed(argument, &[files, installed]),
+        ("resume" | "continues", ..) => completed(argument, &[last_chat, chats]),
+        ("id", ..) if is_of_chats => completed(argument, &[chats]),
+        ("prompt_name", ..) => completed(argument, &[prompts]),
+        ("extract", ..) => completed(argument, &[parts]),
+        ("words", _, "help") => completed(argument, &[topics, commands]),
+        ("command", _, "man") => completed(argument, &[commands]),
         _ => argument,
     });
     command.mut_subcommands(|subcommand| with_names(subcommand, Some(&name)))
@@ -79,15 +90,53 @@ fn files(typed: &OsStr) -> Vec<CompletionCandidate> {
     if is_path { PathCompleter::file().complete(typed) } else { Vec::new() }
 }
 
+fn directories() -> Option<Directories> {
+    Directories::find(std::env::var_os("TUICHAT_HOME").map(Into::into)).ok()
+}
+
 fn installed(_: &OsStr) -> Vec<CompletionCandidate> {
-    let home = std::env::var_os("TUICHAT_HOME").map(Into::into);
-    let models = Directories::find(home).ok().and_then(|found| Library::new(found.models).list().ok());
+    let models = directories().and_then(|found| Library::new(found.models).list().ok());
     let models = models.unwrap_or_default().into_iter();
     let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
     let places = Places::find(variable, std::env::home_dir().as_deref(), []);
     let of_others = Elsewhere::new(places, None).look().into_iter();
     let of_others = of_others.map(|model| candidate(&model.name, format!("of {}", model.owner.title())));
     models.map(|model| candidate(&model.name, model.quantization)).chain(of_others).collect()
+}
+
+/// The latest chats by their numbers.
+fn chats(_: &OsStr) -> Vec<CompletionCandidate> {
+    let chats = directories().and_then(|found| store::titles(&found.chats_file(), MOST_CHATS).ok());
+    let chats = chats.unwrap_or_default().into_iter();
+    chats.map(|(id, title)| candidate(&id.to_string(), escape_line(&title))).collect()
+}
+
+fn last_chat(_: &OsStr) -> Vec<CompletionCandidate> {
+    vec![candidate("last", "the last chat".into())]
+}
+
+fn prompts(_: &OsStr) -> Vec<CompletionCandidate> {
+    let texts = directories().map(|found| prompts::all(&found.prompts()).0).unwrap_or_default();
+    texts.iter().map(|text| candidate(&text.name, escape_line(text.beginning()))).collect()
+}
+
+fn parts(_: &OsStr) -> Vec<CompletionCandidate> {
+    let parts = [("code", "the first code block"), ("json", "the first JSON value"), ("off", "all of the answer")];
+    parts.map(|(name, about)| candidate(name, about.into())).into()
+}
+
+fn topics(_: &OsStr) -> Vec<CompletionCandidate> {
+    help::topics().map(|(name, about)| candidate(name, about.into())).collect()
+}
+
+fn commands(_: &OsStr) -> Vec<CompletionCandidate> {
+    let definition = cli::definition();
+    let shown = definition.get_subcommands().filter(|command| !command.is_hide_set());
+    shown.map(|command| candidate(command.get_name(), about(command))).collect()
+}
+
+fn about(command: &Command) -> String {
+    command.get_about().map(ToString::to_string).unwrap_or_default()
 }
 
 fn catalogued(_: &OsStr) -> Vec<CompletionCandidate> {

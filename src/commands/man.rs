@@ -1,25 +1,71 @@
-//! `tuichat man`: one page about the program and all its commands, in the form that `man` reads.
+//! `tuichat man`: pages in the form that `man` reads, written from the command line's definition: one about the program
+//! and all its commands, or one for a command.
 
 use std::io::{self, Write};
+use std::path::Path;
 
-use clap::{Command, CommandFactory};
+use clap::Command;
 use clap_mangen::Man;
 
 use super::print;
-use crate::cli::Arguments;
+use crate::cli;
 use crate::exit::Failure;
 
-/// Prints the page.
+/// Prints the page of the program, or of the command that is named, or writes all pages into a folder.
 ///
 /// # Errors
-/// If it cannot be written.
-pub fn run() -> Result<(), Failure> {
-    let page = page().map_err(|error| Failure::output(&error))?;
-    print(&String::from_utf8_lossy(&page))
+/// If there is no such command, or a page cannot be written.
+pub fn run(words: &[String], folder: Option<&Path>) -> Result<(), Failure> {
+    if let Some(folder) = folder {
+        let written = std::fs::create_dir_all(folder).and_then(|()| write_all(folder));
+        return written.map_err(|error| Failure::disk(format!("cannot write pages to {}: {error}", folder.display())));
+    }
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let page = match (&words[..], cli::command_named(definition(), words.iter().copied())) {
+        ([], _) => whole_page(),
+        (_, Some(command)) => page(&command),
+        (_, None) => {
+            return Err(Failure::usage(format!("there is no command `{}`", words.join(" ")))
+                .hint("`tuichat --help` lists the commands"));
+        }
+    };
+    print(&String::from_utf8_lossy(&page.map_err(|error| Failure::output(&error))?))
 }
 
-fn page() -> io::Result<Vec<u8>> {
-    let mut command = Arguments::command();
+/// The page of the program, and one for each command, each under the name that `man` looks for.
+fn write_all(folder: &Path) -> io::Result<()> {
+    std::fs::write(folder.join("tuichat.1"), whole_page()?)?;
+    let mut open: Vec<Command> = cli::command_named(definition(), []).into_iter().collect();
+    while let Some(command) = open.pop() {
+        for subcommand in command.get_subcommands().filter(|subcommand| is_shown(subcommand)) {
+            let name = subcommand.get_display_name().unwrap_or_else(|| subcommand.get_name());
+            std::fs::write(folder.join(format!("{name}.1")), page(subcommand)?)?;
+            open.push(subcommand.clone());
+        }
+    }
+    Ok(())
+}
+
+/// The command line with all that can be said about its options: a page is no place to be short.
+fn definition() -> Command {
+    fn whole(command: Command) -> Command {
+        command.mut_args(|argument| argument.hide_short_help(false)).mut_subcommands(whole)
+    }
+    whole(cli::definition())
+}
+
+fn is_shown(command: &Command) -> bool {
+    !command.is_hide_set() && command.get_name() != "help"
+}
+
+fn page(command: &Command) -> io::Result<Vec<u8>> {
+    let mut page = Vec::new();
+    Man::new(command.clone()).render(&mut page)?;
+    Ok(page)
+}
+
+fn whole_page() -> io::Result<Vec<u8>> {
+    let mut command = definition();
     command.build();
     let mut page = Vec::new();
     let man = Man::new(command.clone());
@@ -38,8 +84,7 @@ fn page() -> io::Result<Vec<u8>> {
 
 /// A section for each command that does something, headed by what is typed.
 fn render(command: &Command, page: &mut Vec<u8>) -> io::Result<()> {
-    let is_help = command.get_name() == "help";
-    if command.is_hide_set() || is_help {
+    if !is_shown(command) {
         return Ok(());
     }
     if command.has_subcommands() {

@@ -10,6 +10,7 @@ pub mod completions;
 pub mod config;
 pub mod debug;
 pub mod doctor;
+pub mod help;
 mod machine;
 pub mod man;
 pub mod models;

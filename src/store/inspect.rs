@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::ChatId;
 use super::disk::{beside, schema_version};
 use super::error::{Result, StoreError};
 
@@ -42,6 +43,24 @@ pub fn inspect(path: &Path, patience: Duration) -> Result<Option<Inspection>> {
         }
         other => other.map(Some),
     }
+}
+
+/// The chats at `path`, the latest first, `most` at most.
+///
+/// # Errors
+/// If the file cannot be read.
+pub fn titles(path: &Path, most: u32) -> Result<Vec<(ChatId, String)>> {
+    let sqlite = |error| StoreError::sqlite(path, error);
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let connection = open(path, !beside(path, "-wal").exists()).map_err(sqlite)?;
+    let read = || -> rusqlite::Result<Vec<_>> {
+        let mut statement =
+            connection.prepare("SELECT id, title FROM chats WHERE newest IS NOT NULL ORDER BY newest DESC LIMIT ?1")?;
+        statement.query_map([most], |row| Ok((ChatId(row.get(0)?), row.get(1)?)))?.collect()
+    };
+    read().map_err(sqlite)
 }
 
 fn look(path: &Path, patience: Duration, size_bytes: u64, is_closed: bool) -> Result<Inspection> {
@@ -142,6 +161,20 @@ mod tests {
         assert_eq!(found.schema.0, found.schema.1);
         assert_eq!((names(folder.path()), std::fs::read(&path).unwrap()), before);
         assert_eq!(inspect(&folder.path().join("none.db"), PATIENCE).unwrap(), None);
+    }
+
+    #[test]
+    fn the_titles_are_read_without_a_change() {
+        let (folder, path) = with_a_chat();
+        let mut store = Store::open(&path).unwrap();
+        let chat = store.create_chat("Bread", None).unwrap();
+        store.add_message(chat, None, crate::chat::Role::User, "How?").unwrap();
+        drop(store);
+        let before = names(folder.path());
+        // A chat without a message is in no list.
+        assert_eq!(titles(&path, 9).unwrap(), [(chat, "Bread".to_owned())]);
+        assert_eq!(names(folder.path()), before);
+        assert_eq!(titles(&folder.path().join("none.db"), 9).unwrap(), []);
     }
 
     #[test]

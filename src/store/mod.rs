@@ -34,7 +34,7 @@ use rusqlite::{Connection, Transaction};
 pub use chats::ChatSummary;
 pub use error::{Result, StoreError};
 pub use handle::{Guard, Handle};
-pub use inspect::{Inspection, inspect};
+pub use inspect::{Inspection, inspect, titles};
 pub use messages::StoredMessage;
 pub use tree::ChatTree;
 

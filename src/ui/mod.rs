@@ -23,7 +23,7 @@ mod export;
 mod files;
 mod fuzzy;
 mod keyboard;
-mod keys;
+pub mod keys;
 mod links;
 pub mod markdown;
 mod msg;

@@ -3,6 +3,7 @@
 
 mod gbnf;
 mod guide;
+mod keywords;
 mod pattern;
 mod scanner;
 mod schema;
@@ -23,11 +24,16 @@ use super::protocol::Constraint;
 const CONVERTER_STACK_BYTES: usize = 64 << 20;
 
 /// What is put in other words than the converter's, because those allow what is no JSON to everybody.
-const REPAIRS: [(&str, &str); 3] = [
+const REPAIRS: [(&str, &str); 4] = [
     // Numbers with an exponent of many digits are infinite to most readers.
     ("([eE] [-+]? integral-part)?", "([eE] [-+]? [0-9]{1,2})?"),
     // Half of a surrogate pair is no character.
     (r#""u" [0-9a-fA-F]{4})"#, r#""u" ([0-9abcefABCEF] [0-9a-fA-F]{3} | [dD] [0-7] [0-9a-fA-F]{2}))"#),
+    // There is no 31st of April, and no year 0 to most readers. (And no 29th of February here: it is a day of few years.)
+    (
+        r#"[0-9]{4} "-" ( "0" [1-9] | "1" [0-2] ) "-" ( "0" [1-9] | [1-2] [0-9] | "3" [0-1] )"#,
+        r#"( "000" [1-9] | "00" [1-9] [0-9] | "0" [1-9] [0-9]{2} | [1-9] [0-9]{3} ) "-" ( ( "0" [13578] | "1" [02] ) "-" ( "0" [1-9] | [12] [0-9] | "3" [01] ) | ( "0" [469] | "11" ) "-" ( "0" [1-9] | [12] [0-9] | "30" ) | "02-" ( "0" [1-9] | "1" [0-9] | "2" [0-8] ) )"#,
+    ),
     // Names of further properties would hold backslashes and control characters.
     (r#"[^""#, r#"[^"\\\x7F\x00-\x1F"#),
 ];
@@ -39,7 +45,7 @@ const REPAIRS: [(&str, &str); 3] = [
 pub fn check(constraint: &Constraint) -> Result<(), String> {
     if let Constraint::Schema(text) = constraint {
         // Made ready first: that keeps it within limits.
-        let checked = Schema::prepare(text).and_then(|_| Validator::new(text));
+        let checked = Schema::prepare(text).and_then(|_| Validator::new(text)).and_then(|_| keywords::check(text));
         checked.map_err(|problem| format!("the JSON schema cannot be used: {problem}"))?;
     }
     grammar(constraint).map(drop)
@@ -71,8 +77,9 @@ fn grammar_of_schema(text: &str) -> Result<Gbnf, String> {
 }
 
 fn repair(grammar: &str) -> String {
-    let [exponent, surrogate, name] = REPAIRS;
-    let grammar = grammar.replace(exponent.0, exponent.1).replace(surrogate.0, surrogate.1);
+    let [exponent, surrogate, date, name] = REPAIRS;
+    let grammar =
+        [exponent, surrogate, date].iter().fold(grammar.to_owned(), |text, (theirs, ours)| text.replace(theirs, ours));
     let mut repaired = String::with_capacity(grammar.len());
     for line in grammar.lines() {
         let rule = line.split(' ').next().unwrap_or_default().trim_end_matches(|digit: char| digit.is_ascii_digit());
@@ -91,7 +98,8 @@ mod tests {
 
     #[test]
     fn what_is_repaired_is_what_the_converter_writes() {
-        let text = r#"{"properties": {"a": {"type": "number"}}, "additionalProperties": {}}"#;
+        let text =
+            r#"{"properties": {"a": {"type": ["number", "string"]}}, "additionalProperties": {"format": "date"}}"#;
         let written = llama::json_schema_to_grammar(&Schema::prepare(text).unwrap()).unwrap();
         for (theirs, _) in REPAIRS {
             assert!(written.contains(theirs), "{theirs} in {written}");
@@ -112,6 +120,8 @@ mod tests {
         );
         let sentence = problem(Constraint::Schema(r#"{"type": "sting"}"#.into()));
         assert!(sentence.starts_with("the JSON schema cannot be used: at `/type`: \"sting\""), "{sentence}");
+        let sentence = problem(Constraint::Schema(r#"{"properties": {"a": {"minlength": 1}}}"#.into()));
+        assert!(sentence.ends_with("at `#/properties/a`: there is no keyword `minlength`; `minLength` may be meant, and a word of your own begins with `x-`"), "{sentence}");
         let endless = r##"{"$ref": "#/$defs/a", "$defs": {"a": {"type": "array", "items": {"$ref": "#/$defs/a"}, "minItems": 1}}}"##;
         assert!(problem(Constraint::Schema(endless.into())).contains("never comes to an end"));
     }

@@ -14,7 +14,7 @@ impl Validator {
     /// What is wrong with the schema, without a subject in front.
     pub fn new(schema: &str) -> Result<Self, String> {
         let schema: Value = serde_json::from_str(schema).map_err(|error| format!("it is not JSON ({error})"))?;
-        jsonschema::validator_for(&schema).map(Self).map_err(|error| describe(&error))
+        jsonschema::options().should_validate_formats(true).build(&schema).map(Self).map_err(|error| describe(&error))
     }
 
     /// # Errors

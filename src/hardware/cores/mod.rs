@@ -2,7 +2,7 @@
 
 mod choice;
 #[cfg(test)]
-mod fixtures;
+pub(in crate::hardware) mod fixtures;
 mod names;
 pub mod quota;
 mod set;

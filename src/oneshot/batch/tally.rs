@@ -49,7 +49,7 @@ mod tests {
         let code = |errors: &[Option<u8>]| {
             let mut tally = Tally::default();
             errors.iter().for_each(|error| tally.add(*error));
-            tally.outcome().map_or_else(|failure| failure.exit, |exit| exit).code()
+            tally.outcome().unwrap_or_else(|failure| failure.exit).code()
         };
         assert_eq!((code(&[]), code(&[None])), (0, 0));
         assert_eq!((code(&[None, Some(7)]), code(&[Some(7), Some(2)]), code(&[Some(1)])), (7, 1, 1));

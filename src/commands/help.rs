@@ -1,0 +1,191 @@
+//! `tuichat help`: a command as its definition has it, or a topic in words, with examples. The topics lie in
+//! `assets/help/`; the first line of each says what it is about.
+
+use std::fmt::Write;
+
+use super::print;
+use crate::cli;
+use crate::exit::Failure;
+use crate::ui::keys::{self, Mode};
+
+/// The topics by their names.
+const TOPICS: [(&str, &str); 9] = [
+    ("scripting", include_str!("../../assets/help/scripting.txt")),
+    ("schema", include_str!("../../assets/help/schema.txt")),
+    ("extract", include_str!("../../assets/help/extract.txt")),
+    ("prompts", include_str!("../../assets/help/prompts.txt")),
+    ("kv", include_str!("../../assets/help/kv.txt")),
+    ("speculation", include_str!("../../assets/help/speculation.txt")),
+    ("models", include_str!("../../assets/help/models.txt")),
+    ("config", include_str!("../../assets/help/config.txt")),
+    ("exit-codes", include_str!("../../assets/help/exit-codes.txt")),
+];
+const KEYS: &str = "The keys of the chat; F1 shows them there, with the commands that are written.";
+const OPTIONS: &str = "All options, those of chats and answers.";
+/// What else a topic may be called.
+const OTHER_NAMES: [(&str, &str); 7] = [
+    ("oneshot", "scripting"),
+    ("json", "scripting"),
+    ("grammar", "schema"),
+    ("spec", "speculation"),
+    ("settings", "config"),
+    ("exit", "exit-codes"),
+    ("prompt", "prompts"),
+];
+const PARTS_OF_KEYS: [(Mode, &str); 4] = [
+    (Mode::Chat, "In the chat"),
+    (Mode::Select, "With a message chosen"),
+    (Mode::Chats, "In the list of chats"),
+    (Mode::Models, "In the list of models"),
+];
+
+/// Prints what there is to say about a command or a topic; without any, what `--help` says.
+///
+/// # Errors
+/// If there is neither, or it cannot be printed.
+pub fn run(words: &[String]) -> Result<(), Failure> {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let topic = match words[..] {
+        [] => return print(&with_topics()),
+        [word] => topic(word),
+        _ => None,
+    };
+    // The options of the program are no subcommand's.
+    let command = cli::command_named(cli::definition(), words.iter().copied())
+        .map(|mut command| command.render_long_help().to_string());
+    match (command, topic) {
+        (None, None) => Err(Failure::usage(format!("there is no command and no topic `{}`", words.join(" ")))
+            .hint("`tuichat help` lists them")),
+        (command, topic) => {
+            let parts: Vec<String> = command.into_iter().chain(topic).map(|part| part.trim_end().to_owned()).collect();
+            print(&(parts.join("\n\n") + "\n"))
+        }
+    }
+}
+
+/// The topics, each with what it is about.
+pub fn topics() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let first_line = |text: &'static str| text.lines().next().unwrap_or_default();
+    let written = TOPICS.iter().map(move |(name, text)| (*name, first_line(text)));
+    written.chain([("keys", KEYS), ("options", OPTIONS)])
+}
+
+fn with_topics() -> String {
+    let mut text = cli::definition().render_help().to_string();
+    text.push_str("\nTopics:\n");
+    for (name, about) in topics() {
+        let _ = writeln!(text, "  {name:<13} {about}");
+    }
+    text
+}
+
+fn topic(word: &str) -> Option<String> {
+    let name = OTHER_NAMES.iter().find(|(other, _)| *other == word).map_or(word, |(_, name)| name);
+    match name {
+        "keys" => Some(keys_in_words()),
+        "options" => Some(cli::definition().render_long_help().to_string()),
+        _ => TOPICS.iter().find(|(topic, _)| *topic == name).map(|(_, text)| (*text).to_owned()),
+    }
+}
+
+fn keys_in_words() -> String {
+    let mut text = format!("{KEYS}\n");
+    for (mode, heading) in PARTS_OF_KEYS {
+        let _ = writeln!(text, "\n{heading}:");
+        for binding in keys::help(mode) {
+            let _ = writeln!(text, "  {:<22} {}", binding.shown, binding.about);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Arguments;
+    use crate::exit::Exit;
+
+    /// The words of the commands of a line, as a shell would take them, those behind a `|` apart.
+    fn commands(line: &str) -> Vec<Vec<String>> {
+        let (mut commands, mut words, mut word) = (Vec::new(), Vec::new(), None::<String>);
+        let mut quote = None;
+        for character in line.chars() {
+            match (quote, character) {
+                (Some(mark), _) if character == mark => quote = None,
+                (Some(_), _) => word.get_or_insert_default().push(character),
+                (None, '\'' | '"') => (quote, word) = (Some(character), Some(word.unwrap_or_default())),
+                (None, ' ' | '|' | '>') => {
+                    words.extend(word.take());
+                    match character {
+                        '|' => commands.push(std::mem::take(&mut words)),
+                        // A file for the output ends what matters here.
+                        '>' => break,
+                        _ => {}
+                    }
+                }
+                (None, '#') if word.is_none() => break,
+                (None, _) => word.get_or_insert_default().push(character),
+            }
+        }
+        assert_eq!(quote, None, "{line}");
+        words.extend(word);
+        commands.push(words);
+        commands
+    }
+
+    #[test]
+    fn every_example_is_a_command_line_that_is_taken() {
+        for (topic, text) in TOPICS {
+            let examples =
+                text.lines().filter_map(|line| line.strip_prefix("  ")).filter(|line| line.contains("tuichat"));
+            let mut count = 0;
+            for example in examples {
+                for command in
+                    commands(example).iter().filter(|words| words.first().is_some_and(|word| word == "tuichat"))
+                {
+                    let read = Arguments::read(command);
+                    assert!(read.is_ok(), "{topic}: {example}: {}", read.unwrap_err());
+                    count += 1;
+                }
+            }
+            assert!(count > 0 || topic == "exit-codes", "{topic} has no example");
+        }
+    }
+
+    #[test]
+    fn the_topics_are_those_that_help_names() {
+        let help = cli::definition().render_help().to_string();
+        let (_, named) = help.split_once("one of these:\n").unwrap();
+        let named: Vec<&str> = named.trim().split(", ").collect();
+        let topics: Vec<&str> = topics().map(|(name, _)| name).filter(|name| *name != "options").collect();
+        assert_eq!(named, topics);
+        assert!(OTHER_NAMES.iter().all(|(other, name)| topics.contains(name) && !topics.contains(other)));
+        assert!(topics.iter().chain(&["oneshot", "options"]).all(|name| topic(name).is_some()));
+    }
+
+    #[test]
+    fn lines_are_short_enough_for_a_terminal() {
+        for (topic, text) in TOPICS {
+            assert!(text.lines().all(|line| line.chars().count() <= 110), "{topic}");
+        }
+    }
+
+    #[test]
+    fn the_exit_codes_are_all_there() {
+        let text = topic("exit").unwrap();
+        for exit in [Exit::Success, Exit::Error, Exit::Usage, Exit::NotEnoughMemory, Exit::BadModel, Exit::Disk]
+            .into_iter()
+            .chain([
+                Exit::Network,
+                Exit::Unsatisfied,
+                Exit::HungUp,
+                Exit::Interrupted,
+                Exit::ClosedPipe,
+                Exit::Terminated,
+            ])
+        {
+            let line = format!("  {:<5}", exit.code());
+            assert!(text.lines().any(|written| written.starts_with(&line)), "{}", exit.code());
+        }
+    }
+}
