@@ -5,7 +5,7 @@
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build chat test test-eval lint fuzz ci screenshots clean
+.PHONY: help setup build chat test test-eval test-schemas lint fuzz ci screenshots clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +29,9 @@ test-eval: setup ## Run the tests that need larger models' vocabularies and temp
 		cargo test --release --test vocabularies && cargo test --release --lib kv::measured
 	@cargo build --release
 	@TUICHAT="$${CARGO_TARGET_DIR:-target}/release/tuichat" scripts/check-templates.py
+
+test-schemas: build ## Have 1,000 answers under schemas judged by Python's jsonschema (a quarter of an hour)
+	@model="$$(scripts/test-model)" && TUICHAT="$${CARGO_TARGET_DIR:-target}/release/tuichat" scripts/check-schemas.py "$$model"
 
 lint: setup ## Check format, code, documentation and dependencies
 	cargo fmt --check
