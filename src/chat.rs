@@ -160,6 +160,8 @@ pub struct Usage {
     pub prompt_tokens: u32,
     /// How many of them were already in the KV cache and were not computed again.
     pub cached_prompt_tokens: u32,
+    /// How many tokens of its beginning are on disk, for later prompts that begin so.
+    pub kept_prompt_tokens: u32,
     /// Tokens the model produced, the one that ended its turn included.
     pub completion_tokens: u32,
     /// Tokens removed from the KV cache to make room.
@@ -298,6 +300,7 @@ impl Stats {
             usage: Usage {
                 prompt_tokens: first.prompt_tokens.saturating_add(second.prompt_tokens),
                 cached_prompt_tokens: first.cached_prompt_tokens.saturating_add(second.cached_prompt_tokens),
+                kept_prompt_tokens: first.kept_prompt_tokens.max(second.kept_prompt_tokens),
                 completion_tokens: first.completion_tokens.saturating_add(second.completion_tokens),
                 evicted_tokens: first.evicted_tokens.saturating_add(second.evicted_tokens),
             },

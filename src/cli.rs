@@ -26,6 +26,8 @@ Examples:
   tuichat -p 'Why is the sky blue?'                one answer, on stdout
   git diff | tuichat -p 'Describe this change'     the prompt, then what comes through the pipe
   tuichat -p 'Sum this up' --file notes.txt -o json
+  tuichat -p 'Who wrote it?' --file notes.txt --cache-prompt     the next question about it begins at once
+  tuichat -p 'And shorter?' --continue             in the last chat
 
 `tuichat help options` lists all options. Each from --model on is also a key of config.toml (--top-k: top_k) and an
 environment variable (TUICHAT_TOP_K). `tuichat help COMMAND` explains a command, and `tuichat help TOPIC` one of these:
@@ -95,6 +97,11 @@ pub struct Talk {
     #[arg(long, value_name = "ID|last", num_args = 0..=1, default_missing_value = "last",
           conflicts_with_all = ["prompt", "prompt_name", "files", "private"])]
     pub resume: Option<ChatName>,
+
+    /// Go on with a saved chat, the last one or that with this ID: -p is asked and answered in it
+    #[arg(long = "continue", value_name = "ID", num_args = 0..=1, default_missing_value = "last",
+          conflicts_with_all = ["resume", "private"])]
+    pub continues: Option<ChatName>,
 
     /// What answers: llama, or scripted:FILE
     #[arg(long, hide = true, default_value = "llama", value_name = "ENGINE")]
@@ -349,6 +356,15 @@ mod tests {
         });
         ask("--resume", |it| it.talk.resume = Some(ChatName::Last));
         ask("--resume 12", |it| it.talk.resume = Some(ChatName::Id(ChatId(12))));
+        ask("-p hi --continue", |it| {
+            it.talk.prompt = Some("hi".into());
+            it.talk.continues = Some(ChatName::Last);
+        });
+        ask("--continue 3 --cache-prompt --logprobs 5", |it| {
+            it.talk.continues = Some(ChatName::Id(ChatId(3)));
+            it.settings.cache_prompt = Some(true);
+            it.settings.logprobs = "5".parse().ok();
+        });
         ask("--engine scripted:x", |it| it.talk.engine = EngineName::Scripted("x".into()));
         ask("-o ndjson", |it| it.settings.output = Some(Output::Ndjson));
         ask("--temp 0 --seed auto", |it| {
@@ -420,6 +436,10 @@ mod tests {
             ("--resume yesterday", "`yesterday` is not the number of a chat"),
             ("--resume 3 -p hi", "cannot be used with"),
             ("--resume 3 --private", "cannot be used with"),
+            ("-p hi --continue --private", "cannot be used with"),
+            ("--resume --continue", "cannot be used with"),
+            ("--continue yesterday", "`yesterday` is not the number of a chat"),
+            ("--logprobs 21", "between 0 and 20"),
             ("--temp 0 models list", "before the subcommand"),
             ("-p hi chats list", "before the subcommand"),
             ("chats show x", "`x` is not the number of a chat"),

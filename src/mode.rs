@@ -17,7 +17,7 @@ pub enum Mode {
 #[derive(Clone, Copy, Debug)]
 pub struct Circumstances {
     pub has_prompt: bool,
-    /// Whether options were typed that only one answer can obey: `-o`, `--extract`, `--file`.
+    /// Whether options were typed that only one answer can obey: `-o`, `--extract`, `--file`, `--continue`.
     pub has_answer_options: bool,
     /// Whether a chat was asked for that is to go on: `--resume`.
     pub has_resume: bool,
@@ -34,7 +34,8 @@ impl Circumstances {
             has_prompt: arguments.talk.prompt.is_some() || arguments.talk.prompt_name.is_some(),
             has_answer_options: arguments.settings.output.is_some()
                 || arguments.settings.extract.is_some()
-                || !arguments.talk.files.is_empty(),
+                || !arguments.talk.files.is_empty()
+                || arguments.talk.continues.is_some(),
             has_resume: arguments.talk.resume.is_some(),
             stdin_is_terminal: io::stdin().is_terminal(),
             stdout_is_terminal: io::stdout().is_terminal(),
@@ -52,7 +53,8 @@ pub fn decide(circumstances: Circumstances) -> Result<Mode, Failure> {
     } else if circumstances.has_prompt || !circumstances.stdin_is_terminal {
         Ok(Mode::OneShot)
     } else if circumstances.has_answer_options {
-        Err(Failure::usage("`-o`, `--extract` and `--file` go with a prompt, and there is none").hint(HINT))
+        Err(Failure::usage("`-o`, `--extract`, `--file` and `--continue` go with a prompt, and there is none")
+            .hint(HINT))
     } else if !circumstances.stdout_is_terminal {
         Err(Failure::usage("stdout is no terminal, so there can be no chat, and there is no prompt").hint(HINT))
     } else if circumstances.terminal_is_dumb {

@@ -16,6 +16,8 @@ pub struct Remarks<W> {
     /// Whether somebody looks on, at a terminal that can clear a line.
     watched: bool,
     colours: bool,
+    /// Thoughts are told where nobody looks on, too.
+    tells_thoughts: bool,
     shown: Shown,
 }
 
@@ -38,7 +40,12 @@ impl Remarks<io::Stderr> {
 
 impl<W: Write> Remarks<W> {
     fn new(out: W, quiet: bool, watched: bool, colours: bool) -> Self {
-        Self { out, quiet, watched, colours, shown: Shown::Nothing }
+        Self { out, quiet, watched, colours, tells_thoughts: false, shown: Shown::Nothing }
+    }
+
+    /// Whether thoughts are told where nobody looks on, too, as whoever asked for them may want them in a file.
+    pub fn telling_thoughts(self, tells_thoughts: bool) -> Self {
+        Self { tells_thoughts, ..self }
     }
 
     /// A sentence that stays, about which nothing needs to be done.
@@ -65,15 +72,19 @@ impl<W: Write> Remarks<W> {
     }
 
     pub fn thinking(&mut self, piece: &str) {
-        if self.quiet || !self.watched {
+        if self.quiet || !(self.watched || self.tells_thoughts) {
             return;
         }
         if self.shown != Shown::Thinking {
             self.clear();
             self.shown = Shown::Thinking;
         }
-        let piece = text::escape(piece);
-        let _ = if self.colours { write!(self.out, "{DIM}{piece}{PLAIN}") } else { write!(self.out, "{piece}") };
+        let piece = if self.watched { text::escape(piece) } else { piece.into() };
+        let _ = if self.colours && self.watched {
+            write!(self.out, "{DIM}{piece}{PLAIN}")
+        } else {
+            write!(self.out, "{piece}")
+        };
         let _ = self.out.flush();
     }
 
@@ -105,6 +116,17 @@ mod tests {
     #[test]
     fn nobody_looking_on_is_told_no_progress() {
         assert_eq!(written(false, false, true), "note: x\n");
+    }
+
+    #[test]
+    fn thoughts_that_were_asked_for_go_to_a_file_as_they_are() {
+        let mut bytes = Vec::new();
+        let mut remarks = Remarks::new(&mut bytes, false, false, true).telling_thoughts(true);
+        remarks.progress("loading 50 %");
+        remarks.thinking("hm\x1b");
+        remarks.clear();
+        remarks.note("note: x");
+        assert_eq!(String::from_utf8(bytes).unwrap(), "hm\x1b\nnote: x\n");
     }
 
     #[test]

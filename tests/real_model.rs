@@ -129,9 +129,9 @@ fn a_pipe_gets_the_answer_and_every_number_of_the_json_is_true() {
 }
 
 /// Every key of the contract, those of inner objects behind a dot.
-const KEYS: &str = "schema text extracted thinking finish_reason error repetition recalled seed \
+const KEYS: &str = "schema text extracted thinking logprobs chat finish_reason error repetition recalled seed \
     model.name model.path model.sha256 model.quantization model.parameters \
-    usage.prompt_tokens usage.cached_prompt_tokens usage.completion_tokens usage.evicted_tokens \
+    usage.prompt_tokens usage.cached_prompt_tokens usage.completion_tokens usage.evicted_tokens usage.kept_prompt_tokens \
     timings.load_ms timings.prefill_ms timings.eviction_ms timings.time_to_first_token_ms timings.decode_ms \
     timings.prefill_tokens_per_second timings.decode_tokens_per_second \
     speculative.drafter speculative.drafted speculative.accepted speculative.decode_calls speculative.off_reason \

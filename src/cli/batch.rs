@@ -6,9 +6,10 @@ use super::EngineName;
 use crate::config::Settings;
 
 /// Settings that mean nothing to a batch.
-const MEANINGLESS: [&str; 14] = [
+const MEANINGLESS: [&str; 15] = [
     "output",
     "extract",
+    "cache_prompt",
     "kv_evict",
     "recall",
     "no_recall",

@@ -6,18 +6,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::models::with_progress;
-use super::{Surroundings, offers, source};
+use super::{Surroundings, chat, offers, source};
 use crate::chat::{Message, Role};
-use crate::cli::Talk;
+use crate::cli::{ChatName, Talk};
+use crate::config::{Config, Output};
+use crate::engine::SnapshotSettings;
 use crate::engine::constraint::{self, Validator};
-use crate::engine::protocol::{Constraint, Expected, Prompt};
+use crate::engine::protocol::{Constraint, Expected, GenerateOptions, Prompt, Think};
 use crate::exit::{Exit, Failure};
 use crate::models::catalog::Entry;
 use crate::models::hub::{Hub, Pull};
 use crate::models::{Found, Library, ModelError, identity};
-use crate::oneshot::{self, Job, Question};
+use crate::oneshot::{self, Job, Question, SavedChat};
 use crate::remarks::Remarks;
 use crate::signals;
+use crate::store::Store;
 use crate::text::file_size;
 use crate::{prompts, text_file};
 
@@ -36,6 +39,8 @@ pub fn run(talk: Talk, surroundings: Surroundings) -> Result<Exit, Failure> {
 fn prepare(talk: Talk, surroundings: Surroundings) -> Result<Job, Failure> {
     let schema = check(surroundings.config.generate.constraint.as_ref())?;
     let source = source(&talk.engine)?;
+    check_form(&surroundings.config)?;
+    let chat = talk.continues.map(|name| saved_chat(name, &surroundings)).transpose()?;
     let model = match surroundings.model(&talk.engine) {
         Ok(found) => Ok(found),
         Err(failure) => Err(offers::to_get(&surroundings.config, failure)?),
@@ -44,29 +49,87 @@ fn prepare(talk: Talk, surroundings: Surroundings) -> Result<Job, Failure> {
     let named = talk.prompt_name.map(|name| prompts::find(&folder, &name)).transpose().map_err(Failure::usage)?;
     let question = Question { named, variables: talk.variables, typed: talk.prompt, files: talk.files };
     question.check()?;
-    let text = question.read(io::stdin().is_terminal(), || text_file::read_from(io::stdin().lock(), "stdin"))?;
+    let asked = question.read(io::stdin().is_terminal(), || read_stdin(surroundings.config.quiet))?;
     let model = model.or_else(|entry| get(entry, &surroundings))?;
     let hashes_file = surroundings.hashes_file();
-    let mut load = surroundings.load_settings(model.clone(), None);
+    let snapshots = match &chat {
+        Some(_) => surroundings.snapshots(&model),
+        None if surroundings.config.cache_prompt => snapshots(&surroundings, &model),
+        None => None,
+    };
+    let keeps = snapshots.is_some();
+    let shared = (keeps && chat.is_none()).then_some(asked.shared);
+    let mut load = surroundings.load_settings(model.clone(), snapshots);
     // An answer is waited for; a chat finds out which threads are the fastest.
     load.tuning.may_try = false;
     let config = surroundings.config.clone();
-    let system = config.system.as_deref().map(|text| Message::new(Role::System, text));
-    let messages = system.into_iter().chain([Message::new(Role::User, text)]).collect();
-    let messages: Vec<Message> = messages;
+    let mut messages: Vec<Message> = match &chat {
+        Some(chat) => chat.messages().collect(),
+        None => config.system.as_deref().map(|text| Message::new(Role::System, text)).into_iter().collect(),
+    };
+    messages.push(Message::new(Role::User, asked.text));
+    let tells_thoughts = matches!(config.generate.think, Think::On | Think::Budget(1..));
     load.expected = Some(expected(&messages, config.generate.max_tokens));
     Ok(Job {
         source,
         load,
-        prompt: Prompt { chat: None, messages },
-        options: config.generate,
+        prompt: Prompt { chat: chat.as_ref().map(SavedChat::key), messages },
+        options: GenerateOptions { shared, ..config.generate },
         schema,
         extract: config.extract,
         quiet: config.quiet,
+        tells_thoughts,
+        chat,
+        keeps,
         verbose: config.verbose,
         smaller: Box::new(move || offers::smaller(&surroundings)),
         hash: Box::new(move || sha256(model, hashes_file.as_deref())),
     })
+}
+
+/// What is piped in. Who looks on is told what is waited for: a pipe may never end.
+fn read_stdin(quiet: bool) -> Result<String, String> {
+    let stdin = io::stdin();
+    let mut remarks = Remarks::on_stderr(quiet);
+    if !stdin.is_terminal() {
+        remarks.progress("reading what is piped in, until it ends");
+    }
+    let text = text_file::read_from(stdin.lock(), "stdin");
+    remarks.clear();
+    text
+}
+
+/// The chat that a question goes on with.
+fn saved_chat(name: ChatName, surroundings: &Surroundings) -> Result<SavedChat, Failure> {
+    if surroundings.config.private {
+        return Err(Failure::usage("`--continue` needs the saved chats, and `private` is set")
+            .hint("take it back with `--private=no`"));
+    }
+    let store = Store::open(&surroundings.directories.chats_file())?;
+    let chat = chat::find(&store, name)?;
+    Ok(SavedChat::open(store, chat)?)
+}
+
+/// Whether the form of the answer has room for what is to be told.
+fn check_form(config: &Config) -> Result<(), Failure> {
+    if config.generate.weighed > 0 && config.output == Output::Text {
+        return Err(Failure::usage("`--logprobs` tells numbers, for which a text has no room")
+            .hint("type `-o json` or `-o ndjson` too, or take it back with `--logprobs 0`"));
+    }
+    Ok(())
+}
+
+/// Where what prompts begin with is kept, or a word about why it is not.
+fn snapshots(surroundings: &Surroundings, model: &Found) -> Option<SnapshotSettings> {
+    let found = surroundings.snapshots(model);
+    if found.is_none() {
+        let why = match surroundings.config.private {
+            true => "`--private` writes nothing to disk",
+            false => "`--snapshots off` leaves no room for it",
+        };
+        Remarks::on_stderr(surroundings.config.quiet).note(&format!("note: `--cache-prompt` keeps nothing: {why}"));
+    }
+    found
 }
 
 fn expected(messages: &[Message], answer_tokens: Option<u32>) -> Expected {

@@ -97,15 +97,21 @@ fn try_open(resume: Option<ChatName>, surroundings: &Surroundings) -> Result<Cha
     let store = Store::open(&surroundings.directories.chats_file())?;
     let resume = match resume {
         None => None,
-        Some(ChatName::Last) => match store.last_chat()? {
-            Some(id) => Some(id),
-            None => return Err(Failure::error("there is no chat to go on with").hint("`tuichat` begins one")),
-        },
-        Some(ChatName::Id(id)) => store.branch(id).map(|_| Some(id))?,
+        Some(name) => Some(find(&store, name)?),
     };
     let (handle, guard) =
         Handle::spawn(store).map_err(|error| Failure::error(format!("cannot start a thread: {error}")))?;
     Ok(Chats { handle, resume, _guard: guard })
+}
+
+/// The chat that is meant.
+pub(super) fn find(store: &Store, name: ChatName) -> Result<ChatId, Failure> {
+    match name {
+        ChatName::Last => store
+            .last_chat()?
+            .ok_or_else(|| Failure::error("there is no chat to go on with").hint("`tuichat` begins one")),
+        ChatName::Id(id) => Ok(store.branch(id).map(|_| id)?),
+    }
 }
 
 /// What the chat opens on where there is no model, and why there is none.

@@ -55,6 +55,8 @@ pub struct Config {
     /// When to compute ahead what is being written.
     pub prefill_while_typing: Switch,
     pub snapshots: Room,
+    /// What prompts begin with is kept on disk.
+    pub cache_prompt: bool,
     pub private: bool,
     pub offline: bool,
     /// Messages are edited with the keys of vi.
@@ -208,6 +210,8 @@ impl From<Settings> for Config {
                     most: settings.spec_max.and_then(value::Auto::number),
                     fuzzy: settings.spec_fuzzy.map_or(0.0, value::Within::get),
                 },
+                shared: None,
+                weighed: settings.logprobs.map_or(0, value::UpTo::get),
             },
             context: settings.ctx.and_then(value::Auto::number),
             threads: settings.threads.and_then(value::Auto::number),
@@ -229,6 +233,7 @@ impl From<Settings> for Config {
             draft_model: settings.draft_model.filter(|model| !model.is_empty()),
             prefill_while_typing: settings.prefill_while_typing.unwrap_or_default(),
             snapshots: settings.snapshots.unwrap_or_default(),
+            cache_prompt: settings.cache_prompt.unwrap_or_default(),
             private: settings.private.unwrap_or_default(),
             offline: settings.offline.unwrap_or_default(),
             vi_keys: settings.vi_keys.unwrap_or_default(),

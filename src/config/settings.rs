@@ -9,7 +9,7 @@ use serde::de::{Error, IntoDeserializer};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::extract::Extract;
-use super::value::{Auto, OrAuto, OrOff, Penalty, Probability, Room, Size, Temperature};
+use super::value::{Auto, OrAuto, OrOff, Penalty, Probability, Room, Size, Temperature, UpTo};
 use crate::engine::KvTypes;
 use crate::engine::protocol::{DeviceChoice, Evict, Speculate, Think};
 
@@ -109,6 +109,10 @@ pub struct Settings {
     /// Print only the first part of the answer to -p that is this: a code block, one in a language, or a JSON value
     #[arg(long, value_name = "code|json|LANGUAGE")]
     pub extract: Option<OrOff<Extract>>,
+
+    /// Tell for each token of the answer how likely it was, and the N likeliest ones, up to 20; with -o json or ndjson
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub logprobs: Option<UpTo<20>>,
 
     /// Randomness, 0 to 5; 0 always takes the most probable token [default: 0.8]
     #[arg(long, value_name = "T", allow_negative_numbers = true, help_heading = "Sampling")]
@@ -241,6 +245,12 @@ pub struct Settings {
     #[arg(long, value_name = "SIZE|auto|off", help_heading = "Machine")]
     pub snapshots: Option<Room>,
 
+    /// Keep what was computed of the system prompt and of what --file puts before the prompt, so that the next -p with
+    /// the same begins at once
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "yes|no",
+          value_parser = switch, hide_possible_values = true, help_heading = "Machine")]
+    pub cache_prompt: Option<bool>,
+
     /// Write nothing to disk: no chat, no log
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "yes|no",
           value_parser = switch, hide_possible_values = true)]
@@ -327,6 +337,7 @@ impl Settings {
             model_folders: self.model_folders.or(lower.model_folders),
             system: self.system.or(lower.system),
             output: self.output.or(lower.output),
+            logprobs: self.logprobs.or(lower.logprobs),
             extract: self.extract.or(lower.extract),
             temp: self.temp.or(lower.temp),
             top_k: self.top_k.or(lower.top_k),
@@ -357,6 +368,7 @@ impl Settings {
             spec_fuzzy: self.spec_fuzzy.or(lower.spec_fuzzy),
             prefill_while_typing: self.prefill_while_typing.or(lower.prefill_while_typing),
             snapshots: self.snapshots.or(lower.snapshots),
+            cache_prompt: self.cache_prompt.or(lower.cache_prompt),
             private: self.private.or(lower.private),
             offline: self.offline.or(lower.offline),
             vi_keys: self.vi_keys.or(lower.vi_keys),

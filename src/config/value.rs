@@ -123,6 +123,41 @@ impl<const LEAST: u32, const MOST: u32> Serialize for Auto<LEAST, MOST> {
     }
 }
 
+/// A whole number from 0 to `MOST`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UpTo<const MOST: u32>(u32);
+
+impl<const MOST: u32> UpTo<MOST> {
+    pub fn get(self) -> u32 {
+        self.0
+    }
+
+    fn check(number: Option<u32>) -> Result<Self, String> {
+        let number = number.filter(|number| *number <= MOST);
+        number.map(Self).ok_or_else(|| format!("it must be a whole number between 0 and {MOST}"))
+    }
+}
+
+impl<const MOST: u32> FromStr for UpTo<MOST> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::check(text.parse().ok())
+    }
+}
+
+impl<'de, const MOST: u32> Deserialize<'de> for UpTo<MOST> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::check(i64::deserialize(deserializer)?.try_into().ok()).map_err(D::Error::custom)
+    }
+}
+
+impl<const MOST: u32> Serialize for UpTo<MOST> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u32(self.0)
+    }
+}
+
 /// A number of bytes, written as a number with `K`, `M` or `G` (1024 of the former) or without. Never none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size(u64);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::constraint::Guide;
 use super::llama::{Model, Token, TokenKind};
 use super::prompt;
-use super::protocol::{EngineError, GenerateOptions, Step};
+use super::protocol::{EngineError, GenerateOptions, Likely, Step, Weighed};
 use super::repetition::RepetitionDetector;
 use super::sampler::Sampler;
 use super::thinking::{Tags, ThoughtLimit};
@@ -90,7 +90,14 @@ impl<'model> Answering<'model> {
     }
 
     /// Goes on with a token, and says what can be said of it; tells whether that was the last.
-    pub fn take(&mut self, token: Token, is_forced: bool, emit: &dyn Fn(Step) -> bool) -> Option<Ended> {
+    /// `weighed` is what the model thought of it, if that is to be said.
+    pub fn take(
+        &mut self,
+        token: Token,
+        is_forced: bool,
+        weighed: Option<(Likely, Vec<Likely>)>,
+        emit: &dyn Fn(Step) -> bool,
+    ) -> Option<Ended> {
         let now = Instant::now();
         let first = *self.first_token_at.get_or_insert(now);
         self.stats.usage.completion_tokens += 1;
@@ -99,7 +106,11 @@ impl<'model> Answering<'model> {
         if !is_forced && self.model.is_end_of_generation(token) {
             return Some(Ended::Stop);
         }
+        let was_thinking = self.writer.is_thinking();
         self.writer.push(token, &readable(self.model, token, &self.tags));
+        if let Some(weighed) = weighed {
+            emit(Step::Weighed(Box::new(Weighed::new(weighed, was_thinking, &self.writer))));
+        }
         if !self.writer.send(self.stats.usage.completion_tokens, emit) {
             return Some(Ended::Cancelled);
         }

@@ -26,6 +26,7 @@ impl Session<'_> {
         let (rendered, tokens) = self.take_up(prompt, options.think)?;
         let tags = self.tags();
         self.check_length(&tokens)?;
+        let beginning = self.take_beginning(&rendered, &tokens, options);
         let guide = self.guide(prompt, &rendered, options)?;
         let mut stats = Stats::default();
         stats.usage.prompt_tokens = tokens.len() as u32;
@@ -33,6 +34,8 @@ impl Session<'_> {
         // The logits of the last token are needed, so it is always computed.
         let cached = self.reuse(&tokens[..tokens.len() - 1]);
         stats.usage.cached_prompt_tokens = cached as u32;
+        stats.usage.kept_prompt_tokens = self.keep_beginning(beginning, &tokens, cached, cancel, emit)?;
+        let cached = self.ledger.tokens().len();
         let (mut go, recalled) = self.prefill_with_recalled(&tokens, cached, cancel, emit)?;
         stats.timings.prefill_ms = milliseconds(started.elapsed());
         let watched = self.context.watching_took() - watched;
@@ -55,7 +58,9 @@ impl Session<'_> {
                 None => self.next_token(&mut answer)?,
             };
             let Some(token) = chosen else { break Ended::Stop };
-            if let Some(ended) = answer.take(token, forced.is_some(), emit) {
+            let is_end = forced.is_none() && self.model.is_end_of_generation(token);
+            let weighed = (options.weighed > 0 && !is_end).then(|| self.weigh(token, options.weighed));
+            if let Some(ended) = answer.take(token, forced.is_some(), weighed, emit) {
                 break ended;
             }
             if let Some(rereading) = disk.token(answer.stats.usage.completion_tokens, Instant::now()) {

@@ -9,6 +9,7 @@ mod advance;
 mod answering;
 mod archived;
 mod backend;
+mod beginning;
 mod calibrate;
 pub mod constraint;
 mod context;
@@ -50,6 +51,7 @@ mod stop;
 mod template;
 mod thinking;
 pub mod tuning;
+mod weighing;
 mod worker;
 mod writer;
 
@@ -145,9 +147,14 @@ impl Engine {
         (id, cancel)
     }
 
+    /// Lets the engine do what it was asked for and end; [`Engine::is_alive`] tells when it has.
+    pub fn take_no_more(&mut self) {
+        drop(self.requests.take());
+    }
+
     /// Lets the engine do what it was asked for, but no longer than this, and ends it.
     pub fn finish(mut self, within: Duration) {
-        drop(self.requests.take());
+        self.take_no_more();
         let deadline = Instant::now() + within;
         while self.is_alive() && Instant::now() < deadline {
             std::thread::sleep(POLL);

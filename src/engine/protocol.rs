@@ -4,8 +4,8 @@
 //! Load      Loading*  →  Ready | Failed | Cancelled
 //! Plan      Planned | Failed
 //! Prefill   Expected?  →  Prefilling*  →  Planned | Failed
-//! Batch     Prefilling*  →  Lanes  →  (Item of: Token*  →  Finished | Failed)*  →  Done | Failed
-//! Generate  Prefilling*  →  Selecting*  →  Recalled?  →  Prefilling*  →  (Token | Rereading)*  →  Finished | Failed
+//! Batch     Prefilling*  →  Lanes  →  (Item of: (Weighed | Token)*  →  Finished | Failed)*  →  Done | Failed
+//! Generate  Prefilling*  →  Selecting*  →  Recalled?  →  Prefilling*  →  (Weighed | Token | Rereading)*  →  Finished | Failed
 //! Snapshot  Done
 //! Forget    Done
 //! TimeSteps Done
@@ -255,9 +255,20 @@ impl From<DeviceChoice> for String {
     }
 }
 
-/// Names a conversation that goes on, for as long as anything of it is kept.
+/// Names a conversation that goes on, for as long as anything of it is kept. Chats have positive numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChatKey(pub i64);
+
+impl ChatKey {
+    /// The name of what several prompts begin with, from a hash of it: a negative number.
+    pub fn of_beginning(hash: u64) -> Self {
+        Self(-((hash >> 1).max(1) as i64))
+    }
+
+    pub fn is_of_beginning(self) -> bool {
+        self.0 < 0
+    }
+}
 
 /// A conversation to be answered, or gone on with if its last message is an answer. With a model that has no chat
 /// template the texts are joined and continued.
@@ -290,6 +301,11 @@ pub struct GenerateOptions {
     /// Whether an answer that repeats itself is ended.
     pub loop_breaker: bool,
     pub speculation: SpeculationOptions,
+    /// How many bytes of the last message later prompts will have, too, with all that is before it: what is computed of
+    /// that is kept on disk for them, and taken from there where it is. `None` keeps and takes nothing.
+    pub shared: Option<usize>,
+    /// Tell what the model thought of each token, and of so many likeliest ones in its place; 0 tells nothing.
+    pub weighed: u32,
 }
 
 impl Default for GenerateOptions {
@@ -302,6 +318,8 @@ impl Default for GenerateOptions {
             think: Think::default(),
             loop_breaker: true,
             speculation: SpeculationOptions::default(),
+            shared: None,
+            weighed: 0,
         }
     }
 }
@@ -404,6 +422,8 @@ pub enum Step {
     /// What the prompt costs before it is computed ahead.
     Expected(Box<Cost>),
     Planned(Box<Cost>),
+    /// What the model thought of a token, told before its text, if that was asked for.
+    Weighed(Box<Weighed>),
     Token(Piece),
     /// The answer is slow because the model has no room in memory; told once.
     Rereading(Rereading),
@@ -411,7 +431,7 @@ pub enum Step {
     Failed(EngineError),
     /// How the items of a batch will be answered.
     Lanes(Lanes),
-    /// What happens to an item of a batch, by its number from 0: `Token`, `Finished` or `Failed`.
+    /// What happens to an item of a batch, by its number from 0: `Weighed`, `Token`, `Finished` or `Failed`.
     Item(usize, Box<Step>),
     /// A load was cancelled.
     Cancelled,
@@ -434,7 +454,7 @@ impl Step {
         match self {
             Step::Loading(_) | Step::Trying(_) | Step::Prefilling { .. } => false,
             Step::Selecting { .. } | Step::Recalled(_) => false,
-            Step::Expected(_) | Step::Token(_) | Step::Rereading(_) => false,
+            Step::Expected(_) | Step::Weighed(_) | Step::Token(_) | Step::Rereading(_) => false,
             Step::Lanes(_) | Step::Item(..) => false,
             Step::Ready(_) | Step::Planned(_) | Step::Finished(_) | Step::Failed(_) => true,
             Step::Cancelled | Step::Done | Step::Unloaded => true,
@@ -450,6 +470,27 @@ pub struct Piece {
     pub text: String,
     /// Tokens decoded for this answer so far.
     pub tokens: u32,
+}
+
+/// A token of an answer, with the likeliest ones in its place.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Weighed {
+    pub channel: Channel,
+    #[serde(flatten)]
+    pub chosen: Likely,
+    /// The likeliest first. The chosen one need not be among them.
+    pub top: Vec<Likely>,
+}
+
+/// A token and how likely the model found it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Likely {
+    /// Its number in the model's vocabulary.
+    pub id: i32,
+    /// Part of a character is written as U+FFFD.
+    pub text: String,
+    /// The natural logarithm of its probability, before anything that sampling does.
+    pub logprob: f32,
 }
 
 /// What a piece is part of.

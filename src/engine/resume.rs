@@ -17,7 +17,7 @@ use crate::hardware::memory::Memory;
 use crate::text::Utf8Stream;
 
 /// Fewer tokens than this are computed again sooner than they are worth keeping.
-const LEAST_TOKENS: usize = 64;
+pub(super) const LEAST_TOKENS: usize = 64;
 /// Part of the free memory that chats in the background may take.
 const MEMORY_PART: u64 = 4;
 /// What they may take where the free memory cannot be told.
@@ -39,6 +39,7 @@ pub struct Chats {
     clock: Option<Timestamp>,
 }
 
+/// What is kept of a chat.
 #[derive(Debug)]
 enum Waiting {
     InMemory(Kept),
@@ -57,6 +58,15 @@ impl Waiting {
 impl Chats {
     pub fn new(snapshots: Option<Snapshots>) -> Self {
         Self { snapshots, ..Self::default() }
+    }
+
+    pub(super) fn snapshots(&self) -> Option<&Snapshots> {
+        self.snapshots.as_ref()
+    }
+
+    /// What the template takes for the present time.
+    pub(super) fn clock(&self) -> Option<Timestamp> {
+        self.clock
     }
 
     /// Where what leaves the cache of the current chat is kept on disk, if it is.
@@ -115,6 +125,12 @@ impl Session<'_> {
             self.ledger.set_archived(Archived::default());
             self.reuse(tokens);
         }
+    }
+
+    /// Puts back what was found on disk, if more of these tokens are in that than in the context.
+    pub(super) fn restore_stored(&mut self, stored: Stored, tokens: &[Token]) {
+        self.chats.waiting = Some(Waiting::OnDisk(stored));
+        self.restore_kept(tokens);
     }
 
     fn restore_kept(&mut self, tokens: &[Token]) {

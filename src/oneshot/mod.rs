@@ -9,6 +9,7 @@ mod extract;
 mod printer;
 mod question;
 mod report;
+mod saved;
 mod start;
 
 use std::io::{self, IsTerminal};
@@ -17,8 +18,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub use question::Question;
+pub use saved::SavedChat;
 
-use crate::chat::Ended;
+use crate::chat::{Ended, Stats};
 use crate::config::{Extract, Output};
 use crate::engine::constraint::Validator;
 use crate::engine::protocol::{
@@ -34,9 +36,16 @@ use printer::{Phase, Printer, Progress};
 use report::Report;
 use start::Start;
 
+/// What is said where `--cache-prompt` keeps nothing.
+const NOT_KEPT: &str = "note: nothing of this prompt is kept: `--cache-prompt` keeps a system prompt and what `--file` puts \
+    before the prompt, from 64 tokens on and as long as it fits into the KV cache";
+
 /// How long the program stays after an answer to learn how long steps of a model take; only the first times, and it is
 /// kept. (An interrupt ends it at once.)
 const TIMING_WITHIN: Duration = Duration::from_millis(1500);
+
+/// How often it is looked whether everything is written.
+const POLL: Duration = Duration::from_millis(5);
 
 /// What is to be answered, and by what.
 pub struct Job {
@@ -49,6 +58,12 @@ pub struct Job {
     /// The part of it that is printed; `None` prints all.
     pub extract: Option<Extract>,
     pub quiet: bool,
+    /// Thoughts are told on stderr even where nobody looks on.
+    pub tells_thoughts: bool,
+    /// The chat that the prompt's last message goes on with.
+    pub chat: Option<SavedChat>,
+    /// Something of this is kept on disk, and has to be there when the program ends.
+    pub keeps: bool,
     /// Tell what the start went into.
     pub verbose: bool,
     /// What to type where there is no memory for the model: names one that fits, if there is one.
@@ -67,18 +82,25 @@ pub fn run(form: Output, prepare: impl FnOnce() -> Result<Job, Failure>) -> Resu
     let is_terminal = stdout.is_terminal();
     let mut printer = Printer::new(stdout, form, is_terminal);
     match prepare().and_then(|job| Ok((set_up(job.source.clone())?, job))) {
-        Ok(((engine, happenings, sender), job)) => {
+        Ok(((engine, happenings, sender), mut job)) => {
             let mut run = Run {
                 engine,
                 happenings,
                 printer,
-                remarks: Remarks::on_stderr(job.quiet),
+                remarks: Remarks::on_stderr(job.quiet).telling_thoughts(job.tells_thoughts),
                 form,
-                report: Report::default(),
+                report: Report {
+                    logprobs: (job.options.weighed > 0).then(Vec::new),
+                    chat: job.chat.as_ref().map(|chat| chat.key().0),
+                    ..Report::default()
+                },
+                chat: job.chat.take(),
                 last_progress: None,
                 stopped_by: None,
                 full_context: None,
                 rereading: None,
+                wants_beginning: job.options.shared.is_some(),
+                keeps: job.keeps,
                 extractor: job.extract.clone().map(Extractor::new),
                 // A schema is about the whole answer, and so is the object of JSON.
                 ends_with_part: form == Output::Text && job.schema.is_none(),
@@ -88,6 +110,7 @@ pub fn run(form: Output, prepare: impl FnOnce() -> Result<Job, Failure>) -> Resu
                 start_line: None,
             };
             let outcome = run.answer(job, sender);
+            let outcome = run.end_saved(outcome);
             let ended = run.end(outcome);
             if let Some(line) = run.start_line.take() {
                 run.remarks.note(&line);
@@ -95,6 +118,7 @@ pub fn run(form: Output, prepare: impl FnOnce() -> Result<Job, Failure>) -> Resu
             if ended.is_ok() {
                 run.time_steps();
             }
+            run.wait_for_disk();
             ended
         }
         Err(failure) => {
@@ -138,6 +162,8 @@ struct Run<Out, Err> {
     remarks: Remarks<Err>,
     form: Output,
     report: Report,
+    /// The chat that is gone on with.
+    chat: Option<SavedChat>,
     last_progress: Option<Progress>,
     /// The exit code of the signal that came.
     stopped_by: Option<Exit>,
@@ -145,6 +171,10 @@ struct Run<Out, Err> {
     full_context: Option<u32>,
     /// The model had no room in memory.
     rereading: Option<Rereading>,
+    /// What the prompt begins with is to be kept on disk.
+    wants_beginning: bool,
+    /// Something of this is.
+    keeps: bool,
     /// If only a part of the answer is wanted.
     extractor: Option<Extractor>,
     /// Whether the answer is stopped when that part is there.
@@ -178,6 +208,9 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
         }
         let sha256 = self.wait_for_hash()?;
         self.report.set_model(&model, sha256);
+        if let (Some(chat), Some(question)) = (&mut self.chat, job.prompt.messages.last()) {
+            chat.ask(&question.text, &model.name, &job.options.sampling)?;
+        }
         let generated = self.generate(job.prompt, job.options, &model);
         let extracted = self.extract();
         generated.and(extracted)?;
@@ -259,6 +292,7 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                 Step::Cancelled => return Ok(None),
                 Step::Prefilling { .. } | Step::Selecting { .. } | Step::Token(_) | Step::Finished(_) => {}
                 Step::Recalled(_) | Step::Expected(_) | Step::Planned(_) | Step::Rereading(_) => {}
+                Step::Weighed(_) => {}
                 Step::Lanes(_) | Step::Item(..) | Step::Done | Step::Unloaded => {}
             }
         }
@@ -284,8 +318,23 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
         if self.stopped_by.is_some() {
             cancel.cancel();
         }
+        let followed = self.follow(id, &cancel, most_tokens, model);
+        if followed.is_err() {
+            cancel.cancel();
+        }
+        followed
+    }
+
+    /// Tells what comes of an answer, until it ends.
+    fn follow(
+        &mut self,
+        id: RequestId,
+        cancel: &CancelFlag,
+        most_tokens: Option<u32>,
+        model: &ModelInfo,
+    ) -> Result<(), Failure> {
         loop {
-            match self.next_step(id, &cancel)? {
+            match self.next_step(id, cancel)? {
                 Step::Prefilling { done, total, .. } => {
                     self.show_progress(Phase::Prefilling, f64::from(done) / f64::from(total.max(1)))?;
                 }
@@ -299,10 +348,17 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                         Channel::Thinking => {}
                     }
                     self.report.add_piece(&piece);
+                    if let Some(chat) = &mut self.chat {
+                        chat.add(&piece);
+                    }
                     self.print(&piece).map_err(|error| Failure::output(&error))?;
                     if self.ends_with_part && self.extractor.as_ref().is_some_and(Extractor::is_done) {
                         cancel.cancel();
                     }
+                }
+                Step::Weighed(weighed) => {
+                    self.printer.weighed(&weighed);
+                    self.report.logprobs.get_or_insert_default().push(*weighed);
                 }
                 Step::Recalled(passages) => {
                     let plural = if passages.len() == 1 { "" } else { "s" };
@@ -313,6 +369,9 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                 Step::Rereading(rereading) => self.rereading = Some(rereading),
                 Step::Finished(finish) => {
                     self.report.set_finish(&finish, model.load_ms);
+                    if let Some(chat) = &mut self.chat {
+                        chat.end(finish.ended, &finish.stats, Some(finish.seed))?;
+                    }
                     let stats = &finish.stats;
                     let is_limit = most_tokens.is_some_and(|most| stats.usage.completion_tokens >= most);
                     let is_full = finish.ended == Ended::Length && !is_limit;
@@ -328,6 +387,22 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                 Step::Selecting { .. } | Step::Lanes(_) | Step::Item(..) | Step::Done | Step::Unloaded => {}
             }
         }
+    }
+
+    /// What there is of an answer stays in its chat, whatever went wrong; what was computed for it is kept.
+    fn end_saved(&mut self, outcome: Result<(), Failure>) -> Result<(), Failure> {
+        let Some(chat) = &mut self.chat else { return outcome };
+        let ended = match &outcome {
+            Err(failure) if failure.exit == Exit::ClosedPipe => Ended::Cancelled,
+            Err(_) => Ended::Error,
+            Ok(()) => Ended::Cancelled,
+        };
+        // Nothing is left to end where the answer has ended by itself.
+        let saved = chat.end(ended, &Stats::default(), None);
+        if self.keeps && self.stopped_by.is_none() {
+            self.engine.submit(Work::Snapshot);
+        }
+        outcome.and(saved.map_err(Failure::from))
     }
 
     /// Prints a piece of the answer, or what it adds to the part that is wanted.
@@ -356,6 +431,19 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
             }
         }
         cancel.cancel();
+    }
+
+    /// Lets the engine write what is kept, unless the program was told to stop.
+    fn wait_for_disk(&mut self) {
+        if !self.keeps || self.stopped_by.is_some() {
+            return;
+        }
+        self.engine.take_no_more();
+        while self.engine.is_alive() && self.stopped_by.is_none() {
+            if let Ok(Happening::Signal(exit)) = self.happenings.recv_timeout(POLL) {
+                self.stopped_by = Some(exit);
+            }
+        }
     }
 
     /// The next event of this request.
@@ -416,6 +504,9 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
             self.remarks.note(&format!(
                 "note: the answer ended because the context of {cells} tokens is full; `--ctx` sets another"
             ));
+        }
+        if self.wants_beginning && self.report.usage.is_some_and(|usage| usage.kept_prompt_tokens == 0) {
+            self.remarks.note(NOT_KEPT);
         }
         let evicted = self.report.usage.map_or(0, |usage| usage.evicted_tokens);
         if evicted > 0 {

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::report::Report;
 use crate::config::Output;
-use crate::engine::protocol::{Channel, Piece};
+use crate::engine::protocol::{Channel, Piece, Weighed};
 use crate::text;
 
 /// What the engine is busy with before it answers.
@@ -48,11 +48,13 @@ pub struct Printer<W> {
     /// A terminal must not be given what it could obey; a pipe gets what the model said.
     escape: bool,
     last: Option<char>,
+    /// What the model thought of the tokens of the next piece.
+    weighed: Vec<Weighed>,
 }
 
 impl<W: Write> Printer<W> {
     pub fn new(out: W, form: Output, is_terminal: bool) -> Self {
-        Self { out, form, escape: is_terminal, last: None }
+        Self { out, form, escape: is_terminal, last: None, weighed: Vec::new() }
     }
 
     pub fn start(&mut self, model: &Path) -> io::Result<()> {
@@ -70,13 +72,24 @@ impl<W: Write> Printer<W> {
         self.line(&json!({"type": "progress", "phase": phase, "percent": percent}))
     }
 
+    /// What the model thought of a token whose text comes with a later piece.
+    pub fn weighed(&mut self, weighed: &Weighed) {
+        if self.form == Output::Ndjson {
+            self.weighed.push(weighed.clone());
+        }
+    }
+
     pub fn piece(&mut self, piece: &Piece) -> io::Result<()> {
         match self.form {
             Output::Text if piece.channel == Channel::Answer => self.raw(&piece.text),
             Output::Text | Output::Json => Ok(()),
             Output::Ndjson => {
                 let Piece { channel, text, tokens } = piece;
-                self.line(&json!({"type": "token", "channel": channel, "text": text, "tokens": tokens}))
+                let mut line = json!({"type": "token", "channel": channel, "text": text, "tokens": tokens});
+                if !self.weighed.is_empty() {
+                    line["logprobs"] = json!(std::mem::take(&mut self.weighed));
+                }
+                self.line(&line)
             }
         }
     }

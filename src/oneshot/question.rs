@@ -7,6 +7,9 @@ use crate::exit::Failure;
 use crate::prompts::{Form, PromptText, Variable};
 use crate::{text, text_file};
 
+/// What is between two parts: one blank line.
+const SEPARATOR: &str = "\n\n";
+
 /// Where the question comes from. `typed` is the value of `--prompt`.
 #[derive(Clone, Debug, Default)]
 pub struct Question {
@@ -15,6 +18,14 @@ pub struct Question {
     pub variables: Vec<Variable>,
     pub typed: Option<String>,
     pub files: Vec<PathBuf>,
+}
+
+/// A question, put together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    pub text: String,
+    /// How many bytes of it are files, which other questions may be about, too.
+    pub shared: usize,
 }
 
 impl Question {
@@ -41,7 +52,7 @@ impl Question {
         &self,
         stdin_is_terminal: bool,
         stdin: impl FnOnce() -> Result<String, String>,
-    ) -> Result<String, Failure> {
+    ) -> Result<Asked, Failure> {
         let asks_for_stdin = self.typed.as_deref() == Some("-");
         let typed = self.written().unwrap_or_default();
         let piped =
@@ -71,8 +82,9 @@ impl Question {
             let name = text::escape_line(&path.to_string_lossy());
             parts.push(text_file::under_its_name(&name, &contents));
         }
+        let shared = parts.join(SEPARATOR).len();
         parts.extend(said.into_iter().filter(|part| !part.trim().is_empty()).map(str::to_owned));
-        Ok(parts.join("\n\n"))
+        Ok(Asked { text: parts.join(SEPARATOR), shared })
     }
 }
 
@@ -82,7 +94,9 @@ mod tests {
 
     fn join(typed: Option<&str>, piped: Option<&str>) -> Result<String, Failure> {
         let question = Question { typed: typed.map(str::to_owned), ..Question::default() };
-        question.read(piped.is_none(), || Ok(piped.unwrap_or("from the keyboard").into()))
+        let asked = question.read(piped.is_none(), || Ok(piped.unwrap_or("from the keyboard").into()))?;
+        assert_eq!(asked.shared, 0);
+        Ok(asked.text)
     }
 
     #[test]
@@ -103,13 +117,14 @@ mod tests {
 
     #[test]
     fn a_text_with_a_name_comes_before_what_is_said_or_has_it_in_it() {
-        let ask = |text: &str, typed: Option<&str>, piped: Option<&str>| {
+        let ask = |text: &str, typed: Option<&str>, piped: Option<&str>| -> Result<String, Failure> {
             let named = PromptText { name: "mail".into(), text: text.into() };
             let variables = vec!["to=Ann".parse().unwrap()];
             let typed = typed.map(str::to_owned);
             let question = Question { named: Some(named), variables, typed, files: Vec::new() };
             question.check()?;
-            question.read(piped.is_none(), || Ok(piped.unwrap_or("from the keyboard").into()))
+            let asked = question.read(piped.is_none(), || Ok(piped.unwrap_or("from the keyboard").into()))?;
+            Ok(asked.text)
         };
         for (text, typed, piped, expected) in [
             ("To {{to}}\n", None, None, "To Ann"),
@@ -141,7 +156,8 @@ mod tests {
         std::fs::write(&path, "milk\n").unwrap();
         let name = path.display();
         let question = Question { typed: Some("Sum up".into()), files: vec![path.clone()], ..Question::default() };
-        let expected = format!("--- file: {name} ---\nmilk\n--- end of file: {name} ---\n\nSum up");
+        let file = format!("--- file: {name} ---\nmilk\n--- end of file: {name} ---");
+        let expected = Asked { text: format!("{file}\n\nSum up"), shared: file.len() };
         assert_eq!(question.read(true, || Ok(String::new())), Ok(expected));
     }
 

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use crate::chat::{DraftedBy, NotDrafted, Repetition, Stats, Usage};
-use crate::engine::protocol::{Channel, DeviceInfo, Finish, ModelInfo, Passage, Piece};
+use crate::engine::protocol::{Channel, DeviceInfo, Finish, ModelInfo, Passage, Piece, Weighed};
 use crate::exit::Failure;
 
 /// What there is to say about one answer.
@@ -15,6 +15,10 @@ pub struct Report {
     /// The part of it that was asked for.
     pub extracted: Option<String>,
     pub thinking: Option<String>,
+    /// What the model thought of each token, if that was asked for.
+    pub logprobs: Option<Vec<Weighed>>,
+    /// The saved chat that this is part of.
+    pub chat: Option<i64>,
     pub finish_reason: &'static str,
     pub repetition: Option<Repetition>,
     pub error: Option<Error>,
@@ -96,6 +100,8 @@ impl Default for Report {
             text: String::new(),
             extracted: None,
             thinking: None,
+            logprobs: None,
+            chat: None,
             finish_reason: "error",
             repetition: None,
             error: None,

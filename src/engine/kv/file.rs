@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
+use std::time::SystemTime;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -103,6 +104,14 @@ pub(super) fn open(mut file: File, key: &str) -> Option<Opened> {
 }
 
 impl Opened {
+    /// The file is being used now.
+    ///
+    /// # Errors
+    /// If the system does not take note.
+    pub fn touch(&self) -> io::Result<()> {
+        self.file.set_modified(SystemTime::now())
+    }
+
     /// Reads the state. `None` if it is damaged.
     pub fn state(mut self) -> Option<Vec<u8>> {
         read_checked(&mut self.file, self.state_bytes, self.state_hash)

@@ -27,6 +27,18 @@ pub struct FoundFile {
     used: SystemTime,
 }
 
+/// What the names of a chat's files begin with.
+pub fn name(chat: ChatKey) -> String {
+    if chat.is_of_beginning() { format!("prompt{:016x}", chat.0.unsigned_abs()) } else { chat.0.to_string() }
+}
+
+fn read_name(name: &str) -> Option<ChatKey> {
+    match name.strip_prefix("prompt") {
+        Some(digits) => i64::from_str_radix(digits, 16).ok().map(|number| ChatKey(-number)),
+        None => name.parse().ok().map(ChatKey),
+    }
+}
+
 /// All files of the folder.
 pub fn files(folder: &Path) -> Vec<FoundFile> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
@@ -35,7 +47,7 @@ pub fn files(folder: &Path) -> Vec<FoundFile> {
         let path = entry.path();
         let is_snapshot = path.extension().is_some_and(|is| is == EXTENSION || is == ARCHIVE_EXTENSION);
         let name = path.file_stem()?.to_str()?;
-        let chat = name.rsplit_once('-').filter(|_| is_snapshot).and_then(|(chat, _)| chat.parse().ok()).map(ChatKey);
+        let chat = name.rsplit_once('-').filter(|_| is_snapshot).and_then(|(chat, _)| read_name(chat));
         Some(FoundFile { chat, bytes: metadata.len(), used: metadata.modified().ok()?, path })
     });
     found.collect()

@@ -2,6 +2,8 @@
 //! deleted when there are too many. A file that is damaged or was made by something else is as good as none. Beside a
 //! snapshot may be an archive, which is of no use without it and goes first.
 //!
+//! What many prompts begin with is kept in the same way, under a number that its tokens give.
+//!
 //! The folder is its own index: a name says whose file it is, and its time of change when it was last used.
 
 use std::fs::{self, File};
@@ -10,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -18,6 +20,7 @@ use super::archive::{self, Archive, NewRows, Title};
 use super::file::{self, Opened};
 use super::room::{self, ARCHIVE_EXTENSION, EXTENSION, Writing, make_room};
 use super::{About, Kept};
+use crate::engine::llama::Token;
 use crate::engine::protocol::{CancelFlag, ChatKey};
 use crate::models::{create_private, identity};
 
@@ -150,15 +153,30 @@ impl Snapshots {
     pub fn find(&self, chat: ChatKey) -> Option<Stored> {
         // A hash that was never computed here is that of no snapshot.
         let key = self.shared.whole_key.get()?;
-        let path = self.shared.path(chat, key, EXTENSION);
-        let file = File::open(&path).ok()?;
-        let _ = file.set_modified(SystemTime::now());
-        let opened = file::open(file, key);
-        if opened.is_none() {
-            tracing::warn!(path = %path.display(), "a damaged snapshot is deleted");
-            let _ = fs::remove_file(&path);
+        let stored = open(chat, self.shared.path(chat, key, EXTENSION), key)?;
+        let _ = stored.opened.touch();
+        Some(stored)
+    }
+
+    /// What is kept of beginnings of prompts and has most of these tokens, if that is so many of them. Its time of use
+    /// is set to now.
+    pub fn find_beginning(&self, tokens: &[Token], least: usize) -> Option<Stored> {
+        let key = self.shared.whole_key.get()?;
+        let mut best: Option<(usize, Stored)> = None;
+        for found in room::files(&self.shared.settings.folder) {
+            let Some(chat) = found.chat.filter(|chat| chat.is_of_beginning()) else { continue };
+            if found.path != self.shared.path(chat, key, EXTENSION) {
+                continue;
+            }
+            let Some(stored) = open(chat, found.path, key) else { continue };
+            let length = stored.about().contents.compare(tokens).length;
+            if length >= least && best.as_ref().is_none_or(|(longest, _)| length > *longest) {
+                best = Some((length, stored));
+            }
         }
-        Some(Stored { chat, opened: opened?, path })
+        let (_, stored) = best?;
+        let _ = stored.opened.touch();
+        Some(stored)
     }
 
     /// Writes a snapshot, soon.
@@ -223,6 +241,16 @@ impl Drop for Snapshots {
     }
 }
 
+/// A snapshot, if it is whole; else it is deleted.
+fn open(chat: ChatKey, path: PathBuf, key: &str) -> Option<Stored> {
+    let opened = file::open(File::open(&path).ok()?, key);
+    if opened.is_none() {
+        tracing::warn!(path = %path.display(), "a damaged snapshot is deleted");
+        let _ = fs::remove_file(&path);
+    }
+    Some(Stored { chat, opened: opened?, path })
+}
+
 /// Deletes the snapshots of a chat from a folder.
 pub fn remove(folder: &Path, chat: ChatKey) {
     for found in room::files(folder).into_iter().filter(|found| found.chat == Some(chat)) {
@@ -232,7 +260,7 @@ pub fn remove(folder: &Path, chat: ChatKey) {
 
 impl Shared {
     fn path(&self, chat: ChatKey, key: &str, extension: &str) -> PathBuf {
-        self.settings.folder.join(format!("{}-{:016x}.{extension}", chat.0, xxh3_64(key.as_bytes())))
+        self.settings.folder.join(format!("{}-{:016x}.{extension}", room::name(chat), xxh3_64(key.as_bytes())))
     }
 
     /// Writes rows, or logs why not. An archive that misses some is given up, since what is lost is time only.

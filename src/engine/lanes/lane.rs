@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use crate::chat::Ended;
 use crate::engine::answering::{Answering, milliseconds, no_number};
-use crate::engine::llama::{Row, Token};
+use crate::engine::llama::{Model, Row, Token};
 use crate::engine::protocol::{EngineError, Finish, Step};
+use crate::engine::weighing::weigh;
 
 /// An answer under way.
 pub struct Lane<'model> {
@@ -20,6 +21,8 @@ pub struct Lane<'model> {
     /// ... and how many of those are in cells of the shared beginning.
     shared: usize,
     started: Instant,
+    /// Of each token it is told how likely it was, and so many others.
+    pub weighed: u32,
 }
 
 impl<'model> Lane<'model> {
@@ -34,7 +37,7 @@ impl<'model> Lane<'model> {
     ) -> Self {
         answer.stats.usage.prompt_tokens = tokens.len() as u32;
         answer.stats.usage.cached_prompt_tokens = shared as u32;
-        Self { item, sequence, answer, tokens, computed: shared, shared, started }
+        Self { item, sequence, answer, tokens, computed: shared, shared, started, weighed: 0 }
     }
 
     /// Tokens, the last of which was not computed yet.
@@ -83,7 +86,12 @@ impl<'model> Lane<'model> {
     }
 
     /// Chooses what follows, given the logits behind the last token; tells how it ended, if it did.
-    pub fn choose(&mut self, logits: &[f32], emit: &dyn Fn(Step) -> bool) -> Result<Option<Ended>, EngineError> {
+    pub fn choose(
+        &mut self,
+        model: &Model,
+        logits: &[f32],
+        emit: &dyn Fn(Step) -> bool,
+    ) -> Result<Option<Ended>, EngineError> {
         let stats = &mut self.answer.stats;
         match stats.usage.completion_tokens {
             0 => stats.timings.prefill_ms = milliseconds(self.started.elapsed()),
@@ -99,7 +107,9 @@ impl<'model> Lane<'model> {
         };
         let Some(token) = chosen else { return Ok(Some(Ended::Stop)) };
         self.tokens.push(token);
-        Ok(self.answer.take(token, forced.is_some(), emit))
+        let is_end = forced.is_none() && model.is_end_of_generation(token);
+        let weighed = (self.weighed > 0 && !is_end).then(|| weigh(model, logits, token, self.weighed));
+        Ok(self.answer.take(token, forced.is_some(), weighed, emit))
     }
 
     /// Says what is left to say of it.

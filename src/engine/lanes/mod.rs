@@ -233,7 +233,9 @@ impl<'model> Run<'_, 'model> {
         };
         let writer = self.session.writer(prompt, &prepared.rendered, options, &tags);
         let answer = Answering::new(self.session.model, options, tags, writer, guide, most_answer, started);
-        self.begin(Lane::new(item, sequence, prepared.tokens, common, answer, started));
+        let mut lane = Lane::new(item, sequence, prepared.tokens, common, answer, started);
+        lane.weighed = options.weighed;
+        self.begin(lane);
         true
     }
 
@@ -276,8 +278,9 @@ impl<'model> Run<'_, 'model> {
             let Some(place) = self.lanes.iter().position(|lane| lane.sequence == row.sequence) else { continue };
             let (lane, emit) = (&mut self.lanes[place], self.emit);
             let item = lane.item;
-            let chosen =
-                lane.choose(self.session.context.logits_of(index), &|step| emit(Step::Item(item, Box::new(step))));
+            let chosen = lane.choose(self.session.model, self.session.context.logits_of(index), &|step| {
+                emit(Step::Item(item, Box::new(step)))
+            });
             match chosen {
                 Ok(None) if lane.length() <= most => {}
                 Ok(ended) => self.finish(place, ended.unwrap_or(Ended::Length)),

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::chat::{Repetition, Usage};
+use crate::engine::protocol::Weighed;
 use crate::oneshot::report::{self, Report};
 
 #[derive(Serialize)]
@@ -12,6 +13,7 @@ struct Line<'r> {
     id: &'r Value,
     text: &'r str,
     thinking: Option<&'r str>,
+    logprobs: Option<&'r [Weighed]>,
     finish_reason: &'static str,
     repetition: Option<Repetition>,
     error: Option<&'r report::Error>,
@@ -37,6 +39,7 @@ pub fn of(id: &Value, report: &Report) -> String {
         id,
         text: &report.text,
         thinking: report.thinking.as_deref(),
+        logprobs: report.logprobs.as_deref(),
         finish_reason: report.finish_reason,
         repetition: report.repetition,
         error: report.error.as_ref(),
@@ -66,8 +69,19 @@ mod tests {
         report.set_failure(&Failure::usage("the item has no `prompt`"));
         let line = of(&"x".into(), &report);
         let object: Value = serde_json::from_str(&line).unwrap();
-        let keys =
-            ["schema", "id", "text", "thinking", "finish_reason", "repetition", "error", "seed", "usage", "timings"];
+        let keys = [
+            "schema",
+            "id",
+            "text",
+            "thinking",
+            "logprobs",
+            "finish_reason",
+            "repetition",
+            "error",
+            "seed",
+            "usage",
+            "timings",
+        ];
         assert_eq!(object.as_object().unwrap().keys().map(String::as_str).collect::<Vec<_>>(), keys);
         assert_eq!((&object["error"]["exit_code"], &object["finish_reason"]), (&Value::from(2), &"error".into()));
         assert!(line.ends_with("}\n") && line.lines().count() == 1);

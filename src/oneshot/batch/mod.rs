@@ -231,6 +231,9 @@ impl Run {
     fn item(&mut self, place: usize, step: Step) -> Result<(), Failure> {
         match step {
             Step::Token(piece) => self.answered.entry(place).or_default().add_piece(&piece),
+            Step::Weighed(weighed) => {
+                self.answered.entry(place).or_default().logprobs.get_or_insert_default().push(*weighed);
+            }
             Step::Finished(finish) => return self.finish(place, &finish),
             Step::Failed(error) => {
                 let failure = match error {

@@ -276,7 +276,8 @@ impl App {
             Step::Prefilling { .. } | Step::Selecting { .. } | Step::Token(_) | Step::Finished(_) => {
                 return self.answer_step(step, now);
             }
-            Step::Recalled(_) | Step::Expected(_) | Step::Planned(_) | Step::Rereading(_) | Step::Done => {}
+            Step::Recalled(_) | Step::Expected(_) | Step::Planned(_) => {}
+            Step::Weighed(_) | Step::Rereading(_) | Step::Done => {}
             // The chat asks for no batch.
             Step::Lanes(_) | Step::Item(..) => {}
         }
@@ -345,6 +346,7 @@ impl App {
                 }
                 Vec::new()
             }
+            Step::Weighed(_) => Vec::new(),
             Step::Token(piece) => self.token(&piece, now),
             Step::Recalled(passages) => {
                 self.recalled(&passages);
