@@ -1,6 +1,7 @@
 //! The command line: exactly what was typed. What it means together with the file and the environment is
 //! [`crate::config`]'s business.
 
+mod batch;
 mod bench;
 mod models;
 
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+pub use batch::{BatchCommand, Parallel};
 pub use bench::{BenchCommand, Suite, Tokens};
 pub use models::ModelsCommand;
 
@@ -146,6 +148,7 @@ impl std::str::FromStr for EngineName {
 
 #[derive(Subcommand, Clone, Debug, PartialEq)]
 pub enum Command {
+    Batch(Box<BatchCommand>),
     /// Get models, and see which there are
     #[command(subcommand)]
     Models(ModelsCommand),
@@ -168,7 +171,9 @@ pub enum Command {
     Debug(DebugCommand),
     /// Print the script that lets a shell complete commands and names of models
     #[command(after_help = COMPLETIONS)]
-    Completions { shell: Shell },
+    Completions {
+        shell: Shell,
+    },
     /// Print a manual page, for `man -l`: of the program and all its commands, or of one command
     Man {
         /// A command: `models`, `models pull`

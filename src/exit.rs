@@ -119,7 +119,7 @@ impl From<&EngineError> for Failure {
         let (exit, kind) = match error {
             EngineError::NotEnoughMemory(_) => (Exit::NotEnoughMemory, "not_enough_memory"),
             EngineError::BadModel(_) => (Exit::BadModel, "bad_model"),
-            EngineError::ContextFull { .. } => (Exit::Error, "context_full"),
+            EngineError::ContextFull { .. } | EngineError::ItemTooLong { .. } => (Exit::Error, "context_full"),
             EngineError::Template(_) => (Exit::Error, "template"),
             EngineError::NoModel => (Exit::Error, "no_model"),
             EngineError::Failed(_) => (Exit::Error, "engine"),

@@ -73,6 +73,10 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Some(Command::Help { words }) => return commands::help::run(&words).map(|()| Exit::Success),
         _ => {}
     }
+    if let Some(Command::Batch(command)) = arguments.command {
+        let settings = command.settings.clone().over(arguments.settings);
+        return commands::batch::run(*command, Surroundings::find(settings)?);
+    }
     let surroundings = Surroundings::find(arguments.settings)?;
     match arguments.command {
         Some(Command::Models(command)) => commands::models::run(command, &surroundings),
@@ -82,6 +86,7 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Some(Command::Debug(command)) => commands::debug::run(command, &surroundings),
         Some(
             Command::Probe { .. }
+            | Command::Batch(_)
             | Command::Completions { .. }
             | Command::Man { .. }
             | Command::Help { .. }

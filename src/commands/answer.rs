@@ -134,11 +134,11 @@ fn snapshots(surroundings: &Surroundings, model: &Found) -> Option<SnapshotSetti
 
 fn expected(messages: &[Message], answer_tokens: Option<u32>) -> Expected {
     let bytes: usize = messages.iter().map(|message| message.text.len()).sum();
-    Expected { prompt_bytes: u32::try_from(bytes).unwrap_or(u32::MAX), answer_tokens }
+    Expected { prompt_bytes: u32::try_from(bytes).unwrap_or(u32::MAX), answer_tokens, lanes: 0 }
 }
 
 /// Downloads a model of the catalogue after saying so.
-fn get(entry: &Entry, surroundings: &Surroundings) -> Result<Found, Failure> {
+pub(super) fn get(entry: &Entry, surroundings: &Surroundings) -> Result<Found, Failure> {
     let size = format!(" ({})", file_size(entry.usual_file().bytes));
     let which = match &surroundings.config.model {
         None => format!("no model is here: getting `{}`{size} once", entry.name),

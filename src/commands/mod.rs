@@ -2,6 +2,7 @@
 //! They bring the settings and the rooms below together; what is done is done there.
 
 pub mod answer;
+pub mod batch;
 pub mod bench;
 pub mod chat;
 pub mod chats;

@@ -4,6 +4,7 @@
 //! An answer that was made here is known by its tokens, so nothing is computed again and the rest is what would have
 //! come at once. One that comes from disk is tokenised from its text, by itself.
 
+use super::answering::readable;
 use super::constraint::Guide;
 use super::prompt;
 use super::protocol::{EngineError, GenerateOptions, Prompt};
@@ -63,7 +64,7 @@ impl<'model> Session<'model> {
             && let Some(answer) = rendered.last_body()
             && let Some(tokens) = self.ledger.known_answers().get(answer)
         {
-            writer.go_on(answer, tokens.iter().map(|token| (*token, self.readable(*token, tags))));
+            writer.go_on(answer, tokens.iter().map(|token| (*token, readable(self.model, *token, tags))));
         }
         writer
     }

@@ -56,7 +56,8 @@ impl Drafting {
         let model = self.loaded.as_ref()?.as_ref().ok()?;
         let bytes = u64::from(cells) * Shape::of(model).bytes_per_cell(KvTypes::default());
         let opened = check_memory(bytes, free_beside(self.mapped)).and_then(|()| {
-            let settings = ContextSettings { cells, crews, batch: worker::BATCH, types: KvTypes::default() };
+            let settings =
+                ContextSettings { cells, crews, batch: worker::BATCH, types: KvTypes::default(), sequences: 1 };
             let context = Context::new(model, settings)?;
             if context.can_evict() { Ok(context) } else { Err("its memory cannot take tokens back".into()) }
         });

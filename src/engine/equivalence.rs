@@ -33,6 +33,7 @@ fn session<'m>(model: &'m Model, path: &Path, folder: Option<&Path>) -> Session<
         crews: crate::hardware::cores::Crews::anywhere(2),
         batch: 512,
         types: KvTypes::default(),
+        sequences: 1,
     };
     let context = Context::new(model, settings).unwrap();
     let snapshots = folder.map(|folder| {
@@ -238,6 +239,7 @@ fn a_device_says_what_the_cpu_says_up_to_near_ties() {
         crews: crate::hardware::cores::Crews::anywhere(2),
         batch: 64,
         types: KvTypes::default(),
+        sequences: 1,
     };
     let largest = |logits: &[f32]| (0..logits.len()).max_by(|a, b| logits[*a].total_cmp(&logits[*b])).unwrap();
     for question in ["What is the capital of France?", "Write a haiku about rain."] {

@@ -1,18 +1,15 @@
 //! One answer: prefill, then the token loop.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::constraint::Guide;
-use super::llama::{Token, TokenKind};
-use super::prompt;
-use super::protocol::{CancelFlag, EngineError, Finish, GenerateOptions, Prompt, Step, Weighed};
-use super::repetition::RepetitionDetector;
+use super::answering::{Answering, milliseconds, no_number};
+use super::llama::Token;
+use super::protocol::{CancelFlag, EngineError, Finish, GenerateOptions, Prompt, Step};
 use super::rereading::Watch;
 use super::sampler::Sampler;
 use super::session::{Go, Session};
 use super::speculative::{Drafted, is_close, take_or_draw};
-use super::thinking::{Tags, ThoughtLimit};
-use super::writer::{ExactAnswer, Writer};
+use super::writer::ExactAnswer;
 use crate::chat::{Ended, Stats};
 
 impl Session<'_> {
@@ -30,8 +27,7 @@ impl Session<'_> {
         let tags = self.tags();
         self.check_length(&tokens)?;
         let beginning = self.take_beginning(&rendered, &tokens, options);
-        let mut guide = self.guide(prompt, &rendered, options)?;
-        let mut sampler = Sampler::new(&options.sampling);
+        let guide = self.guide(prompt, &rendered, options)?;
         let mut stats = Stats::default();
         stats.usage.prompt_tokens = tokens.len() as u32;
         let watched = self.context.watching_took();
@@ -44,13 +40,11 @@ impl Session<'_> {
         stats.timings.prefill_ms = milliseconds(started.elapsed());
         let watched = self.context.watching_took() - watched;
         stats.timings.eviction_ms = milliseconds(self.eviction.spent() + watched);
-        let mut writer = self.writer(prompt, &rendered, options, &tags);
+        let writer = self.writer(prompt, &rendered, options, &tags);
         // An answer that nobody limits may not push its own beginning out of the cache.
         let most_tokens = options.max_tokens.unwrap_or(self.cells() as u32);
-        let mut detector = options.loop_breaker.then(RepetitionDetector::default);
-        let mut repetition = None;
-        let mut thoughts = ThoughtLimit::new(options.think.most_tokens());
-        let mut first_token_at = None;
+        let mut answer = Answering::new(self.model, options, tags, writer, guide, most_tokens, started);
+        answer.stats = stats;
         self.begin_answer(options);
         let ended = loop {
             match go {
@@ -58,56 +52,28 @@ impl Session<'_> {
                 Go::Cancelled => break Ended::Cancelled,
                 Go::Full => break Ended::Length,
             }
-            let forced = thoughts.next(writer.is_thinking(), |any| {
-                // The tag itself may be a control token: it is the program that writes it.
-                prompt::tokenize_continuation(self.model, &writer.closing(any))
-            });
+            let forced = answer.forced();
             let chosen = match forced {
                 Some(token) => Some(token),
-                None => self.next_token(&mut sampler, &mut writer, guide.as_mut(), &tags)?,
+                None => self.next_token(&mut answer)?,
             };
             let Some(token) = chosen else { break Ended::Stop };
-            let now = Instant::now();
-            let first = *first_token_at.get_or_insert(now);
-            stats.usage.completion_tokens += 1;
-            stats.timings.time_to_first_token_ms = milliseconds(first - started);
-            stats.timings.decode_ms = milliseconds(now - first);
-            if forced.is_none() && self.model.is_end_of_generation(token) {
-                break Ended::Stop;
+            let is_end = forced.is_none() && self.model.is_end_of_generation(token);
+            let weighed = (options.weighed > 0 && !is_end).then(|| self.weigh(token, options.weighed));
+            if let Some(ended) = answer.take(token, forced.is_some(), weighed, emit) {
+                break ended;
             }
-            let weighed = (options.weighed > 0).then(|| self.weigh(token, options.weighed));
-            let was_thinking = writer.is_thinking();
-            writer.push(token, &self.readable(token, &tags));
-            if let Some(weighed) = weighed {
-                emit(Step::Weighed(Box::new(Weighed::new(weighed, was_thinking, &writer))));
-            }
-            if !writer.send(stats.usage.completion_tokens, emit) {
-                break Ended::Cancelled;
-            }
-            if let Some(rereading) = disk.token(stats.usage.completion_tokens, now) {
+            if let Some(rereading) = disk.token(answer.stats.usage.completion_tokens, Instant::now()) {
                 emit(Step::Rereading(rereading));
             }
-            if writer.stopped {
-                break Ended::StopString;
-            }
-            repetition = detector.as_mut().and_then(|detector| detector.push(token));
-            if repetition.is_some() {
-                break Ended::Loop;
-            }
-            if stats.usage.completion_tokens >= most_tokens {
-                break Ended::Length;
-            }
-            go = self.advance(token, most_tokens - stats.usage.completion_tokens, cancel)?;
+            go = self.advance(token, answer.left(), cancel)?;
         };
         self.take_back_drafts()?;
+        answer.end(ended, emit);
+        let (mut stats, repetition, seed) = (answer.stats, answer.repetition, answer.sampler.seed());
         stats.decode_calls = self.speculator.calls();
         stats.speculation = self.speculator.told();
-        if let Some(guide) = &guide {
-            tracing::debug!(cost = ?guide.cost, "the answer was held to its constraint");
-        }
-        writer.finish(ended != Ended::Stop);
-        writer.send(stats.usage.completion_tokens, emit);
-        if let Some(answer) = writer.exact_answer() {
+        if let Some(answer) = answer.into_exact_answer() {
             self.remember(tokens.len() + recalled, answer);
         }
         let (major_faults, is_reread, rereading) = disk.end(stats.usage.completion_tokens, Instant::now());
@@ -119,7 +85,7 @@ impl Session<'_> {
         stats.cells_used = self.ledger.cells() as u32;
         stats.usage.evicted_tokens = self.eviction.evicted();
         let held = self.held(&rendered, &tokens);
-        Ok(Finish { ended, repetition, stats, seed: sampler.seed(), held })
+        Ok(Finish { ended, repetition, stats, seed, held })
     }
 
     /// Computes the prompt behind its first `cached` tokens, and before its question what is recalled for it; returns
@@ -167,22 +133,14 @@ impl Session<'_> {
     }
 
     /// The next token, held to the constraint where it is part of the answer; `None` if the answer can only end.
-    fn next_token(
-        &mut self,
-        sampler: &mut Sampler,
-        writer: &mut Writer,
-        guide: Option<&mut Guide<'_>>,
-        tags: &Tags,
-    ) -> Result<Option<Token>, EngineError> {
-        let token = self.sample(sampler, guide.is_some())?;
-        let Some(guide) = guide else { return Ok(Some(token)) };
-        // A model that would end its turn among its thoughts begins its answer instead.
-        if !self.model.is_end_of_generation(token) && writer.is_outside_answer(&self.readable(token, tags)) {
+    fn next_token(&mut self, answer: &mut Answering<'_>) -> Result<Option<Token>, EngineError> {
+        let is_guided = answer.is_guided();
+        let token = self.sample(&mut answer.sampler, is_guided)?;
+        if !is_guided {
             return Ok(Some(token));
         }
-        writer.begin_answer();
         let run = self.speculator.run();
-        guide.next(token, sampler, run.logits(&mut self.context), run.without_unchosen(self.ledger.tokens()))
+        answer.hold(token, run.logits(&mut self.context), run.without_unchosen(self.ledger.tokens()))
     }
 
     /// Draws a token. One that was drafted may be taken instead, where that comes to the same. (Under a guide, which may
@@ -199,11 +157,7 @@ impl Session<'_> {
             }
             _ => sampler.sample(logits, recent),
         };
-        token.ok_or_else(|| {
-            EngineError::Failed(
-                "the model computed no number for any token, so the file or the hardware is damaged; check the file with `tuichat models check`".into(),
-            )
-        })
+        token.ok_or_else(no_number)
     }
 
     /// Remembers an answer by its text, and without the white space at its ends, which many templates cut off.
@@ -219,19 +173,4 @@ impl Session<'_> {
         }
         self.ledger.answered(asked, thoughts, text, tokens);
     }
-
-    /// The bytes of a token as they are shown. Control tokens are nothing to read, except the tags around a reasoning
-    /// model's thoughts, which some vocabularies make control tokens.
-    pub(super) fn readable(&self, token: Token, tags: &Tags) -> Vec<u8> {
-        let bytes = self.model.piece(token);
-        if !bytes.is_empty() || self.model.token_kind(token) == TokenKind::Text {
-            return bytes;
-        }
-        let text = self.model.token_text(token);
-        if tags.contain(&text) { text.into_bytes() } else { bytes }
-    }
-}
-
-fn milliseconds(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1000.0
 }

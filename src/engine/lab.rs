@@ -187,7 +187,7 @@ impl Lab {
     /// # Errors
     /// If there is not enough memory, or the model cannot have such a cache.
     pub fn rig(&self, cells: u32, types: KvTypes) -> Result<Rig<'_>, LabError> {
-        let settings = ContextSettings { cells, crews: self.crews, batch: worker::BATCH, types };
+        let settings = ContextSettings { cells, crews: self.crews, batch: worker::BATCH, types, sequences: 1 };
         let context = Context::new(&self.model, settings).map_err(|words| {
             EngineError::NotEnoughMemory(format!(
                 "llama.cpp could not make a {types} cache of {cells} tokens ({words}); try smaller ones with `--lengths` and `--depths`, or leave it out with `--policies`"

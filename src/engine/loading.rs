@@ -24,6 +24,9 @@ use super::worker::{BATCH, Desk};
 use crate::hardware::cores::{self, CoreChoice};
 use crate::models::gguf;
 
+/// Sequences of a model with recurrent layers.
+const MOST_RECURRENT: u32 = 9;
+
 /// What loading takes, part by part.
 pub(super) struct Parts {
     last: Instant,
@@ -252,8 +255,11 @@ impl Loaded {
         cores::unpin();
         let snapshots = self.snapshots(settings, types, shutdown);
         let crews = self.cores.crews;
-        let context =
-            Context::new(&self.model, ContextSettings { cells, crews, batch: BATCH, types }).map_err(|words| {
+        // The state of a recurrent layer is one for each sequence, and large.
+        let most = if self.model.is_recurrent() { MOST_RECURRENT } else { u32::MAX };
+        let sequences = settings.expected.map_or(1, |expected| expected.sequences()).min(most);
+        let context = Context::new(&self.model, ContextSettings { cells, crews, batch: BATCH, types, sequences })
+            .map_err(|words| {
                 if self.choice.is_on_gpu() {
                     self.no_room.replace(Some(words.clone()));
                 }

@@ -6,6 +6,7 @@
 
 pub mod about;
 mod advance;
+mod answering;
 mod archived;
 mod backend;
 mod beginning;
@@ -24,6 +25,7 @@ mod held;
 pub mod inspect;
 mod kv;
 pub mod lab;
+mod lanes;
 #[allow(unsafe_code)]
 mod llama;
 mod loading;

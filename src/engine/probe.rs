@@ -276,7 +276,8 @@ pub fn load_and_decode(path: &Path, on: Option<&str>) -> Result<(), EngineError>
         LoadError::Cancelled => bad("loading was cancelled"),
         LoadError::Refused(words) => bad(&words),
     })?;
-    let settings = ContextSettings { cells: 256, crews: Crews::anywhere(1), batch: 64, types: KvTypes::default() };
+    let settings =
+        ContextSettings { cells: 256, crews: Crews::anywhere(1), batch: 64, types: KvTypes::default(), sequences: 1 };
     let mut context = Context::new(&model, settings).map_err(|words| bad(&words))?;
     let tokens = model.tokenize("Hello, world", true);
     match tokens.first().map(|first| context.decode(&[*first], 0, &[])) {

@@ -4,6 +4,7 @@
 //! Load      Loading*  →  Ready | Failed | Cancelled
 //! Plan      Planned | Failed
 //! Prefill   Expected?  →  Prefilling*  →  Planned | Failed
+//! Batch     Prefilling*  →  Lanes  →  (Item of: (Weighed | Token)*  →  Finished | Failed)*  →  Done | Failed
 //! Generate  Prefilling*  →  Selecting*  →  Recalled?  →  Prefilling*  →  (Weighed | Token | Rereading)*  →  Finished | Failed
 //! Snapshot  Done
 //! Forget    Done
@@ -64,6 +65,8 @@ pub enum Work {
     Prefill(Prompt, Think),
     /// Answer the prompt.
     Generate(Prompt, GenerateOptions),
+    /// Answer many prompts, several side by side. What they begin with alike is computed once.
+    Batch(Box<Batch>),
     /// Write what was computed for the chat to disk, so that the next program need not compute it again.
     Snapshot,
     /// Delete whatever is kept of a chat.
@@ -114,6 +117,9 @@ pub struct Expected {
     pub prompt_bytes: u32,
     /// Most tokens of the answer; `None` if the model says when it ends.
     pub answer_tokens: Option<u32>,
+    /// So many answers are computed side by side at most; 0 for one answer by itself. The other numbers are then those of
+    /// all prompts and answers together.
+    pub lanes: u32,
 }
 
 impl Expected {
@@ -126,6 +132,11 @@ impl Expected {
     /// About how many tokens the prompt has.
     pub fn prompt_tokens(&self) -> u32 {
         self.prompt_bytes / Self::BYTES_PER_TOKEN
+    }
+
+    /// Sequences that the context needs: one for each lane, and one for what they begin with.
+    pub fn sequences(&self) -> u32 {
+        self.lanes.saturating_add(1)
     }
 
     /// Tokens that prompt and answer will hardly exceed: a token stands for a byte or more.
@@ -266,6 +277,15 @@ pub struct Prompt {
     /// Where the KV cache belongs to; `None` for a conversation that is not kept.
     pub chat: Option<ChatKey>,
     pub messages: Vec<Message>,
+}
+
+/// Prompts to be answered, none of which has to do with another. Nothing leaves the KV cache for them: one for which it
+/// has no room fails.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    pub items: Vec<(Prompt, GenerateOptions)>,
+    /// So many are answered side by side, as far as the context has sequences for them; `None` lets the engine choose.
+    pub lanes: Option<u32>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -409,6 +429,10 @@ pub enum Step {
     Rereading(Rereading),
     Finished(Finish),
     Failed(EngineError),
+    /// How the items of a batch will be answered.
+    Lanes(Lanes),
+    /// What happens to an item of a batch, by its number from 0: `Weighed`, `Token`, `Finished` or `Failed`.
+    Item(usize, Box<Step>),
     /// A load was cancelled.
     Cancelled,
     Done,
@@ -431,6 +455,7 @@ impl Step {
             Step::Loading(_) | Step::Trying(_) | Step::Prefilling { .. } => false,
             Step::Selecting { .. } | Step::Recalled(_) => false,
             Step::Expected(_) | Step::Weighed(_) | Step::Token(_) | Step::Rereading(_) => false,
+            Step::Lanes(_) | Step::Item(..) => false,
             Step::Ready(_) | Step::Planned(_) | Step::Finished(_) | Step::Failed(_) => true,
             Step::Cancelled | Step::Done | Step::Unloaded => true,
         }
@@ -550,6 +575,17 @@ pub struct Finish {
     pub held: Vec<MessageCost>,
 }
 
+/// How the items of a batch are answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lanes {
+    /// So many side by side.
+    pub lanes: u32,
+    /// Tokens that items begin with alike, computed once.
+    pub shared_tokens: u32,
+    /// Why so many, in words.
+    pub reason: String,
+}
+
 /// The model is read from the disk again and again, since memory does not hold it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rereading {
@@ -664,6 +700,10 @@ pub enum EngineError {
         "the conversation has {needed} tokens and the context holds {cells}; shorten the text, start a new chat, use a larger `--ctx` or `--kv-mem`, or let text leave the cache with `--kv-evict auto`"
     )]
     ContextFull { needed: u32, cells: u32 },
+    #[error(
+        "the item has {needed} tokens and the context holds {cells}; shorten it, or use a larger `--ctx` or `--kv-mem`"
+    )]
+    ItemTooLong { needed: u32, cells: u32 },
     #[error("the model's chat template failed: {0}; choose another model with `-m`")]
     Template(String),
     #[error("no model is loaded; choose one with `-m` or get one with `tuichat models pull`")]

@@ -96,7 +96,7 @@ impl<'model> Session<'model> {
         );
     }
 
-    fn render(&mut self, prompt: &Prompt, think: Think) -> Result<Rendered, EngineError> {
+    pub(super) fn render(&mut self, prompt: &Prompt, think: Think) -> Result<Rendered, EngineError> {
         let rendered = match &mut self.template {
             None => render_plain(&prompt.messages),
             Some(Ok(template)) if prompt.continues_answer() => {

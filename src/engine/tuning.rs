@@ -195,6 +195,7 @@ impl<'a> Trial<'a> {
             crews: Crews::both(crew),
             batch: PROMPTS[0] as u32,
             types: KvTypes::default(),
+            sequences: 1,
         };
         let context = Context::new(model, settings).map_err(Unknown::Failed)?;
         Ok(Self { context, vocabulary: model.vocabulary_size().max(1), threads: crew.threads, cancel })

@@ -3,7 +3,7 @@
 //! They are those of the model's own distribution, the softmax of its logits: before the repeat penalty, the temperature,
 //! top-k, top-p, min-p and whatever the answer is held to.
 
-use super::llama::Token;
+use super::llama::{Model, Token};
 use super::protocol::{Channel, Likely, Weighed};
 use super::session::Session;
 use super::writer::Writer;
@@ -11,29 +11,25 @@ use super::writer::Writer;
 impl Session<'_> {
     /// Weighs a token that was chosen and not yet computed, beside the `most` likeliest.
     pub(super) fn weigh(&mut self, token: Token, most: u32) -> (Likely, Vec<Likely>) {
-        let logits = self.speculator.run().logits(&mut self.context);
-        let total = log_sum(logits);
-        let top = likeliest(logits, most as usize);
-        let of = |token: Token| usize::try_from(token).ok().and_then(|token| logits.get(token)).copied();
-        let weighed: Vec<(Token, f64)> = std::iter::once(token)
-            .chain(top)
-            .map(|token| (token, f64::from(of(token).unwrap_or(f32::NEG_INFINITY)) - total))
-            .collect();
-        let mut likely = weighed.into_iter().map(|(token, logprob)| Likely {
-            id: token,
-            text: self.written(token),
-            logprob: logprob as f32,
-        });
-        let chosen = likely.next().expect("the chosen token is the first");
-        let top = likely.collect();
-        (chosen, top)
+        weigh(self.model, self.speculator.run().logits(&mut self.context), token, most)
     }
+}
 
-    /// A token as it is read, or as the vocabulary writes it if that is nothing.
-    fn written(&self, token: Token) -> String {
-        let piece = self.model.piece(token);
-        if piece.is_empty() { self.model.token_text(token) } else { String::from_utf8_lossy(&piece).into_owned() }
-    }
+/// Weighs a token that was chosen by these logits, beside the `most` likeliest.
+pub(super) fn weigh(model: &Model, logits: &[f32], token: Token, most: u32) -> (Likely, Vec<Likely>) {
+    let total = log_sum(logits);
+    let of = |token: Token| usize::try_from(token).ok().and_then(|token| logits.get(token)).copied();
+    let likely = |token: Token| {
+        let logprob = f64::from(of(token).unwrap_or(f32::NEG_INFINITY)) - total;
+        Likely { id: token, text: written(model, token), logprob: logprob as f32 }
+    };
+    (likely(token), likeliest(logits, most as usize).into_iter().map(likely).collect())
+}
+
+/// A token as it is read, or as the vocabulary writes it if that is nothing.
+fn written(model: &Model, token: Token) -> String {
+    let piece = model.piece(token);
+    if piece.is_empty() { model.token_text(token) } else { String::from_utf8_lossy(&piece).into_owned() }
 }
 
 impl Weighed {

@@ -28,7 +28,7 @@ pub(super) fn serve(requests: Receiver<Request>, shutdown: CancelFlag, sink: imp
     while let Some(request) = next {
         next = match request.work {
             Work::Load(settings) => with_model(&desk, request.id, &request.cancel, &settings),
-            Work::Plan(..) | Work::Prefill(..) | Work::Generate(..) => {
+            Work::Plan(..) | Work::Prefill(..) | Work::Generate(..) | Work::Batch(_) => {
                 desk.send(request.id, Step::Failed(EngineError::NoModel));
                 desk.next()
             }
@@ -159,6 +159,11 @@ fn with_model_at<S: Sink>(
                 }
                 desk.send(request.id, answered.map_or_else(Step::Failed, Step::Finished));
                 session.speculator.write_times();
+            }
+            Work::Batch(batch) => {
+                let flags = [&request.cancel, &desk.shutdown];
+                let answered = session.batch(&batch, &flags, &|step| desk.send(request.id, step));
+                desk.send(request.id, answered.map_or_else(Step::Failed, |()| Step::Done));
             }
             Work::Plan(prompt, think) => {
                 let planned = session.plan(&prompt, think);

@@ -4,6 +4,7 @@
 //! Everything that happens (the engine's events, signals, the model's hash) arrives in one channel and is dealt
 //! with by one thread, in order.
 
+pub mod batch;
 mod extract;
 mod printer;
 mod question;
@@ -80,8 +81,8 @@ pub fn run(form: Output, prepare: impl FnOnce() -> Result<Job, Failure>) -> Resu
     let stdout = io::stdout().lock();
     let is_terminal = stdout.is_terminal();
     let mut printer = Printer::new(stdout, form, is_terminal);
-    match prepare().and_then(set_up) {
-        Ok((mut job, engine, happenings, sender)) => {
+    match prepare().and_then(|job| Ok((set_up(job.source.clone())?, job))) {
+        Ok(((engine, happenings, sender), mut job)) => {
             let mut run = Run {
                 engine,
                 happenings,
@@ -130,15 +131,15 @@ pub fn run(form: Output, prepare: impl FnOnce() -> Result<Job, Failure>) -> Resu
 }
 
 /// Starts the engine, and whatever else speaks into the channel.
-fn set_up(job: Job) -> Result<(Job, Engine, Receiver<Happening>, Sender<Happening>), Failure> {
+fn set_up(source: Source) -> Result<(Engine, Receiver<Happening>, Sender<Happening>), Failure> {
     let (sender, happenings) = channel();
     let on_signal = sender.clone();
     signals::watch(move |exit| drop(on_signal.send(Happening::Signal(exit))))
         .map_err(|error| Failure::error(format!("cannot watch for signals: {error}")))?;
     let on_event = sender.clone();
-    let engine = engine::spawn(job.source.clone(), move |event| on_event.send(Happening::Engine(event)).is_ok())
+    let engine = engine::spawn(source, move |event| on_event.send(Happening::Engine(event)).is_ok())
         .map_err(|error| Failure::error(format!("cannot start the engine: {error}")))?;
-    Ok((job, engine, happenings, sender))
+    Ok((engine, happenings, sender))
 }
 
 enum Happening {
@@ -292,7 +293,7 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                 Step::Prefilling { .. } | Step::Selecting { .. } | Step::Token(_) | Step::Finished(_) => {}
                 Step::Recalled(_) | Step::Expected(_) | Step::Planned(_) | Step::Rereading(_) => {}
                 Step::Weighed(_) => {}
-                Step::Done | Step::Unloaded => {}
+                Step::Lanes(_) | Step::Item(..) | Step::Done | Step::Unloaded => {}
             }
         }
     }
@@ -383,7 +384,7 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                 Step::Failed(error) => return Err(Failure::from(&error)),
                 Step::Cancelled => return Ok(()),
                 Step::Loading(_) | Step::Trying(_) | Step::Ready(_) | Step::Expected(_) | Step::Planned(_) => {}
-                Step::Selecting { .. } | Step::Done | Step::Unloaded => {}
+                Step::Selecting { .. } | Step::Lanes(_) | Step::Item(..) | Step::Done | Step::Unloaded => {}
             }
         }
     }

@@ -135,6 +135,8 @@ impl<'t> EventLoop<'t> {
                 break;
             }
         }
+        // What is typed from now on is the shell's.
+        self.keyboard.pause();
         // Before the engine is dropped, which waits for its thread.
         self.terminal.leave();
         self.performer.finish();

@@ -27,7 +27,8 @@ pub(super) fn session(model: &Model, cells: u32) -> Session<'_> {
 }
 
 pub(super) fn session_with(model: &Model, cells: u32, types: KvTypes, snapshots: Option<Snapshots>) -> Session<'_> {
-    let settings = ContextSettings { cells, crews: crate::hardware::cores::Crews::anywhere(1), batch: 64, types };
+    let settings =
+        ContextSettings { cells, crews: crate::hardware::cores::Crews::anywhere(1), batch: 64, types, sequences: 1 };
     let mut session = Session::new(model, Context::new(model, settings).unwrap(), snapshots);
     session.eviction.policy = Evict::Score;
     session

@@ -50,7 +50,8 @@ impl Wish {
         Self {
             context: settings.context,
             most_bytes: settings.kv.most_bytes,
-            trained,
+            // Each answer of many may have as many tokens.
+            trained: trained.saturating_mul(settings.expected.map_or(1, |expected| expected.lanes.max(1))),
             useful: settings.expected.map(|expected| expected.most_tokens()),
         }
     }

@@ -159,7 +159,7 @@ pub fn version() -> String {
 pub(super) fn run(model: &Model, types: KvTypes, crews: Crews, cancel: &[&CancelFlag]) -> Result<Outcome, Unknown> {
     let tokens = text(model);
     let context = |types| {
-        let settings = ContextSettings { cells: CELLS, crews, batch: BATCH as u32, types };
+        let settings = ContextSettings { cells: CELLS, crews, batch: BATCH as u32, types, sequences: 1 };
         Context::new(model, settings).map_err(Unknown::Failed)
     };
     let mut reference = context(KvTypes::both(KvType::F16))?;

@@ -65,8 +65,13 @@ fn as_llama_perplexity_does(model: &Model, text: &str, types: KvTypes) -> Summar
     let begin = model.begin_token().filter(|_| model.adds_begin_token());
     let tokens: Vec<Token> = begin.into_iter().chain(model.tokenize(text, false)).collect();
     let context = |types| {
-        let settings =
-            ContextSettings { cells: CHUNK as u32, crews: Crews::anywhere(THREADS), batch: CHUNK as u32, types };
+        let settings = ContextSettings {
+            cells: CHUNK as u32,
+            crews: Crews::anywhere(THREADS),
+            batch: CHUNK as u32,
+            types,
+            sequences: 1,
+        };
         Context::new(model, settings).unwrap()
     };
     let mut contexts = [context(KvTypes::both(KvType::F16)), context(types)];

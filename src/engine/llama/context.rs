@@ -1,5 +1,7 @@
 //! A model's context: its KV cache and the decode call.
 
+mod sequences;
+
 use std::ffi::c_void;
 use std::ptr::NonNull;
 use std::time::Duration;
@@ -15,7 +17,9 @@ use crate::engine::kv::{KvType, KvTypes};
 use crate::engine::protocol::CancelFlag;
 use crate::hardware::cores::Crews;
 
-/// The only sequence that is used: a context holds one conversation.
+pub use sequences::Row;
+
+/// The sequence of the conversation: the only one, unless there are [`sequences`] beside it.
 const SEQUENCE: sys::llama_seq_id = 0;
 
 /// How a context is made.
@@ -29,6 +33,8 @@ pub struct ContextSettings {
     pub batch: u32,
     /// Number formats of K and V.
     pub types: KvTypes,
+    /// Sequences that share the cells: 1 for a conversation.
+    pub sequences: u32,
 }
 
 /// What became of a decode.
@@ -70,6 +76,8 @@ impl<'model> Context<'model> {
         parameters.n_ctx = settings.cells;
         parameters.n_batch = batch;
         parameters.n_ubatch = batch;
+        parameters.n_seq_max = settings.sequences.clamp(1, batch);
+        parameters.kv_unified = settings.sequences > 1;
         parameters.n_threads = count(settings.crews.decode.threads);
         parameters.n_threads_batch = count(settings.crews.prefill.threads);
         parameters.type_k = ggml_type(settings.types.k);
@@ -154,6 +162,11 @@ impl<'model> Context<'model> {
         }
         let Ok(position) = i32::try_from(position) else { return Decoded::Full };
         self.batch.fill(tokens, position, outputs);
+        self.run(cancel)
+    }
+
+    /// Computes what is in the batch.
+    fn run(&mut self, cancel: &[&CancelFlag]) -> Decoded {
         let data = std::ptr::from_ref(&cancel).cast_mut().cast::<c_void>();
         // SAFETY: `cancel` outlives the call, and the callback is taken away again before it ends. The batch holds
         // as many tokens as it says, each in one sequence.
@@ -255,8 +268,7 @@ impl<'model> Context<'model> {
     /// Whether single positions can be taken out of the middle of the cache: not with recurrent layers, whose state is
     /// one for all positions.
     pub fn can_evict(&self) -> bool {
-        // SAFETY: the model lives.
-        unsafe { !sys::llama_model_is_recurrent(self.model.raw()) && !sys::llama_model_is_hybrid(self.model.raw()) }
+        !self.model.is_recurrent()
     }
 
     /// In the next decode, watch how the last `queries` tokens attend to the cells, of which `cells` will be in use,
@@ -389,17 +401,30 @@ impl Batch {
         assert!(!tokens.is_empty() && tokens.len() <= self.capacity);
         for (index, token) in tokens.iter().enumerate() {
             let has_logits = outputs == Outputs::All || index + 1 == tokens.len();
-            // SAFETY: `index` is below the capacity that the arrays were made with (asserted above), and each
-            // token's array of sequences has room for one.
-            unsafe {
-                *self.raw.token.add(index) = *token;
-                *self.raw.pos.add(index) = position + index as i32;
-                *self.raw.n_seq_id.add(index) = 1;
-                **self.raw.seq_id.add(index) = SEQUENCE;
-                *self.raw.logits.add(index) = i8::from(has_logits);
-            }
+            self.put(index, *token, position + index as i32, SEQUENCE, has_logits);
         }
         self.raw.n_tokens = tokens.len() as i32;
+    }
+
+    /// Puts tokens of several sequences where they say.
+    fn fill_rows(&mut self, rows: &[Row]) {
+        for (index, row) in rows.iter().enumerate() {
+            self.put(index, row.token, row.position as i32, row.sequence as i32, row.is_asked);
+        }
+        self.raw.n_tokens = rows.len() as i32;
+    }
+
+    fn put(&mut self, index: usize, token: Token, position: i32, sequence: sys::llama_seq_id, has_logits: bool) {
+        assert!(index < self.capacity);
+        // SAFETY: `index` is below the capacity that the arrays were made with (asserted above), and each token's array
+        // of sequences has room for one.
+        unsafe {
+            *self.raw.token.add(index) = token;
+            *self.raw.pos.add(index) = position;
+            *self.raw.n_seq_id.add(index) = 1;
+            **self.raw.seq_id.add(index) = sequence;
+            *self.raw.logits.add(index) = i8::from(has_logits);
+        }
     }
 }
 
@@ -440,7 +465,8 @@ mod tests {
             let model = Model::load(&path, &Placement::default(), |_| true).unwrap();
             let crews = Crews::anywhere(2);
             let types = KvTypes::default();
-            let mut context = Context::new(&model, ContextSettings { cells: 256, crews, batch: 16, types }).unwrap();
+            let mut context =
+                Context::new(&model, ContextSettings { cells: 256, crews, batch: 16, types, sequences: 1 }).unwrap();
             let mine = rustix::thread::gettid().as_raw_nonzero().to_string();
             let mut held_to = |cores: &CoreSet, position| {
                 context.attach(Pool::of(2, cores), None);

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::models::gguf::TensorType;
 
-pub use context::{Context, ContextSettings, Decoded};
+pub use context::{Context, ContextSettings, Decoded, Row};
 pub use grammar::{Grammar, json_schema_to_grammar};
 pub use heap::{give_back_what_is_free, give_back_what_is_freed};
 pub use model::{LoadError, Model, Placement, Token, TokenKind};

@@ -187,6 +187,12 @@ impl Model {
         self.vocabulary().text(LlamaToken(token)).map(|text| text.to_string_lossy().into_owned()).unwrap_or_default()
     }
 
+    /// Whether it has recurrent layers, whose state is one for all tokens before.
+    pub fn is_recurrent(&self) -> bool {
+        // SAFETY: the model lives.
+        unsafe { sys::llama_model_is_recurrent(self.raw()) || sys::llama_model_is_hybrid(self.raw()) }
+    }
+
     pub fn token_kind(&self, token: Token) -> TokenKind {
         let attributes = self.vocabulary().attr(LlamaToken(token));
         if attributes.contains(LlamaTokenAttr::Control) || attributes.contains(LlamaTokenAttr::Unknown) {
@@ -318,7 +324,13 @@ mod tests {
     /// The logits behind a few tokens.
     fn logits(path: &Path, placement: &Placement) -> Vec<f32> {
         let model = Model::load(path, placement, |_| true).unwrap();
-        let settings = ContextSettings { cells: 256, crews: Crews::anywhere(1), batch: 64, types: KvTypes::default() };
+        let settings = ContextSettings {
+            cells: 256,
+            crews: Crews::anywhere(1),
+            batch: 64,
+            types: KvTypes::default(),
+            sequences: 1,
+        };
         let mut context = Context::new(&model, settings).unwrap();
         assert_eq!(context.decode(&model.tokenize("The hare slept", false), 0, &[]), Decoded::Done);
         context.logits().to_vec()

@@ -118,7 +118,7 @@ fn time(sides: Sides, kind: TensorType, threads: u32, cancel: &CancelFlag) -> Re
     let model = Model::load(made.path(), &Placement::cpu(), move |_| !flag.is_cancelled())
         .map_err(|error| format!("cannot measure {}: {error:?}", kind.name()))?;
     let crews = Crews::both(cores::this_machine().crew(threads));
-    let settings = ContextSettings { cells: 512, crews, batch: PROMPT as u32, types: KvTypes::default() };
+    let settings = ContextSettings { cells: 512, crews, batch: PROMPT as u32, types: KvTypes::default(), sequences: 1 };
     let mut context = Context::new(&model, settings)?;
     let mut run = |tokens: &[Token], position: usize| {
         let began = Instant::now();

@@ -11,15 +11,23 @@ pub use script::{Answer, Script};
 
 use super::Sink;
 use super::protocol::{
-    CancelFlag, Channel, Cost, DeviceInfo, EngineError, Event, Finish, GenerateOptions, KvInfo, LoadSettings,
-    MessageCost, ModelInfo, Piece, Pin, Prompt, Request, RequestId, Step, Work,
+    Batch, CancelFlag, Channel, Cost, DeviceInfo, EngineError, Event, Finish, GenerateOptions, KvInfo, Lanes,
+    LoadSettings, MessageCost, ModelInfo, Piece, Pin, Prompt, Request, RequestId, Step, Work,
 };
 use crate::chat::{Ended, Message, Role, Stats, Timings, Usage};
 
 /// Answers requests until their sender is gone.
 pub(super) fn serve(script: Script, requests: Receiver<Request>, shutdown: CancelFlag, sink: impl Sink) {
-    let mut player =
-        Player { script, shutdown, sink, next_answer: 0, loaded: false, cells_used: 0, evicted: Vec::new() };
+    let mut player = Player {
+        script,
+        shutdown,
+        sink,
+        next_answer: 0,
+        loaded: false,
+        cells_used: 0,
+        evicted: Vec::new(),
+        item: None,
+    };
     while let Some(request) = super::next_request(&requests) {
         if !player.perform(request) {
             return;
@@ -36,6 +44,8 @@ struct Player<S> {
     cells_used: u32,
     /// Tokens that have left the cache, for each message that was in it.
     evicted: Vec<u32>,
+    /// The item of a batch that is being answered.
+    item: Option<usize>,
 }
 
 impl<S: Sink> Player<S> {
@@ -44,6 +54,7 @@ impl<S: Sink> Player<S> {
         let last = match work {
             Work::Load(settings) => self.load(id, &cancel, &settings),
             Work::Generate(prompt, options) => self.generate(id, &cancel, &prompt, &options),
+            Work::Batch(batch) => self.batch(id, &cancel, &batch),
             Work::Plan(prompt, _) => self.plan(&prompt),
             Work::Prefill(prompt, _) => {
                 self.take_up(&prompt);
@@ -222,6 +233,23 @@ impl<S: Sink> Player<S> {
         }
     }
 
+    /// One item after the other.
+    fn batch(&mut self, id: RequestId, cancel: &CancelFlag, batch: &Batch) -> Step {
+        if !self.loaded {
+            return Step::Failed(EngineError::NoModel);
+        }
+        self.send(id, Step::Lanes(Lanes { lanes: 1, shared_tokens: 0, reason: "the engine is scripted".into() }));
+        for (item, (prompt, options)) in batch.items.iter().enumerate() {
+            self.item = Some(item);
+            let last = self.generate(id, cancel, prompt, options);
+            self.item = None;
+            if cancel.is_cancelled() || !self.send(id, Step::Item(item, Box::new(last))) {
+                break;
+            }
+        }
+        Step::Done
+    }
+
     fn replay(
         &self,
         id: RequestId,
@@ -257,6 +285,11 @@ impl<S: Sink> Player<S> {
     }
 
     fn send(&self, id: RequestId, step: Step) -> bool {
+        let step = match (self.item, step) {
+            (None, step) => step,
+            (Some(item), step @ Step::Token(_)) => Step::Item(item, Box::new(step)),
+            (Some(_), _) => return true,
+        };
         self.sink.send(Event { id, step })
     }
 

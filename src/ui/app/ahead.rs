@@ -131,9 +131,13 @@ impl App {
         })
     }
 
-    /// The conversation without a question that is in the composer again.
+    /// The conversation without a question that is in the composer again, and what follows it.
     fn answered_conversation(&self) -> Prompt {
         let mut prompt = self.conversation();
+        if let Some(before) = self.messages_before_edited() {
+            prompt.messages.truncate(before);
+            return prompt;
+        }
         if self.unanswered_text().is_some() && prompt.messages.last().is_some_and(|last| last.role == Role::User) {
             prompt.messages.pop();
         }

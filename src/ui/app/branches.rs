@@ -149,6 +149,7 @@ impl App {
         if self.composer.text() != text {
             self.composer.give_back(&[Part::Text(text)]);
         }
+        self.branches.note_undo();
         self.cut(message);
         self.transcript.scroll(Scroll::Bottom, &self.theme);
         self.notice(
@@ -162,7 +163,7 @@ impl App {
         if !self.can_branch() {
             return Vec::new();
         }
-        let Some(branch) = self.branches.newest_below_end() else {
+        let Some(branch) = self.branches.to_redo() else {
             self.notice("nothing was taken back here; other branches are at messages marked like ‹ 1/2 ›");
             return Vec::new();
         };

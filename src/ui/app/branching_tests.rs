@@ -334,10 +334,30 @@ fn the_last_exchange_is_taken_back_and_brought_back() {
         rig.command(Command::UndoExchange);
         assert!(rig.notices().contains("nothing to take back"));
         rig.command(Command::RedoExchange);
+        assert_eq!((rig.said().len(), rig.written().as_str()), (2, ""), "as many times as it was taken back");
+        rig.assert_whole();
+        rig.send("/redo");
         assert_eq!((rig.said().len(), rig.written().as_str()), (4, ""));
         rig.assert_whole();
         rig.command(Command::RedoExchange);
         assert!(rig.notices().contains("nothing was taken back"));
+    });
+}
+
+#[test]
+fn a_question_that_is_written_anew_is_planned_behind_what_stands_before_it() {
+    both(|mut rig| {
+        rig.command(Command::EditMessage(Some(1)));
+        rig.keys("!");
+        rig.tester.wait(200);
+        let effects = rig.tester.update(Msg::Tick);
+        let prompts = effects.iter().filter_map(|effect| match effect {
+            Effect::Plan(prompt, _) | Effect::Prefill { prompt, .. } => Some(prompt),
+            _ => None,
+        });
+        let told: Vec<Vec<&str>> =
+            prompts.map(|prompt| prompt.messages.iter().map(|message| message.text.as_str()).collect()).collect();
+        assert_eq!(told, [["one!"]]);
     });
 }
 

@@ -87,8 +87,9 @@ impl App {
     }
 
     pub(super) fn open_token(&mut self) {
-        if let Err(sentence) = self.composer.open_token() {
-            self.notice(sentence);
+        match self.composer.open_token() {
+            Ok(()) => self.notices.clear(),
+            Err(sentence) => self.notice(sentence),
         }
     }
 }

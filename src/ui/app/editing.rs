@@ -27,6 +27,14 @@ impl App {
         self.editing.as_ref().map(|editing| editing.number)
     }
 
+    /// The messages that stand before the one that is written anew, the system message included.
+    pub(super) fn messages_before_edited(&self) -> Option<usize> {
+        let message =
+            self.branches.path().iter().position(|&node| Some(node) == self.editing.as_ref().map(|it| it.node))?;
+        let entries = self.transcript.entries().iter().take(self.entry_of_message(message)?);
+        Some(usize::from(self.system.is_some()) + entries.filter_map(Entry::message).count())
+    }
+
     /// Edits the question of this number, or the last one.
     pub(super) fn edit_message(&mut self, number: Option<u32>) {
         match self.message_of(number) {

@@ -341,6 +341,12 @@ impl App {
         if matches!(msg, Msg::Command(_) | Msg::Edit(_) | Msg::Paste(_)) {
             self.is_prefixed = false;
         }
+        // Who goes on does not want to leave.
+        if matches!(msg, Msg::Command(_) | Msg::Edit(_) | Msg::Paste(_) | Msg::Filter(_))
+            && !matches!(msg, Msg::Command(Command::Interrupt))
+        {
+            self.leave_asked = None;
+        }
         if matches!(msg, Msg::Command(_) | Msg::Edit(_) | Msg::Paste(_)) && !matches!(msg, Msg::Command(Command::Stop))
         {
             self.getting.unask();

@@ -286,6 +286,18 @@ fn ctrl_c_stops_the_answer_first_and_leaves_the_second_time() {
 }
 
 #[test]
+fn who_types_on_after_ctrl_c_does_not_want_to_leave() {
+    let mut tester = Tester::ready();
+    tester.type_text("a draft");
+    tester.command(Command::Interrupt);
+    tester.type_text("another");
+    assert!(!tester.app.leaves_on_interrupt());
+    assert!(!leaves(&tester.command(Command::Interrupt)));
+    tester.command(Command::Help);
+    assert!(!tester.app.leaves_on_interrupt());
+}
+
+#[test]
 fn ctrl_c_clears_the_text_and_undo_brings_it_back() {
     let mut tester = Tester::ready();
     tester.type_text("a draft");

@@ -23,6 +23,8 @@ pub(super) struct Tree {
     roots: Vec<NodeId>,
     /// The branch on the screen, one node for each question and answer of the transcript, in their order.
     path: Vec<NodeId>,
+    /// Branches as they were before an exchange was taken back, the last one last.
+    undone: Vec<Vec<NodeId>>,
 }
 
 impl Tree {
@@ -103,8 +105,23 @@ impl Tree {
         branch
     }
 
+    /// The branch on the screen is about to lose its last exchange.
+    pub(super) fn note_undo(&mut self) {
+        self.undone.push(self.path.clone());
+    }
+
+    /// The branch as it was before the last exchange was taken back from here; else what was said last below its end.
+    pub(super) fn to_redo(&mut self) -> Option<Vec<NodeId>> {
+        let goes_on_here = |branch: &Vec<NodeId>| branch.len() > self.path.len() && branch.starts_with(&self.path);
+        let noted = self.undone.pop().filter(goes_on_here);
+        if noted.is_none() {
+            self.undone.clear();
+        }
+        noted.or_else(|| self.newest_below_end())
+    }
+
     /// What was said last below the end of the branch on the screen.
-    pub(super) fn newest_below_end(&self) -> Option<Vec<NodeId>> {
+    fn newest_below_end(&self) -> Option<Vec<NodeId>> {
         let below = self.children(self.path.last().copied()).iter();
         let branches = below.filter(|&&node| self.is_worth_showing(node)).map(|&node| self.branch_through(node));
         branches.max_by_key(|branch| branch.last().copied())
@@ -143,6 +160,7 @@ impl Tree {
     /// Forgets a message that is not on the screen, and everything below it.
     pub(super) fn remove(&mut self, node: NodeId, transcript: &mut Transcript) {
         let parent = self.node(node).parent;
+        self.undone.clear();
         self.children_mut(parent).retain(|&child| child != node);
         let mut gone = vec![node];
         while let Some(next) = gone.pop() {

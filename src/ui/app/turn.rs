@@ -278,6 +278,8 @@ impl App {
             }
             Step::Recalled(_) | Step::Expected(_) | Step::Planned(_) => {}
             Step::Weighed(_) | Step::Rereading(_) | Step::Done => {}
+            // The chat asks for no batch.
+            Step::Lanes(_) | Step::Item(..) => {}
         }
         Vec::new()
     }
@@ -361,7 +363,7 @@ impl App {
             }
             Step::Failed(error) => self.end_answer(End::Failed(error.to_string()), Stats::default(), None, now),
             Step::Loading(_) | Step::Trying(_) | Step::Ready(_) | Step::Expected(_) | Step::Planned(_) => Vec::new(),
-            Step::Cancelled | Step::Done | Step::Unloaded => Vec::new(),
+            Step::Lanes(_) | Step::Item(..) | Step::Cancelled | Step::Done | Step::Unloaded => Vec::new(),
         }
     }
 

@@ -59,6 +59,8 @@ pub struct Composer {
     top: usize,
     height: usize,
     vi: Option<Vi>,
+    /// What it was when something was given back and stood alone.
+    given_back: Option<u64>,
 }
 
 impl Composer {
@@ -162,12 +164,14 @@ impl Composer {
     /// Puts something that was sent but not answered before whatever has been written since.
     pub fn give_back(&mut self, parts: &[Part]) {
         let mut text = self.marked(parts);
-        if !self.is_empty() {
+        let is_alone = self.is_empty();
+        if !is_alone {
             text.push('\n');
         }
         self.buffer.replace(0, 0, &text, How::Whole);
         let end = self.buffer.text().len();
         self.buffer.go(end);
+        self.given_back = is_alone.then_some(self.buffer.revision);
     }
 
     /// An editing key that no binding took.
@@ -192,6 +196,12 @@ impl Composer {
     }
 
     fn insert(&mut self, character: char) {
+        // A command typed behind what was given back a moment ago is meant as one.
+        let is_command = character == '/' && self.given_back == Some(self.buffer.revision);
+        let end = self.buffer.text().len();
+        if is_command && self.buffer.cursor() == end {
+            self.buffer.replace(0, end, "", How::Whole);
+        }
         if self.buffer.text().len() < MOST_BYTES {
             self.buffer.insert(&units::clean(character.encode_utf8(&mut [0; 4])), How::Typed);
         }

@@ -74,6 +74,28 @@ fn text_given_back_comes_before_what_was_written_since() {
 }
 
 #[test]
+fn a_command_typed_behind_what_was_given_back_takes_its_place() {
+    let given = |keys: &str| {
+        let mut composer = Composer::default();
+        composer.give_back(&[Part::Text("a question".into())]);
+        for key in keys.chars() {
+            composer.edit(KeyEvent::from(KeyCode::Char(key)));
+        }
+        composer
+    };
+    assert_eq!(given("/undo").text(), "/undo");
+    assert_eq!(given("s/n").text(), "a questions/n", "somebody goes on writing it");
+    let mut composer = given("/");
+    composer.undo();
+    composer.undo();
+    assert_eq!(composer.text(), "a question");
+    let mut composer = with("later");
+    composer.give_back(&[Part::Text("earlier".into())]);
+    composer.edit(KeyEvent::from(KeyCode::Char('/')));
+    assert_eq!(composer.text(), "earlier\nlater/", "what was written since is nobody's to clear");
+}
+
+#[test]
 fn clearing_can_be_undone() {
     let mut composer = with("a draft");
     composer.clear();

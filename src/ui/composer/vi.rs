@@ -39,6 +39,8 @@ enum Pending {
     Go,
     /// `r` was pressed.
     Replace,
+    /// `f`, `F`, `t` or `T` was pressed: it is not known here, and nor is the character it looks for.
+    Seek,
 }
 
 /// Which mode it is, and what was pressed of a command.
@@ -135,6 +137,10 @@ impl Vi {
                 self.forget();
                 return Edited::Done;
             }
+            Pending::Seek => {
+                self.forget();
+                return Edited::Done;
+            }
             Pending::Nothing => {}
         }
         if let Some(digit) = key.to_digit(10).filter(|digit| *digit > 0 || self.count.is_some()) {
@@ -157,6 +163,7 @@ impl Vi {
         }
         match key {
             'g' => self.pending = Pending::Go,
+            'f' | 'F' | 't' | 'T' => self.pending = Pending::Seek,
             'r' if self.operator.is_none() => self.pending = Pending::Replace,
             _ if self.operator.is_some() => self.forget(),
             _ => self.command(key, buffer),

@@ -27,6 +27,13 @@ fn after(text: &str, keys: &str) -> String {
 }
 
 #[test]
+fn a_search_for_a_character_that_is_not_known_here_takes_the_character_with_it() {
+    for keys in ["fo", "Fo", "to", "To", "dfo", "2to"] {
+        assert_eq!(after("|one two", keys), "|one two", "{keys}");
+    }
+}
+
+#[test]
 fn motions_go_where_vi_goes() {
     for (text, keys, expected) in [
         ("|one two", "w", "one |two"),

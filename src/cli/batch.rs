@@ -1,0 +1,111 @@
+//! What is typed behind `tuichat batch`.
+
+use std::path::PathBuf;
+
+use super::EngineName;
+use crate::config::Settings;
+
+/// Settings that mean nothing to a batch.
+const MEANINGLESS: [&str; 15] = [
+    "output",
+    "extract",
+    "cache_prompt",
+    "kv_evict",
+    "recall",
+    "no_recall",
+    "spec",
+    "draft_model",
+    "spec_max",
+    "spec_fuzzy",
+    "prefill_while_typing",
+    "snapshots",
+    "vi_keys",
+    "images",
+    "limit_rate",
+];
+
+const EXAMPLES: &str = "\
+An item is a JSON object on a line of its own, with a prompt or a conversation, and settings of its own:
+  {\"id\": \"a\", \"prompt\": \"Why is the sky blue?\", \"max_tokens\": 100}
+  {\"id\": \"b\", \"messages\": [{\"role\": \"system\", \"content\": \"Rhyme\"}, {\"role\": \"user\", \"content\": \"Hi\"}]}
+  {\"prompt\": \"The longest river?\", \"schema\": \"name, km int\"}
+Its keys: id (else the number of the line), prompt or messages, system, temp, top_k, top_p, min_p, repeat_penalty, seed,
+max_tokens, stop, schema, grammar, think, loop_breaker. What it does not set is as in the options below.
+
+Every item becomes a line with the keys of `-o json`:
+  {\"schema\": 1, \"id\": \"a\", \"text\": \"…\", \"finish_reason\": \"stop\", \"error\": null, \"usage\": {…}, …}
+An item that fails has an `error`, and the others go on. What many items begin with alike (the system prompt, a text
+before the question) is computed once. Nothing leaves the KV cache: an item that is longer than it fails.
+
+The exit code: 0 if every item has its answer, 7 if answers do not satisfy their schema and nothing else failed, 1 if
+other items failed, 2 if the items cannot be read or two have the same id, 130 after Ctrl-C; else as with -p.
+
+Examples:
+  tuichat batch questions.ndjson > answers.ndjson
+  tuichat batch questions.ndjson --resume answers.ndjson     go on after Ctrl-C, a kill or a power cut; begin if it is not there
+  jq -c '{id: .number, prompt: .body}' issues.json | tuichat batch - --system 'One word: bug or wish?' --temp 0 --as-done";
+
+/// Answer many prompts from a file or a pipe
+#[derive(clap::Args, Clone, Debug, PartialEq)]
+#[command(after_help = EXAMPLES, mut_arg("output", |argument| argument.long("form").short(None)),
+          mut_args(|argument| if MEANINGLESS.contains(&argument.get_id().as_str()) { argument.hide(true) } else { argument }))]
+pub struct BatchCommand {
+    /// The items, one JSON object a line; `-` reads them from stdin
+    #[arg(value_name = "FILE|-")]
+    pub items: PathBuf,
+
+    /// Write the results into this file, which must not be there, instead of to stdout
+    #[arg(id = "to", short, long = "output", value_name = "FILE")]
+    pub to: Option<PathBuf>,
+
+    /// Go on behind the results in this file: items that have a line there are left out
+    #[arg(long = "resume", value_name = "FILE", conflicts_with = "to")]
+    pub resume_file: Option<PathBuf>,
+
+    /// Write each result when it is there, not in the order of the items
+    #[arg(long)]
+    pub as_done: bool,
+
+    /// Answer so many items side by side, 1 to 64; `auto` takes as many as are the fastest on this machine
+    #[arg(long, value_name = "N|auto", default_value = "auto", value_parser = parallel)]
+    pub parallel: Parallel,
+
+    /// What answers: llama, or scripted:FILE
+    #[arg(long = "engine", id = "by", hide = true, default_value = "llama", value_name = "ENGINE")]
+    pub engine: EngineName,
+
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
+/// How many items are answered side by side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parallel {
+    Auto,
+    Lanes(u32),
+}
+
+impl Parallel {
+    /// Where it is not said how many.
+    const MOST: u32 = 32;
+
+    pub fn lanes(self) -> Option<u32> {
+        match self {
+            Parallel::Auto => None,
+            Parallel::Lanes(lanes) => Some(lanes),
+        }
+    }
+
+    /// How many there may be.
+    pub fn most(self) -> u32 {
+        self.lanes().unwrap_or(Self::MOST)
+    }
+}
+
+fn parallel(text: &str) -> Result<Parallel, String> {
+    match text.parse() {
+        _ if text == "auto" => Ok(Parallel::Auto),
+        Ok(lanes @ 1..=64) => Ok(Parallel::Lanes(lanes)),
+        _ => Err("it must be `auto` or a number between 1 and 64".into()),
+    }
+}

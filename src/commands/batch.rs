@@ -1,0 +1,86 @@
+//! `tuichat batch`: many items answered by a model that is loaded once.
+
+use std::fs::File;
+use std::io::{self, BufReader};
+use std::path::Path;
+
+use super::{Surroundings, answer, offers, source};
+use crate::cli::BatchCommand;
+use crate::engine::protocol::{Evict, Expected, LoadSettings};
+use crate::exit::{Exit, Failure};
+use crate::oneshot::batch::{self, Earlier, HeldTo, Item, Job};
+
+/// # Errors
+/// Why not every item has its answer.
+pub fn run(command: BatchCommand, surroundings: Surroundings) -> Result<Exit, Failure> {
+    let _log = surroundings.begin()?;
+    let mut held_to = HeldTo::default();
+    if let Some(constraint) = &surroundings.config.generate.constraint {
+        held_to.check(constraint).map_err(Failure::usage)?;
+    }
+    let source = source(&command.engine)?;
+    let mut items = read(&command.items, &surroundings, &mut held_to)?;
+    let (out, earlier): (Box<dyn io::Write>, Earlier) = match (&command.to, &command.resume_file) {
+        (_, Some(path)) => {
+            let (file, earlier) = batch::go_on(path)?;
+            (Box::new(file), earlier)
+        }
+        (Some(path), None) => (Box::new(batch::begin(path)?), Earlier::default()),
+        (None, None) => (batch::stdout(), Earlier::default()),
+    };
+    items.retain(|item| !earlier.done.contains(&item.id.to_string()));
+    // Of items that all fail, or are done, no model has to know.
+    let load = match items.iter().any(|item| item.asked.is_ok()) {
+        true => Some(load(&command, &surroundings, &items)?),
+        false => None,
+    };
+    let written = command.to.as_ref().or(command.resume_file.as_ref());
+    batch::run(Job {
+        source,
+        load,
+        items,
+        held_to,
+        earlier,
+        lanes: command.parallel.lanes(),
+        as_done: command.as_done,
+        out,
+        quiet: surroundings.config.quiet,
+        verbose: surroundings.config.verbose,
+        resume: written.map(|path| format!("`--resume {}`", path.display())),
+        smaller: Box::new(move || offers::smaller(&surroundings)),
+    })
+}
+
+fn read(path: &Path, surroundings: &Surroundings, held_to: &mut HeldTo) -> Result<Vec<Item>, Failure> {
+    let settings = &surroundings.layers.settings;
+    if path == Path::new("-") {
+        return batch::read(io::stdin().lock(), settings, held_to);
+    }
+    let cannot_read = |error: io::Error| Failure::usage(format!("cannot read `{}`: {error}", path.display()));
+    let file = File::open(path).map_err(cannot_read)?;
+    if file.metadata().map_err(cannot_read)?.is_dir() {
+        return Err(Failure::usage(format!("`{}` is a folder; name a file of items", path.display())));
+    }
+    batch::read(BufReader::new(file), settings, held_to)
+}
+
+/// How the model is loaded for these items.
+fn load(command: &BatchCommand, surroundings: &Surroundings, items: &[Item]) -> Result<LoadSettings, Failure> {
+    let model = match surroundings.model(&command.engine) {
+        Ok(found) => found,
+        Err(failure) => answer::get(offers::to_get(&surroundings.config, failure)?, surroundings)?,
+    };
+    let asked: Vec<_> = items.iter().filter_map(|item| item.asked.as_ref().ok()).collect();
+    let texts = asked.iter().flat_map(|asked| &asked.prompt.messages);
+    let bytes = texts.fold(0_usize, |bytes, message| bytes.saturating_add(message.text.len()));
+    let answers = asked.iter().try_fold(0_u32, |sum, asked| Some(sum.saturating_add(asked.options.max_tokens?)));
+    let lanes = command.parallel.most().min(u32::try_from(asked.len()).unwrap_or(u32::MAX));
+    let mut load = surroundings.load_settings(model, None);
+    load.expected =
+        Some(Expected { prompt_bytes: u32::try_from(bytes).unwrap_or(u32::MAX), answer_tokens: answers, lanes });
+    // An item that has no room fails, and nothing is guessed where several tokens are computed at once anyway.
+    load.kv.evict = Evict::Off;
+    load.draft = None;
+    load.tuning.may_try = false;
+    Ok(load)
+}

@@ -1,0 +1,170 @@
+//! What an earlier run of a batch wrote, so that another goes on behind it.
+
+use std::collections::HashSet;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{BufRead, BufReader, Seek, SeekFrom};
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::tally::Tally;
+use crate::exit::Failure;
+
+/// The results that are there.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Earlier {
+    /// The ids of the items that are done, as JSON.
+    pub done: HashSet<String>,
+    pub tally: Tally,
+    /// Bytes of whole lines. What follows them was cut short by a kill.
+    pub whole_bytes: u64,
+}
+
+/// What of a line tells that its item is done.
+#[derive(Deserialize)]
+struct Written {
+    id: Value,
+    finish_reason: String,
+    error: Option<WrittenError>,
+}
+
+#[derive(Deserialize)]
+struct WrittenError {
+    exit_code: u8,
+}
+
+impl Earlier {
+    /// Reads results. A last line without its end is none.
+    ///
+    /// # Errors
+    /// A sentence, if something else than results of a batch is there.
+    pub fn read(mut lines: impl BufRead) -> Result<Self, String> {
+        let mut earlier = Self::default();
+        let mut line = Vec::new();
+        for number in 1.. {
+            line.clear();
+            let bytes = lines.read_until(b'\n', &mut line).map_err(|error| error.to_string())?;
+            if line.last() != Some(&b'\n') {
+                break;
+            }
+            earlier.whole_bytes += bytes as u64;
+            if line.iter().all(u8::is_ascii_whitespace) {
+                continue;
+            }
+            let written: Written =
+                serde_json::from_slice(&line).map_err(|_| format!("its line {number} is no result of a batch"))?;
+            earlier.tally.add(written.error.map(|error| error.exit_code));
+            if !earlier.done.insert(written.id.to_string()) {
+                return Err(format!("its line {number} is the second for the id {}", written.id));
+            }
+            tracing::trace!(id = %written.id, reason = written.finish_reason, "is done already");
+        }
+        Ok(earlier)
+    }
+}
+
+/// Opens a file to write results into, behind those that are there.
+///
+/// # Errors
+/// If it cannot be, another run writes there, or something else is there.
+pub fn go_on(path: &Path) -> Result<(File, Earlier), Failure> {
+    let file = open(path)?;
+    let shown = path.display();
+    let earlier = Earlier::read(BufReader::new(&file)).map_err(|problem| {
+        Failure::usage(format!("cannot go on with `{shown}`: {problem}"))
+            .hint("name the file that the earlier run wrote, or another one that is not there yet")
+    })?;
+    file.set_len(earlier.whole_bytes).map_err(|error| cannot_write(path, &error))?;
+    (&file).seek(SeekFrom::End(0)).map_err(|error| cannot_write(path, &error))?;
+    Ok((file, earlier))
+}
+
+/// Opens a file for results that is not there, or empty.
+///
+/// # Errors
+/// If it cannot be, another run writes there, or something is there.
+pub fn begin(path: &Path) -> Result<File, Failure> {
+    let file = open(path)?;
+    let shown = path.display();
+    let is_file = |length: u64| length > 0;
+    if file.metadata().is_ok_and(|metadata| metadata.is_file() && is_file(metadata.len())) {
+        return Err(Failure::usage(format!("`{shown}` is there already, and nothing was written to it"))
+            .hint(format!("go on with it by `--resume {shown}`, or name another file")));
+    }
+    Ok(file)
+}
+
+fn open(path: &Path) -> Result<File, Failure> {
+    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+    let file = opened.map_err(|error| cannot_write(path, &error))?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => {
+            Err(Failure::usage(format!("another run writes to `{}`; wait for it, or stop it", path.display())))
+        }
+        // Not every file system knows locks.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
+    }
+}
+
+fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::disk(format!("cannot write `{}`: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn line(id: &str, error: &str) -> String {
+        format!("{{\"id\": {id}, \"text\": \"x\", \"finish_reason\": \"stop\", \"error\": {error}}}\n")
+    }
+
+    fn read(text: &str) -> Result<Earlier, String> {
+        Earlier::read(text.as_bytes())
+    }
+
+    #[test]
+    fn ids_that_have_a_whole_line_are_done() {
+        let text = [line("\"a\"", "null"), "\n".into(), line("7", "{\"exit_code\": 7}")].concat();
+        let earlier = read(&text).unwrap();
+        assert_eq!(earlier.done, HashSet::from(["\"a\"".into(), "7".into()]));
+        assert_eq!((earlier.whole_bytes, earlier.tally.unsatisfied, earlier.tally.failed), (text.len() as u64, 1, 0));
+    }
+
+    #[test]
+    fn wherever_the_last_line_was_cut_its_item_is_not_done() {
+        let (first, second) = (line("1", "null"), line("2", "null"));
+        for cut in 0..second.len() {
+            let earlier = read(&format!("{first}{}", &second[..cut])).unwrap();
+            assert_eq!(earlier.done, HashSet::from(["1".into()]), "{cut}");
+            assert_eq!(earlier.whole_bytes, first.len() as u64);
+        }
+        assert_eq!(read(&format!("{first}{second}")).unwrap().done.len(), 2);
+    }
+
+    #[test]
+    fn what_is_no_result_is_not_gone_on_with() {
+        let problem = |text: &str| read(text).unwrap_err();
+        assert_eq!(problem("hello\n"), "its line 1 is no result of a batch");
+        assert_eq!(problem(&format!("{}{{\"prompt\": 1}}\n", line("1", "null"))), "its line 2 is no result of a batch");
+        assert_eq!(problem(&line("1", "null").repeat(2)), "its line 2 is the second for the id 1");
+    }
+
+    #[test]
+    fn what_was_torn_is_cut_off_and_others_keep_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.ndjson");
+        std::fs::write(&path, format!("{}{{\"id\": 2, \"te", line("1", "null"))).unwrap();
+        assert_eq!(begin(&path).unwrap_err().exit.code(), 2);
+        let (mut file, earlier) = go_on(&path).unwrap();
+        assert_eq!(earlier.done.len(), 1);
+        assert!(go_on(&path).unwrap_err().message.starts_with("another run writes to"));
+        file.write_all(line("2", "null").as_bytes()).unwrap();
+        drop(file);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), line("1", "null") + &line("2", "null"));
+        let new = folder.path().join("new.ndjson");
+        assert_eq!(go_on(&new).unwrap().1, Earlier::default());
+    }
+}
