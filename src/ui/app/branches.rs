@@ -163,7 +163,7 @@ impl App {
         if !self.can_branch() {
             return Vec::new();
         }
-        let Some(branch) = self.branches.to_redo() else {
+        let Some(branch) = self.branches.redo() else {
             self.notice("nothing was taken back here; other branches are at messages marked like ‹ 1/2 ›");
             return Vec::new();
         };

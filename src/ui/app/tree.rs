@@ -111,7 +111,7 @@ impl Tree {
     }
 
     /// The branch as it was before the last exchange was taken back from here; else what was said last below its end.
-    pub(super) fn to_redo(&mut self) -> Option<Vec<NodeId>> {
+    pub(super) fn redo(&mut self) -> Option<Vec<NodeId>> {
         let goes_on_here = |branch: &Vec<NodeId>| branch.len() > self.path.len() && branch.starts_with(&self.path);
         let noted = self.undone.pop().filter(goes_on_here);
         if noted.is_none() {
