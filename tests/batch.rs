@@ -318,19 +318,32 @@ fn a_batch_says_what_single_answers_say_up_to_near_ties() {
     let Some((model, _turn)) = real_model() else { return };
     let home = Home::new();
     let (model, items) = (model.to_str().unwrap(), questions(8));
-    let common = ["-m", model, "--temp", "0", "--max-tokens", "16", "--device", "cpu"];
+    let common = ["-m", model, "--temp", "0", "--max-tokens", "16", "--device", "cpu", "--logprobs", "2"];
     let ran = run(&home, &[&["batch", "-", "--parallel", "4", "--as-done"], &common[..]].concat(), &items);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    let answers: BTreeMap<String, String> = lines(&ran.stdout)
-        .iter()
-        .map(|line| (line["id"].as_str().unwrap().to_owned(), line["text"].as_str().unwrap().to_owned()))
-        .collect();
-    let mut same = 0;
+    let answers: BTreeMap<String, Value> =
+        lines(&ran.stdout).into_iter().map(|line| (line["id"].as_str().unwrap().to_owned(), line)).collect();
     for item in lines(&items).iter().take(4) {
-        let ran = run(&home, &[&["-p", item["prompt"].as_str().unwrap()], &common[..]].concat(), "");
-        same += usize::from(ran.stdout.trim() == answers[item["id"].as_str().unwrap()].trim());
+        let question = item["prompt"].as_str().unwrap();
+        let alone = run(&home, &[&["-p", question, "-o", "json", "--spec", "off"], &common[..]].concat(), "").json();
+        let together = &answers[item["id"].as_str().unwrap()];
+        let (one, other) = (alone["logprobs"].as_array().unwrap(), together["logprobs"].as_array().unwrap());
+        let differs = one.iter().zip(other).find(|(one, other)| token(one) != token(other));
+        let Some((one, other)) = differs else {
+            assert_eq!(alone["text"], together["text"]);
+            continue;
+        };
+        // Where they part, the other's choice was nearly as likely.
+        let top = one["top"].as_array().unwrap();
+        let [first, second] = [0, 1].map(|place| top[place]["logprob"].as_f64().unwrap());
+        assert!(first - second < 0.5, "{one} {other}");
+        assert!(top.iter().any(|likely| likely["id"] == *token(other)), "{one} {other}");
     }
-    assert!(same >= 3, "{same} of 4 are the same: {answers:?}");
+}
+
+/// Which token was chosen.
+fn token(weighed: &Value) -> &Value {
+    weighed.get("id").unwrap_or_else(|| panic!("{weighed}"))
 }
 
 #[test]
