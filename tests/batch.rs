@@ -318,7 +318,7 @@ fn a_batch_says_what_single_answers_say_up_to_near_ties() {
     let Some((model, _turn)) = real_model() else { return };
     let home = Home::new();
     let (model, items) = (model.to_str().unwrap(), questions(8));
-    let common = ["-m", model, "--temp", "0", "--max-tokens", "16", "--device", "cpu", "--logprobs", "2"];
+    let common = ["-m", model, "--temp", "0", "--max-tokens", "16", "--device", "cpu", "--logprobs", "10"];
     let ran = run(&home, &[&["batch", "-", "--parallel", "4", "--as-done"], &common[..]].concat(), &items);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     let answers: BTreeMap<String, Value> =
