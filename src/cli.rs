@@ -280,7 +280,7 @@ pub fn definition() -> clap::Command {
         let is_shown = COMMON.contains(&argument.get_id().as_str()) || argument.is_global_set();
         if is_shown { argument } else { argument.hide_short_help(true) }
     });
-    definition.disable_help_flag(true).arg(help)
+    definition.disable_help_flag(true).arg(help.global(true))
 }
 
 /// The command of this command line that the words name, knowing the names it has behind them.
@@ -446,7 +446,7 @@ mod tests {
             ("--temp 0 models list", "before the subcommand"),
             ("-p hi chats list", "before the subcommand"),
             ("chats show x", "`x` is not the number of a chat"),
-            ("bench --suite x", "[possible values: quick, depth, kv, spec]"),
+            ("bench --suite x", "[possible values: quick, depth, "),
             ("bench --power wall", "it must be `auto`, `none`, or `cmd:`"),
             ("bench --budgets 50,101", "a budget is a number of percent between 0.1 and 100"),
             ("bench --lengths 100", "between 1024 and 65536"),

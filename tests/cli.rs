@@ -498,3 +498,15 @@ fn a_text_with_a_name_is_answered_with_everything_put_into_it() {
     home.write("home/config/prompts/mail.md", "{{file:no/such.txt}}");
     assert!(ask(&["mail"], "").stderr.contains("cannot read `no/such.txt`"));
 }
+
+#[test]
+fn every_command_explains_itself() {
+    let home = Home::new();
+    for command in ["bench", "batch", "models", "models pull", "chats show", "config show", "doctor", "completions"] {
+        for flag in ["--help", "-h"] {
+            let ran = home.run(&command.split(' ').chain([flag]).collect::<Vec<_>>());
+            assert_eq!(ran.code, Some(0), "{command} {flag}: {}", ran.stderr);
+            assert!(ran.stdout.contains(&format!("Usage: tuichat {command}")), "{}", ran.stdout);
+        }
+    }
+}
