@@ -140,6 +140,22 @@ fn speed_is_measured_as_llama_bench_names_it_with_the_power_that_a_meter_tells()
 }
 
 #[test]
+fn a_curve_of_times_is_measured_and_tried_on_what_it_was_not_shown() {
+    let home = Home::new();
+    TinyModel::default().context(2048).write(&home.path("tiny.gguf")).unwrap();
+    let records = records(&home.run(&["bench", "./tiny.gguf", "--suite", "fit", "--rounds", "3", "--json"]));
+    let (curve, pairs) = records.split_last().unwrap();
+    let unseen = pairs.iter().filter(|pair| pair["was_shown"] == false).count();
+    assert_eq!((curve["test"].as_str(), pairs.len(), unseen), (Some("curve"), 17, 5));
+    for pair in pairs {
+        assert!(pair["prompt_seconds"].as_f64().unwrap() > 0.0 && pair["predicted_seconds"].as_f64().unwrap() > 0.0);
+    }
+    assert!(curve["written_token_seconds"].as_f64().unwrap() > 0.0, "{curve}");
+    let ran = home.run(&["bench", "./tiny.gguf", "--suite", "fit"]);
+    assert!(ran.stdout.contains("page summarised") && ran.stdout.contains("not shown to the curve"), "{}", ran.stdout);
+}
+
+#[test]
 fn a_meter_that_is_broken_costs_the_power_and_nothing_else() {
     let home = Home::new();
     TinyModel::default().context(2048).write(&home.path("tiny.gguf")).unwrap();

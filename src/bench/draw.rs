@@ -34,11 +34,30 @@ impl Draw {
         const { assert!(N > 0) };
         &items[self.below(N)]
     }
+
+    /// Puts these into any order (Fisher and Yates).
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            items.swap(last, self.below(last + 1));
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shuffling_keeps_all_and_every_order_comes() {
+        let mut draw = Draw::new(1, 0);
+        let mut orders = std::collections::BTreeSet::new();
+        for _ in 0..200 {
+            let mut items = [1, 2, 3];
+            draw.shuffle(&mut items);
+            orders.insert(items);
+        }
+        assert_eq!(orders.len(), 6);
+    }
 
     #[test]
     fn the_generator_is_the_published_one() {

@@ -3,6 +3,7 @@
 
 pub mod draw;
 pub mod energy;
+pub mod fit;
 pub mod kv;
 pub mod report;
 pub mod spec;

@@ -125,7 +125,7 @@ impl BenchCommand {
         if !is_speed {
             others.extend(of_speed);
         }
-        if is_speed {
+        if is_speed || suite == Some(Suite::Fit) {
             others.extend(of_tasks);
         }
         if matches!(suite, None | Some(Suite::Kv)) {
@@ -142,6 +142,8 @@ pub enum Suite {
     Quick,
     /// The same with shorter ones, behind longer and longer conversations
     Depth,
+    /// How long a prompt and an answer of any length take, as a curve, and how far that is off; `models show` and the chat go by it
+    Fit,
     /// Ways to make the KV cache smaller: what they find again, how far they are from the whole cache, bytes, speed
     Kv,
     /// Guessing tokens: the time of steps of several tokens, and of answers of five kinds with guesses and without

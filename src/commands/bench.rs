@@ -9,6 +9,7 @@ use clap::ValueEnum;
 
 use super::{Surroundings, print};
 use crate::bench::Ended;
+use crate::bench::fit;
 use crate::bench::kv::{self, Budget, Part, Policy, chart};
 use crate::bench::report::Report;
 use crate::bench::spec::{self, Class, Way};
@@ -30,6 +31,8 @@ const USUAL_CASES: u32 = 40;
 /// Of the suite `spec`.
 const USUAL_STEP_DEPTHS: [u32; 2] = [256, 2048];
 const USUAL_TASKS: u32 = 1;
+/// Of the suite `fit`.
+const USUAL_FIT_ROUNDS: u32 = 5;
 const USUAL_ROUNDS: u32 = 2;
 /// Of the suites `quick` and `depth`.
 const USUAL_TIMINGS: u32 = 5;
@@ -78,6 +81,17 @@ pub fn run(command: BenchCommand, surroundings: &Surroundings) -> Result<Exit, F
                 ended
             });
             (all.iter().map(speed::Results::tables).collect(), None, ended)
+        }
+        Suite::Fit => {
+            let settings = fit::Settings { seed: command.seed, rounds: command.rounds.unwrap_or(USUAL_FIT_ROUNDS) };
+            let mut all = Vec::new();
+            let ended = measure(&models, &cancel, &report, |lab| {
+                let mut results = fit::Results::of(lab.subject());
+                let ended = fit::run(lab, &settings, &report, &mut results);
+                all.push(results);
+                ended
+            });
+            (all.iter().map(fit::Results::tables).collect(), None, ended)
         }
         Suite::Kv => {
             let svg = command.svg.clone();
@@ -145,13 +159,14 @@ fn models(command: &BenchCommand, surroundings: &Surroundings) -> Result<Vec<Loa
             let found = library.resolve(*name)?;
             let draft = match command.suite {
                 _ if command.tune => None,
-                Suite::Quick | Suite::Depth | Suite::Kv => None,
+                Suite::Quick | Suite::Depth | Suite::Fit | Suite::Kv => None,
                 Suite::Spec => surroundings.draft_model_named(&found, command.draft_model.as_deref()),
             };
             let settings =
                 surroundings.config.clone().load_settings(found, draft, surroundings.probe(), None, None, None);
             let tuning = Tuning { file: surroundings.threads_file(), may_try: false };
-            Ok(LoadSettings { threads: command.threads.or(settings.threads), tuning, ..settings })
+            let threads = command.threads.or(settings.threads);
+            Ok(LoadSettings { threads, tuning, speeds: surroundings.speeds_file(), ..settings })
         })
         .collect()
 }

@@ -9,7 +9,7 @@ use super::Surroundings;
 use crate::engine::protocol::CancelFlag;
 use crate::engine::{devices, rates};
 use crate::hardware::memory::Memory;
-use crate::models::fit::{Anatomy, Machine, Rates, Speed, Verdict};
+use crate::models::fit::{Anatomy, Curve, Machine, Rates, Speed, Verdict};
 use crate::models::{speeds, write_atomically};
 use crate::remarks::Remarks;
 
@@ -33,6 +33,8 @@ pub struct Fit {
     pub speed: Option<Speed>,
     /// The speed was seen in answers here and is no prediction.
     pub is_measured: bool,
+    /// How long prompts and answers take, if `tuichat bench --suite fit` measured it.
+    pub curve: Option<Curve>,
     /// Tokens of context, and the resident bytes with a KV cache of them in 16 bits.
     pub memory: Vec<(u64, u64)>,
 }
@@ -77,15 +79,17 @@ impl Surroundings {
 
     /// What is to be told of a model; `path` is where it is, if it is here.
     pub(super) fn fit(&self, anatomy: &Anatomy, path: Option<&Path>, machine: &Machine) -> Fit {
-        let seen = path
-            .zip(self.speeds_file())
-            .and_then(|(path, file)| speeds::recall(path, &file, &rates::conditions(self.threads())));
+        let file = path.zip(self.speeds_file());
+        let conditions = rates::conditions(self.threads());
+        let seen = file.as_ref().and_then(|(path, file)| speeds::recall(path, file, &conditions));
+        let curve = file.as_ref().and_then(|(path, file)| speeds::recall_curve(path, file, &conditions));
         let predicted = if machine.gpu_bytes.is_some() { None } else { anatomy.speed(&machine.rates) };
         let speed = speeds::believed(seen, predicted);
         Fit {
             verdict: anatomy.verdict(machine, speed),
             speed,
             is_measured: seen.is_some(),
+            curve,
             memory: CONTEXTS.map(|context| (context, anatomy.needs(context, machine).resident())).to_vec(),
         }
     }
@@ -141,6 +145,7 @@ impl Fit {
             "decode_tokens_per_second": self.speed.map(|speed| speed.decode),
             "prefill_tokens_per_second": self.speed.map(|speed| speed.prefill),
             "is_measured": self.is_measured,
+            "curve": self.curve,
         })
     }
 }
@@ -150,7 +155,7 @@ mod tests {
     use super::*;
 
     fn fit(verdict: Verdict, decode: f64, is_measured: bool) -> Fit {
-        Fit { verdict, speed: Some(Speed { decode, prefill: 9.0 }), is_measured, memory: Vec::new() }
+        Fit { verdict, speed: Some(Speed { decode, prefill: 9.0 }), is_measured, curve: None, memory: Vec::new() }
     }
 
     #[test]

@@ -16,6 +16,7 @@ use super::protocol::{
     CancelFlag, Channel, EngineError, Evict, Finish, GenerateOptions, LoadSettings, Passage, Prompt, Speculate,
     SpeculationOptions, Step, Think,
 };
+use super::rates;
 use super::repacking;
 use super::session::{Go, Session};
 use super::speculative::Speculator;
@@ -23,7 +24,8 @@ use super::tuning::{self, Effort, Notes, Outcome};
 use super::worker;
 use crate::chat::{Message, Sampling};
 use crate::hardware::cores::{self, CoreChoice, Crews};
-use crate::models::gguf;
+use crate::models::fit::Curve;
+use crate::models::{gguf, speeds};
 
 pub use super::llama::Token;
 
@@ -81,6 +83,8 @@ pub struct Lab {
     subject: Subject,
     crews: Crews,
     threads_file: Option<PathBuf>,
+    /// Where speeds are remembered, if these are the threads of a chat.
+    speeds_file: Option<PathBuf>,
     drafting: Drafting,
     cancel: CancelFlag,
 }
@@ -127,7 +131,9 @@ impl Lab {
         };
         let drafting = Drafting::load(settings, &model, &choice.placement, plan.mapped, [cancel, cancel]);
         let (crews, threads_file) = (chosen.crews, settings.tuning.file.clone());
-        Ok(Self { model, subject, crews, threads_file, drafting, cancel: cancel.clone() })
+        let is_usual = settings.threads.is_none_or(|threads| threads == rates::default_threads());
+        let speeds_file = settings.speeds.clone().filter(|_| is_usual);
+        Ok(Self { model, subject, crews, threads_file, speeds_file, drafting, cancel: cancel.clone() })
     }
 
     pub fn subject(&self) -> &Subject {
@@ -147,6 +153,13 @@ impl Lab {
         }
         let choice = cpu.measured(outcome.crews);
         Ok((outcome, choice))
+    }
+
+    /// Keeps how long prompts and answers take, for chats and for `models show`; tells whether it could.
+    pub fn remember_curve(&self, curve: &Curve) -> bool {
+        let Some(file) = &self.speeds_file else { return false };
+        speeds::remember_curve(&self.subject.path, file, &rates::conditions(rates::default_threads()), curve);
+        true
     }
 
     /// The tokens of a text without any conversation around it, and none added before it.

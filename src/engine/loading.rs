@@ -15,6 +15,7 @@ use super::probe::Verdict;
 use super::protocol::{
     CancelFlag, DeviceInfo, EngineError, Event, KvInfo, LoadPart, LoadSettings, ModelInfo, RequestId, Step, Trial,
 };
+use super::rates;
 use super::repacking;
 use super::rereading::Sizes;
 use super::session::Session;
@@ -22,7 +23,8 @@ use super::speculative::{Speculator, TimesFile};
 use super::tuning;
 use super::worker::{BATCH, Desk};
 use crate::hardware::cores::{self, CoreChoice};
-use crate::models::gguf;
+use crate::models::fit::Curve;
+use crate::models::{gguf, speeds};
 
 /// Sequences of a model with recurrent layers.
 const MOST_RECURRENT: u32 = 9;
@@ -271,7 +273,16 @@ impl Loaded {
         session.eviction.policy = settings.kv.evict;
         session.sizes = Sizes { mapped: self.plan.mapped, cell: bytes_per_cell, ..session.sizes };
         session.no_recall = settings.kv.no_recall;
+        session.speed.follow(self.curve(settings));
         Ok(session)
+    }
+
+    /// How long prompts take with this model, if `tuichat bench --suite fit` measured it under these conditions.
+    fn curve(&self, settings: &LoadSettings) -> Option<Curve> {
+        let file = settings.speeds.as_ref().filter(|_| self.choice.backend == "CPU" && self.order.copies)?;
+        let usual = rates::default_threads();
+        let is_usual = settings.threads.is_none_or(|threads| threads == usual);
+        if is_usual { speeds::recall_curve(&settings.path, file, &rates::conditions(usual)) } else { None }
     }
 
     fn snapshots(&self, settings: &LoadSettings, types: KvTypes, shutdown: &CancelFlag) -> Option<Snapshots> {

@@ -54,7 +54,7 @@ impl Session<'_> {
         let known = found.length.min(tokens.len().saturating_sub(1));
         let evicted = found.evicted(contents, known);
         let to_compute = tokens.len() - known + self.selection_cost();
-        let seconds = self.speed.estimate(to_compute).map(|time| time.as_secs_f64());
+        let seconds = self.speed.estimate(to_compute, known - evicted).map(|time| time.as_secs_f64());
         let messages = self.messages(rendered, tokens, &found, known);
         Cost {
             prompt_tokens: tokens.len() as u32,

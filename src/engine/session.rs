@@ -171,13 +171,13 @@ impl<'model> Session<'model> {
             if !emit(progress) || cancel.iter().any(|flag| flag.is_cancelled()) {
                 return Ok(Go::Cancelled);
             }
-            let started = Instant::now();
+            let (started, behind) = (Instant::now(), self.ledger.cells());
             let chunk = &tokens[done..done + self.next_chunk(until - done)];
             match self.compute(chunk, tokens.len() - done - chunk.len(), cancel)? {
                 Go::On => done += chunk.len(),
                 other => return Ok(other),
             }
-            self.speed.measured(chunk.len(), started.elapsed());
+            self.speed.measured(chunk.len(), behind, started.elapsed());
         }
         Ok(Go::On)
     }

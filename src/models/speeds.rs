@@ -4,24 +4,51 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::fit::Speed;
+use super::fit::{Curve, Speed};
 use super::identity;
 
 /// Part of a new measurement in what is remembered, so that one busy minute does not count for all.
 const NEWEST: f64 = 0.5;
 
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
 struct Seen {
     /// Which program it was, and what it ran on.
     conditions: String,
-    decode: f64,
+    decode: Option<f64>,
     prefill: Option<f64>,
+    curve: Option<Curve>,
+}
+
+impl Seen {
+    fn recall(model: &Path, file: &Path, conditions: &str) -> Option<Self> {
+        let seen: Self = serde_json::from_str(&identity::recall(model, file)?).ok()?;
+        (seen.conditions == conditions).then_some(seen)
+    }
+
+    fn remember(&self, model: &Path, file: &Path) {
+        if let Ok(fact) = serde_json::to_string(self) {
+            identity::remember(model, file, &fact);
+        }
+    }
 }
 
 /// How fast the model in this file was, and how fast it read prompts, if it ran here under these conditions.
 pub fn recall(model: &Path, file: &Path, conditions: &str) -> Option<(f64, Option<f64>)> {
-    let seen: Seen = serde_json::from_str(&identity::recall(model, file)?).ok()?;
-    (seen.conditions == conditions).then_some((seen.decode, seen.prefill))
+    let seen = Seen::recall(model, file, conditions)?;
+    Some((seen.decode?, seen.prefill))
+}
+
+/// How long prompts and answers of any length take with the model in this file, if that was measured here under these
+/// conditions.
+pub fn recall_curve(model: &Path, file: &Path, conditions: &str) -> Option<Curve> {
+    Seen::recall(model, file, conditions)?.curve
+}
+
+/// Remembers such a curve.
+pub fn remember_curve(model: &Path, file: &Path, conditions: &str, curve: &Curve) {
+    let seen = Seen::recall(model, file, conditions).unwrap_or_default();
+    Seen { conditions: conditions.to_owned(), curve: Some(*curve), ..seen }.remember(model, file);
 }
 
 /// What is believed of a model: what was seen, or what is predicted where nothing was.
@@ -37,20 +64,13 @@ pub fn believed(seen: Option<(f64, Option<f64>)>, predicted: Option<Speed>) -> O
 /// Remembers what an answer showed, in tokens per second; both are moved towards it.
 pub fn remember(model: &Path, file: &Path, conditions: &str, decode: f64, prefill: Option<f64>) {
     let moved = |old: f64, new: f64| old + NEWEST * (new - old);
-    let (decode, prefill) = match recall(model, file, conditions) {
-        None => (decode, prefill),
-        Some((old, old_prefill)) => {
-            let prefill = match (old_prefill, prefill) {
-                (Some(old), Some(new)) => Some(moved(old, new)),
-                (old, new) => new.or(old),
-            };
-            (moved(old, decode), prefill)
-        }
+    let old = Seen::recall(model, file, conditions).unwrap_or_default();
+    let prefill = match (old.prefill, prefill) {
+        (Some(old), Some(new)) => Some(moved(old, new)),
+        (old, new) => new.or(old),
     };
-    let seen = Seen { conditions: conditions.to_owned(), decode, prefill };
-    if let Ok(fact) = serde_json::to_string(&seen) {
-        identity::remember(model, file, &fact);
-    }
+    let decode = Some(old.decode.map_or(decode, |old| moved(old, decode)));
+    Seen { conditions: conditions.to_owned(), decode, prefill, ..old }.remember(model, file);
 }
 
 #[cfg(test)]
@@ -69,6 +89,22 @@ mod tests {
         assert_eq!(recall(&model, &file, "1 threads"), None);
         std::fs::write(&model, "other weights").expect("written");
         assert_eq!(recall(&model, &file, "2 threads"), None);
+    }
+
+    #[test]
+    fn a_curve_stays_when_answers_show_speeds_and_speeds_stay_when_a_curve_comes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (model, file) = (folder.path().join("m.gguf"), folder.path().join("speeds.json"));
+        std::fs::write(&model, "weights").expect("written");
+        let curve = Curve { prompt_token_seconds: 0.01, written_token_seconds: 0.1, ..Curve::default() };
+        remember_curve(&model, &file, "2 threads", &curve);
+        assert_eq!(recall(&model, &file, "2 threads"), None);
+        remember(&model, &file, "2 threads", 10.0, None);
+        assert_eq!(recall_curve(&model, &file, "2 threads"), Some(curve));
+        remember_curve(&model, &file, "2 threads", &Curve::default());
+        assert_eq!(recall(&model, &file, "2 threads"), Some((10.0, None)));
+        assert_eq!(recall_curve(&model, &file, "2 threads"), Some(Curve::default()));
+        assert_eq!(recall_curve(&model, &file, "1 thread"), None);
     }
 
     #[test]

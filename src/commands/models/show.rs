@@ -7,7 +7,7 @@ use crate::commands::machine::Fit;
 use crate::commands::{Surroundings, print, print_json};
 use crate::exit::Failure;
 use crate::models::catalog::{self, Entry};
-use crate::models::fit::{Anatomy, Machine};
+use crate::models::fit::{Anatomy, Machine, USUAL};
 use crate::models::gguf::{self, Header};
 use crate::models::hub::{Hub, Reference, RemoteHeader};
 use crate::models::{Found, Library, ModelError};
@@ -144,6 +144,13 @@ fn lines_of_fit(fit: &Fit, anatomy: &Anatomy, machine: &Machine) -> String {
     let mut lines = format!("{:<NAME_WIDTH$}{}\n", "on this machine", fit.sentence());
     if let Some(speed) = fit.speed {
         lines.push_str(&format!("{:<NAME_WIDTH$}{:.0} tok/s\n", "reads prompts at", speed.prefill));
+    }
+    for (curve, request) in fit.curve.iter().flat_map(|curve| USUAL.iter().map(move |request| (curve, request))) {
+        let (first, whole) = curve.of(request);
+        lines.push_str(&format!(
+            "{:<NAME_WIDTH$}{first:.1} s to the first token, {whole:.0} s to the last ({} tokens and {})\n",
+            request.name, request.prompt, request.written
+        ));
     }
     for (context, bytes) in &fit.memory {
         let needs = anatomy.needs(*context, machine);

@@ -10,6 +10,7 @@
 //! ```
 
 mod anatomy;
+mod curve;
 mod layers;
 mod mixture;
 mod needs;
@@ -17,6 +18,7 @@ mod rates;
 mod verdict;
 
 pub use anatomy::{Anatomy, Matrices};
+pub use curve::{Curve, Timed, USUAL};
 pub use layers::{Layer, Layers};
 pub use needs::Needs;
 pub use rates::{Rates, Speed};

@@ -1,0 +1,257 @@
+//! The suite `fit`: how long a prompt and an answer of any length take here, as a curve through a few that are timed
+//! ([`Curve`]). Some are timed as well and not shown to the curve, so that it is known how far it can be trusted.
+
+mod tables;
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::bench::Ended;
+use crate::bench::draw::Draw;
+use crate::bench::report::Report;
+use crate::bench::statistics::percentile;
+use crate::bench::stream::Stream;
+use crate::engine::KvTypes;
+use crate::engine::lab::{Lab, LabError, Rig, Subject, Token};
+use crate::models::fit::{Curve, Timed};
+
+/// Tokens of the prompts and answers that the curve is laid through.
+const SHOWN: [(u32, u32); 12] = [
+    (32, 16),
+    (32, 64),
+    (64, 32),
+    (128, 16),
+    (128, 64),
+    (192, 32),
+    (256, 16),
+    (256, 64),
+    (384, 48),
+    (512, 16),
+    (768, 64),
+    (1024, 32),
+];
+/// Of those that it is tried on.
+const UNSEEN: [(u32, u32); 5] = [(48, 40), (160, 24), (320, 56), (448, 20), (640, 40)];
+/// llama.cpp computes shorter prompts in another way.
+const LEAST_PROMPT: u32 = 32;
+const LEAST_ANSWER: u32 = 8;
+/// All pairs together should take no longer; where they would, they are shorter.
+const ROUND: Duration = Duration::from_secs(40);
+/// Were all short, nothing would be known of long ones.
+const LEAST_PART: f64 = 0.15;
+/// Fewer rounds would not tell a hiccup from the rest.
+const LEAST_ROUNDS: u32 = 3;
+/// A curve that is further off in the middle is not remembered: something else was computing.
+const TRUSTED: f64 = 0.1;
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    pub seed: u64,
+    /// How often each pair is timed.
+    pub rounds: u32,
+}
+
+/// What a model came to.
+#[derive(Clone, Debug)]
+pub struct Results {
+    subject: Subject,
+    fit: Option<Fit>,
+}
+
+/// A curve and what it was tried on.
+#[derive(Clone, Debug)]
+struct Fit {
+    curve: Curve,
+    shown: Vec<Timed>,
+    unseen: Vec<Timed>,
+    is_remembered: bool,
+}
+
+impl Results {
+    pub fn of(subject: &Subject) -> Self {
+        Self { subject: subject.clone(), fit: None }
+    }
+
+    /// All that was measured, as tables.
+    pub fn tables(&self) -> String {
+        tables::render(self)
+    }
+}
+
+impl Fit {
+    /// How far the curve is off in each pair that it was not shown, as parts of what was measured.
+    fn errors(&self) -> Vec<f64> {
+        self.unseen.iter().map(|run| (self.curve.seconds(run.prompt, run.written) / seconds(run) - 1.0).abs()).collect()
+    }
+
+    fn median_error(&self) -> Option<f64> {
+        percentile(&self.errors(), 0.5)
+    }
+}
+
+fn seconds(run: &Timed) -> f64 {
+    run.prompt_seconds + run.written_seconds
+}
+
+/// A record of one pair.
+#[derive(Serialize)]
+struct Pair {
+    suite: &'static str,
+    test: String,
+    n_prompt: u32,
+    n_gen: u32,
+    prompt_seconds: f64,
+    written_seconds: f64,
+    predicted_seconds: f64,
+    was_shown: bool,
+}
+
+/// The record of the curve.
+#[derive(Serialize)]
+struct Record<'a> {
+    suite: &'static str,
+    test: &'static str,
+    #[serde(flatten)]
+    curve: &'a Curve,
+    median_error: Option<f64>,
+}
+
+/// Measures a model.
+///
+/// # Errors
+/// If it was stopped, the model fails or a record cannot be written.
+pub fn run(lab: &Lab, settings: &Settings, report: &Report, results: &mut Results) -> Result<(), Ended> {
+    let most = |pairs: &[(u32, u32)]| pairs.iter().map(|(prompt, written)| prompt + written).max().unwrap_or_default();
+    let mut rig = lab.rig(most(&SHOWN).max(most(&UNSEEN)) + 1, KvTypes::default())?;
+    let tokens = Stream::of_all(lab, settings.seed).take(most(&SHOWN) as usize);
+    report.progress("warming up");
+    let (prompt, written) = (128, 8);
+    time(&mut rig, &tokens, prompt, written)?;
+    let warmed_up = time(&mut rig, &tokens, prompt, written)?;
+    let trained = lab.subject().trained_context;
+    let [shown, unseen] = [&SHOWN[..], &UNSEEN[..]].map(|pairs| scaled(pairs, scale(&warmed_up), trained));
+    let pairs: Vec<(u32, u32)> = shown.iter().chain(&unseen).copied().collect();
+    let rounds = settings.rounds.max(LEAST_ROUNDS);
+    let mut all: Vec<Vec<Timed>> = vec![Vec::new(); pairs.len()];
+    let mut draw = Draw::new(settings.seed, 1);
+    for round in 0..rounds {
+        // In any order, so that what slows the machine down for a while does not slow neighbours down.
+        let mut order: Vec<usize> = (0..pairs.len()).collect();
+        draw.shuffle(&mut order);
+        for place in order {
+            let (prompt, written) = pairs[place];
+            report.progress(&format!("round {} of {rounds}: a prompt of {prompt}, an answer of {written}", round + 1));
+            all[place].push(time(&mut rig, &tokens, prompt, written)?);
+        }
+    }
+    let mut shown: Vec<Timed> = all.iter().filter_map(|runs| fastest(runs)).collect();
+    let unseen = shown.split_off(SHOWN.len().min(shown.len()));
+    let Some(curve) = Curve::through(&shown) else { return Ok(()) };
+    let mut fit = Fit { curve, shown, unseen, is_remembered: false };
+    for (run, was_shown) in fit.shown.iter().map(|run| (run, true)).chain(fit.unseen.iter().map(|run| (run, false))) {
+        report.record(lab.subject(), &Pair::of(run, &curve, was_shown))?;
+    }
+    let median_error = fit.median_error();
+    report.record(lab.subject(), &Record { suite: "fit", test: "curve", curve: &curve, median_error })?;
+    if median_error.is_some_and(|error| error <= TRUSTED) {
+        fit.is_remembered = lab.remember_curve(&curve);
+    }
+    results.fit = Some(fit);
+    report.clear();
+    Ok(())
+}
+
+impl Pair {
+    fn of(run: &Timed, curve: &Curve, was_shown: bool) -> Self {
+        let Timed { prompt, written, prompt_seconds, written_seconds } = *run;
+        Self {
+            suite: "fit",
+            test: format!("pp{prompt}+tg{written}"),
+            n_prompt: prompt,
+            n_gen: written,
+            prompt_seconds,
+            written_seconds,
+            predicted_seconds: curve.seconds(prompt, written),
+            was_shown,
+        }
+    }
+}
+
+/// The part of their lengths that the pairs may have, if a prompt and an answer took so long.
+fn scale(warmed_up: &Timed) -> f64 {
+    let per_prompt_token = warmed_up.prompt_seconds / f64::from(warmed_up.prompt);
+    let per_token = warmed_up.written_seconds / f64::from(warmed_up.written);
+    let pairs = SHOWN.iter().chain(&UNSEEN);
+    let round: f64 =
+        pairs.map(|(prompt, written)| f64::from(*prompt) * per_prompt_token + f64::from(*written) * per_token).sum();
+    (ROUND.as_secs_f64() / round.max(f64::MIN_POSITIVE)).clamp(LEAST_PART, 1.0)
+}
+
+/// The pairs with this part of their lengths, as far as the model was trained with such.
+fn scaled(pairs: &[(u32, u32)], part: f64, trained: u32) -> Vec<(u32, u32)> {
+    let of = |tokens: u32, least: u32| ((f64::from(tokens) * part) as u32).max(least);
+    let scaled = pairs.iter().map(|(prompt, written)| (of(*prompt, LEAST_PROMPT), of(*written, LEAST_ANSWER)));
+    scaled
+        .map(|(prompt, written)| {
+            if trained == 0 { (prompt, written) } else { (prompt.min(trained.saturating_sub(written).max(1)), written) }
+        })
+        .collect()
+}
+
+/// The fastest times of a pair, for the prompt and the answer apart: those with which nothing else interfered most.
+fn fastest(runs: &[Timed]) -> Option<Timed> {
+    let of = |seconds: fn(&Timed) -> f64| runs.iter().map(seconds).min_by(f64::total_cmp);
+    let first = runs.first()?;
+    Some(Timed {
+        prompt_seconds: of(|run| run.prompt_seconds)?,
+        written_seconds: of(|run| run.written_seconds)?,
+        ..*first
+    })
+}
+
+fn time(rig: &mut Rig<'_>, tokens: &[Token], prompt: u32, written: u32) -> Result<Timed, LabError> {
+    let (text, answer) = tokens[..(prompt + written) as usize].split_at(prompt as usize);
+    rig.fill(&[], &|_| {})?;
+    let started = Instant::now();
+    rig.fill(text, &|_| {})?;
+    let answered = Instant::now();
+    for token in answer.chunks(1) {
+        rig.go_on(token)?;
+    }
+    Ok(Timed {
+        prompt,
+        written,
+        prompt_seconds: (answered - started).as_secs_f64(),
+        written_seconds: answered.elapsed().as_secs_f64(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slow_machines_are_given_shorter_prompts_and_answers() {
+        let took =
+            |prompt_seconds, written_seconds| Timed { prompt: 100, written: 10, prompt_seconds, written_seconds };
+        assert_eq!(scale(&took(0.1, 0.1)), 1.0);
+        assert_eq!(scale(&took(10.0, 5.0)), LEAST_PART);
+        let part = scale(&took(2.0, 0.5));
+        let pairs = scaled(&SHOWN, part, 0);
+        let seconds: f64 =
+            SHOWN.iter().chain(&UNSEEN).map(|(p, o)| (f64::from(*p) * 0.02 + f64::from(*o) * 0.05) * part).sum();
+        assert!((seconds - ROUND.as_secs_f64()).abs() < 1e-6, "{seconds}");
+        assert!(pairs.iter().all(|(prompt, written)| *prompt >= LEAST_PROMPT && *written >= LEAST_ANSWER));
+        assert!(pairs.iter().any(|(prompt, _)| *prompt > 2 * LEAST_PROMPT));
+        assert!(scaled(&SHOWN, 1.0, 256).iter().all(|(prompt, written)| prompt + written <= 256));
+    }
+
+    #[test]
+    fn the_fastest_times_are_taken_of_prompts_and_answers_apart() {
+        let run = |prompt_seconds, written_seconds| Timed { prompt: 8, written: 4, prompt_seconds, written_seconds };
+        assert_eq!(fastest(&[run(1.0, 9.0), run(3.0, 2.0), run(9.0, 3.0)]), Some(run(1.0, 2.0)));
+        assert_eq!(fastest(&[]), None);
+    }
+}
