@@ -164,11 +164,10 @@ fn solve<const N: usize>(rows: &[([f64; N], f64)], columns: &[usize]) -> Option<
         if equations[at][at].abs() < 1e-12 {
             return None;
         }
-        for below in at + 1..size {
-            let factor = equations[below][at] / equations[at][at];
-            for column in at..=size {
-                equations[below][column] -= factor * equations[at][column];
-            }
+        let (above, below) = equations.split_at_mut(at + 1);
+        for equation in below {
+            let factor = equation[at] / above[at][at];
+            equation.iter_mut().zip(&above[at]).for_each(|(cell, pivot)| *cell -= factor * pivot);
         }
     }
     let mut solution = [0.0; N];
