@@ -18,6 +18,7 @@ pub mod speed;
 pub mod statistics;
 pub mod stream;
 pub mod suite;
+pub mod svg;
 pub mod table;
 pub mod tables;
 pub mod texts;
