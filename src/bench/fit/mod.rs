@@ -6,16 +6,23 @@ mod tables;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::bench::Ended;
 use crate::bench::draw::Draw;
+use crate::bench::record::Run;
 use crate::bench::report::Report;
 use crate::bench::statistics::percentile;
 use crate::bench::stream::Stream;
+use crate::bench::suite::{self, Measurement, Models};
 use crate::engine::KvTypes;
-use crate::engine::lab::{Lab, LabError, Rig, Subject, Token};
+use crate::engine::lab::{Lab, LabError, Rig, Token};
 use crate::models::fit::{Curve, Timed};
 
+pub use tables::render;
+
+/// The case of the curve itself.
+const CURVE: &str = "curve";
 /// Tokens of the prompts and answers that the curve is laid through.
 const SHOWN: [(u32, u32); 12] = [
     (32, 16),
@@ -45,60 +52,23 @@ const LEAST_ROUNDS: u32 = 3;
 /// A curve that is further off in the middle is not remembered: something else was computing.
 const TRUSTED: f64 = 0.1;
 
-/// What is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What is measured, and with what.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Settings {
     pub seed: u64,
     /// How often each pair is timed.
     pub rounds: u32,
+    pub threads: Option<u32>,
 }
 
-/// What a model came to.
-#[derive(Clone, Debug)]
-pub struct Results {
-    subject: Subject,
-    fit: Option<Fit>,
+/// The suite.
+pub struct Fit {
+    pub settings: Settings,
 }
 
-/// A curve and what it was tried on.
-#[derive(Clone, Debug)]
-struct Fit {
-    curve: Curve,
-    shown: Vec<Timed>,
-    unseen: Vec<Timed>,
-    is_remembered: bool,
-}
-
-impl Results {
-    pub fn of(subject: &Subject) -> Self {
-        Self { subject: subject.clone(), fit: None }
-    }
-
-    /// All that was measured, as tables.
-    pub fn tables(&self) -> String {
-        tables::render(self)
-    }
-}
-
-impl Fit {
-    /// How far the curve is off in each pair that it was not shown, as parts of what was measured.
-    fn errors(&self) -> Vec<f64> {
-        self.unseen.iter().map(|run| (self.curve.seconds(run.prompt, run.written) / seconds(run) - 1.0).abs()).collect()
-    }
-
-    fn median_error(&self) -> Option<f64> {
-        percentile(&self.errors(), 0.5)
-    }
-}
-
-fn seconds(run: &Timed) -> f64 {
-    run.prompt_seconds + run.written_seconds
-}
-
-/// A record of one pair.
+/// What the case of a pair says of it, and how far it was off.
 #[derive(Serialize)]
 struct Pair {
-    suite: &'static str,
     test: String,
     n_prompt: u32,
     n_gen: u32,
@@ -108,24 +78,53 @@ struct Pair {
     was_shown: bool,
 }
 
-/// The record of the curve.
+/// What the case of the curve says.
 #[derive(Serialize)]
-struct Record<'a> {
-    suite: &'static str,
+struct Whole<'a> {
     test: &'static str,
     #[serde(flatten)]
     curve: &'a Curve,
     median_error: Option<f64>,
+    is_remembered: bool,
 }
 
-/// Measures a model.
-///
-/// # Errors
-/// If it was stopped, the model fails or a record cannot be written.
-pub fn run(lab: &Lab, settings: &Settings, report: &Report, results: &mut Results) -> Result<(), Ended> {
+impl Measurement for Fit {
+    fn settings(&self) -> Map<String, Value> {
+        suite::settings(&self.settings)
+    }
+
+    fn measure(&mut self, models: &Models<'_>, report: &Report) -> Result<(), Ended> {
+        models.each(report, |lab| measure(lab, &self.settings, report))
+    }
+
+    fn tables(&self, run: &Run) -> String {
+        render(run)
+    }
+}
+
+fn measure(lab: &Lab, settings: &Settings, report: &Report) -> Result<(), Ended> {
+    if report.is_done(lab.subject(), CURVE) {
+        return Ok(());
+    }
+    let (shown, unseen) = time_all(lab, settings, report)?;
+    let Some(curve) = Curve::through(&shown) else { return Ok(()) };
+    let pairs = shown.iter().map(|run| (run, true)).chain(unseen.iter().map(|run| (run, false)));
+    for pair in pairs.map(|(run, was_shown)| Pair::of(run, &curve, was_shown)) {
+        report.case(lab.subject(), &pair.test, &pair)?;
+    }
+    let errors: Vec<f64> = unseen.iter().map(|run| off_by(&curve, run)).collect();
+    let median_error = percentile(&errors, 0.5);
+    let is_remembered = median_error.is_some_and(|error| error <= TRUSTED) && lab.remember_curve(&curve);
+    report.case(lab.subject(), CURVE, &Whole { test: CURVE, curve: &curve, median_error, is_remembered })?;
+    Ok(report.done(lab.subject(), CURVE)?)
+}
+
+/// Times all pairs, those that the curve is laid through and those that it is tried on.
+fn time_all(lab: &Lab, settings: &Settings, report: &Report) -> Result<(Vec<Timed>, Vec<Timed>), Ended> {
     let most = |pairs: &[(u32, u32)]| pairs.iter().map(|(prompt, written)| prompt + written).max().unwrap_or_default();
-    let mut rig = lab.rig(most(&SHOWN).max(most(&UNSEEN)) + 1, KvTypes::default())?;
-    let tokens = Stream::of_all(lab, settings.seed).take(most(&SHOWN) as usize);
+    let longest = most(&SHOWN).max(most(&UNSEEN));
+    let mut rig = lab.rig(longest + 1, KvTypes::default())?;
+    let tokens = Stream::of_all(lab, settings.seed).take(longest as usize);
     report.progress("warming up");
     let (prompt, written) = (128, 8);
     time(&mut rig, &tokens, prompt, written)?;
@@ -136,38 +135,34 @@ pub fn run(lab: &Lab, settings: &Settings, report: &Report, results: &mut Result
     let rounds = settings.rounds.max(LEAST_ROUNDS);
     let mut all: Vec<Vec<Timed>> = vec![Vec::new(); pairs.len()];
     let mut draw = Draw::new(settings.seed, 1);
-    for round in 0..rounds {
+    for round in 1..=rounds {
         // In any order, so that what slows the machine down for a while does not slow neighbours down.
         let mut order: Vec<usize> = (0..pairs.len()).collect();
         draw.shuffle(&mut order);
         for place in order {
             let (prompt, written) = pairs[place];
-            report.progress(&format!("round {} of {rounds}: a prompt of {prompt}, an answer of {written}", round + 1));
+            report.progress(&format!("round {round} of {rounds}: a prompt of {prompt}, an answer of {written}"));
             all[place].push(time(&mut rig, &tokens, prompt, written)?);
         }
     }
     let mut shown: Vec<Timed> = all.iter().filter_map(|runs| fastest(runs)).collect();
     let unseen = shown.split_off(SHOWN.len().min(shown.len()));
-    let Some(curve) = Curve::through(&shown) else { return Ok(()) };
-    let mut fit = Fit { curve, shown, unseen, is_remembered: false };
-    for (run, was_shown) in fit.shown.iter().map(|run| (run, true)).chain(fit.unseen.iter().map(|run| (run, false))) {
-        report.record(lab.subject(), &Pair::of(run, &curve, was_shown))?;
-    }
-    let median_error = fit.median_error();
-    report.record(lab.subject(), &Record { suite: "fit", test: "curve", curve: &curve, median_error })?;
-    if median_error.is_some_and(|error| error <= TRUSTED) {
-        fit.is_remembered = lab.remember_curve(&curve);
-    }
-    results.fit = Some(fit);
-    report.clear();
-    Ok(())
+    Ok((shown, unseen))
+}
+
+fn seconds(run: &Timed) -> f64 {
+    run.prompt_seconds + run.written_seconds
+}
+
+/// How far the curve is off, as a part of what was measured.
+fn off_by(curve: &Curve, run: &Timed) -> f64 {
+    (curve.seconds(run.prompt, run.written) / seconds(run) - 1.0).abs()
 }
 
 impl Pair {
     fn of(run: &Timed, curve: &Curve, was_shown: bool) -> Self {
         let Timed { prompt, written, prompt_seconds, written_seconds } = *run;
         Self {
-            suite: "fit",
             test: format!("pp{prompt}+tg{written}"),
             n_prompt: prompt,
             n_gen: written,

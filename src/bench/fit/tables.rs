@@ -1,18 +1,30 @@
 //! The curve as people read it: its coefficients, how far it is off, and what it says of usual questions.
 
-use super::{Fit, Results, seconds};
-use crate::bench::table::Table;
-use crate::models::fit::USUAL;
+use serde_json::Value;
 
-pub(super) fn render(results: &Results) -> String {
-    let title = results.subject.title();
-    let Some(fit) = &results.fit else { return title };
-    format!("{title}{}\n{}\n{}{}\n", coefficients(fit), unseen(fit), usual(fit), trust(fit))
+use super::{CURVE, TRUSTED};
+use crate::bench::record::{Case, Run};
+use crate::bench::speed::{title, trusted};
+use crate::bench::table::Table;
+use crate::models::fit::{Curve, USUAL};
+
+/// All that a run of this suite came to.
+pub fn render(run: &Run) -> String {
+    let mut parts = Vec::new();
+    for model in run.models() {
+        let cases: Vec<&Case> = run.cases.iter().filter(|case| case.model() == model).collect();
+        let whole = cases.iter().find(|case| case.test == CURVE);
+        let curve = whole.and_then(|case| serde_json::from_value(Value::Object(case.rest.clone())).ok());
+        if let Some((case, curve)) = whole.zip(curve) {
+            let parts_of = [coefficients(&curve), unseen(&cases), usual(&curve)];
+            parts.push(format!("{}{}{}\n", title(case), parts_of.join("\n"), trust(case)));
+        }
+    }
+    parts.join("\n") + &trusted(run)
 }
 
-fn coefficients(fit: &Fit) -> String {
+fn coefficients(curve: &Curve) -> String {
     let mut table = Table::new(["seconds", ""]);
-    let curve = &fit.curve;
     for (name, value) in [
         ("a, for a request", curve.start_seconds),
         ("b, for each token of the prompt", curve.prompt_token_seconds),
@@ -25,23 +37,26 @@ fn coefficients(fit: &Fit) -> String {
     format!("a prompt of p tokens and an answer of o take a + b p + c p² + o (d + e (p + o/2))\n{}", table.render())
 }
 
-fn unseen(fit: &Fit) -> String {
+fn unseen(cases: &[&Case]) -> String {
     let mut table = Table::new(["not shown to the curve", "measured", "predicted", "off by"]);
-    for (run, error) in fit.unseen.iter().zip(fit.errors()) {
+    for case in cases.iter().filter(|case| case.rest.get("was_shown") == Some(&Value::Bool(false))) {
+        let number = |name: &str| case.number(name).unwrap_or_default();
+        let measured = number("prompt_seconds") + number("written_seconds");
+        let predicted = number("predicted_seconds");
         table.push(vec![
-            format!("{} and {} tokens", run.prompt, run.written),
-            format!("{:.2} s", seconds(run)),
-            format!("{:.2} s", fit.curve.seconds(run.prompt, run.written)),
-            format!("{:.1} %", error * 100.0),
+            format!("{} and {} tokens", case.n_prompt, case.n_gen),
+            format!("{measured:.2} s"),
+            format!("{predicted:.2} s"),
+            format!("{:.1} %", (predicted / measured - 1.0).abs() * 100.0),
         ]);
     }
     table.render()
 }
 
-fn usual(fit: &Fit) -> String {
+fn usual(curve: &Curve) -> String {
     let mut table = Table::new(["predicted", "tokens", "first token", "whole"]);
     for request in &USUAL {
-        let (first, whole) = fit.curve.of(request);
+        let (first, whole) = curve.of(request);
         table.push(vec![
             request.name.into(),
             format!("{} and {}", request.prompt, request.written),
@@ -52,23 +67,34 @@ fn usual(fit: &Fit) -> String {
     table.render()
 }
 
-fn trust(fit: &Fit) -> String {
-    let error = fit.median_error().unwrap_or_default() * 100.0;
-    let sentence = if fit.is_remembered {
+fn trust(case: &Case) -> String {
+    let error = case.number("median_error").unwrap_or_default();
+    let sentence = if case.rest.get("is_remembered") == Some(&Value::Bool(true)) {
         "`tuichat models show` and the chat tell times by it"
+    } else if error > TRUSTED {
+        "it is not remembered; try again when the machine is idle"
     } else {
-        "it is not remembered; try again when the machine is idle, with the threads of a chat"
+        "it is not remembered, since chats compute with other threads"
     };
-    format!("off by {error:.1} % in the middle of what it was not shown; {sentence}")
+    format!("off by {:.1} % in the middle of what it was not shown; {sentence}", error * 100.0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::fit::{Curve, Timed};
+    use crate::bench::record::tests::{case, empty};
 
     #[test]
     fn the_page_tells_the_curve_how_far_it_is_off_and_what_usual_requests_take() {
+        let with = |key: &str, rest: Value| {
+            let Value::Object(rest) = rest else { unreachable!("an object") };
+            Case { test: key.into(), rest, model_type: "llama 134.52 M Q4_1".into(), n_threads: 2, ..case(key) }
+        };
+        let mut run = empty("fit");
+        let pair = serde_json::json!({
+            "prompt_seconds": 0.5, "written_seconds": 0.5, "predicted_seconds": 1.012, "was_shown": false
+        });
+        run.cases.push(Case { n_prompt: 100, n_gen: 10, ..with("pp100+tg10", pair) });
         let curve = Curve {
             start_seconds: 0.01,
             prompt_token_seconds: 0.005,
@@ -76,9 +102,10 @@ mod tests {
             written_token_seconds: 0.05,
             written_place_seconds: 1e-6,
         };
-        let run = Timed { prompt: 100, written: 10, prompt_seconds: 0.5, written_seconds: 0.5 };
-        let fit = Fit { curve, shown: Vec::new(), unseen: vec![run], is_remembered: true };
-        let page = [coefficients(&fit), unseen(&fit), usual(&fit), trust(&fit)].concat();
-        insta::assert_snapshot!(page);
+        let mut whole = serde_json::to_value(curve).unwrap();
+        whole["median_error"] = 0.012.into();
+        whole["is_remembered"] = true.into();
+        run.cases.push(with(CURVE, whole));
+        insta::assert_snapshot!(render(&run));
     }
 }
