@@ -116,7 +116,7 @@ pub fn to_get(config: &Config, failure: Failure) -> Result<&'static Entry, Failu
     };
     match entry {
         Some(_) if config.offline => {
-            let message = format!("{}; nothing is downloaded, because `offline` is set", failure.message);
+            let message = format!("{}, and nothing is downloaded, because `offline` is set", failure.parts().0);
             let failure = Failure { exit: Exit::Network, kind: "network", message, hint: None };
             Err(failure.hint("take it back with `--offline=no`, or bring a file with `tuichat models import FILE`"))
         }
