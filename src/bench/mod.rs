@@ -1,5 +1,5 @@
 //! `tuichat bench`: what a model does on this machine, measured. A suite measures one thing and tells it in records and
-//! tables of its own; this room holds what suites share: the texts, drawing at random, the report, tables.
+//! tables of its own; this room holds what suites share: the texts, drawing at random, the report, tables, charts.
 
 pub mod draw;
 pub mod energy;
@@ -9,6 +9,7 @@ pub mod spec;
 pub mod speed;
 pub mod statistics;
 pub mod stream;
+pub mod svg;
 pub mod table;
 pub mod texts;
 pub mod tune;
