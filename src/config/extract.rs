@@ -48,6 +48,16 @@ fn meant(text: &str) -> Option<&'static str> {
     ["code", "json"].into_iter().find(is_slip)
 }
 
+impl fmt::Display for Extract {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Extract::Code => "code",
+            Extract::Json => "json",
+            Extract::Language(language) => language,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,15 +71,5 @@ mod tests {
         for text in ["json5", "jsonc", "jsonl", "node", "c", "js", "Rust"] {
             assert_eq!(text.parse(), Ok(Extract::Language(text.to_lowercase())));
         }
-    }
-}
-
-impl fmt::Display for Extract {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Extract::Code => "code",
-            Extract::Json => "json",
-            Extract::Language(language) => language,
-        })
     }
 }
