@@ -78,7 +78,10 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Some(Command::Models(command)) => commands::models::run(command, &Surroundings::find(settings)?),
         Some(Command::Chats(command)) => commands::chats::run(command, &Surroundings::find(settings)?),
         Some(Command::Config(command)) => commands::config::run(command, &Surroundings::find(settings)?),
-        Some(Command::Bench(command)) => commands::bench::run(*command, &Surroundings::find(settings)?),
+        Some(Command::Bench(command)) => {
+            let private = command.private.then_some(true).or(settings.private);
+            commands::bench::run(*command, &Surroundings::find(Settings { private, ..settings })?)
+        }
         Some(Command::Debug(command)) => commands::debug::run(command, &Surroundings::find(settings)?),
     }
 }
