@@ -26,7 +26,7 @@ use crate::chat::{Message, Sampling};
 use crate::hardware::cores::{self, CoreChoice, Crews};
 use crate::models::gguf;
 
-pub use super::llama::Token;
+pub use super::llama::{Format, Token, quantize};
 
 /// The version of llama.cpp.
 pub fn library_version() -> String {
