@@ -295,6 +295,11 @@ impl Rig<'_> {
         Ok(self.session.take_up(&prompt, Think::Off)?.1)
     }
 
+    /// The most tokens that are computed in one go.
+    pub fn most_at_once(&self) -> usize {
+        self.session.context.batch_size()
+    }
+
     /// Has others compute from now on.
     pub fn set_crews(&mut self, crews: Crews) {
         self.session.context.set_crews(crews);
