@@ -61,6 +61,11 @@ impl Directories {
         self.data.join("chats.db")
     }
 
+    /// What was measured.
+    pub fn runs(&self) -> PathBuf {
+        self.data.join("bench")
+    }
+
     /// What was computed of chats.
     pub fn snapshots(&self) -> PathBuf {
         self.cache.join("kv")
