@@ -2,6 +2,7 @@
 //! becomes the cases of a run ([`record`]), which is kept ([`mod@history`]), told ([`report`]) and shown ([`tables`]).
 
 pub mod cold;
+pub mod compare;
 pub mod draw;
 pub mod energy;
 pub mod exact;
@@ -12,6 +13,7 @@ pub mod machine;
 pub mod quality;
 pub mod record;
 pub mod report;
+pub mod reports;
 pub mod soak;
 pub mod spec;
 pub mod speed;
