@@ -9,6 +9,7 @@ pub mod exact;
 pub mod footprint;
 pub mod history;
 pub mod kv;
+pub mod live;
 pub mod machine;
 pub mod quality;
 pub mod record;

@@ -22,7 +22,7 @@ mod event_loop;
 mod export;
 mod files;
 mod fuzzy;
-mod keyboard;
+pub mod keyboard;
 pub mod keys;
 mod links;
 pub mod markdown;
