@@ -14,7 +14,9 @@ use portable_pty::CommandBuilder;
 use pty::Pty;
 use serde_json::Value;
 
-const QUICK: [&str; 8] = ["bench", "./tiny.gguf", "--threads", "1", "--rounds", "3", "--power=none", "--cool-down=off"];
+const LONG: [&str; 8] =
+    ["bench", "./tiny.gguf", "--threads", "1", "--power=none", "--cool-down=off", "--rounds", "1000"];
+const QUICK: [&str; 8] = ["bench", "./tiny.gguf", "--threads", "1", "--power=none", "--cool-down=off", "--rounds", "3"];
 
 fn home() -> Home {
     let home = Home::new();
@@ -59,11 +61,11 @@ fn what_cannot_be_written_is_said_before_anything_is_measured() {
     let home = home();
     for (out, part) in [("run.doc", "end it with .html"), ("no/folder/run.md", "no folder")] {
         let began = Instant::now();
-        let ran = home.run(&[&QUICK[..], &["--rounds", "500", "--out", out]].concat());
+        let ran = home.run(&[&LONG[..], &["--out", out]].concat());
         assert!(ran.code != Some(0) && ran.stderr.contains(part) && ran.stdout.is_empty(), "{}", ran.stderr);
         assert!(began.elapsed() < Duration::from_secs(30));
     }
-    let ran = home.run(&[&QUICK[..], &["--compare", "yesterday"]].concat());
+    let ran = home.run(&[&LONG[..], &["--compare", "yesterday"]].concat());
     assert!(ran.code == Some(2) && ran.stderr.contains("there is no run `yesterday`"), "{}", ran.stderr);
 }
 
@@ -112,7 +114,7 @@ fn watched(home: &Home, more: &[&str]) -> Pty {
     let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_tuichat"));
     command.env("TUICHAT_HOME", home.path("home"));
     command.cwd(home.path(""));
-    command.args([&QUICK[..], &["--rounds", "1000"], more].concat());
+    command.args([&LONG[..], more].concat());
     Pty::run(command, 80, 24)
 }
 

@@ -59,7 +59,11 @@ impl<'a> Comparison<'a> {
             let doubts = run.end.iter().flat_map(|end| &end.doubts);
             doubts.map(|doubt| format!("{}: {doubt}", run.head.id)).collect::<Vec<_>>()
         };
-        [of(self.first), of(self.second)].concat()
+        let mut doubts = of(self.first);
+        if self.second != self.first {
+            doubts.extend(of(self.second));
+        }
+        doubts
     }
 }
 

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use crate::bench::record::Case;
+use crate::bench::reports::is_anchor;
 
 /// What two cases must have alike where both tell it.
 const MUST_AGREE: [&str; 9] =
@@ -20,7 +21,9 @@ pub struct Pairs<'a> {
 impl<'a> Pairs<'a> {
     /// Cases without a speed are left out.
     pub fn of(first: &'a [Case], second: &'a [Case]) -> Self {
-        let timed = |cases: &'a [Case]| cases.iter().filter(|case| case.avg_ts.is_some()).collect::<Vec<_>>();
+        let timed = |cases: &'a [Case]| {
+            cases.iter().filter(|case| case.avg_ts.is_some() && !is_anchor(case)).collect::<Vec<_>>()
+        };
         let (mut left, mut pairs) = (timed(first), Self::default());
         for case in timed(second) {
             let matches = left.iter().enumerate().filter_map(|(place, other)| Some((place, likeness(other, case)?)));

@@ -20,7 +20,7 @@ use crate::exit::Failure;
 
 pub use facts::{LLAMA_BENCH, flatten};
 pub use labels::Labels;
-pub use sections::{Column, Section};
+pub use sections::{Column, Section, is_anchor};
 pub use text::render as plain;
 
 /// What is not measured or cannot be.

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::NOTHING;
 use crate::bench::record::{Case, Run, TUICHAT};
+use crate::bench::trust::ANCHOR;
 use crate::text::escape_line;
 
 /// What a case is called.
@@ -98,7 +99,8 @@ const FIGURES: [Figure; 24] = [
 
 /// What was timed, and what else there is, by its kind.
 pub fn of(run: &Run) -> Vec<Section> {
-    let (timed, others): (Vec<&Case>, Vec<&Case>) = run.cases.iter().partition(|case| case.avg_ts.is_some());
+    let cases = run.cases.iter().filter(|case| !is_anchor(case));
+    let (timed, others): (Vec<&Case>, Vec<&Case>) = cases.partition(|case| case.avg_ts.is_some());
     let mut sections = Vec::new();
     if !timed.is_empty() {
         sections.push(speeds(&timed));
@@ -114,6 +116,11 @@ pub fn of(run: &Run) -> Vec<Section> {
         of_kind(kind, &cases)
     }));
     sections
+}
+
+/// What was measured again to see whether the machine changed: a doubt says if it did.
+pub fn is_anchor(case: &Case) -> bool {
+    case.test == ANCHOR
 }
 
 fn speeds(cases: &[&Case]) -> Section {

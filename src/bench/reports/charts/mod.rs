@@ -4,7 +4,7 @@
 mod over_time;
 
 use super::Labels;
-use super::sections::test_order;
+use super::sections::{is_anchor, test_order};
 use crate::bench::record::{Case, Run};
 use crate::bench::svg::{Anchor, Axis, COLOURS, Drawing, Panel};
 
@@ -68,7 +68,9 @@ impl Kind {
 
 /// All charts that a run has enough for.
 pub fn of(run: &Run) -> Vec<Drawing> {
-    let is_timed = |case: &&Case| case.avg_ts.is_some_and(|speed| speed > 0.0) && over_time::until(case).is_none();
+    let is_timed = |case: &&Case| {
+        case.avg_ts.is_some_and(|speed| speed > 0.0) && over_time::until(case).is_none() && !is_anchor(case)
+    };
     let timed: Vec<&Case> = run.cases.iter().filter(is_timed).collect();
     let kinds = Kind::ALL.map(|kind| (kind, timed.iter().copied().filter(|case| kind.has(case)).collect::<Vec<_>>()));
     let bars = kinds.iter().filter_map(|(kind, cases)| bars(*kind, cases));
