@@ -35,7 +35,7 @@ pub fn read(path: &Path) -> Result<Run, Failure> {
     parse(&bytes, &name).map_err(|words| {
         let hint =
             "give a run of `tuichat bench` (`tuichat bench list` shows them), or a file of `llama-bench -o json`";
-        Failure::usage(format!("{shown} is neither a run of `tuichat bench` nor of llama-bench: {words}")).hint(hint)
+        Failure::usage(format!("{shown} is no run of `tuichat bench` and none of llama-bench: {words}")).hint(hint)
     })
 }
 
@@ -70,7 +70,7 @@ mod tests {
         assert_eq!(read(&path("theirs.jsonl", theirs)).unwrap().cases[0].test, "tg8");
         for text in ["", "hello\n", "{\"record\":\"case\"}\n", "[1]", "\u{0}\n"] {
             let failure = read(&path("bad", text)).unwrap_err();
-            assert!(failure.message.contains("neither") && failure.hint.is_some(), "{text}: {}", failure.message);
+            assert!(failure.message.contains("is no run") && failure.hint.is_some(), "{text}: {}", failure.message);
         }
         assert!(read(&folder.path().join("none")).unwrap_err().message.contains("cannot read"));
     }
