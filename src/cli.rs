@@ -59,10 +59,10 @@ const COMMON: [&str; 19] = [
 
 const COMPLETIONS: &str = "\
 To have it in every shell (in zsh, behind the line with compinit; in PowerShell, as a line of the file $PROFILE):
-  bash        echo 'source <(tuichat completions bash)' >> ~/.bashrc
-  zsh         echo 'source <(tuichat completions zsh)' >> ~/.zshrc
-  fish        tuichat completions fish > ~/.config/fish/completions/tuichat.fish
-  PowerShell  tuichat completions powershell | Out-String | Invoke-Expression";
+  bash  echo 'source <(tuichat completions bash)' >> ~/.bashrc
+  zsh   echo 'source <(tuichat completions zsh)' >> ~/.zshrc
+  fish  tuichat completions fish > ~/.config/fish/completions/tuichat.fish
+  pwsh  tuichat completions powershell | Out-String | Invoke-Expression";
 
 /// Talk to language models that run on your own machine
 #[derive(Parser, Clone, Debug, PartialEq)]

@@ -37,7 +37,7 @@ An item is a JSON object on a line of its own, with a prompt or a conversation, 
 Its keys: id (else the number of the line), prompt or messages, system, temp, top_k, top_p, min_p, repeat_penalty, seed, max_tokens, stop, schema, grammar, think, loop_breaker. What it does not set is as in the options above.
 
 Every item becomes a line with the keys of `-o json`:
-  {\"schema\": 1, \"id\": \"a\", \"text\": \"…\", \"finish_reason\": \"stop\", \"usage\": {…}, …}
+  {\"id\": \"a\", \"text\": \"…\", \"finish_reason\": \"stop\", \"error\": null, …}
 
 An item that fails has an `error`, and the others go on. What many items begin with alike (the system prompt, a text before the question) is computed once. Nothing leaves the KV cache: an item that is longer than it fails.
 
