@@ -437,6 +437,7 @@ mod tests {
                     power: None,
                     cool_down: None,
                     minutes: None,
+                    formats: Vec::new(),
                     draft_model: None,
                 })));
             },
@@ -476,7 +477,7 @@ mod tests {
             ("--temp 0 models list", "before the subcommand"),
             ("-p hi chats list", "before the subcommand"),
             ("chats show x", "`x` is not the number of a chat"),
-            ("bench --suite x", "[possible values: quick, depth, threads, sbc, cold, soak, kv, spec]"),
+            ("bench --suite x", "[possible values: quick, depth, threads, sbc, cold, quant, soak, kv, spec]"),
             ("bench --power wall", "it must be `auto`, `none`, or `cmd:`"),
             ("bench --budgets 50,101", "a budget is a number of percent between 0.1 and 100"),
             ("bench --lengths 100", "between 1024 and 65536"),

@@ -12,6 +12,7 @@ pub mod kv;
 pub mod live;
 pub mod machine;
 pub mod quality;
+pub mod quant;
 pub mod record;
 pub mod report;
 pub mod reports;

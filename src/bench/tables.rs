@@ -1,7 +1,7 @@
 //! A run as tables, by its suite.
 
 use super::record::Run;
-use super::{cold, reports, soak, speed};
+use super::{cold, kv, quant, reports, soak, spec, speed};
 use crate::text::escape_line;
 
 /// Tables of a run that was read.
@@ -10,7 +10,10 @@ pub fn of(run: &Run) -> String {
     let version = if head.tuichat.is_empty() { head.llama_cpp.clone() } else { format!("tuichat {}", head.tuichat) };
     let about = escape_line(&format!("{} · {} · {version}", head.id, head.machine.line())) + "\n";
     let tables = match run.head.suite.as_str() {
-        "quick" | "depth" | "threads" | "sbc" | "quant" => speed::render(run),
+        "quick" | "depth" | "threads" | "sbc" => speed::render(run),
+        "quant" => quant::render(run),
+        "kv" => kv::render(run),
+        "spec" => spec::render(run),
         "cold" => cold::render(run),
         "soak" => soak::render(run),
         _ => reports::plain(run),
