@@ -61,6 +61,11 @@ impl Directories {
         self.data.join("chats.db")
     }
 
+    /// The theme that was chosen last.
+    pub fn theme_file(&self) -> PathBuf {
+        self.data.join("theme")
+    }
+
     /// What was computed of chats.
     pub fn snapshots(&self) -> PathBuf {
         self.cache.join("kv")

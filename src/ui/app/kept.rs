@@ -8,7 +8,6 @@ use super::App;
 use crate::store::ChatId;
 use crate::ui::composer::{Part, bytes};
 use crate::ui::msg::{Effect, Slot};
-use crate::ui::slash;
 
 /// Nothing was typed for so long.
 const AFTER: Duration = Duration::from_secs(3);
@@ -47,7 +46,7 @@ impl App {
 
     /// After anything happened: what is to be written now, and when to look again.
     pub(super) fn keep_draft(&mut self, now: Instant) -> Option<Effect> {
-        if !self.saves || self.history.is_searching() || self.opening.is_some() {
+        if !self.saves || self.history.is_searching() || self.opening.is_some() || self.is_starting() {
             return None;
         }
         let seen = (self.composer.revision(), self.queue.revision());
@@ -80,7 +79,7 @@ impl App {
         }
         self.kept.is_on_disk = !parts.is_empty();
         self.kept.hash = hash;
-        Some(Effect::SaveDraft { chat: self.chat.clone(), parts })
+        Some(Effect::SaveDraft { chat: self.chat_of_draft(), parts })
     }
 
     /// What waits and what is being written, with a blank line between.
@@ -125,11 +124,11 @@ impl App {
 
     /// What was being written in this chat when it was left.
     pub(super) fn draft_read(&mut self, chat: Option<ChatId>, parts: &[Part]) {
-        if self.chat.get().copied() != chat || self.opening.is_some() || parts.is_empty() {
+        if self.chat_of_draft().get().copied() != chat || self.opening.is_some() || parts.is_empty() {
             return;
         }
         self.kept.is_on_disk = true;
-        let is_given_back = self.unanswered_text().is_some_and(|text| slash::written(&text) == self.composer.text());
+        let is_given_back = self.unanswered_text().is_some_and(|text| self.is_written(&text));
         if self.composer.is_empty() || is_given_back {
             self.composer.begin(parts);
         } else {
