@@ -108,7 +108,7 @@ fn get_entry(chat: &mut Pty) {
     choose_entry(chat);
     let screen = chat.wait_for("Download this model?");
     assert!(
-        screen.contains(entry().repository) && screen.contains("1.5 GB") && screen.contains("are free"),
+        screen.contains(entry().repository) && screen.contains("1.50 GB") && screen.contains("are free"),
         "{screen}"
     );
     chat.send("\r");

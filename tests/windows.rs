@@ -158,7 +158,8 @@ fn windows_see_each_others_chats_and_write_into_none_of_them_unasked() {
     let mut first = window(home.path(), &[]);
     first.wait_for("idle");
     first.send("Count\r");
-    first.wait_for("word9");
+    // What is there after a second is on disk.
+    first.wait_for("word90");
 
     std::fs::write(home.path().join("script.toml"), answers(3)).unwrap();
     let mut second = window(home.path(), &["--resume"]);

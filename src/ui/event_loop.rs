@@ -122,9 +122,6 @@ impl<'t> EventLoop<'t> {
             changed: false,
         };
         event_loop.draw()?;
-        if let Some(typed) = event_loop.terminal.take_typed_ahead() {
-            let _ = event_loop.messages.send(Msg::TypedAhead(typed));
-        }
         let (messages, prepare) = (event_loop.messages.clone(), setup.prepare);
         let prepare = move || {
             // The loop is gone only when the program ends.
@@ -140,10 +137,16 @@ impl<'t> EventLoop<'t> {
 
     /// Runs until the person leaves, the program is told to end, or the terminal is gone.
     pub async fn run(mut self) {
-        loop {
+        // It comes before any key.
+        let mut flow = match self.terminal.take_typed_ahead() {
+            Some(typed) => self.update(Msg::TypedAhead(typed)),
+            None => ControlFlow::Continue(()),
+        };
+        while flow.is_continue() {
             let wake = self.wake().await;
-            if self.handle(wake).is_break() || self.handle_queued().is_break() {
-                break;
+            flow = self.handle(wake);
+            if flow.is_continue() {
+                flow = self.handle_queued();
             }
         }
         // What is typed from now on is the shell's.

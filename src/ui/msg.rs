@@ -400,6 +400,8 @@ pub enum Effect {
     SaveDraft {
         chat: Slot<ChatId>,
         parts: Vec<Part>,
+        /// Behind what was kept before, which nobody has seen.
+        adds: bool,
     },
     /// Read what was being written in a chat, or in a new one.
     ReadDraft(Option<ChatId>),

@@ -131,11 +131,7 @@ impl Performer {
     pub fn begin(&mut self, store: Option<store::Handle>) {
         self.store = store;
         for effect in self.early.take().into_iter().flatten() {
-            match effect {
-                // The draft that is there was not read yet.
-                Effect::SaveDraft { chat, parts } => self.add_to_draft(chat, parts),
-                effect => self.perform(effect),
-            }
+            self.perform(effect);
         }
     }
 
@@ -232,7 +228,8 @@ impl Performer {
             Effect::GoOn { chat, message } => {
                 self.ask(move |store| go_on(store, chat, &message), Msg::Forked);
             }
-            Effect::SaveDraft { chat, parts } => self.save_draft(chat, parts),
+            Effect::SaveDraft { chat, parts, adds: true } => self.add_to_draft(chat, parts),
+            Effect::SaveDraft { chat, parts, adds: false } => self.save_draft(chat, parts),
             Effect::ReadDraft(chat) => self.read_draft(chat),
             Effect::ReadSent => self.ask(|store| store.sent(MOST_SENT, MOST_SENT_BYTES), sent_read),
             Effect::GoTo { .. } | Effect::DeleteMessage { .. } => {

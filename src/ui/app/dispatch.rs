@@ -112,6 +112,7 @@ impl App {
             Msg::StoreFailed(sentence) => {
                 self.opening = None;
                 self.kept.opened();
+                self.kept.was_read();
                 self.stay_elsewhere();
                 self.notice(sentence);
                 Vec::new()

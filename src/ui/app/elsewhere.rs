@@ -75,6 +75,10 @@ impl App {
             (false, None) => "this is the fork, a chat of its own; Ctrl-O lists the one it was made of",
         });
         if let Some(parts) = message {
+            // A question that got no word of an answer gives way to this one.
+            if self.unanswered_text().is_some_and(|text| self.is_written(&text)) {
+                self.composer.take();
+            }
             effects.extend(self.send_in_turn(parts));
         }
         effects

@@ -54,6 +54,7 @@ impl App {
 
     fn lose_store(&mut self) {
         self.has_store = false;
+        self.kept.was_read();
         self.saves = false;
         if self.outbox.is_some() {
             self.outbox = Some(Outbox::Ready);

@@ -117,6 +117,9 @@ impl Tester {
             resume,
             ..prepared(model)
         }))));
+        if has_store && resume.is_none() {
+            tester.update(Msg::DraftRead { chat: None, parts: Vec::new() });
+        }
         (tester, effects)
     }
 
