@@ -11,7 +11,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use batch::{BatchCommand, Parallel};
-pub use bench::{BenchCommand, Suite, Tokens};
+pub use bench::{BenchCommand, RunsCommand, Suite, Tokens};
 pub use models::ModelsCommand;
 
 use crate::config::Settings;
@@ -389,6 +389,9 @@ mod tests {
             "bench a b --suite kv --budgets 50,12.5 --lengths 1k,2000 --policies none,q8_0 --only needle --json",
             |it| {
                 it.command = Some(Command::Bench(Box::new(BenchCommand {
+                    runs: None,
+                    continues: None,
+                    private: false,
                     models: vec!["a".into(), "b".into()],
                     suite: Suite::Kv,
                     seed: 1,
@@ -407,6 +410,8 @@ mod tests {
                     fuzzy: Vec::new(),
                     rounds: None,
                     power: None,
+                    cool_down: None,
+                    minutes: None,
                     draft_model: None,
                 })));
             },
@@ -446,7 +451,7 @@ mod tests {
             ("--temp 0 models list", "before the subcommand"),
             ("-p hi chats list", "before the subcommand"),
             ("chats show x", "`x` is not the number of a chat"),
-            ("bench --suite x", "[possible values: quick, depth, kv, spec]"),
+            ("bench --suite x", "[possible values: quick, depth, threads, sbc, cold, soak, kv, spec]"),
             ("bench --power wall", "it must be `auto`, `none`, or `cmd:`"),
             ("bench --budgets 50,101", "a budget is a number of percent between 0.1 and 100"),
             ("bench --lengths 100", "between 1024 and 65536"),

@@ -77,7 +77,13 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
         let settings = command.settings.clone().over(arguments.settings);
         return commands::batch::run(*command, Surroundings::find(settings)?);
     }
-    let surroundings = Surroundings::find(arguments.settings)?;
+    let mut settings = arguments.settings;
+    if let Some(Command::Bench(command)) = &arguments.command
+        && command.private
+    {
+        settings.private = Some(true);
+    }
+    let surroundings = Surroundings::find(settings)?;
     match arguments.command {
         Some(Command::Models(command)) => commands::models::run(command, &surroundings),
         Some(Command::Chats(command)) => commands::chats::run(command, &surroundings),

@@ -1,16 +1,28 @@
-//! `tuichat bench`: what a model does on this machine, measured. A suite measures one thing and tells it in records and
-//! tables of its own; this room holds what suites share: the texts, drawing at random, the report, tables.
+//! `tuichat bench`: what a model does on this machine, measured. A suite ([`suite`]) measures one thing; what it measures
+//! becomes the cases of a run ([`record`]), which is kept ([`mod@history`]), told ([`report`]) and shown ([`tables`]).
 
+pub mod cold;
 pub mod draw;
 pub mod energy;
+pub mod exact;
+pub mod footprint;
+pub mod history;
 pub mod kv;
+pub mod machine;
+pub mod quality;
+pub mod record;
 pub mod report;
+pub mod soak;
 pub mod spec;
 pub mod speed;
 pub mod statistics;
 pub mod stream;
+pub mod suite;
+pub mod svg;
 pub mod table;
+pub mod tables;
 pub mod texts;
+pub mod trust;
 pub mod tune;
 
 use crate::engine::lab::LabError;

@@ -1,37 +1,123 @@
-//! What a suite tells while it runs: records for programs on stdout, one object per line, and for people what is being
-//! done on stderr. The names in a record are llama-bench's where it has them.
+//! What a run tells while it is measured: its lines to a file that is kept and, for programs, to stdout; and for people
+//! what is being done, on stderr. All that is told passes here, and is at hand until the end.
 
-use std::cell::RefCell;
+use std::cell::{Cell, Ref, RefCell};
 use std::io::{self, Write};
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 
+use super::history::Kept;
+use super::record::{Case, End, Line, Run, TUICHAT};
 use crate::engine::lab::Subject;
 use crate::exit::Failure;
 use crate::remarks::Remarks;
+use crate::text::cause;
 
-/// Where a suite's records and remarks go.
+/// A run that is being measured, and where its lines and remarks go.
 pub struct Report {
-    records: Option<RefCell<Box<dyn Write>>>,
+    run: RefCell<Run>,
+    out: Option<RefCell<Box<dyn Write>>>,
+    kept: RefCell<Option<Kept>>,
     remarks: RefCell<Remarks<io::Stderr>>,
+    /// Records without a key of their own are counted.
+    counted: Cell<u32>,
 }
 
 impl Report {
-    /// Writes records to `records`, if to anything.
-    pub fn new(records: Option<Box<dyn Write>>, quiet: bool) -> Self {
-        Self { records: records.map(RefCell::new), remarks: RefCell::new(Remarks::on_stderr(quiet)) }
+    /// Tells of this run, which may have cases already; lines go to `out` and to what is kept, if there are such.
+    pub fn new(run: Run, out: Option<Box<dyn Write>>, kept: Option<Kept>, quiet: bool) -> Self {
+        Self {
+            run: RefCell::new(run),
+            out: out.map(RefCell::new),
+            kept: RefCell::new(kept),
+            remarks: RefCell::new(Remarks::on_stderr(quiet)),
+            counted: Cell::default(),
+        }
     }
 
-    /// Writes a record at once: what is measured later may fail.
+    /// Tells what is known already: stdout hears all of it, the file what a new run begins with.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn begin(&self, is_new: bool) -> Result<(), Failure> {
+        let lines = self.run.borrow().lines();
+        for line in &lines {
+            // A run that is gone on with has not come to its end.
+            if !matches!(line, Line::End(_)) {
+                self.say(line)?;
+            }
+        }
+        lines.iter().filter(|_| is_new).for_each(|line| self.keep(line));
+        self.run.borrow_mut().end = None;
+        Ok(())
+    }
+
+    /// Takes a case that has been measured: what is measured later may fail.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn add(&self, case: Case) -> Result<(), Failure> {
+        if self.has(&case.key) {
+            return Ok(());
+        }
+        self.write(Line::Case(Box::new(case)))
+    }
+
+    /// Takes a case of a suite whose records have a form of their own. Of the same key there is one.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn case(&self, subject: &Subject, key: &str, record: &impl Serialize) -> Result<(), Failure> {
+        let bad = |error: serde_json::Error| Failure::error(error.to_string());
+        let mut fields = Map::new();
+        for part in [serde_json::to_value(base(subject)), serde_json::to_value(record)] {
+            if let Value::Object(part) = part.map_err(bad)? {
+                fields.extend(part);
+            }
+        }
+        fields.insert("key".into(), format!("{}: {key}", file_name(subject)).into());
+        self.add(serde_json::from_value(Value::Object(fields)).map_err(bad)?)
+    }
+
+    /// The same, where nothing is gone on with: the key is a number.
     ///
     /// # Errors
     /// If it cannot be written.
     pub fn record(&self, subject: &Subject, record: &impl Serialize) -> Result<(), Failure> {
-        let Some(out) = &self.records else { return Ok(()) };
-        let line = Line { subject: About::from(subject), record };
-        let line = serde_json::to_string(&line).map_err(|error| Failure::error(error.to_string()))?;
-        let mut out = out.borrow_mut();
-        writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|error| Failure::output(&error))
+        self.counted.set(self.counted.get() + 1);
+        self.case(subject, &self.counted.get().to_string(), record)
+    }
+
+    /// Whether a case with this key was measured, this time or before.
+    pub fn has(&self, key: &str) -> bool {
+        self.run.borrow().has(key)
+    }
+
+    /// Whether this part of the work on a model was done, this time or before.
+    pub fn is_done(&self, subject: &Subject, unit: &str) -> bool {
+        self.run.borrow().is_done(&format!("{}: {unit}", file_name(subject)))
+    }
+
+    /// A part of the work on a model is done, with all its cases.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn done(&self, subject: &Subject, unit: &str) -> Result<(), Failure> {
+        self.write(Line::Done { unit: format!("{}: {unit}", file_name(subject)) })
+    }
+
+    /// The run is over.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn end(&self, end: End) -> Result<(), Failure> {
+        self.write(Line::End(Box::new(end)))
+    }
+
+    /// What has been measured so far.
+    pub fn run(&self) -> Ref<'_, Run> {
+        self.run.borrow()
     }
 
     /// What is being done, until something else is said.
@@ -47,42 +133,47 @@ impl Report {
     pub fn clear(&self) {
         self.remarks.borrow_mut().clear();
     }
-}
 
-#[derive(Serialize)]
-struct Line<'a, R> {
-    #[serde(flatten)]
-    subject: About<'a>,
-    #[serde(flatten)]
-    record: &'a R,
-}
+    fn write(&self, line: Line) -> Result<(), Failure> {
+        self.keep(&line);
+        let said = self.say(&line);
+        self.run.borrow_mut().add(line);
+        said
+    }
 
-/// What every record begins with.
-#[derive(Serialize)]
-struct About<'a> {
-    tuichat_version: &'static str,
-    llama_cpp_version: &'a str,
-    backends: &'a str,
-    model_filename: String,
-    model_type: String,
-    model_size: u64,
-    model_n_params: u64,
-    n_threads: u32,
-}
+    fn say(&self, line: &Line) -> Result<(), Failure> {
+        let Some(out) = &self.out else { return Ok(()) };
+        let mut out = out.borrow_mut();
+        out.write_all(line.to_text().as_bytes()).and_then(|()| out.flush()).map_err(|error| Failure::output(&error))
+    }
 
-impl<'a> From<&'a Subject> for About<'a> {
-    fn from(subject: &'a Subject) -> Self {
-        Self {
-            tuichat_version: env!("CARGO_PKG_VERSION"),
-            llama_cpp_version: &subject.library,
-            backends: &subject.backend,
-            model_filename: subject.path.to_string_lossy().into_owned(),
-            model_type: describe(subject),
-            model_size: subject.size,
-            model_n_params: subject.parameters,
-            n_threads: subject.threads,
+    /// A full disk is no reason to throw away what is being measured.
+    fn keep(&self, line: &Line) {
+        let mut kept = self.kept.borrow_mut();
+        if let Some(Err(error)) = kept.as_mut().map(|kept| kept.write(line)) {
+            *kept = None;
+            self.remarks.borrow_mut().warning(&format!("the run is not kept from here on: {}", cause(&error)));
         }
     }
+}
+
+/// What every case of a model begins with.
+pub fn base(subject: &Subject) -> Case {
+    let rest = [("model_name", subject.name.as_str()), ("backends", subject.backend.as_str())];
+    Case {
+        runtime: TUICHAT.into(),
+        model_filename: subject.path.to_string_lossy().into_owned(),
+        model_type: describe(subject),
+        model_size: subject.size,
+        model_n_params: subject.parameters,
+        n_threads: subject.threads,
+        rest: rest.map(|(name, value)| (name.to_owned(), Value::from(value))).into_iter().collect(),
+        ..Case::default()
+    }
+}
+
+fn file_name(subject: &Subject) -> String {
+    subject.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// `llama 134.52 M Q4_1`.

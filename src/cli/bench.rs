@@ -4,17 +4,24 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
+use super::{Arguments, Command};
+use crate::bench::history;
 use crate::bench::kv::{Budget, Part, Policy};
 use crate::bench::spec::{Class, Way};
+use crate::bench::speed::cooling::CoolDown;
 use crate::config::Probability;
 use crate::hardware::meters::Choice as Power;
 
-const OF_SPEED: &str = "Options of --suite quick and depth";
+const OF_SPEED: &str = "Options of --suite quick, depth, threads and sbc";
 const OF_KV: &str = "Options of --suite kv";
 const OF_SPEC: &str = "Options of --suite spec";
 
 #[derive(clap::Args, Clone, Debug, PartialEq)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct BenchCommand {
+    #[command(subcommand)]
+    pub runs: Option<RunsCommand>,
+
     /// The models; without any, the one that a chat would take
     #[arg(value_name = "NAME|PATH")]
     pub models: Vec<String>,
@@ -36,7 +43,16 @@ pub struct BenchCommand {
     #[arg(long, value_delimiter = ',', value_name = "TOKENS,…")]
     pub depths: Vec<Depth>,
 
-    /// One JSON object per measurement, as it is made, instead of tables
+    /// Go on with a run that was stopped or killed, the last one or that with this ID: same models, same settings, and what
+    /// it has is not measured again
+    #[arg(long = "continue", value_name = "ID|last", num_args = 0..=1, default_missing_value = history::LAST)]
+    pub continues: Option<String>,
+
+    /// Keep nothing of the run; without this, `tuichat bench list` has it
+    #[arg(long)]
+    pub private: bool,
+
+    /// JSON lines instead of tables: the run, each case as it is measured, the end
     #[arg(long)]
     pub json: bool,
 
@@ -56,6 +72,16 @@ pub struct BenchCommand {
     /// a command that prints watts [default: auto]
     #[arg(long, value_name = "auto|none|cmd:COMMAND", help_heading = OF_SPEED)]
     pub power: Option<Power>,
+
+    /// How long to let the machine cool down between what is measured: `auto` (until it is as cool as at the start, where it
+    /// tells its temperature; a minute at most), `off`, or seconds [default: auto]
+    #[arg(long, value_name = "SECONDS|off|auto", help_heading = OF_SPEED)]
+    pub cool_down: Option<CoolDown>,
+
+    /// How long to go on [default: 10]
+    #[arg(long, value_name = "N", help_heading = "Option of --suite soak",
+          value_parser = clap::value_parser!(u32).range(1..=1440))]
+    pub minutes: Option<u32>,
 
     /// Only these ways to make the cache smaller [default: all]
     #[arg(long, value_enum, value_delimiter = ',', value_name = "POLICY,…", help_heading = OF_KV)]
@@ -94,44 +120,59 @@ pub struct BenchCommand {
     pub draft_model: Option<String>,
 }
 
+/// Runs that are kept.
+#[derive(clap::Subcommand, Clone, Debug, PartialEq)]
+pub enum RunsCommand {
+    /// List the runs that are kept, the latest first
+    List {
+        /// One JSON array instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a run
+    Show {
+        /// Its ID or the beginning of it, `last`, or a file of JSON lines
+        #[arg(value_name = "ID|last|FILE", default_value = history::LAST)]
+        run: String,
+        /// Its JSON lines instead of tables
+        #[arg(long)]
+        json: bool,
+    },
+}
+
 impl BenchCommand {
+    /// Without anything typed but what goes with `--continue`.
+    pub fn is_bare(&self) -> bool {
+        let nothing = Arguments::read(["tuichat", "bench"]).map(|arguments| arguments.command);
+        let bare = Self { json: false, continues: None, ..self.clone() };
+        matches!(nothing, Ok(Some(Command::Bench(nothing))) if *nothing == bare)
+    }
+
     /// An option that was typed and that the suite has no use for.
     pub fn useless_option(&self) -> Option<&'static str> {
-        let of_kv = [
-            (!self.policies.is_empty(), "--policies"),
-            (!self.budgets.is_empty(), "--budgets"),
-            (!self.lengths.is_empty(), "--lengths"),
-            (!self.only.is_empty(), "--only"),
-            (self.svg.is_some(), "--svg"),
+        use Suite::{Cold, Depth, Kv, Quick, Sbc, Soak, Spec, Threads};
+        /// An option, whether it was typed, and the suites that have a use for it.
+        type Use<'a> = (&'static str, bool, &'a [Suite]);
+        let uses: [Use<'_>; 16] = [
+            ("--policies", !self.policies.is_empty(), &[Kv]),
+            ("--budgets", !self.budgets.is_empty(), &[Kv]),
+            ("--lengths", !self.lengths.is_empty(), &[Kv]),
+            ("--only", !self.only.is_empty(), &[Kv]),
+            ("--svg", self.svg.is_some(), &[Kv]),
+            ("--ways", !self.ways.is_empty(), &[Spec]),
+            ("--tasks", !self.tasks.is_empty(), &[Spec]),
+            ("--fuzzy", !self.fuzzy.is_empty(), &[Spec]),
+            ("--draft-model", self.draft_model.is_some(), &[Spec]),
+            ("--cases", self.cases.is_some(), &[Kv, Spec]),
+            ("--minutes", self.minutes.is_some(), &[Soak]),
+            ("--power", self.power.is_some(), &[Quick, Depth, Threads, Sbc, Soak]),
+            ("--cool-down", self.cool_down.is_some(), &[Quick, Depth, Threads, Sbc]),
+            ("--rounds", self.rounds.is_some(), &[Quick, Depth, Threads, Sbc, Cold, Spec]),
+            ("--depths", !self.depths.is_empty(), &[Quick, Depth, Kv, Spec]),
+            ("--threads", self.threads.is_some(), &[Quick, Depth, Sbc, Cold, Soak, Kv, Spec]),
         ];
-        let of_spec = [
-            (!self.ways.is_empty(), "--ways"),
-            (!self.tasks.is_empty(), "--tasks"),
-            (!self.fuzzy.is_empty(), "--fuzzy"),
-            (self.draft_model.is_some(), "--draft-model"),
-        ];
-        let of_speed = [(self.power.is_some(), "--power")];
-        let of_tasks = [(self.cases.is_some(), "--cases")];
-        let of_times = [(self.rounds.is_some(), "--rounds")];
-        let suite = (!self.tune).then_some(self.suite);
-        let is_speed = matches!(suite, Some(Suite::Quick | Suite::Depth));
-        let mut others: Vec<(bool, &'static str)> = Vec::new();
-        if suite != Some(Suite::Spec) {
-            others.extend(of_spec);
-        }
-        if suite != Some(Suite::Kv) {
-            others.extend(of_kv);
-        }
-        if !is_speed {
-            others.extend(of_speed);
-        }
-        if is_speed {
-            others.extend(of_tasks);
-        }
-        if matches!(suite, None | Some(Suite::Kv)) {
-            others.extend(of_times);
-        }
-        others.into_iter().find_map(|(is_typed, option)| is_typed.then_some(option))
+        let is_of_use = |suites: &[Suite]| !self.tune && suites.contains(&self.suite);
+        uses.iter().find(|(_, is_typed, suites)| *is_typed && !is_of_use(suites)).map(|(option, ..)| *option)
     }
 }
 
@@ -142,10 +183,35 @@ pub enum Suite {
     Quick,
     /// The same with shorter ones, behind longer and longer conversations
     Depth,
+    /// One thread to all, for answers and for prompts apart
+    Threads,
+    /// What boards are asked for: five kinds of questions and answers, on the fast cores, the slow ones and all where there
+    /// are such, and whether answers are right; with several models one after the other
+    Sbc,
+    /// A start step by step, from the disk and from memory: checks, weights, context, prompt, first token
+    Cold,
+    /// One answer after the other for minutes: the speed as the machine becomes warm
+    Soak,
     /// Ways to make the KV cache smaller: what they find again, how far they are from the whole cache, bytes, speed
     Kv,
     /// Guessing tokens: the time of steps of several tokens, and of answers of five kinds with guesses and without
     Spec,
+}
+
+impl Suite {
+    /// As it is typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Suite::Quick => "quick",
+            Suite::Depth => "depth",
+            Suite::Threads => "threads",
+            Suite::Sbc => "sbc",
+            Suite::Cold => "cold",
+            Suite::Soak => "soak",
+            Suite::Kv => "kv",
+            Suite::Spec => "spec",
+        }
+    }
 }
 
 /// Tokens of a text with needles: 1k to 64k.

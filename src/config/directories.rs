@@ -66,6 +66,11 @@ impl Directories {
         self.data.join("theme")
     }
 
+    /// What was measured.
+    pub fn runs(&self) -> PathBuf {
+        self.data.join("bench")
+    }
+
     /// What was computed of chats.
     pub fn snapshots(&self) -> PathBuf {
         self.cache.join("kv")

@@ -3,6 +3,7 @@
 //! Contexts with KV caches of different number formats may be there at once.
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use super::context::Contents;
 use super::draft::Drafting;
@@ -26,6 +27,11 @@ use crate::hardware::cores::{self, CoreChoice, Crews};
 use crate::models::gguf;
 
 pub use super::llama::Token;
+
+/// The version of llama.cpp.
+pub fn library_version() -> String {
+    llama::version()
+}
 
 /// Why a measurement came to nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -75,10 +81,20 @@ impl Subject {
     }
 }
 
+/// How long the steps of loading a model took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Opening {
+    /// The header read, and whether the model may and can be loaded.
+    pub checks: Duration,
+    /// The weights mapped, or copied where they are repacked.
+    pub weights: Duration,
+}
+
 /// A loaded model.
 pub struct Lab {
     model: Model,
     subject: Subject,
+    opening: Opening,
     crews: Crews,
     threads_file: Option<PathBuf>,
     drafting: Drafting,
@@ -93,6 +109,7 @@ impl Lab {
     /// If the file is no model that can be used here, or it was stopped.
     pub fn open(settings: &LoadSettings, cancel: &CancelFlag) -> Result<Self, LabError> {
         let bad = |words: &str| LabError::Engine(EngineError::bad_model(&settings.path, words));
+        let began = Instant::now();
         let header = gguf::read_header(&settings.path).map_err(|error| bad(&error.to_string()))?;
         let mut choice = place(&header, settings)?;
         let plan = memory::plan(&header, settings, &choice)?;
@@ -105,11 +122,13 @@ impl Lab {
         }
         let choice = tried(choice, settings, &[cancel]).ok_or(LabError::Cancelled)?;
         let flag = cancel.clone();
+        let checks = began.elapsed();
         let load = Model::load(&settings.path, &choice.placement, move |_| !flag.is_cancelled());
         let model = load.map_err(|error| match error {
             LoadError::Cancelled => LabError::Cancelled,
             LoadError::Refused(words) => bad(&words),
         })?;
+        let opening = Opening { checks, weights: began.elapsed().saturating_sub(checks) };
         let chosen = tuning::choose(&model, settings, &choice.backend, &|_| {}, &[cancel])?;
         let file_name = || settings.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let subject = Subject {
@@ -127,11 +146,21 @@ impl Lab {
         };
         let drafting = Drafting::load(settings, &model, &choice.placement, plan.mapped, [cancel, cancel]);
         let (crews, threads_file) = (chosen.crews, settings.tuning.file.clone());
-        Ok(Self { model, subject, crews, threads_file, drafting, cancel: cancel.clone() })
+        Ok(Self { model, subject, opening, crews, threads_file, drafting, cancel: cancel.clone() })
     }
 
     pub fn subject(&self) -> &Subject {
         &self.subject
+    }
+
+    /// How long it took to load.
+    pub fn opening(&self) -> Opening {
+        self.opening
+    }
+
+    /// Who computes, if nobody else is named.
+    pub fn crews(&self) -> Crews {
+        self.crews
     }
 
     /// Tries numbers of threads, thoroughly, and remembers which are the fastest, unless something else was computing. `tell` is told each before it is tried.
@@ -264,6 +293,11 @@ impl Rig<'_> {
     pub fn tokens_of(&mut self, messages: &[Message]) -> Result<Vec<Token>, LabError> {
         let prompt = Prompt { chat: None, messages: messages.to_vec() };
         Ok(self.session.take_up(&prompt, Think::Off)?.1)
+    }
+
+    /// Has others compute from now on.
+    pub fn set_crews(&mut self, crews: Crews) {
+        self.session.context.set_crews(crews);
     }
 
     /// Whether single cells can be given up.

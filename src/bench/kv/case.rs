@@ -4,9 +4,9 @@
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::exact;
 use super::facts::{self, Fact};
 use crate::bench::draw::Draw;
+use crate::bench::exact;
 use crate::bench::texts::{Style, TEXTS, Text};
 
 /// Places in the text where a needle may be: 0, 10 … 100 % of the way through.

@@ -1,11 +1,10 @@
 //! The needles as an SVG chart: exact answers over the memory of the cache, a line for each policy, beside each other
 //! for known and unknown questions. Readable on light and dark backgrounds.
 
-use std::fmt::Write;
-
 use super::needles::{Knowledge, Setup, Tally};
 use super::policy::{Budget, Policy};
 use super::{Needles, Results, tables};
+use crate::bench::svg::{Anchor, Axis, Drawing, Panel};
 
 const WIDTH: f64 = 860.0;
 const PANEL_WIDTH: f64 = 330.0;
@@ -19,33 +18,35 @@ const LEGEND_HEIGHT: f64 = 44.0;
 /// The smallest part of the whole cache's bytes that is drawn, as a power of two.
 const LEAST_POWER: f64 = -5.0;
 
-const STYLE: &str = "\
-text{font:13px system-ui,sans-serif;fill:#1f2328}.small{font-size:11px;fill:#57606a}.ground{fill:#fff}\
-.grid{stroke:#d0d7de}.axis{stroke:#57606a}.line{fill:none;stroke-width:2}.dashed{stroke-dasharray:5 4}\
-.a{stroke:#57606a;fill:#57606a}.b{stroke:#0969da;fill:#0969da}.c{stroke:#bc4c00;fill:#bc4c00}\
-.d{stroke:#8250df;fill:#8250df}.e{stroke:#1a7f37;fill:#1a7f37}.f{stroke:#bf3989;fill:#bf3989}.line{fill:none}\
-@media(prefers-color-scheme:dark){text{fill:#e6edf3}.small{fill:#9198a1}.ground{fill:#0d1117}.grid{stroke:#30363d}\
-.axis{stroke:#9198a1}.a{stroke:#9198a1;fill:#9198a1}.b{stroke:#58a6ff;fill:#58a6ff}.c{stroke:#f0883e;fill:#f0883e}\
-.d{stroke:#bc8cff;fill:#bc8cff}.e{stroke:#3fb950;fill:#3fb950}.f{stroke:#f778ba;fill:#f778ba}.line{fill:none}}";
-
 /// A chart of all models in which needles were looked for.
 pub fn render(results: &[Results]) -> String {
     let height = TOP + ROW_HEIGHT * results.len() as f64 + LEGEND_HEIGHT;
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" \
-         aria-label=\"Exact answers over the memory of the KV cache\"><style>{STYLE}</style>\
-         <rect class=\"ground\" width=\"{WIDTH}\" height=\"{height}\"/>\
-         <text x=\"{LEFT}\" y=\"28\">Exact answers, as a share of the whole cache's, over the bytes of the cache</text>"
+    let title = "Exact answers, as a share of the whole cache's, over the bytes of the cache";
+    let charts = results.iter().enumerate().flat_map(|(row, results)| {
+        [Knowledge::Known, Knowledge::Unknown].into_iter().enumerate().map(move |(column, question)| {
+            let top = TOP + ROW_HEIGHT * row as f64;
+            Chart { results, question, panel: panel(LEFT + STEP * column as f64, top) }
+        })
+    });
+    let charts: Vec<Chart> = charts.collect();
+    let told: Vec<String> = charts.iter().map(Chart::title).collect();
+    let mut drawing = Drawing::new("needles", (WIDTH, height), title, &format!("{}.", told.join("; ")));
+    drawing.text((LEFT, 28.0), "", Anchor::Start, title);
+    charts.iter().for_each(|chart| chart.draw(&mut drawing));
+    legend(results, height - LEGEND_HEIGHT / 2.0, &mut drawing);
+    drawing.document()
+}
+
+/// Over the bytes, as powers of two of the whole cache's, and up to all of its answers.
+fn panel(left: f64, top: f64) -> Panel {
+    let parts = [("100 %", 0.0), ("50 %", -1.0), ("25 %", -2.0), ("12.5 %", -3.0), ("6.25 %", -4.0)];
+    let across = Axis::with_marks(LEAST_POWER, 0.0, parts.map(|(mark, power)| (power, mark.to_owned())));
+    let up = Axis::with_marks(
+        0.0,
+        1.0,
+        [0, 25, 50, 75, 100].map(|percent| (f64::from(percent) / 100.0, format!("{percent} %"))),
     );
-    for (row, results) in results.iter().enumerate() {
-        let top = TOP + ROW_HEIGHT * row as f64;
-        for (column, question) in [Knowledge::Known, Knowledge::Unknown].into_iter().enumerate() {
-            let panel = Panel { left: LEFT + STEP * column as f64, top, needles: &results.needles, question };
-            panel.draw(&results.subject.name, &mut svg);
-        }
-    }
-    legend(results, height - LEGEND_HEIGHT / 2.0, &mut svg);
-    svg + "</svg>\n"
+    Panel { left, top, width: PANEL_WIDTH, height: PANEL_HEIGHT, across, up }
 }
 
 /// What came of a setup, and where that is in a panel.
@@ -57,106 +58,80 @@ struct Point {
     tally: Tally,
 }
 
-struct Panel<'a> {
-    left: f64,
-    top: f64,
-    needles: &'a Needles,
-    question: Knowledge,
+impl Point {
+    fn place(&self) -> (f64, f64) {
+        (self.part.max(f64::MIN_POSITIVE).log2(), self.share)
+    }
 }
 
-impl Panel<'_> {
-    fn draw(&self, model: &str, svg: &mut String) {
-        let (left, right, bottom) = (self.left, self.left + PANEL_WIDTH, self.top + PANEL_HEIGHT);
+struct Chart<'a> {
+    results: &'a Results,
+    question: Knowledge,
+    panel: Panel,
+}
+
+impl Chart<'_> {
+    fn needles(&self) -> &Needles {
+        &self.results.needles
+    }
+
+    fn title(&self) -> String {
         let name = match self.question {
             Knowledge::Known => "question known",
             Knowledge::Unknown => "question unknown",
         };
-        let full = self
-            .needles
-            .full(self.question)
-            .map_or(String::new(), |full| format!(" (whole cache: {} of {})", full.exact, full.asked));
-        // Writing to a `String` cannot fail.
-        let _ = write!(svg, "<text x=\"{left}\" y=\"{}\">{}: {name}{full}</text>", self.top - 10.0, escape(model));
-        for percent in [0, 25, 50, 75, 100] {
-            let y = self.y(f64::from(percent) / 100.0);
-            let _ = write!(
-                svg,
-                "<line class=\"grid\" x1=\"{left}\" x2=\"{right}\" y1=\"{y}\" y2=\"{y}\"/>\
-                 <text class=\"small\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{percent} %</text>",
-                left - 6.0,
-                y + 4.0
-            );
-        }
-        for (label, part) in [("100 %", 1.0), ("50 %", 0.5), ("25 %", 0.25), ("12.5 %", 0.125), ("6.25 %", 0.0625)] {
-            let x = self.x(part);
-            let y = bottom + 16.0;
-            let _ = write!(svg, "<text class=\"small\" x=\"{x}\" y=\"{y}\" text-anchor=\"middle\">{label}</text>");
-        }
-        let _ = write!(svg, "<line class=\"axis\" x1=\"{left}\" x2=\"{right}\" y1=\"{bottom}\" y2=\"{bottom}\"/>");
+        let full = self.needles().full(self.question);
+        let full = full.map_or(String::new(), |full| format!(" (whole cache: {} of {})", full.exact, full.asked));
+        format!("{}: {name}{full}", self.results.subject.name)
+    }
+
+    fn draw(&self, drawing: &mut Drawing) {
+        drawing.text((self.panel.left, self.panel.top - 10.0), "", Anchor::Start, &self.title());
+        self.panel.axes(drawing);
         for policy in Policy::ALL {
             for recall in [false, true] {
-                self.draw_line(policy, recall, svg);
+                self.draw_line(policy, recall, drawing);
             }
         }
     }
 
-    fn draw_line(&self, policy: Policy, recall: bool, svg: &mut String) {
+    fn draw_line(&self, policy: Policy, recall: bool, drawing: &mut Drawing) {
         let points = self.points(policy, recall);
         let class = class_of(policy);
-        let path: Vec<String> =
-            points.iter().map(|point| format!("{:.1},{:.1}", self.x(point.part), self.y(point.share))).collect();
-        if path.len() > 1 {
-            let dashed = if recall { " dashed" } else { "" };
-            let _ = write!(svg, "<polyline class=\"{class} line{dashed}\" points=\"{}\"/>", path.join(" "));
-        }
-        for Point { part, share, tally: Tally { exact, asked, .. } } in points {
-            let (x, y) = (self.x(part), self.y(share));
-            let _ = write!(
-                svg,
-                "<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\"><title>{policy}: {exact} of {asked}</title></circle>"
-            );
+        let path: Vec<(f64, f64)> = points.iter().map(Point::place).collect();
+        let dashed = if recall { format!("{class} dashed") } else { class.to_owned() };
+        self.panel.line(drawing, &dashed, &path);
+        for point in points {
+            let Tally { exact, asked, .. } = point.tally;
+            self.panel.point(drawing, class, point.place(), &format!("{policy}: {exact} of {asked}"));
         }
     }
 
     fn points(&self, policy: Policy, recall: bool) -> Vec<Point> {
-        let Some(full) = self.needles.full(self.question).filter(|full| full.exact > 0) else { return Vec::new() };
+        let needles = self.needles();
+        let Some(full) = needles.full(self.question).filter(|full| full.exact > 0) else { return Vec::new() };
         let full_rate = f64::from(full.exact) / f64::from(full.asked.max(1));
-        let rows = self.needles.rows().into_iter().filter(|(other, _)| *other == policy);
+        let rows = needles.rows().into_iter().filter(|(other, _)| *other == policy);
         let point = |budget: Budget| {
             let setup = Setup { policy, budget, question: self.question, recall };
-            let tally = self.needles.get(setup)?;
+            let tally = needles.get(setup)?;
             let share = f64::from(tally.exact) / f64::from(tally.asked.max(1)) / full_rate;
-            Some(Point { part: tables::bytes_share(self.needles, setup)?, share, tally })
+            Some(Point { part: tables::bytes_share(needles, setup)?, share, tally })
         };
         rows.filter_map(|(_, budget)| point(budget)).collect()
     }
-
-    fn x(&self, part: f64) -> f64 {
-        let power = part.max(f64::MIN_POSITIVE).log2().clamp(LEAST_POWER, 0.0);
-        self.left + PANEL_WIDTH * (1.0 - power / LEAST_POWER) - 8.0
-    }
-
-    /// More than the whole cache's exact answers are drawn as all of them.
-    fn y(&self, share: f64) -> f64 {
-        self.top + PANEL_HEIGHT * (1.0 - share.clamp(0.0, 1.0))
-    }
 }
 
-fn legend(results: &[Results], y: f64, svg: &mut String) {
+fn legend(results: &[Results], y: f64, drawing: &mut Drawing) {
     let mut x = LEFT;
     let is_drawn =
         |policy: &Policy| results.iter().any(|results| results.needles.rows().iter().any(|(other, _)| other == policy));
     for policy in Policy::ALL.iter().filter(|policy| is_drawn(policy)) {
-        let class = class_of(*policy);
-        let _ = write!(
-            svg,
-            "<circle class=\"{class}\" cx=\"{x}\" cy=\"{}\" r=\"4\"/><text x=\"{}\" y=\"{y}\">{policy}</text>",
-            y - 4.0,
-            x + 9.0
-        );
+        drawing.circle((x, y - 4.0), class_of(*policy), 4.0, "");
+        drawing.text((x + 9.0, y), "", Anchor::Start, policy.as_str());
         x += 40.0 + 8.0 * policy.as_str().len() as f64;
     }
-    let _ = write!(svg, "<text class=\"small\" x=\"{x}\" y=\"{y}\">dashed: with recall</text>");
+    drawing.text((x, y), "small", Anchor::Start, "dashed: with recall");
 }
 
 fn class_of(policy: Policy) -> &'static str {
@@ -168,10 +143,6 @@ fn class_of(policy: Policy) -> &'static str {
         Policy::Score => "e",
         Policy::ScoreQ8 => "f",
     }
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 #[cfg(test)]
@@ -208,12 +179,13 @@ mod tests {
     #[test]
     fn a_point_is_where_its_bytes_and_its_exact_answers_are() {
         let results = results("a");
-        let panel = Panel { left: 0.0, top: 0.0, needles: &results.needles, question: Knowledge::Known };
-        let points = panel.points(Policy::Score, false);
+        let chart = Chart { results: &results, question: Knowledge::Known, panel: panel(0.0, 0.0) };
+        let points = chart.points(Policy::Score, false);
         let places: Vec<(f64, f64)> = points.iter().map(|point| (point.part, point.share)).collect();
         assert_eq!(places, [(0.5, 0.75), (0.25, 0.5)]);
-        assert!(panel.x(0.5) > panel.x(0.25) && panel.y(0.75) < panel.y(0.5));
-        assert!(panel.points(Policy::Score, true).is_empty());
+        let [half, quarter] = [0, 1].map(|number| chart.panel.at(points[number].place()));
+        assert!(half.0 > quarter.0 && half.1 < quarter.1);
+        assert!(chart.points(Policy::Score, true).is_empty());
     }
 
     #[test]

@@ -258,7 +258,7 @@ fn shares_a_word(one: &Fact, other: &Fact) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::kv::exact;
+    use crate::bench::exact;
 
     fn all(seed: u64) -> Vec<Fact> {
         let mut draw = Draw::new(seed, 0);

@@ -4,7 +4,6 @@
 pub mod case;
 pub mod chart;
 mod continuation;
-mod exact;
 mod facts;
 mod needles;
 mod policy;
@@ -12,6 +11,8 @@ mod speed;
 mod tables;
 
 use clap::ValueEnum;
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 pub use continuation::Continuations;
 pub use needles::{Knowledge, Needles, Setup, Tally};
@@ -19,7 +20,9 @@ pub use policy::{Budget, Policy};
 pub use speed::Speeds;
 
 use crate::bench::Ended;
+use crate::bench::record::Run;
 use crate::bench::report::Report;
+use crate::bench::suite::{self, Measurement, Models};
 use crate::bench::texts::{TEXTS, Text};
 use crate::engine::KvTypes;
 use crate::engine::lab::{Lab, LabError, Limits, Rig, Subject};
@@ -28,7 +31,7 @@ use crate::engine::lab::{Lab, LabError, Limits, Rig, Subject};
 const RESERVED_CELLS: usize = 256;
 
 /// What is measured, and with what.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Settings {
     pub seed: u64,
     /// Needles that are asked for.
@@ -42,7 +45,8 @@ pub struct Settings {
 }
 
 /// A part of the suite.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Part {
     /// Facts hidden in a text, asked for
     Needle,
@@ -74,6 +78,41 @@ impl Results {
     /// All that was measured, as tables.
     pub fn tables(&self) -> String {
         tables::render(self)
+    }
+}
+
+/// The suite, and what came of it.
+pub struct Kv {
+    settings: Settings,
+    results: Vec<Results>,
+}
+
+impl Kv {
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, results: Vec::new() }
+    }
+}
+
+impl Measurement for Kv {
+    fn settings(&self) -> Map<String, Value> {
+        suite::settings(&self.settings)
+    }
+
+    fn measure(&mut self, models: &Models<'_>, report: &Report) -> Result<(), Ended> {
+        models.each(report, |lab| {
+            let mut results = Results::of(lab.subject());
+            let ended = run(lab, &self.settings, report, &mut results);
+            self.results.push(results);
+            ended
+        })
+    }
+
+    fn tables(&self, _run: &Run) -> String {
+        self.results.iter().map(Results::tables).collect::<Vec<_>>().join("\n")
+    }
+
+    fn drawing(&self) -> Option<String> {
+        Some(chart::render(&self.results))
     }
 }
 

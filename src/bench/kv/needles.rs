@@ -11,8 +11,9 @@ use serde::Serialize;
 
 use super::case::{Haystack, Kind, Needle};
 use super::policy::{Budget, Policy};
-use super::{Rigs, Settings, exact};
+use super::{Rigs, Settings};
 use crate::bench::Ended;
+use crate::bench::exact;
 use crate::bench::report::Report;
 use crate::chat::{Message, Role};
 use crate::engine::KvType;

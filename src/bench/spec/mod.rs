@@ -12,16 +12,19 @@ use std::fmt;
 
 use clap::ValueEnum;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::bench::Ended;
+use crate::bench::record::Run;
 use crate::bench::report::Report;
+use crate::bench::suite::{self, Measurement, Models};
 use crate::engine::lab::{Lab, Subject};
 use crate::engine::protocol::Speculate;
 
-pub use tasks::Class;
+pub use tasks::{Class, Letter};
 
 /// What is measured, and with what.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Settings {
     pub seed: u64,
     /// Tasks of each class.
@@ -110,6 +113,37 @@ impl Results {
     /// All that was measured, as tables.
     pub fn tables(&self) -> String {
         tables::render(self)
+    }
+}
+
+/// The suite, and what came of it.
+pub struct Spec {
+    settings: Settings,
+    results: Vec<Results>,
+}
+
+impl Spec {
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, results: Vec::new() }
+    }
+}
+
+impl Measurement for Spec {
+    fn settings(&self) -> Map<String, Value> {
+        suite::settings(&self.settings)
+    }
+
+    fn measure(&mut self, models: &Models<'_>, report: &Report) -> Result<(), Ended> {
+        models.each(report, |lab| {
+            let mut results = Results::of(lab.subject());
+            let ended = run(lab, &self.settings, report, &mut results);
+            self.results.push(results);
+            ended
+        })
+    }
+
+    fn tables(&self, _run: &Run) -> String {
+        self.results.iter().map(Results::tables).collect::<Vec<_>>().join("\n")
     }
 }
 

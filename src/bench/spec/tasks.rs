@@ -192,6 +192,10 @@ impl Letter {
         Self { text, fields }
     }
 
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Asks for what it says.
     pub fn prompt(&self) -> String {
         let names = self.fields.each_ref().map(|(name, _)| *name).join(", ");

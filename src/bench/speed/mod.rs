@@ -1,143 +1,188 @@
-//! The suites `quick` and `depth`: how fast a model reads and writes on this machine, at the beginning of a conversation
-//! and behind longer and longer ones. What `pp512` and `tg128` mean is what they mean to llama-bench.
+//! The suites that are lists of prompts and answers to be timed: `quick`, `depth`, `threads`, `sbc` and `quant`. What
+//! `pp512` and `tg128` mean is what they mean to llama-bench.
 
+mod anchor;
+mod cases;
+pub mod cooling;
+mod model;
+pub mod plan;
 mod tables;
 mod timing;
-mod trust;
 
 use std::time::Duration;
 
-use crate::bench::Ended;
-use crate::bench::energy::Sampler;
-use crate::bench::report::Report;
-use crate::engine::KvTypes;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::Ended;
+use super::energy::Sampler;
+use super::footprint::Footprint;
+use super::quality;
+use super::record::Run;
+use super::report::{Report, base};
+use super::stream::Stream;
+use super::suite::{self, Measurement, Models};
 use crate::engine::lab::{Lab, Subject};
+use crate::engine::protocol::CancelFlag;
+use crate::hardware::bandwidth;
+use crate::hardware::cores::this_machine;
 use crate::hardware::health::Health;
 use crate::hardware::meters::{Choice, Meter};
-use crate::hardware::{bandwidth, memory};
 use crate::models::fit::Anatomy;
 use crate::models::gguf;
+use cases::{Beside, Reads};
+use cooling::CoolDown;
+use plan::{Block, Kind};
+use timing::Rounds;
 
-pub use timing::Row;
+#[cfg(test)]
+pub use cases::tests_of;
+pub use model::Model;
+pub use tables::{memory, render, title, trusted};
+pub use timing::Player;
 
 /// How long it is seen what the machine draws while it does nothing.
 const IDLE: Duration = Duration::from_secs(5);
 
 /// What is measured, and with what.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Settings {
+    pub kind: Kind,
     pub seed: u64,
     /// Tokens of the prompt that is timed.
-    pub prompt: usize,
+    pub prompt: u32,
     /// Tokens that are written one by one.
-    pub written: usize,
+    pub written: u32,
     /// Tokens before what is timed.
     pub depths: Vec<u32>,
     /// How often each is timed.
     pub rounds: u32,
     /// Fewer rounds, but three at least, where they would take longer than this.
     pub within: Option<Duration>,
+    pub cool_down: CoolDown,
+    /// Threads that were asked for.
+    pub threads: Option<u32>,
+    #[serde(skip)]
     pub power: Choice,
+    /// Whether answers are judged, too.
+    pub judges: bool,
 }
 
-/// What a model came to.
-#[derive(Clone, Debug)]
-pub struct Results {
-    subject: Subject,
-    prompt: usize,
-    written: usize,
-    rows: Vec<Row>,
-    /// Bytes per second that the machine reads from memory.
-    bandwidth: Option<f64>,
-    /// Most memory that the program took.
-    peak_bytes: Option<u64>,
-    before: Health,
-    after: Health,
-    power: Power,
+/// A list of prompts and answers.
+pub struct Speed {
+    pub settings: Settings,
 }
 
-/// What is known of the power.
-#[derive(Clone, Debug, Default)]
-struct Power {
-    /// What was asked, or why nothing.
-    about: String,
-    idle_watts: Option<f64>,
-}
-
-impl Results {
-    pub fn of(subject: &Subject) -> Self {
-        Self {
-            subject: subject.clone(),
-            prompt: 0,
-            written: 0,
-            rows: Vec::new(),
-            bandwidth: None,
-            peak_bytes: None,
-            before: Health::default(),
-            after: Health::default(),
-            power: Power::default(),
-        }
+impl Measurement for Speed {
+    fn settings(&self) -> Map<String, Value> {
+        suite::settings(&self.settings)
     }
 
-    /// All that was measured, as tables.
-    pub fn tables(&self) -> String {
-        tables::render(self)
+    fn measure(&mut self, models: &Models<'_>, report: &Report) -> Result<(), Ended> {
+        models.each(report, |lab| measure(lab, &self.settings, models.cancel, report))
+    }
+
+    fn tables(&self, run: &Run) -> String {
+        render(run)
     }
 }
 
-/// What one token reads from memory at least.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Reads {
-    weights: f64,
-    kv_per_token: f64,
-}
-
-/// Measures a model, adding to `results` as it goes.
+/// Measures a model: those blocks that are not there yet.
 ///
 /// # Errors
 /// If it was stopped, the model fails or a record cannot be written.
-pub fn run(lab: &Lab, settings: &Settings, report: &Report, results: &mut Results) -> Result<(), Ended> {
-    let settings = within_training(settings, lab.subject(), report);
-    (results.prompt, results.written) = (settings.prompt, settings.written);
-    results.before = Health::read();
+pub fn measure(lab: &Lab, settings: &Settings, cancel: &CancelFlag, report: &Report) -> Result<(), Ended> {
+    let subject = lab.subject();
+    let all = plan::blocks(settings.kind, settings.prompt, settings.written, &settings.depths, this_machine());
+    let all = within_training(all, subject, report);
+    let base = base(subject);
+    let is_there = |block: &Block| {
+        block.iter().all(|item| {
+            let (prompt, answer) = cases::tests(item);
+            prompt.iter().chain(&answer).all(|test| report.has(&cases::key(&base, item, test)))
+        })
+    };
+    let first = all.first().and_then(|block| block.first()).cloned();
+    let left: Vec<Block> = all.into_iter().filter(|block| !is_there(block)).collect();
+    if !left.is_empty() {
+        time(lab, settings, left, first.as_ref(), cancel, report)?;
+    }
+    if settings.judges {
+        quality::measure(lab, settings.seed, report)?;
+    }
+    report.clear();
+    Ok(())
+}
+
+fn time(
+    lab: &Lab,
+    settings: &Settings,
+    blocks: Vec<Block>,
+    first: Option<&plan::Item>,
+    cancel: &CancelFlag,
+    report: &Report,
+) -> Result<(), Ended> {
+    let start = Health::read().celsius;
     report.progress("how fast the machine reads memory");
-    results.bandwidth = bandwidth::measure(lab.subject().threads as usize);
+    let bandwidth = bandwidth::measure(lab.subject().threads as usize);
+    let (sampler, power_source) = meter(&settings.power, report);
+    let beside = Beside {
+        base: base(lab.subject()),
+        reads: reads(lab.subject()),
+        bandwidth,
+        idle_watts: sampler.as_ref().and_then(|sampler| sampler.idle_watts),
+        power_source,
+    };
+    let most = blocks.iter().flatten().chain(first).map(plan::Item::cells).max().unwrap_or_default();
+    let tokens = Stream::of_all(lab, settings.seed).take(most as usize);
+    let mut model = Model::new(lab, tokens, sampler.as_ref(), report)?;
+    let mut anchor = anchor::Anchor::new(first.cloned(), &beside.base, report);
+    let count = blocks.len();
+    let within = settings.within.map(|within| within / count as u32);
+    let rounds = Rounds { wanted: settings.rounds, within };
+    for (number, block) in blocks.iter().enumerate() {
+        if number > 0 {
+            cooling::wait(settings.cool_down, start, report, cancel)?;
+        }
+        let tell = |item: &plan::Item, samples: &timing::Samples, round: u32, of: u32| {
+            let status = if round == 0 { "warming up".to_owned() } else { format!("round {round} of {of}") };
+            let part = if count > 1 { format!(" ({} of {count})", number + 1) } else { String::new() };
+            let last = samples.decode.last().or(samples.prefill.last());
+            let last = last.map(|speed| format!(", {speed:.1} tokens per second")).unwrap_or_default();
+            report.progress(&format!("{}{part}: {status}{last}", described(item)));
+        };
+        let before = Footprint::read();
+        let samples = timing::time(&mut model, block, rounds, &tell)?;
+        let after = Footprint::read();
+        for (item, samples) in block.iter().zip(&samples) {
+            for case in cases::of(item, samples, &beside, before, after) {
+                report.add(case)?;
+            }
+        }
+        anchor.look(&mut model, number + 1 == count, report)?;
+    }
+    Ok(())
+}
+
+/// What the machine draws is asked from now on, if something tells it; and what does, or why nothing does.
+pub fn meter(power: &Choice, report: &Report) -> (Option<Sampler>, String) {
     let programs: Vec<_> = std::env::var_os("PATH").iter().flat_map(std::env::split_paths).collect();
-    let sampler = Meter::find(&settings.power, std::path::Path::new("/"), &programs).and_then(|meter| {
+    let found = Meter::find(power, std::path::Path::new("/"), &programs).and_then(|meter| {
         report.progress("what the machine draws while it does nothing");
         let about = meter.about();
         Sampler::start(meter, IDLE).map(|sampler| (sampler, about))
     });
-    results.power = match &sampler {
-        Ok((sampler, about)) => Power { about: (*about).to_owned(), idle_watts: sampler.idle_watts },
-        Err(sentence) => Power { about: sentence.clone(), idle_watts: None },
-    };
-    let sampler = sampler.ok().map(|(sampler, _)| sampler);
-    let ended = measure(lab, &settings, sampler.as_ref(), report, results);
-    results.after = Health::read();
-    results.peak_bytes = memory::peak_bytes();
-    report.clear();
-    ended
+    match found {
+        Ok((sampler, about)) => (Some(sampler), about.to_owned()),
+        Err(sentence) => (None, sentence),
+    }
 }
 
-fn measure(
-    lab: &Lab,
-    settings: &Settings,
-    sampler: Option<&Sampler>,
-    report: &Report,
-    results: &mut Results,
-) -> Result<(), Ended> {
-    let reads = reads(lab.subject());
-    let deepest = settings.depths.iter().copied().max().unwrap_or_default();
-    let cells = deepest + (settings.prompt.max(settings.written) + 1) as u32;
-    let rig = lab.rig(cells, KvTypes::default())?;
-    let rows = timing::time(rig, lab, settings, sampler, report)?;
-    for mut row in rows {
-        row.of_bandwidth = results.bandwidth.zip(reads).and_then(|(speed, reads)| row.share_of(speed, reads));
-        row.record(lab.subject(), settings, results, report)?;
-        results.rows.push(row);
+fn described(item: &plan::Item) -> String {
+    match item.name.strip_prefix('d') {
+        Some(depth) if item.task.is_none() => format!("depth {depth}"),
+        _ => item.name.clone(),
     }
-    Ok(())
 }
 
 fn reads(subject: &Subject) -> Option<Reads> {
@@ -145,22 +190,27 @@ fn reads(subject: &Subject) -> Option<Reads> {
     Some(Reads { weights: anatomy.read_bytes(), kv_per_token: anatomy.kv_bytes_per_token as f64 })
 }
 
-/// The settings without what is longer than the texts that the model was trained with.
-fn within_training(settings: &Settings, subject: &Subject, report: &Report) -> Settings {
+/// The blocks without what is longer than the texts that the model was trained with.
+fn within_training(blocks: Vec<Block>, subject: &Subject, report: &Report) -> Vec<Block> {
     let most = match subject.trained_context {
         0 => u32::MAX,
         trained => trained,
     };
-    let timed = settings.prompt.max(settings.written) as u32;
-    let (depths, left_out): (Vec<u32>, Vec<u32>) =
-        settings.depths.iter().partition(|depth| depth.saturating_add(timed) <= most);
-    if !left_out.is_empty() {
-        let left_out: Vec<String> = left_out.iter().map(u32::to_string).collect();
+    // The first token, which is not timed, does not count.
+    let (blocks, long): (Vec<Block>, Vec<Block>) =
+        blocks.into_iter().partition(|block| block.iter().all(|item| item.cells() - 1 <= most));
+    if !long.is_empty() {
+        let is_of_depths = long.iter().flatten().all(|item| item.task.is_none());
+        let names: Vec<String> = long.iter().flatten().map(|item| item.name.clone()).collect();
+        let (what, names) = match is_of_depths {
+            true => ("depths", names.iter().map(|name| name.trim_start_matches('d').to_owned()).collect()),
+            false => ("tasks", names),
+        };
         report.note(&format!(
-            "note: {} was trained with texts of {most} tokens, so these depths are left out: {}",
+            "note: {} was trained with texts of {most} tokens, so these {what} are left out: {}",
             subject.name,
-            left_out.join(", ")
+            names.join(", ")
         ));
     }
-    Settings { depths, ..settings.clone() }
+    blocks
 }

@@ -1,135 +1,244 @@
-//! The results for people: a table, what stands beside it, and whether it is to be trusted.
+//! The results for people: a table for each model, what stands beside it, and whether it is to be trusted.
 
-use super::timing::Row;
-use super::{Results, trust};
-use crate::bench::statistics::{Interval, mean, percentile};
+use crate::bench::quality;
+use crate::bench::record::{Case, Run};
 use crate::bench::table::Table;
+use crate::bench::trust::ANCHOR;
 use crate::text::mebibytes;
 
 /// What is not measured or cannot be.
 const NOTHING: &str = "–";
 
-pub fn render(results: &Results) -> String {
-    let mut text = results.subject.title();
-    if results.rows.is_empty() {
-        return text;
+/// What a row of the table is about, and how it is written.
+type Label = (&'static str, fn(&Case) -> String);
+
+/// All that a run of these suites came to.
+pub fn render(run: &Run) -> String {
+    let tables: Vec<String> = run.models().into_iter().map(|model| of_model(run, model)).collect();
+    let mut text = tables.join("\n");
+    text += &beside(run);
+    text
+}
+
+/// A prompt and its answer.
+struct Row<'a> {
+    prompt: Option<&'a Case>,
+    answer: Option<&'a Case>,
+}
+
+impl<'a> Row<'a> {
+    fn any(&self) -> Option<&'a Case> {
+        self.prompt.or(self.answer)
     }
-    let (prompt, written) = (format!("pp{} tok/s", results.prompt), format!("tg{} tok/s", results.written));
-    let has_energy = results.rows.iter().any(|row| !row.decode_joules.is_empty());
-    let mut headings = vec!["depth", &prompt, &written, "token ms p50", "p95", "of memory's speed"];
+}
+
+fn of_model(run: &Run, model: &str) -> String {
+    let cases: Vec<&Case> = run.cases.iter().filter(|case| case.model() == model).collect();
+    let Some(first) = cases.first() else { return String::new() };
+    let mut text = title(first);
+    let rows = rows(&cases);
+    if !rows.is_empty() {
+        text += &table(run, &rows);
+    }
+    text += &quality::sentence(&cases);
+    text
+}
+
+/// A line about the model, and what it runs on.
+pub fn title(case: &Case) -> String {
+    let name = case.text("model_name").unwrap_or_else(|| case.model());
+    let (kind, backend) = (&case.model_type, case.text("backends").unwrap_or("CPU"));
+    let parts: Vec<&str> = kind.split(' ').collect();
+    let kind = match parts[..] {
+        [architecture, .., format] => format!("{architecture} {format}"),
+        _ => kind.clone(),
+    };
+    format!("{name} ({kind}, {} threads, {backend})\n", case.n_threads)
+}
+
+/// Prompts with their answers, in the order in which they were measured.
+fn rows<'a>(cases: &[&'a Case]) -> Vec<Row<'a>> {
+    let mut rows: Vec<(&str, Row<'a>)> = Vec::new();
+    for &case in cases {
+        let Some(item) = case.text("item").filter(|_| case.test != ANCHOR) else { continue };
+        let row = match rows.iter_mut().find(|(name, _)| *name == item) {
+            Some((_, row)) => row,
+            None => {
+                rows.push((item, Row { prompt: None, answer: None }));
+                let Some((_, row)) = rows.last_mut() else { continue };
+                row
+            }
+        };
+        if case.n_prompt > 0 { row.prompt = Some(case) } else { row.answer = Some(case) }
+    }
+    rows.into_iter().map(|(_, row)| row).collect()
+}
+
+fn table(run: &Run, rows: &[Row<'_>]) -> String {
+    let labels: Vec<Label> = match run.head.suite.as_str() {
+        "sbc" => vec![("task", |case| case.text("task").unwrap_or(NOTHING).to_owned())],
+        "threads" => vec![("threads", |case| case.n_threads.to_string())],
+        _ => vec![("depth", |case| case.n_depth.to_string())],
+    };
+    let has = |of: fn(&Case) -> bool| rows.iter().any(|row| row.prompt.is_some_and(of) || row.answer.is_some_and(of));
+    let has_cores = has(|case| case.text("cores").is_some());
+    let has_energy = has(|case| case.joules_per_token.is_some());
+    let has_answers = rows.iter().any(|row| row.answer.is_some());
+    let is_task = has(|case| case.text("task").is_some());
+    let tokens = |of: fn(&Row<'_>) -> Option<u32>, short: &str, long: &str| {
+        let mut all: Vec<u32> = rows.iter().filter_map(of).collect();
+        all.dedup();
+        match all[..] {
+            [tokens] => format!("{short}{tokens} tok/s"),
+            _ => format!("{long} tok/s"),
+        }
+    };
+    let prompt = tokens(|row| row.prompt.map(|case| case.n_prompt), "pp", "prompt");
+    let answer = tokens(|row| row.answer.map(|case| case.n_gen), "tg", "answer");
+    let mut headings: Vec<&str> = labels.iter().map(|(heading, _)| *heading).collect();
+    headings.extend(has_cores.then_some("cores"));
+    headings.extend(if is_task { &["tokens", "first after"][..] } else { &[] });
+    headings.extend([prompt.as_str(), answer.as_str()]);
+    headings.extend(if has_answers { &["token ms p50", "p95", "of memory's speed"][..] } else { &[] });
+    headings.push("memory");
     headings.extend(if has_energy { &["J/prompt token", "J/token", "net"][..] } else { &[] });
     let mut table = Table::new(headings);
-    for row in &results.rows {
-        table.push(cells(row, results, has_energy));
+    for row in rows {
+        let Some(any) = row.any() else { continue };
+        let mut cells: Vec<String> = labels.iter().map(|(_, label)| label(any)).collect();
+        cells.extend(has_cores.then(|| any.text("cores").unwrap_or(NOTHING).to_owned()));
+        if is_task {
+            let count = |case: Option<&Case>| case.map_or(0, |case| case.n_prompt + case.n_gen);
+            cells.push(format!("{} + {}", count(row.prompt), count(row.answer)));
+            let first = row.prompt.and_then(|case| case.ttft_ms);
+            cells.push(first.map_or_else(|| NOTHING.into(), |ms| format!("{:.2} s", ms / 1000.0)));
+        }
+        cells.extend([speed(row.prompt), speed(row.answer)]);
+        if has_answers {
+            let ms = |of: fn(&Case) -> Option<f64>| number(row.answer.and_then(of), 1);
+            let share = row.answer.and_then(|case| case.share_of_bandwidth);
+            cells.extend([ms(|case| case.token_ms_p50), ms(|case| case.token_ms_p95)]);
+            cells.push(share.map_or_else(|| NOTHING.into(), |share| format!("{:.0} %", share * 100.0)));
+        }
+        cells.push(memory(row.answer.or(row.prompt)));
+        if has_energy {
+            let joules = |case: Option<&Case>| number(case.and_then(|case| case.joules_per_token), 3);
+            let net = number(row.answer.and_then(|case| case.joules_per_token_net), 3);
+            cells.extend([joules(row.prompt), joules(row.answer), net]);
+        }
+        table.push(cells);
     }
-    text += &table.render();
-    text += &beside(results);
-    for doubt in trust::doubts(results) {
-        text += &format!("not to be trusted: {doubt}\n");
+    table.render()
+}
+
+fn number(number: Option<f64>, digits: usize) -> String {
+    number.map_or_else(|| NOTHING.into(), |number| format!("{number:.digits$}"))
+}
+
+/// The mean, and how far it may be off with a probability of 95 %.
+pub fn speed(case: Option<&Case>) -> String {
+    let Some((case, middle)) = case.and_then(|case| Some((case, case.avg_ts?))) else { return NOTHING.into() };
+    match case.ci95_high_ts {
+        Some(high) => format!("{middle:.1} ± {:.1}", high - middle),
+        None => format!("{middle:.1}"),
+    }
+}
+
+/// All of this program's memory.
+pub fn memory(case: Option<&Case>) -> String {
+    let bytes = case.and_then(|case| Some(case.pss_file_bytes? + case.pss_anonymous_bytes?));
+    bytes.map_or_else(|| NOTHING.into(), mebibytes)
+}
+
+/// What holds for all models.
+pub fn beside(run: &Run) -> String {
+    let timed = |case: &&Case| !case.samples_ts.is_empty() && case.test != ANCHOR;
+    let Some(case) = run.cases.iter().find(timed) else { return trusted(run) };
+    let rounds = run.cases.iter().filter(timed).map(|case| case.samples_ts.len()).min().unwrap_or_default();
+    let mut lines = vec![format!("means of {rounds} rounds with their 95 % intervals")];
+    let bandwidth = case.number("bandwidth_bytes_per_second");
+    lines.extend(bandwidth.map(|speed| format!("memory is read at {:.1} GB/s", speed / 1e9)));
+    let health = run.end.as_ref().map(|end| end.health).unwrap_or_default();
+    if let Some(after) = health.after.celsius {
+        let before = health.before.celsius.map(|before| format!("{before:.0} to ")).unwrap_or_default();
+        lines.push(format!("{before}{after:.0} °C"));
+    }
+    let source = case.text("power_source").unwrap_or_default();
+    let power = match case.idle_watts {
+        Some(watts) => format!("{watts:.2} W while idle, as told by {source}\n"),
+        None if source.is_empty() => String::new(),
+        None => format!("{source}\n"),
+    };
+    format!("{}\n{power}{}", lines.join("; "), trusted(run))
+}
+
+/// How the run ended, where that is not as it should be, and what speaks against it.
+pub fn trusted(run: &Run) -> String {
+    let mut text = String::new();
+    let id = &run.head.id;
+    match &run.end {
+        None => text += &format!("this run has no end (yet): `tuichat bench --continue {id}` goes on with it\n"),
+        Some(end) => {
+            for doubt in &end.doubts {
+                text += &format!("not to be trusted: {doubt}\n");
+            }
+        }
     }
     text
 }
 
-fn cells(row: &Row, results: &Results, has_energy: bool) -> Vec<String> {
-    let ms = |share| percentile(&row.token_ms, share).map_or_else(|| NOTHING.into(), |ms| format!("{ms:.1}"));
-    let share = row.of_bandwidth.map_or_else(|| NOTHING.into(), |share| format!("{:.0} %", share * 100.0));
-    let mut cells =
-        vec![row.depth.to_string(), interval(&row.prefill), interval(&row.decode), ms(0.5), ms(0.95), share];
-    if has_energy {
-        let joules = |joules: Option<f64>| joules.map_or_else(|| NOTHING.into(), |joules| format!("{joules:.3}"));
-        let gross = |samples: &[f64]| (!samples.is_empty()).then(|| mean(samples));
-        let seconds = mean(&row.token_ms) / 1000.0;
-        let net = gross(&row.decode_joules)
-            .zip(results.power.idle_watts)
-            .map(|(joules, idle)| (joules - idle * seconds).max(0.0));
-        cells.extend([joules(gross(&row.prefill_joules)), joules(gross(&row.decode_joules)), joules(net)]);
-    }
-    cells
-}
-
-/// The mean, and how far it may be off with a probability of 95 %.
-fn interval(samples: &[f64]) -> String {
-    let interval = Interval::of(samples);
-    match interval.high() {
-        Some(high) => format!("{:.1} ± {:.1}", interval.middle, high - interval.middle),
-        None => format!("{:.1}", interval.middle),
-    }
-}
-
-fn beside(results: &Results) -> String {
-    let rounds = results.rows.iter().map(|row| row.decode.len()).min().unwrap_or_default();
-    let mut lines = vec![format!("means of {rounds} rounds with their 95 % intervals")];
-    let memory = results.bandwidth.map(|speed| format!("memory is read at {:.1} GB/s", speed / 1e9));
-    let peak = results.peak_bytes.map(|bytes| format!("{} of memory were taken at most", mebibytes(bytes)));
-    lines.extend([memory, peak].into_iter().flatten());
-    if let Some(after) = results.after.celsius {
-        let before = results.before.celsius.map(|before| format!("{before:.0} to ")).unwrap_or_default();
-        lines.push(format!("{before}{after:.0} °C"));
-    }
-    let power = match results.power.idle_watts {
-        Some(watts) => format!("{watts:.2} W while idle, as told by {}", results.power.about),
-        None => results.power.about.clone(),
-    };
-    format!("{}\n{power}\n", lines.join("; "))
-}
-
 #[cfg(test)]
-pub mod tests {
+mod tests {
     use super::*;
-    use crate::bench::speed::Power;
-    use crate::engine::lab::Subject;
-    use crate::hardware::health::Health;
+    use crate::bench::record::tests::empty;
+    use crate::bench::record::{BeforeAndAfter, Condition, End, Line, Status};
+    use crate::bench::speed::tests_of::quiet;
 
-    /// A quiet run on a machine that tells its power.
-    pub fn results() -> Results {
-        let subject = Subject {
-            path: "tiny.gguf".into(),
-            name: "Tiny".into(),
-            architecture: "llama".into(),
-            quantization: "Q4_0".into(),
-            parameters: 1,
-            size: 1,
-            trained_context: 2048,
-            backend: "CPU".into(),
-            threads: 4,
-            threads_reason: String::new(),
-            library: String::new(),
-        };
-        let rows = vec![Row {
-            depth: 0,
-            prefill: vec![100.0, 101.0, 99.0],
-            decode: vec![10.0, 10.1, 9.9],
-            token_ms: vec![99.0, 100.0, 101.0],
-            prefill_joules: vec![0.05],
-            decode_joules: vec![0.9],
-            of_bandwidth: Some(0.62),
-        }];
-        let power = Power { about: "the battery".into(), idle_watts: Some(3.0) };
-        let before = Health { celsius: Some(48.2), load: Some(0.1), swap_bytes: Some(0), ..Health::default() };
-        let after = Health { celsius: Some(61.0), ..before };
-        Results {
-            prompt: 512,
-            written: 128,
-            rows,
-            bandwidth: Some(17e9),
-            peak_bytes: Some(300 << 20),
-            before,
-            after,
-            power,
-            ..Results::of(&subject)
-        }
+    fn run(doubts: &[&str]) -> Run {
+        let mut run = empty("quick");
+        quiet(&[0]).into_iter().for_each(|case| run.add(Line::Case(Box::new(case))));
+        let at = |celsius| Condition { celsius: Some(celsius), ..Condition::default() };
+        run.add(Line::End(Box::new(End {
+            ended: run.head.started,
+            status: Status::Whole,
+            valid: doubts.is_empty(),
+            doubts: doubts.iter().map(|doubt| (*doubt).to_owned()).collect(),
+            health: BeforeAndAfter { before: at(48.2), after: at(61.0) },
+            rest: Default::default(),
+        })));
+        run
     }
 
     #[test]
     fn a_run_is_a_table_and_what_stands_beside_it() {
         assert_eq!(
-            render(&results()),
+            render(&run(&[])),
             "Tiny (llama Q4_0, 4 threads, CPU)\n\
-             depth  pp512 tok/s  tg128 tok/s  token ms p50    p95  of memory's speed  J/prompt token  J/token    net\n\
-             0      100.0 ± 2.5   10.0 ± 0.2         100.0  100.9               62 %           0.050    0.900  0.600\n\
-             means of 3 rounds with their 95 % intervals; memory is read at 17.0 GB/s; 300 MiB of memory were taken at \
-             most; 48 to 61 °C\n\
+             depth  pp512 tok/s  tg128 tok/s  token ms p50    p95  of memory's speed   memory  J/prompt token  J/token    net\n\
+             0      100.0 ± 2.5   10.0 ± 0.2         100.0  100.9               59 %  300 MiB           0.050    0.900  0.600\n\
+             means of 3 rounds with their 95 % intervals; memory is read at 17.0 GB/s; 48 to 61 °C\n\
              3.00 W while idle, as told by the battery\n"
         );
+        assert!(render(&run(&["it was hot"])).ends_with("not to be trusted: it was hot\n"));
+    }
+
+    #[test]
+    fn a_run_that_was_killed_says_how_to_go_on() {
+        let text = render(&Run { end: None, ..run(&[]) });
+        assert!(text.ends_with("`tuichat bench --continue 2026-11-27-0931-quick` goes on with it\n"), "{text}");
+    }
+
+    #[test]
+    fn tasks_and_core_sets_have_columns_where_there_are_such() {
+        let mut run = run(&[]);
+        run.head.suite = "sbc".into();
+        for case in &mut run.cases {
+            case.rest.insert("task".into(), "explain".into());
+            case.rest.insert("cores".into(), "big".into());
+        }
+        let text = render(&run);
+        let line = |number: usize| text.lines().nth(number).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(line(1).starts_with("task cores tokens first after pp512 tok/s"), "{text}");
+        assert!(line(2).starts_with("explain big 512 + 128 5.12 s 100.0"), "{text}");
     }
 }

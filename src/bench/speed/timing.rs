@@ -1,221 +1,321 @@
-//! Timing: prompts computed at once and tokens one by one, at all depths in turn, forwards and backwards, so that what
-//! slows the machine down slows them all.
+//! Timing: items in rounds, forwards and backwards in turn, so that what slows the machine down slows them all. A first
+//! round is not counted. What is timed, the clock and the meter are behind a trait, so that a script can be timed by the
+//! same code as a model.
 
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
-
-use super::{Reads, Results, Settings};
-use crate::bench::Ended;
-use crate::bench::energy::Sampler;
-use crate::bench::report::Report;
-use crate::bench::statistics::{Interval, deviation, mean, percentile};
-use crate::bench::stream::Stream;
-use crate::engine::lab::{Kept, Lab, LabError, Rig, Subject, Token};
+use super::plan::Item;
+use crate::engine::lab::LabError;
 
 /// Fewer rounds would say nothing of the spread.
-const LEAST_ROUNDS: u32 = 3;
+pub const LEAST_ROUNDS: u32 = 3;
 
-/// A depth and what was timed behind it, a sample for each round.
+/// Something that computes tokens.
+pub trait Player {
+    /// Makes the cache hold what stands before the item, and has those compute that are to.
+    ///
+    /// # Errors
+    /// If it was stopped, or the model fails.
+    fn begin(&mut self, item: &Item) -> Result<(), LabError>;
+
+    /// Computes so many tokens behind what is in the cache, at once.
+    ///
+    /// # Errors
+    /// If it was stopped, or the model fails.
+    fn compute(&mut self, tokens: u32) -> Result<(), LabError>;
+
+    fn now(&self) -> Instant;
+
+    /// What was drawn between two moments, where a meter tells.
+    fn joules(&self, from: Instant, to: Instant) -> Option<f64>;
+
+    /// Pages that had to be read from the disk so far, where the system tells.
+    fn major_faults(&self) -> Option<u64>;
+}
+
+/// What was timed of an item, a sample for each round.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Row {
-    /// Tokens before what was timed.
-    pub depth: u32,
-    /// Tokens per second of the prompt.
+pub struct Samples {
+    /// Tokens per second of the prompt, and of the answer.
     pub prefill: Vec<f64>,
-    /// Tokens per second, written one by one.
     pub decode: Vec<f64>,
     /// Milliseconds of each token that was written, of all rounds.
     pub token_ms: Vec<f64>,
+    /// Milliseconds of the whole prompt: then there is a first token.
+    pub ttft_ms: Vec<f64>,
     /// Joules of each token of prompts, and of each that was written, where power is told.
     pub prefill_joules: Vec<f64>,
     pub decode_joules: Vec<f64>,
-    /// The speed at which tokens were written as a share of that at which memory can be read.
-    pub of_bandwidth: Option<f64>,
+    pub major_faults: Option<u64>,
 }
 
-/// What a record says of a prompt or of an answer. The names are llama-bench's as far as it has them.
-#[derive(Serialize)]
-struct Record<'a> {
-    suite: &'static str,
-    test: String,
-    n_prompt: usize,
-    n_gen: usize,
-    n_depth: u32,
-    avg_ts: f64,
-    stddev_ts: f64,
-    ci95_low_ts: Option<f64>,
-    ci95_high_ts: Option<f64>,
-    samples_ts: &'a [f64],
-    token_ms_p5: Option<f64>,
-    token_ms_p50: Option<f64>,
-    token_ms_p95: Option<f64>,
-    share_of_bandwidth: Option<f64>,
-    bandwidth_bytes_per_second: Option<f64>,
-    joules_per_token: Option<f64>,
-    idle_watts: Option<f64>,
+/// How often items are timed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rounds {
+    pub wanted: u32,
+    /// Fewer, but three at least, where they would take longer than this.
+    pub within: Option<Duration>,
 }
 
-impl Row {
-    /// How near the writing came to the speed at which memory can be read, by the bytes of a token that cannot be saved.
-    pub(super) fn share_of(&self, bandwidth: f64, reads: Reads) -> Option<f64> {
-        let written = self.token_ms.len().checked_div(self.decode.len())? as f64;
-        let bytes = reads.weights + reads.kv_per_token * (f64::from(self.depth) + written / 2.0);
-        Some(mean(&self.decode) * bytes / bandwidth)
-    }
-
-    pub(super) fn record(
-        &self,
-        subject: &Subject,
-        settings: &Settings,
-        results: &Results,
-        report: &Report,
-    ) -> Result<(), Ended> {
-        let depth = if self.depth == 0 { String::new() } else { format!(" @ d{}", self.depth) };
-        let of = |n_prompt: usize, n_gen: usize| {
-            let is_prompt = n_gen == 0;
-            let samples = if is_prompt { &self.prefill } else { &self.decode };
-            let joules = if is_prompt { &self.prefill_joules } else { &self.decode_joules };
-            let interval = Interval::of(samples);
-            let token = |share| if is_prompt { None } else { percentile(&self.token_ms, share) };
-            let name = if is_prompt { format!("pp{n_prompt}{depth}") } else { format!("tg{n_gen}{depth}") };
-            Record {
-                suite: "speed",
-                test: name,
-                n_prompt,
-                n_gen,
-                n_depth: self.depth,
-                avg_ts: mean(samples),
-                stddev_ts: deviation(samples),
-                ci95_low_ts: interval.low(),
-                ci95_high_ts: interval.high(),
-                samples_ts: samples,
-                token_ms_p5: token(0.05),
-                token_ms_p50: token(0.5),
-                token_ms_p95: token(0.95),
-                share_of_bandwidth: self.of_bandwidth.filter(|_| !is_prompt),
-                bandwidth_bytes_per_second: results.bandwidth,
-                joules_per_token: (!joules.is_empty()).then(|| mean(joules)),
-                idle_watts: results.power.idle_watts,
-            }
-        };
-        report.record(subject, &of(settings.prompt, 0))?;
-        Ok(report.record(subject, &of(0, settings.written))?)
-    }
-}
-
-/// Times all depths. A first round is not counted: it brings weights into memory.
-pub(super) fn time(
-    mut rig: Rig<'_>,
-    lab: &Lab,
-    settings: &Settings,
-    sampler: Option<&Sampler>,
-    report: &Report,
-) -> Result<Vec<Row>, Ended> {
-    let Some(deepest) = settings.depths.iter().copied().max() else { return Ok(Vec::new()) };
-    let timed = settings.prompt.max(settings.written) + 1;
-    let tokens = Stream::of_all(lab, settings.seed).take(deepest as usize + timed);
-    let mut caches: Vec<Option<Kept>> = Vec::new();
-    for &depth in &settings.depths {
-        let depth = depth as usize;
-        rig.fill(&tokens[..depth], &|done| report.progress(&format!("depth {depth}: computing, {done} tokens")))?;
-        caches.push(if depth == 0 { None } else { Some(rig.keep()?) });
-    }
-    let mut rows: Vec<Row> = settings.depths.iter().map(|&depth| Row { depth, ..Row::default() }).collect();
-    let mut rounds = settings.rounds;
-    let started = Instant::now();
-    for round in 0..=settings.rounds {
-        if round > rounds {
-            break;
-        }
-        let status = if round == 0 { "warming up".to_owned() } else { format!("round {round} of {rounds}") };
-        let mut order: Vec<usize> = (0..rows.len()).collect();
-        if round % 2 == 1 {
+/// Times items that are compared. `tell` is told the item and the round before it is timed, 0 while warming up, and how
+/// many there are.
+///
+/// # Errors
+/// If it was stopped, or the model fails.
+pub fn time(
+    player: &mut impl Player,
+    items: &[Item],
+    rounds: Rounds,
+    tell: &dyn Fn(&Item, &Samples, u32, u32),
+) -> Result<Vec<Samples>, LabError> {
+    let mut samples = vec![Samples::default(); items.len()];
+    let mut count = rounds.wanted;
+    let started = player.now();
+    let mut round = 0;
+    while round <= count {
+        let mut order: Vec<usize> = (0..items.len()).collect();
+        // Warming up goes forwards, too: ABBA begins with the first round that counts.
+        if round > 0 && round % 2 == 0 {
             order.reverse();
         }
         for place in order {
-            let depth = rows[place].depth as usize;
-            report.progress(&format!("depth {depth}: {status}{}", last_speed(&rows[place])));
-            let mut timing = Timing { rig: &mut rig, sampler, cache: caches[place].as_ref() };
-            let behind = &tokens[depth..];
-            let decode = timing.decode(&behind[..settings.written + 1])?;
-            let prefill = timing.prefill(&behind[..settings.prompt])?;
+            tell(&items[place], &samples[place], round, count);
+            let timed = time_once(player, &items[place])?;
             if round > 0 {
-                rows[place].add(settings, decode, prefill);
+                samples[place].add(&items[place], timed);
             }
         }
         if round == 0
-            && let Some(within) = settings.within
+            && let Some(within) = rounds.within
         {
-            let fit = within.as_secs_f64() / started.elapsed().as_secs_f64().max(1e-3);
-            rounds = (fit as u32).clamp(LEAST_ROUNDS.min(settings.rounds), settings.rounds);
+            let fit = within.as_secs_f64() / (player.now() - started).as_secs_f64().max(1e-3);
+            count = (fit as u32).clamp(LEAST_ROUNDS.min(count), count);
         }
+        round += 1;
     }
-    Ok(rows)
+    Ok(samples)
 }
 
-/// So that somebody who watches sees something.
-fn last_speed(row: &Row) -> String {
-    row.decode.last().map(|speed| format!(", {speed:.1} tokens per second")).unwrap_or_default()
+/// From when to when something was computed.
+#[derive(Clone, Copy)]
+struct Span {
+    from: Instant,
+    to: Instant,
 }
 
-/// What a prompt or an answer took.
-struct Took {
-    time: Duration,
+#[derive(Default)]
+struct Timed {
+    prefill: Option<Span>,
+    decode: Option<Span>,
     each_ms: Vec<f64>,
-    joules: Option<f64>,
+    prefill_joules: Option<f64>,
+    decode_joules: Option<f64>,
+    major_faults: Option<u64>,
 }
 
-struct Timing<'a, 'lab> {
-    rig: &'a mut Rig<'lab>,
-    sampler: Option<&'a Sampler>,
-    /// What stands before what is timed.
-    cache: Option<&'a Kept>,
-}
-
-impl Timing<'_, '_> {
-    fn begin(&mut self) -> Result<(), LabError> {
-        match self.cache {
-            Some(cache) => self.rig.put_back(cache),
-            None => self.rig.fill(&[], &|_| {}),
+fn time_once(player: &mut impl Player, item: &Item) -> Result<Timed, LabError> {
+    let mut timed = Timed::default();
+    let faults = player.major_faults();
+    if item.prompt > 0 {
+        player.begin(item)?;
+        let from = player.now();
+        player.compute(item.prompt)?;
+        timed.prefill = Some(Span { from, to: player.now() });
+    }
+    if item.written > 0 {
+        if !item.answers || item.prompt == 0 {
+            player.begin(item)?;
+            // It finds other caches of the processor, and is not counted.
+            player.compute(1)?;
         }
-    }
-
-    fn prefill(&mut self, tokens: &[Token]) -> Result<Took, LabError> {
-        self.begin()?;
-        let started = Instant::now();
-        self.rig.go_on(tokens)?;
-        Ok(self.took(started, Instant::now(), Vec::new()))
-    }
-
-    /// The first token is not counted: it finds other caches of the processor.
-    fn decode(&mut self, tokens: &[Token]) -> Result<Took, LabError> {
-        self.begin()?;
-        self.rig.go_on(&tokens[..1])?;
-        let started = Instant::now();
-        let (mut last, mut each_ms) = (started, Vec::with_capacity(tokens.len()));
-        for token in tokens[1..].chunks(1) {
-            self.rig.go_on(token)?;
-            let now = Instant::now();
-            each_ms.push((now - last).as_secs_f64() * 1000.0);
+        let from = player.now();
+        let mut last = from;
+        for _ in 0..item.written {
+            player.compute(1)?;
+            let now = player.now();
+            timed.each_ms.push((now - last).as_secs_f64() * 1000.0);
             last = now;
         }
-        Ok(self.took(started, last, each_ms))
+        timed.decode = Some(Span { from, to: last });
     }
+    timed.major_faults = player.major_faults().zip(faults).map(|(now, then)| now.saturating_sub(then));
+    // The meter may have to be waited for, so it is asked when all is done.
+    let joules = |span: Option<Span>| span.and_then(|span| player.joules(span.from, span.to));
+    (timed.prefill_joules, timed.decode_joules) = (joules(timed.prefill), joules(timed.decode));
+    Ok(timed)
+}
 
-    fn took(&self, from: Instant, to: Instant, each_ms: Vec<f64>) -> Took {
-        let joules = self.sampler.and_then(|sampler| sampler.joules(from, to));
-        Took { time: to - from, each_ms, joules }
+impl Samples {
+    fn add(&mut self, item: &Item, timed: Timed) {
+        let seconds = |span: Span| (span.to - span.from).as_secs_f64();
+        let per_second = |tokens: u32, span: Span| f64::from(tokens) / seconds(span).max(f64::MIN_POSITIVE);
+        if let Some(span) = timed.prefill {
+            self.prefill.push(per_second(item.prompt, span));
+            self.ttft_ms.push(seconds(span) * 1000.0);
+        }
+        self.decode.extend(timed.decode.map(|span| per_second(item.written, span)));
+        self.token_ms.extend(timed.each_ms);
+        self.prefill_joules.extend(timed.prefill_joules.map(|joules| joules / f64::from(item.prompt)));
+        self.decode_joules.extend(timed.decode_joules.map(|joules| joules / f64::from(item.written)));
+        self.major_faults = match (self.major_faults, timed.major_faults) {
+            (Some(before), Some(more)) => Some(before + more),
+            (before, more) => before.or(more),
+        };
     }
 }
 
-impl Row {
-    fn add(&mut self, settings: &Settings, decode: Took, prefill: Took) {
-        let per_second = |tokens: usize, took: &Took| tokens as f64 / took.time.as_secs_f64().max(f64::MIN_POSITIVE);
-        self.prefill.push(per_second(settings.prompt, &prefill));
-        self.decode.push(per_second(settings.written, &decode));
-        self.prefill_joules.extend(prefill.joules.map(|joules| joules / settings.prompt as f64));
-        self.decode_joules.extend(decode.joules.map(|joules| joules / settings.written as f64));
-        self.token_ms.extend(decode.each_ms);
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+    use crate::bench::energy::Trace;
+    use crate::bench::speed::plan::{Kind, blocks};
+    use crate::bench::statistics::{mean, percentile};
+    use crate::hardware::cores::Cpu;
+
+    /// A model that takes as long as it is told to, by a clock of its own, beside a meter that tells what it is told to.
+    struct Scripted {
+        start: Instant,
+        passed: Duration,
+        position: u32,
+        /// Seconds for a token of a prompt, and for each that is written, in turn.
+        prompt: f64,
+        each: Vec<f64>,
+        written: usize,
+        trace: Trace,
+        began: Vec<String>,
+        faults: u64,
+    }
+
+    impl Scripted {
+        /// The power rises by two watts in each second.
+        fn new(prompt: f64, each: Vec<f64>) -> Self {
+            let start = Instant::now();
+            let mut trace = Trace::default();
+            (0..5000).for_each(|tenth| {
+                trace.push(start + Duration::from_millis(100 * tenth), 3.0 + 0.2 * tenth as f64);
+            });
+            Self {
+                start,
+                passed: Duration::ZERO,
+                position: 0,
+                prompt,
+                each,
+                written: 0,
+                trace,
+                began: vec![],
+                faults: 0,
+            }
+        }
+
+        /// Joules between two moments in seconds since the start.
+        fn area(from: f64, to: f64) -> f64 {
+            (3.0 * to + to * to) - (3.0 * from + from * from)
+        }
+    }
+
+    impl Player for Scripted {
+        fn begin(&mut self, item: &Item) -> Result<(), LabError> {
+            self.position = item.depth;
+            self.began.push(item.name.clone());
+            // What is not timed takes time as well.
+            self.passed += Duration::from_millis(730);
+            Ok(())
+        }
+
+        fn compute(&mut self, tokens: u32) -> Result<(), LabError> {
+            let seconds = if tokens > 1 {
+                self.prompt * f64::from(tokens)
+            } else {
+                self.written += 1;
+                self.each[self.written % self.each.len()]
+            };
+            self.passed += Duration::from_secs_f64(seconds);
+            self.position += tokens;
+            self.faults += 1;
+            Ok(())
+        }
+
+        fn now(&self) -> Instant {
+            self.start + self.passed
+        }
+
+        fn joules(&self, from: Instant, to: Instant) -> Option<f64> {
+            self.trace.joules(from, to)
+        }
+
+        fn major_faults(&self) -> Option<u64> {
+            Some(self.faults)
+        }
+    }
+
+    fn item(prompt: u32, written: u32, answers: bool) -> Item {
+        Item { answers, ..blocks(Kind::Quick, prompt, written, &[0], &Cpu::default())[0][0].clone() }
+    }
+
+    fn close(one: f64, other: f64, part: f64) {
+        assert!((one / other - 1.0).abs() <= part, "{one}, not {other}");
+    }
+
+    #[test]
+    fn known_delays_come_out_as_speeds_and_percentiles() {
+        // One token in twenty takes four times as long.
+        let each: Vec<f64> = (0..20).map(|token| if token == 7 { 0.200 } else { 0.050 }).collect();
+        let mut player = Scripted::new(0.004, each);
+        let rounds = Rounds { wanted: 5, within: None };
+        let samples = time(&mut player, &[item(512, 100, true)], rounds, &|_, _, _, _| {}).unwrap();
+        let samples = &samples[0];
+        assert_eq!((samples.prefill.len(), samples.decode.len(), samples.token_ms.len()), (5, 5, 500));
+        close(mean(&samples.prefill), 250.0, 0.01);
+        close(mean(&samples.decode), 100.0 / (95.0 * 0.05 + 5.0 * 0.2), 0.01);
+        close(mean(&samples.ttft_ms), 2048.0, 0.01);
+        close(percentile(&samples.token_ms, 0.5).unwrap(), 50.0, 0.02);
+        close(percentile(&samples.token_ms, 0.98).unwrap(), 200.0, 0.02);
+        assert_eq!(samples.major_faults, Some(5 * 101));
+    }
+
+    #[test]
+    fn energy_is_that_of_the_timed_spans_to_the_joule() {
+        let mut player = Scripted::new(0.01, vec![0.25]);
+        let rounds = Rounds { wanted: 1, within: None };
+        let samples = time(&mut player, &[item(100, 8, true)], rounds, &|_, _, _, _| {}).unwrap();
+        // Warming up: 0.73 s to begin, 1 s of prompt, 2 s of answer. Then the same, timed.
+        let begun = 3.73 + 0.73;
+        let exact = |one: f64, other: f64| assert!((one - other).abs() < 1e-6, "{one}, not {other}");
+        exact(samples[0].prefill_joules[0] * 100.0, Scripted::area(begun, begun + 1.0));
+        exact(samples[0].decode_joules[0] * 8.0, Scripted::area(begun + 1.0, begun + 3.0));
+    }
+
+    #[test]
+    fn an_answer_that_stands_alone_leaves_its_first_token_out() {
+        let mut player = Scripted::new(0.01, vec![0.1, 0.1, 0.1, 5.0]);
+        player.written = 2;
+        let rounds = Rounds { wanted: 1, within: None };
+        let samples = time(&mut player, &[item(0, 3, false)], rounds, &|_, _, _, _| {}).unwrap();
+        close(samples[0].decode[0], 10.0, 1e-6);
+        assert!(samples[0].prefill.is_empty() && samples[0].ttft_ms.is_empty());
+    }
+
+    #[test]
+    fn what_is_compared_is_timed_forwards_and_backwards_in_turn() {
+        let mut player = Scripted::new(0.01, vec![0.1]);
+        let items = ["a", "b"].map(|name| Item { name: name.into(), ..item(4, 0, false) });
+        let told = RefCell::new(Vec::new());
+        let tell = |_: &Item, _: &Samples, round, of| told.borrow_mut().push((round, of));
+        time(&mut player, &items, Rounds { wanted: 4, within: None }, &tell).unwrap();
+        assert_eq!(player.began.concat(), "ab".to_owned() + "abba" + "abba");
+        let told = told.into_inner();
+        assert_eq!((told[0], told[told.len() - 1]), ((0, 4), (4, 4)));
+    }
+
+    #[test]
+    fn there_are_fewer_rounds_where_there_is_no_time_but_three() {
+        let rounds_in = |seconds: u64| {
+            let mut player = Scripted::new(1.0, vec![0.1]);
+            let rounds = Rounds { wanted: 9, within: Some(Duration::from_secs(seconds)) };
+            time(&mut player, &[item(10, 0, false)], rounds, &|_, _, _, _| {}).unwrap()[0].prefill.len()
+        };
+        assert_eq!([1, 60, 1000].map(rounds_in), [3, 5, 9]);
     }
 }

@@ -1,0 +1,435 @@
+//! The form of a run: lines of JSON, one for the run, one for each case when it has been measured, one for the end. They
+//! are what `--json` prints and what is kept, and everything that is told of a run is told from them. Names are
+//! llama-bench's where it has them; keys may be added, never renamed.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::machine::Machine;
+use crate::hardware::health::Health;
+
+/// Who measured itself, where nothing else is said.
+pub const TUICHAT: &str = "tuichat";
+
+/// A run as it was written, whole or not.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    pub head: Head,
+    pub cases: Vec<Case>,
+    /// Units of work that are done; their cases need not be measured again. A unit may have any number of cases.
+    pub done: Vec<String>,
+    /// `None` where it was killed, or is still being written.
+    pub end: Option<End>,
+}
+
+/// A line of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "lowercase")]
+pub enum Line {
+    Run(Box<Head>),
+    Case(Box<Case>),
+    Done {
+        unit: String,
+    },
+    End(Box<End>),
+    /// Of a later version.
+    #[serde(other, skip_serializing)]
+    Other,
+}
+
+/// What holds for the whole run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Head {
+    /// `2026-11-27-0931-quick`: sorts by time.
+    pub id: String,
+    pub started: Timestamp,
+    pub suite: String,
+    /// Versions.
+    pub tuichat: String,
+    #[serde(default)]
+    pub llama_cpp: String,
+    #[serde(default)]
+    pub machine: Machine,
+    /// What was measured, and with what.
+    #[serde(default)]
+    pub settings: Map<String, Value>,
+    /// What was typed.
+    #[serde(default)]
+    pub command: Vec<String>,
+    #[serde(flatten)]
+    pub rest: Map<String, Value>,
+}
+
+/// Something that was measured. What a kind of case has no use for is left out; what only some suites tell is in `rest`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Case {
+    /// Only one case of a run has it.
+    pub key: String,
+    /// `tuichat`, or the program that was measured beside it.
+    pub runtime: String,
+    /// `pp512`, `tg128 @ d1024`, or a suite's own word.
+    pub test: String,
+    pub model_filename: String,
+    /// `llama 134.52 M Q4_1`.
+    pub model_type: String,
+    pub model_size: u64,
+    pub model_n_params: u64,
+    pub n_prompt: u32,
+    pub n_gen: u32,
+    /// Tokens before what was timed.
+    pub n_depth: u32,
+    pub n_threads: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub type_k: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub type_v: Option<String>,
+    /// Tokens per second: mean, deviation, bounds of the mean's interval of 95 %, and all samples.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub avg_ts: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stddev_ts: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ci95_low_ts: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ci95_high_ts: Option<f64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub samples_ts: Vec<f64>,
+    /// Of single tokens of an answer, over all repetitions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_ms_p5: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_ms_p50: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_ms_p95: Option<f64>,
+    /// From the question to the first token, the mean.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttft_ms: Option<f64>,
+    /// With what the machine draws anyway, and without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub joules_per_token: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub joules_per_token_net: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_watts: Option<f64>,
+    /// Memory of this program after the case, its share of what it shares: pages of files, and others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pss_file_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pss_anonymous_bytes: Option<u64>,
+    /// Of the KV cache that was in use at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kv_bytes: Option<u64>,
+    /// Pages that had to be read from the disk during the case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub major_faults: Option<u64>,
+    /// By how much more was swapped after the case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub swap_bytes: Option<u64>,
+    /// How near an answer came to the speed at which memory can be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share_of_bandwidth: Option<f64>,
+    #[serde(flatten)]
+    pub rest: Map<String, Value>,
+}
+
+/// How a run ended, and whether it is to be trusted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct End {
+    pub ended: Timestamp,
+    pub status: Status,
+    pub valid: bool,
+    /// What speaks against the figures, in words.
+    pub doubts: Vec<String>,
+    pub health: BeforeAndAfter,
+    #[serde(flatten)]
+    pub rest: Map<String, Value>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Every case was measured.
+    Whole,
+    /// Somebody stopped it, or it was killed; it can be gone on with.
+    Stopped,
+    Failed,
+}
+
+impl Status {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::Whole => "whole",
+            Status::Stopped => "stopped",
+            Status::Failed => "failed",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct BeforeAndAfter {
+    pub before: Condition,
+    pub after: Condition,
+}
+
+/// How the machine felt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Condition {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub celsius: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mhz: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub swap_bytes: Option<u64>,
+    /// The bits of a Raspberry Pi, counts of Intel's processors, the kernel's deepest cooling state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub throttled_bits: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub throttled_count: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cooling_state: Option<u32>,
+}
+
+impl From<&Health> for Condition {
+    fn from(health: &Health) -> Self {
+        Self {
+            celsius: health.celsius,
+            mhz: health.mhz,
+            load: health.load,
+            swap_bytes: health.swap_bytes,
+            throttled_bits: health.throttling.raspberry,
+            throttled_count: health.throttling.count,
+            cooling_state: health.throttling.cooling,
+        }
+    }
+}
+
+impl Case {
+    /// A value that only some suites tell.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.rest.get(name)?.as_str()
+    }
+
+    /// A number that only some suites tell.
+    pub fn number(&self, name: &str) -> Option<f64> {
+        self.rest.get(name)?.as_f64()
+    }
+
+    /// The name of the model's file, without the folders.
+    pub fn model(&self) -> &str {
+        let file = Path::new(&self.model_filename).file_name().and_then(|name| name.to_str());
+        file.unwrap_or(&self.model_filename)
+    }
+}
+
+impl Run {
+    /// A run of which nothing has been measured yet.
+    pub fn new(head: Head) -> Self {
+        Self { head, cases: Vec::new(), done: Vec::new(), end: None }
+    }
+
+    /// Reads a file of lines. A last line that was cut off is left out.
+    ///
+    /// # Errors
+    /// A sentence, if the file cannot be read or is none of a run.
+    pub fn read(path: &Path) -> Result<Self, String> {
+        let shown = path.display();
+        let bytes = std::fs::read(path).map_err(|error| format!("cannot read `{shown}`: {error}"))?;
+        Self::parse(&bytes)
+            .map(|(run, _)| run)
+            .map_err(|words| format!("`{shown}` is no run of `tuichat bench`: {words}"))
+    }
+
+    /// The run in these bytes, and how many of them are whole lines.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn parse(bytes: &[u8]) -> Result<(Self, usize), String> {
+        let mut run: Option<Self> = None;
+        let mut whole = 0;
+        for (number, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+            let is_last = whole + line.len() == bytes.len();
+            let read = match (line.iter().all(u8::is_ascii_whitespace), line.ends_with(b"\n")) {
+                (true, _) => Ok(Line::Other),
+                // A line without its end may be cut off where it happens to be JSON.
+                (_, false) => break,
+                _ => serde_json::from_slice(line),
+            };
+            match (read, &mut run) {
+                (Ok(Line::Run(head)), None) => run = Some(Self::new(*head)),
+                (Ok(_), None) => return Err("its first line does not say what was run".into()),
+                (Ok(line), Some(run)) => run.add(line),
+                // After a power cut, a line may be there by its length only.
+                (Err(_), Some(_)) if is_last => break,
+                (Err(error), _) => return Err(format!("line {}: {error}", number + 1)),
+            }
+            whole += line.len();
+        }
+        run.map(|run| (run, whole)).ok_or_else(|| "it has no whole line".into())
+    }
+
+    /// Takes what a line says. A case that is there already is not measured twice.
+    pub fn add(&mut self, line: Line) {
+        match line {
+            Line::Case(case) if !self.has(&case.key) => self.cases.push(*case),
+            Line::Done { unit } if !self.is_done(&unit) => self.done.push(unit),
+            // A run that was gone on with has an end for each time.
+            Line::End(end) => self.end = Some(*end),
+            Line::Run(_) | Line::Case(_) | Line::Done { .. } | Line::Other => {}
+        }
+    }
+
+    pub fn has(&self, key: &str) -> bool {
+        self.cases.iter().any(|case| case.key == key)
+    }
+
+    pub fn is_done(&self, unit: &str) -> bool {
+        self.done.iter().any(|done| done == unit)
+    }
+
+    /// How it ended; without an end it was killed.
+    pub fn status(&self) -> Status {
+        self.end.as_ref().map_or(Status::Stopped, |end| end.status)
+    }
+
+    /// The models that were measured, each once.
+    pub fn models(&self) -> Vec<&str> {
+        let mut models: Vec<&str> = Vec::new();
+        for case in &self.cases {
+            if !models.contains(&case.model()) {
+                models.push(case.model());
+            }
+        }
+        models
+    }
+
+    /// All lines, as they are written.
+    pub fn lines(&self) -> Vec<Line> {
+        let head = std::iter::once(Line::Run(Box::new(self.head.clone())));
+        let cases = self.cases.iter().map(|case| Line::Case(Box::new(case.clone())));
+        let done = self.done.iter().map(|unit| Line::Done { unit: unit.clone() });
+        let end = self.end.iter().map(|end| Line::End(Box::new(end.clone())));
+        head.chain(cases).chain(done).chain(end).collect()
+    }
+}
+
+impl Line {
+    /// With the end of the line.
+    pub fn to_text(&self) -> String {
+        // Maps with names and numbers are always JSON.
+        serde_json::to_string(self).map_or_else(|_| String::new(), |text| text + "\n")
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// A run of a suite without cases.
+    pub fn empty(suite: &str) -> Run {
+        Run::new(Head {
+            id: format!("2026-11-27-0931-{suite}"),
+            started: "2026-11-27T09:31:00Z".parse().unwrap(),
+            suite: suite.into(),
+            tuichat: "0.1.0".into(),
+            llama_cpp: "b1".into(),
+            machine: Machine::default(),
+            settings: Map::new(),
+            command: vec!["tuichat".into(), "bench".into()],
+            rest: Map::new(),
+        })
+    }
+
+    pub fn case(key: &str) -> Case {
+        let rest = [("cores".to_owned(), Value::from("big"))].into_iter().collect();
+        Case {
+            key: key.into(),
+            runtime: TUICHAT.into(),
+            test: "tg128".into(),
+            model_filename: "/m/tiny.gguf".into(),
+            n_gen: 128,
+            avg_ts: Some(10.5),
+            samples_ts: vec![10.0, 11.0],
+            rest,
+            ..Case::default()
+        }
+    }
+
+    fn whole() -> Run {
+        let mut run = empty("quick");
+        run.add(Line::Case(Box::new(case("a"))));
+        run.add(Line::Done { unit: "first".into() });
+        run.add(Line::Case(Box::new(case("b"))));
+        run.add(Line::End(Box::new(End {
+            ended: "2026-11-27T09:33:00Z".parse().unwrap(),
+            status: Status::Whole,
+            valid: false,
+            doubts: vec!["it was hot".into()],
+            health: BeforeAndAfter::default(),
+            rest: Map::new(),
+        })));
+        run
+    }
+
+    fn text(run: &Run) -> String {
+        run.lines().iter().map(Line::to_text).collect()
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let text = text(&whole());
+        assert!(
+            text.starts_with(r#"{"record":"run","id":"2026-11-27-0931-quick","started":"2026-11-27T09:31:00Z""#),
+            "{text}"
+        );
+        let (read, bytes) = Run::parse(text.as_bytes()).unwrap();
+        assert_eq!((read.clone(), bytes), (whole(), text.len()));
+        assert_eq!((read.status(), read.models()), (Status::Whole, vec!["tiny.gguf"]));
+        assert_eq!(read.cases[0].text("cores"), Some("big"));
+    }
+
+    #[test]
+    fn a_run_cut_off_anywhere_has_what_was_whole_and_was_stopped() {
+        let text = text(&whole());
+        let head = text.find('\n').unwrap() + 1;
+        for cut in head..text.len() {
+            let (read, bytes) = Run::parse(&text.as_bytes()[..cut]).unwrap();
+            let lines = text[..cut].matches('\n').count();
+            assert_eq!(read.cases.len(), text[..cut].matches("}\n{").count().min(2).min(lines - 1), "{cut}");
+            assert!(bytes <= cut && text[..bytes].ends_with('\n') && read.status() == Status::Stopped);
+        }
+        assert!(Run::parse(&text.as_bytes()[..head - 1]).is_err());
+    }
+
+    #[test]
+    fn zeros_at_the_end_are_what_a_power_cut_leaves() {
+        let mut bytes = text(&whole()).into_bytes();
+        let good = bytes.len();
+        bytes.extend([0; 40]);
+        bytes.push(b'\n');
+        assert_eq!(Run::parse(&bytes).unwrap(), (whole(), good));
+    }
+
+    #[test]
+    fn what_is_no_run_is_said_to_be_none() {
+        for text in ["", "{}\n", "no\n", "{\"record\":\"case\",\"key\":\"a\"}\n"] {
+            assert!(Run::parse(text.as_bytes()).is_err(), "{text}");
+        }
+        let mut broken = text(&whole());
+        broken.insert_str(broken.find('\n').unwrap() + 1, "half a line\n");
+        assert!(Run::parse(broken.as_bytes()).unwrap_err().starts_with("line 2: "));
+    }
+
+    #[test]
+    fn lines_of_a_later_version_and_a_case_for_the_second_time_are_passed_over() {
+        let more = text(&whole()).replacen("\n", "\n{\"record\":\"weather\",\"rain\":true}\n", 1);
+        let again = more.clone() + &Line::Case(Box::new(case("a"))).to_text();
+        assert_eq!(Run::parse(again.as_bytes()).unwrap().0, whole());
+    }
+}

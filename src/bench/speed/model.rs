@@ -1,0 +1,88 @@
+//! A real model as something that is timed.
+
+use std::time::Instant;
+
+use super::plan::Item;
+use super::timing::Player;
+use crate::bench::energy::Sampler;
+use crate::bench::report::Report;
+use crate::engine::KvTypes;
+use crate::engine::lab::{Kept, Lab, LabError, Rig, Token};
+use crate::hardware::cores::Crews;
+use crate::hardware::paging::Paging;
+
+/// A context, the text that it reads, and a meter beside it.
+pub struct Model<'a, 'lab> {
+    rig: Rig<'lab>,
+    /// Enough for what is deepest.
+    tokens: Vec<Token>,
+    /// Who computes where nobody is named.
+    usual: Crews,
+    sampler: Option<&'a Sampler>,
+    report: &'a Report,
+    /// The deepest beginning that was needed so far, in tokens and as it was computed.
+    beginning: Option<(u32, Kept)>,
+    position: usize,
+    crews: Crews,
+}
+
+impl<'a, 'lab> Model<'a, 'lab> {
+    /// A model with an empty context in which all of the tokens have room.
+    ///
+    /// # Errors
+    /// If there is not enough memory.
+    pub fn new(
+        lab: &'lab Lab,
+        tokens: Vec<Token>,
+        sampler: Option<&'a Sampler>,
+        report: &'a Report,
+    ) -> Result<Self, LabError> {
+        let rig = lab.rig(u32::try_from(tokens.len()).unwrap_or(u32::MAX), KvTypes::default())?;
+        let usual = lab.crews();
+        Ok(Self { rig, tokens, usual, sampler, report, beginning: None, position: 0, crews: usual })
+    }
+}
+
+impl Player for Model<'_, '_> {
+    fn begin(&mut self, item: &Item) -> Result<(), LabError> {
+        let crews = item.crews.unwrap_or(self.usual);
+        if crews != self.crews {
+            self.rig.set_crews(crews);
+            self.crews = crews;
+        }
+        self.position = item.depth as usize;
+        match &self.beginning {
+            _ if item.depth == 0 => self.rig.fill(&[], &|_| {}),
+            Some((depth, kept)) if *depth == item.depth => self.rig.put_back(kept),
+            beginning => {
+                if let Some((_, kept)) = beginning {
+                    self.rig.put_back(kept)?;
+                }
+                let depth = item.depth;
+                let tell = |done| self.report.progress(&format!("depth {depth}: computing, {done} tokens"));
+                self.rig.fill(&self.tokens[..self.position], &tell)?;
+                self.beginning = Some((depth, self.rig.keep()?));
+                Ok(())
+            }
+        }
+    }
+
+    fn compute(&mut self, tokens: u32) -> Result<(), LabError> {
+        let behind = self.position + tokens as usize;
+        self.rig.go_on(&self.tokens[self.position..behind])?;
+        self.position = behind;
+        Ok(())
+    }
+
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn joules(&self, from: Instant, to: Instant) -> Option<f64> {
+        self.sampler?.joules(from, to)
+    }
+
+    fn major_faults(&self) -> Option<u64> {
+        Paging::read().map(|paging| paging.major_faults)
+    }
+}

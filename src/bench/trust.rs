@@ -1,0 +1,125 @@
+//! Why the figures of a run are not to be trusted, if they are not.
+
+use super::record::{Case, Run};
+use crate::hardware::health::Health;
+
+/// Programs that may compute beside the measurement, at its start.
+const MOST_LOAD: f64 = 0.5;
+/// The width of the interval of 95 % to either side, as a part of the mean.
+const MOST_SPREAD: f64 = 0.05;
+/// How far the anchor may be from what it was at first, and the last rounds of a case from its first.
+const MOST_DRIFT: f64 = 0.05;
+/// What may be swapped without memory being short.
+const LITTLE: u64 = 1 << 20;
+
+/// The test that is repeated during a run, and what its case tells: its speed as a part of what it was at first.
+pub const ANCHOR: &str = "anchor";
+pub const ANCHOR_RATIO: &str = "anchor_ratio";
+
+/// What speaks against the figures, in words; nothing if nothing does.
+pub fn doubts(run: &Run, before: &Health, after: &Health) -> Vec<String> {
+    let mut doubts = Vec::new();
+    if let Some(load) = before.load.filter(|load| *load > MOST_LOAD) {
+        doubts.push(format!("other programs were computing at the start (load {load:.1})"));
+    }
+    if let Some(words) = after.throttling.since(&before.throttling) {
+        doubts.push(format!("the machine held itself back: {words}"));
+    }
+    let swapped = |case: &Case| case.swap_bytes.is_some_and(|bytes| bytes > LITTLE);
+    let grew = after.swap_bytes.zip(before.swap_bytes).is_some_and(|(after, before)| after > before + LITTLE);
+    if grew || run.cases.iter().any(swapped) {
+        doubts.push("memory was short: more was swapped at the end than at the start".into());
+    }
+    let worst = |of: fn(&Case) -> Option<f64>| {
+        let cases = run.cases.iter().filter_map(|case| Some((case, of(case)?)));
+        cases.max_by(|(_, one), (_, other)| one.total_cmp(other))
+    };
+    if let Some((case, spread)) = worst(spread).filter(|(_, spread)| *spread > MOST_SPREAD) {
+        let percent = spread * 100.0;
+        doubts.push(format!("rounds differed: the mean of {} is known to ± {percent:.0} % only", name(case)));
+    }
+    if let Some((case, lost)) = worst(lost).filter(|(_, lost)| *lost > MOST_DRIFT) {
+        let left = (1.0 - lost) * 100.0;
+        doubts.push(format!(
+            "it became slower: the last rounds of {} had {left:.0} % of the first ones' speed",
+            name(case)
+        ));
+    }
+    if let Some((case, _)) = worst(drift).filter(|(_, drift)| *drift > MOST_DRIFT) {
+        let ratio = case.number(ANCHOR_RATIO).unwrap_or(1.0) * 100.0;
+        doubts.push(format!(
+            "the machine changed during the run: what was measured first had {ratio:.0} % of its speed later"
+        ));
+    }
+    doubts
+}
+
+fn name(case: &Case) -> String {
+    match case.text("item") {
+        Some(item) if !item.starts_with('d') => format!("{} ({item})", case.test),
+        _ => case.test.clone(),
+    }
+}
+
+/// Half the interval of 95 %, as a part of the mean.
+fn spread(case: &Case) -> Option<f64> {
+    let mean = case.avg_ts.filter(|mean| *mean > 0.0)?;
+    Some((case.ci95_high_ts? - mean) / mean)
+}
+
+/// What the second half of the rounds lost of the first half's speed, where there is an interval.
+fn lost(case: &Case) -> Option<f64> {
+    case.ci95_high_ts?;
+    let (samples, half) = (&case.samples_ts, case.samples_ts.len() / 2);
+    let sum = |samples: &[f64]| samples.iter().sum::<f64>();
+    (half > 0).then(|| 1.0 - sum(&samples[samples.len() - half..]) / sum(&samples[..half]))
+}
+
+/// How far the anchor is from what it was.
+fn drift(case: &Case) -> Option<f64> {
+    Some((case.number(ANCHOR_RATIO)? - 1.0).abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::record::Line;
+    use crate::bench::record::tests::empty;
+    use crate::bench::speed::tests_of::quiet;
+
+    fn run() -> Run {
+        let mut run = empty("quick");
+        quiet(&[0]).into_iter().for_each(|case| run.add(Line::Case(Box::new(case))));
+        run
+    }
+
+    fn quiet_machine() -> (Health, Health) {
+        let before = Health { celsius: Some(48.2), load: Some(0.1), swap_bytes: Some(0), ..Health::default() };
+        (before, Health { celsius: Some(61.0), ..before })
+    }
+
+    #[test]
+    fn a_quiet_steady_run_is_trusted() {
+        let (before, after) = quiet_machine();
+        assert_eq!(doubts(&run(), &before, &after), Vec::<String>::new());
+    }
+
+    #[test]
+    fn each_thing_that_spoils_a_run_is_named() {
+        let (mut before, mut after) = quiet_machine();
+        let mut bad = run();
+        before.load = Some(1.7);
+        after.swap_bytes = Some(50 << 20);
+        after.throttling.raspberry = Some(0x4_0004);
+        let samples_ts = vec![10.0, 10.0, 8.0, 8.0];
+        let more = Case { key: "b".into(), avg_ts: Some(9.0), ci95_high_ts: Some(10.8), samples_ts, ..Case::default() };
+        bad.cases.push(Case { test: "tg128 @ d4096".into(), ..more });
+        let rest = [(ANCHOR_RATIO.to_owned(), 0.9.into())].into_iter().collect();
+        bad.cases.push(Case { key: "c".into(), test: ANCHOR.into(), rest, ..Case::default() });
+        let doubts = doubts(&bad, &before, &after).join("\n");
+        let parts = ["load 1.7", "throttled itself", "swapped", "tg128 @ d4096 is known to ± 20 % only"];
+        for part in parts.into_iter().chain(["80 % of the first", "90 % of its speed later"]) {
+            assert!(doubts.contains(part), "{part}: {doubts}");
+        }
+    }
+}

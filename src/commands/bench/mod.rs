@@ -1,0 +1,231 @@
+//! `tuichat bench`: models measured on this machine, as tables on stdout, lines of JSON or a chart; and the runs that are
+//! kept.
+
+mod runs;
+mod suites;
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use super::{Surroundings, print};
+use crate::bench::Ended;
+use crate::bench::history::{History, Kept};
+use crate::bench::machine::Machine;
+use crate::bench::record::{BeforeAndAfter, Condition, End, Head, Run, Status};
+use crate::bench::report::Report;
+use crate::bench::suite::Models;
+use crate::bench::trust;
+use crate::cli::{Arguments, BenchCommand, Command, Suite};
+use crate::engine::lab;
+use crate::engine::protocol::{CancelFlag, LoadSettings};
+use crate::engine::tuning::Tuning;
+use crate::exit::{Exit, Failure};
+use crate::hardware::cores;
+use crate::hardware::health::Health;
+use crate::signals;
+
+/// The key under which the settings of a run have its models.
+const MODELS: &str = "models";
+
+/// # Errors
+/// If a model cannot be measured, or the results cannot be written.
+pub fn run(command: BenchCommand, surroundings: &Surroundings) -> Result<Exit, Failure> {
+    if let Some(of_runs) = command.runs {
+        return runs::run(&of_runs, surroundings);
+    }
+    if let Some(option) = command.useless_option() {
+        let sentence = "is for another suite; `tuichat bench --help` tells which";
+        let sentence = if command.tune { "is of no use with `--tune`" } else { sentence };
+        return Err(Failure::usage(format!("`{option}` {sentence}")));
+    }
+    let _log = surroundings.begin()?;
+    let is_json = command.json;
+    let (command, earlier) = match &command.continues {
+        Some(name) => take_up(&command, name, surroundings).map(|(command, run, kept)| (command, Some((run, kept))))?,
+        None => (command, None),
+    };
+    let models = models(&command, surroundings)?;
+    if let Some(way) = command.ways.iter().find(|way| way.needs_model())
+        && models.iter().all(|model| model.draft.is_none())
+    {
+        return Err(Failure::usage(format!("`{way}` needs a draft model; name one with `--draft-model`")));
+    }
+    let cancel = CancelFlag::default();
+    let stopped_by = watch(&cancel)?;
+    let svg = command.svg.clone();
+    let remark = cores::this_machine().remark(command.threads);
+    let suite = if command.tune { "tune" } else { command.suite.name() };
+    let mut measurement = suites::of(command, &models);
+    let mut settings = measurement.settings();
+    settings.insert(MODELS.into(), models.iter().map(|model| path_of(model).into()).collect::<Vec<Value>>().into());
+    let before = Health::read();
+    let is_new = earlier.is_none();
+    let (run, kept) = match earlier {
+        Some((run, kept)) => {
+            same(&run.head, &settings)?;
+            (run, Some(kept))
+        }
+        None => begin(suite, settings, surroundings),
+    };
+    let out = is_json.then(|| Box::new(io::stdout()) as Box<dyn io::Write>);
+    let report = Report::new(run, out, kept, surroundings.config.quiet);
+    report.begin(is_new)?;
+    if let Some(remark) = remark {
+        report.note(&format!("warning: {remark}"));
+    }
+    let ended = measurement.measure(&Models { all: &models, cancel: &cancel }, &report);
+    report.clear();
+    let end = end(&ended, &report.run(), before);
+    report.end(end)?;
+    // What was measured counts, whatever came afterwards.
+    if !is_json {
+        print(&measurement.tables(&report.run()))?;
+    }
+    if let Some(path) = svg
+        && let Some(drawing) = measurement.drawing()
+    {
+        write_chart(&path, &drawing)?;
+    }
+    match ended {
+        Ok(()) => Ok(Exit::Success),
+        Err(Ended::Stopped) => {
+            report.note(&format!("`tuichat bench --continue {}` goes on with it", report.run().head.id));
+            Ok(stopped_by.get().copied().unwrap_or(Exit::Interrupted))
+        }
+        Err(Ended::Failed(failure)) => Err(failure),
+    }
+}
+
+/// What holds for a new run, and the file in which it is kept, if it is.
+fn begin(suite: &str, settings: Map<String, Value>, surroundings: &Surroundings) -> (Run, Option<Kept>) {
+    let mut head = Head {
+        id: String::new(),
+        started: Timestamp::now(),
+        suite: suite.into(),
+        tuichat: env!("CARGO_PKG_VERSION").into(),
+        llama_cpp: lab::library_version(),
+        machine: Machine::read(),
+        settings,
+        command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
+        rest: Map::new(),
+    };
+    if surroundings.config.private {
+        return (Run::new(head), None);
+    }
+    let kept = History::new(surroundings.directories.runs()).begin(&mut head);
+    let kept = kept.inspect_err(|error| {
+        let cause = crate::text::cause(error);
+        crate::remarks::Remarks::on_stderr(surroundings.config.quiet).warning(&format!("the run is not kept: {cause}"));
+    });
+    (Run::new(head), kept.ok())
+}
+
+/// What was typed for a run that is to be gone on with, and the run.
+fn take_up(
+    typed: &BenchCommand,
+    name: &str,
+    surroundings: &Surroundings,
+) -> Result<(BenchCommand, Run, Kept), Failure> {
+    if !typed.is_bare() {
+        let sentence = "`--continue` goes on with a run as it was begun; leave out models and other options";
+        return Err(Failure::usage(sentence));
+    }
+    if surroundings.config.private {
+        return Err(Failure::usage("`--continue` adds to a run that is kept, and with `private` nothing is kept"));
+    }
+    let (run, kept) = History::new(surroundings.directories.runs()).take_up(name)?;
+    let read = Arguments::read(&run.head.command).map(|arguments| arguments.command);
+    let Ok(Some(Command::Bench(command))) = read else {
+        let sentence = format!("this version of tuichat does not know how to go on with `{}`", run.head.id);
+        return Err(Failure::usage(sentence).hint("measure anew with `tuichat bench`"));
+    };
+    // Names and paths may mean others by now, or elsewhere.
+    let models = run.head.settings.get(MODELS).and_then(Value::as_array).into_iter().flatten();
+    let models = models.filter_map(|path| path.as_str().map(str::to_owned)).collect();
+    Ok((BenchCommand { models, ..*command }, run, kept))
+}
+
+/// Refuses to mix what was measured under other circumstances.
+fn same(head: &Head, settings: &Map<String, Value>) -> Result<(), Failure> {
+    let id = &head.id;
+    let hint = "measure anew with `tuichat bench`";
+    if let Some((name, now)) = settings.iter().find(|(name, now)| head.settings.get(*name) != Some(now)) {
+        let then = head.settings.get(name).unwrap_or(&Value::Null);
+        return Err(
+            Failure::usage(format!("`{id}` was begun with another {name} ({then}) than it has now ({now})")).hint(hint)
+        );
+    }
+    let (then, now) = (&head.machine, Machine::read());
+    if then.cpu != now.cpu || then.board != now.board || then.cores != now.cores {
+        return Err(Failure::usage(format!("`{id}` was begun on another machine ({})", then.line())).hint(hint));
+    }
+    if head.llama_cpp != lab::library_version() {
+        return Err(Failure::usage(format!("`{id}` was begun with another llama.cpp ({})", head.llama_cpp)).hint(hint));
+    }
+    Ok(())
+}
+
+fn end(ended: &Result<(), Ended>, run: &Run, before: Health) -> End {
+    let after = Health::read();
+    let doubts = trust::doubts(run, &before, &after);
+    let mut rest = Map::new();
+    let status = match ended {
+        Ok(()) => Status::Whole,
+        Err(Ended::Stopped) => Status::Stopped,
+        Err(Ended::Failed(failure)) => {
+            rest.insert("failure".into(), failure.message.clone().into());
+            Status::Failed
+        }
+    };
+    let health = BeforeAndAfter { before: Condition::from(&before), after: Condition::from(&after) };
+    End { ended: Timestamp::now(), status, valid: doubts.is_empty() && ended.is_ok(), doubts, health, rest }
+}
+
+/// Every name is looked up before anything is measured.
+fn models(command: &BenchCommand, surroundings: &Surroundings) -> Result<Vec<LoadSettings>, Failure> {
+    let library = surroundings.library();
+    let usual = [surroundings.config.model.as_deref()];
+    let typed: Vec<Option<&str>> = command.models.iter().map(|name| Some(name.as_str())).collect();
+    let names = if typed.is_empty() { &usual[..] } else { &typed };
+    names
+        .iter()
+        .map(|name| {
+            let found = library.resolve(*name)?;
+            let guesses = !command.tune && command.suite == Suite::Spec;
+            let draft = match guesses {
+                true => surroundings.draft_model_named(&found, command.draft_model.as_deref()),
+                false => None,
+            };
+            let settings =
+                surroundings.config.clone().load_settings(found, draft, surroundings.probe(), None, None, None);
+            let tuning = Tuning { file: surroundings.threads_file(), may_try: false };
+            Ok(LoadSettings { threads: command.threads.or(settings.threads), tuning, ..settings })
+        })
+        .collect()
+}
+
+fn path_of(model: &LoadSettings) -> String {
+    let path = std::path::absolute(&model.path).unwrap_or_else(|_| model.path.clone());
+    path.to_string_lossy().into_owned()
+}
+
+/// A signal asks to stop; the code to leave with is noted.
+fn watch(cancel: &CancelFlag) -> Result<Arc<OnceLock<Exit>>, Failure> {
+    let stopped_by = Arc::new(OnceLock::new());
+    let (cancel, noted) = (cancel.clone(), Arc::clone(&stopped_by));
+    let watching = signals::watch(move |exit| {
+        let _ = noted.set(exit);
+        cancel.cancel();
+    });
+    watching.map_err(|error| Failure::error(format!("cannot watch for signals: {error}")))?;
+    Ok(stopped_by)
+}
+
+fn write_chart(path: &Path, drawing: &str) -> Result<(), Failure> {
+    std::fs::write(path, drawing)
+        .map_err(|error| Failure::disk(format!("cannot write the chart {}: {error}", path.display())))
+}

@@ -1,0 +1,91 @@
+//! `tuichat bench list` and `tuichat bench show`: the runs that are kept.
+
+use serde::Serialize;
+
+use crate::bench;
+use crate::bench::history::{History, Listed, id_of};
+use crate::bench::record::Line;
+use crate::bench::table::Table;
+use crate::cli::RunsCommand;
+use crate::commands::{Surroundings, print, print_json};
+use crate::exit::{Exit, Failure};
+
+/// # Errors
+/// If there is no such run, or it cannot be printed.
+pub fn run(command: &RunsCommand, surroundings: &Surroundings) -> Result<Exit, Failure> {
+    let _log = surroundings.begin()?;
+    let history = History::new(surroundings.directories.runs());
+    match command {
+        RunsCommand::List { json } => {
+            let mut listed = history.list();
+            listed.reverse();
+            if *json {
+                print_json(&listed.iter().map(Summary::from).collect::<Vec<_>>())?;
+            } else {
+                print(&table(&listed))?;
+            }
+        }
+        RunsCommand::Show { run, json } => {
+            let run = bench::record::Run::read(&history.find(run)?).map_err(Failure::usage)?;
+            if *json {
+                print(&run.lines().iter().map(Line::to_text).collect::<String>())?;
+            } else {
+                print(&bench::tables::of(&run))?;
+            }
+        }
+    }
+    Ok(Exit::Success)
+}
+
+/// A run in a list. The keys are a contract.
+#[derive(Serialize)]
+struct Summary {
+    id: String,
+    started: Option<String>,
+    suite: Option<String>,
+    models: Vec<String>,
+    cases: usize,
+    /// `whole`, `stopped`, `failed`, `running`, or what is wrong with the file.
+    status: String,
+    valid: Option<bool>,
+}
+
+impl From<&Listed> for Summary {
+    fn from(listed: &Listed) -> Self {
+        let id = id_of(&listed.path);
+        match &listed.run {
+            Ok(run) => Self {
+                id,
+                started: Some(run.head.started.to_string()),
+                suite: Some(run.head.suite.clone()),
+                models: run.models().into_iter().map(str::to_owned).collect(),
+                cases: run.cases.len(),
+                status: if listed.is_running { "running".into() } else { run.status().as_str().into() },
+                valid: run.end.as_ref().map(|end| end.valid),
+            },
+            Err(words) => Self {
+                id,
+                started: None,
+                suite: None,
+                models: Vec::new(),
+                cases: 0,
+                status: words.clone(),
+                valid: None,
+            },
+        }
+    }
+}
+
+fn table(listed: &[Listed]) -> String {
+    if listed.is_empty() {
+        return "no run is kept yet; `tuichat bench` makes one\n".into();
+    }
+    let mut table = Table::new(["run", "cases", "status", "models"]);
+    for summary in listed.iter().map(Summary::from) {
+        let doubtful =
+            if summary.valid == Some(false) && summary.status == "whole" { ", not to be trusted" } else { "" };
+        let status = format!("{}{doubtful}", summary.status);
+        table.push(vec![summary.id, summary.cases.to_string(), status, summary.models.join(", ")]);
+    }
+    table.render()
+}

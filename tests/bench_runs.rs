@@ -1,0 +1,130 @@
+//! Runs of `tuichat bench` from outside: that they are kept, listed, shown, and gone on with after a kill.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use common::program::Home;
+use common::tiny_gguf::TinyModel;
+use serde_json::Value;
+
+fn home() -> Home {
+    let home = Home::new();
+    TinyModel::default().context(2048).write(&home.path("tiny.gguf")).unwrap();
+    home
+}
+
+/// The files of runs, by their names.
+fn kept(home: &Home) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(home.path("home/data/bench")).into_iter().flatten().flatten();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    files.sort();
+    files
+}
+
+fn lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+}
+
+fn keys(lines: &[Value]) -> Vec<String> {
+    let cases = lines.iter().filter(|line| line["record"] == "case");
+    cases.map(|case| case["key"].as_str().unwrap().to_owned()).collect()
+}
+
+const DEPTHS: [&str; 9] =
+    ["bench", "./tiny.gguf", "--suite", "depth", "--depths", "0,128,256,512", "--threads", "1", "--power=none"];
+
+#[test]
+fn a_killed_run_keeps_what_it_has_and_is_gone_on_with_each_case_once() {
+    let home = home();
+    let mut child = home.command(&[&DEPTHS[..], &["--rounds", "200"]].concat());
+    let mut child = child.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let has_cases =
+        || kept(&home).first().is_some_and(|file| std::fs::read_to_string(file).unwrap().contains("\"case\""));
+    let began = Instant::now();
+    while !has_cases() {
+        assert!(began.elapsed() < Duration::from_secs(60) && child.try_wait().unwrap().is_none());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let file = &kept(&home)[0];
+    let before = std::fs::read_to_string(file).unwrap();
+    let whole = &before[..before.rfind('\n').unwrap() + 1];
+    let had = keys(&lines(whole));
+    assert!(!had.is_empty() && had.len() < 8, "{had:?}");
+    assert!(home.run(&["bench", "list"]).stdout.contains("stopped"));
+    // As if the power had gone in the middle of a line.
+    std::fs::write(file, format!("{whole}{{\"record\":\"case\",\"key\":\"ti")).unwrap();
+    let shown = home.run(&["bench", "show"]);
+    assert!(shown.stdout.contains("pp128 tok/s") && shown.stdout.contains("--continue"), "{}", shown.stdout);
+
+    let ran = home.run(&["bench", "--continue", "--json"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let after = std::fs::read_to_string(file).unwrap();
+    assert!(after.starts_with(whole), "what was measured stays as it was");
+    let all = lines(&after);
+    let (keys, unique) = (keys(&all), keys(&all).into_iter().collect::<BTreeSet<_>>());
+    assert_eq!(keys.len(), unique.len(), "{keys:?}");
+    assert_eq!(keys.iter().filter(|key| !key.contains("anchor")).count(), 8, "{keys:?}");
+    assert_eq!((&all[0]["record"], &all.last().unwrap()["status"]), (&"run".into(), &"whole".into()));
+    assert_eq!(kept(&home).len(), 1);
+    // Whoever reads stdout gets the whole run.
+    assert_eq!(lines(&ran.stdout).iter().filter(|line| line["record"] == "case").count(), keys.len());
+    let again = home.run(&["bench", "--continue"]);
+    assert!(again.code == Some(2) && again.stderr.contains("came to its end"), "{}", again.stderr);
+}
+
+#[test]
+fn runs_are_kept_listed_and_shown_as_they_were_told() {
+    let home = home();
+    let ran = home.run(&["bench", "./tiny.gguf", "--threads", "1", "--rounds", "2", "--power", "none"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let listed = home.run(&["bench", "list", "--json"]).json();
+    let id = listed[0]["id"].as_str().unwrap().to_owned();
+    assert!(id.ends_with("-quick") && listed[0]["status"] == "whole" && listed[0]["cases"] == 2, "{listed}");
+    let shown = home.run(&["bench", "show", &id[..id.len() - 3]]);
+    assert!(shown.stdout.ends_with(&ran.stdout), "{}\nis not the end of\n{}", ran.stdout, shown.stdout);
+    let told = home.run(&["bench", "show", "last", "--json"]);
+    assert_eq!(told.stdout, std::fs::read_to_string(&kept(&home)[0]).unwrap());
+    let file = kept(&home)[0].display().to_string();
+    assert_eq!(home.run(&["bench", "show", &file]).stdout, shown.stdout);
+    let none = home.run(&["bench", "show", "1999"]);
+    assert!(none.code == Some(2) && none.stderr.contains("tuichat bench list"), "{}", none.stderr);
+    home.write("data.jsonl", "[1]\n");
+    let none = home.run(&["bench", "show", "data.jsonl"]);
+    assert!(none.code == Some(2) && none.stderr.contains("is no run"), "{}", none.stderr);
+}
+
+#[test]
+fn nothing_is_kept_of_a_private_run() {
+    let home = home();
+    let quick = ["bench", "./tiny.gguf", "--private", "--threads", "1", "--rounds", "1", "--power", "none", "--json"];
+    let ran = home.run(&quick);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(lines(&ran.stdout).len(), 4, "run, two cases, end: {}", ran.stdout);
+    assert!(kept(&home).is_empty());
+    let ran = home.run(&["bench", "--continue", "--private"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("as it was begun"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_run_is_not_gone_on_with_under_other_circumstances() {
+    let home = home();
+    let ran = home.run(&[&DEPTHS[..], &["--rounds", "1"]].concat());
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let file = &kept(&home)[0];
+    let text = std::fs::read_to_string(file).unwrap();
+    let first_two: String = text.split_inclusive('\n').take(2).collect();
+    std::fs::write(file, first_two.replace("\"rounds\":1", "\"rounds\":7")).unwrap();
+    let ran = home.run(&["bench", "--continue", "last"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("another rounds (7)"), "{}", ran.stderr);
+    std::fs::write(file, first_two.replace("\"llama_cpp\":\"", "\"llama_cpp\":\"other-")).unwrap();
+    let ran = home.run(&["bench", "--continue", "last"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("another llama.cpp"), "{}", ran.stderr);
+    let ran = home.run(&["bench", "./tiny.gguf", "--continue", "last"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("leave out models"), "{}", ran.stderr);
+}
