@@ -432,15 +432,16 @@ pub enum Effect {
 impl Effect {
     /// Whether it is something for the store to do.
     pub fn is_for_store(&self) -> bool {
-        match self {
-            Self::Save(_) | Self::Pin { .. } | Self::Rename { .. } | Self::GoTo { .. } | Self::DeleteMessage { .. } => {
-                true
-            }
-            Self::Fork { .. } | Self::GoOn { .. } | Self::TakeChat(_) | Self::LeaveChat => true,
-            Self::SaveDraft { .. } | Self::ReadDraft(_) | Self::ReadSent => true,
-            Self::ListChats | Self::OpenChat(_) | Self::DeleteChat(_) => true,
-            _ => false,
-        }
+        let writes = matches!(
+            self,
+            Self::Save(_) | Self::SaveDraft { .. } | Self::Pin { .. } | Self::Rename { .. } | Self::GoTo { .. }
+        );
+        let reads = matches!(self, Self::ReadDraft(_) | Self::ReadSent | Self::ListChats | Self::OpenChat(_));
+        let is_about_chats = matches!(
+            self,
+            Self::Fork { .. } | Self::GoOn { .. } | Self::TakeChat(_) | Self::LeaveChat | Self::DeleteChat(_)
+        );
+        writes || reads || is_about_chats || matches!(self, Self::DeleteMessage { .. })
     }
 }
 

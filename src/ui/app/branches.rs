@@ -146,7 +146,7 @@ impl App {
         });
         let last = last.last().map(|(message, question)| {
             let text = question.text.text().to_owned();
-            (message, written_again(&text, &question.folds), text)
+            (message, written_again(&text, question.folds()), text)
         });
         let Some((message, parts, text)) = last else {
             self.notice("there is nothing to take back; `/redo` brings back what was");

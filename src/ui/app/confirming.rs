@@ -7,9 +7,9 @@ use crate::ui::msg::Effect;
 /// The question, and the model that it is about.
 #[derive(Debug)]
 pub struct Confirm {
-    pub offer: Offer,
+    pub offer: Box<Offer>,
     /// The smallest model that can be downloaded, if that is another one.
-    pub smallest: Option<Offer>,
+    pub smallest: Option<Box<Offer>>,
     pub top: u16,
     /// The list was open before.
     comes_from_list: bool,
@@ -21,7 +21,8 @@ impl App {
         let comes_from_list =
             matches!(self.popup, Popup::Models(_) | Popup::Confirm(Confirm { comes_from_list: true, .. }));
         let smallest = smallest(self.offers.as_deref().unwrap_or_default()).filter(|other| other.name != offer.name);
-        self.popup = Popup::Confirm(Confirm { smallest: smallest.cloned(), offer, top: 0, comes_from_list });
+        let smallest = smallest.cloned().map(Box::new);
+        self.popup = Popup::Confirm(Confirm { smallest, offer: Box::new(offer), top: 0, comes_from_list });
     }
 
     /// It was asked about this one before: a download that was stopped, or is under way.
@@ -33,7 +34,7 @@ impl App {
     /// Yes: the model is downloaded.
     pub(super) fn confirm(&mut self) -> Vec<Effect> {
         match std::mem::take(&mut self.popup) {
-            Popup::Confirm(Confirm { offer, .. }) => self.get(offer),
+            Popup::Confirm(Confirm { offer, .. }) => self.get(*offer),
             other => {
                 self.popup = other;
                 Vec::new()
@@ -46,7 +47,7 @@ impl App {
         if let Popup::Confirm(Confirm { smallest, .. }) = &mut self.popup
             && let Some(offer) = smallest.take()
         {
-            self.ask_before_download(offer);
+            self.ask_before_download(*offer);
         }
     }
 

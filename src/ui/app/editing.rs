@@ -53,7 +53,7 @@ impl App {
             return;
         };
         let text = question.text.text().to_owned();
-        let parts = written_again(&text, &question.folds);
+        let parts = written_again(&text, question.folds());
         let Some(&node) = self.branches.path().get(message) else { return };
         self.stop_selecting();
         self.stop_editing();

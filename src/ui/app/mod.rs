@@ -388,10 +388,10 @@ impl App {
     fn move_in_popup(&mut self, by: i16) {
         match &mut self.popup {
             Popup::Closed => self.move_in_search(by),
-            Popup::Help { top, .. }
-            | Popup::Context { top }
-            | Popup::Words(Words { top, .. })
-            | Popup::Confirm(Confirm { top, .. }) => *top = top.saturating_add_signed(by),
+            Popup::Help { top, .. } | Popup::Context { top } | Popup::Words(Words { top, .. }) => {
+                *top = top.saturating_add_signed(by)
+            }
+            Popup::Confirm(question) => question.top = question.top.saturating_add_signed(by),
             Popup::Chats(list) => list.move_by(by),
             Popup::Models(_) => self.move_in_models(by),
             Popup::Palette(_) => self.move_in_palette(by),

@@ -227,7 +227,7 @@ impl App {
         }
         if let Some(Entry::Question(question)) = self.unanswered().and_then(|last| self.transcript.entries().get(last))
         {
-            let parts = written_again(question.text.text(), &question.folds);
+            let parts = written_again(question.text.text(), question.folds());
             self.composer.give_back(&parts);
         }
     }

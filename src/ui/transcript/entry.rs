@@ -55,9 +55,8 @@ pub enum Entry {
 #[derive(Debug, Default)]
 pub struct Question {
     pub text: WrappedText,
-    /// Which parts of it were pasted or attached, and the text with these folded; see [`Question::folding`].
-    pub folds: Vec<Fold>,
-    pub folded: WrappedText,
+    /// What of it was pasted or attached.
+    pub folding: Option<Box<Folding>>,
     pub saved: Slot<MessageId>,
     /// It waits for the model to be loaded.
     pub waiting: bool,
@@ -65,6 +64,14 @@ pub struct Question {
     pub hold: Hold,
     pub siblings: Siblings,
     pub pictures: Attached,
+}
+
+/// Parts of a question that are shown as a few words.
+#[derive(Debug)]
+pub struct Folding {
+    folds: Vec<Fold>,
+    /// The text with these folded.
+    text: WrappedText,
 }
 
 /// What the model said.
@@ -267,7 +274,7 @@ impl Entry {
                 (if before > 0 { before + 1 } else { 0 }, rows(whole))
             }
             Entry::Question(question) if question.is_folded(look) => {
-                let rows = |end| wrap(&folds::shown(question.text.text(), &question.folds, end), width).len();
+                let rows = |end| wrap(&folds::shown(question.text.text(), question.folds(), end), width).len();
                 (rows(part.range.start).saturating_sub(1), rows(part.range.end))
             }
             Entry::Question(_) | Entry::Note(_) => {
@@ -315,20 +322,29 @@ impl Entry {
 impl Question {
     /// With these parts folded until thoughts are shown, too.
     pub fn folding(text: String, folds: Vec<Fold>) -> Self {
-        let folded = match folds::are_any(&folds) {
-            true => WrappedText::new(folds::shown(&text, &folds, text.len())),
-            false => WrappedText::default(),
-        };
-        Self { text: WrappedText::new(text), folds, folded, ..Self::default() }
+        let folding = (!folds.is_empty()).then(|| {
+            let folded = WrappedText::new(folds::shown(&text, &folds, text.len()));
+            Box::new(Folding { folds, text: folded })
+        });
+        Self { text: WrappedText::new(text), folding, ..Self::default() }
+    }
+
+    /// Which parts of the text were pasted or attached.
+    pub fn folds(&self) -> &[Fold] {
+        self.folding.as_ref().map_or(&[], |folding| &folding.folds)
     }
 
     fn is_folded(&self, look: Look) -> bool {
-        !look.thinking && !self.folded.is_empty()
+        !look.thinking && folds::are_any(self.folds())
     }
 
     /// The lines of its text.
     fn lines(&mut self, look: Look) -> &[String] {
-        let text = if self.is_folded(look) { &mut self.folded } else { &mut self.text };
+        let is_folded = self.is_folded(look);
+        let text = match &mut self.folding {
+            Some(folding) if is_folded => &mut folding.text,
+            _ => &mut self.text,
+        };
         text.lines(look.text_width())
     }
 

@@ -25,7 +25,7 @@ pub fn height(confirm: &Confirm, screen: Rect) -> usize {
 }
 
 fn lines(theme: &Theme, confirm: &Confirm, width: usize) -> Vec<Line<'static>> {
-    let Offer { name, place, verdict, tokens_per_second, .. } = &confirm.offer;
+    let Offer { name, place, verdict, tokens_per_second, .. } = &*confirm.offer;
     let (bytes, from, free_bytes) = match place {
         Place::Download { bytes, from, free_bytes } => (*bytes, from.as_str(), *free_bytes),
         Place::Here { .. } => (None, "", None),
@@ -52,7 +52,7 @@ fn lines(theme: &Theme, confirm: &Confirm, width: usize) -> Vec<Line<'static>> {
     say("You can write while it comes; if it is interrupted, it goes on where it stopped.", theme.dim);
     say("", theme.text);
     say("Enter  download it", theme.text);
-    if let Some(Offer { name, place: Place::Download { bytes: Some(bytes), .. }, .. }) = &confirm.smallest {
+    if let Some(Offer { name, place: Place::Download { bytes: Some(bytes), .. }, .. }) = confirm.smallest.as_deref() {
         say(&format!("s      rather the smallest one: {}, {}", escape_line(name), file_size(*bytes)), theme.text);
     }
     say("Esc    download nothing", theme.text);
