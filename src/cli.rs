@@ -3,10 +3,13 @@
 
 mod batch;
 mod bench;
+pub mod mistakes;
 mod models;
+pub mod unread;
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -19,20 +22,17 @@ use crate::engine::protocol::Think;
 use crate::prompts::Variable;
 use crate::store::ChatId;
 
+/// A paragraph is one line, which the parser breaks as wide as the terminal is; what is indented must not be broken.
 const EXAMPLES: &str = "\
 Examples:
-  tuichat                                          chat
-  tuichat --resume                                 go on with the last chat
-  tuichat -p 'Why is the sky blue?'                one answer, on stdout
-  git diff | tuichat -p 'Describe this change'     the prompt, then what comes through the pipe
-  tuichat -p 'Sum this up' --file notes.txt -o json
-  tuichat -p 'Who wrote it?' --file notes.txt --cache-prompt     the next question about it begins at once
-  tuichat -p 'And shorter?' --continue             in the last chat
+  tuichat                                        chat
+  tuichat --resume                               go on with the last chat
+  tuichat -p 'Why is the sky blue?'              one answer, on stdout
+  git diff | tuichat -p 'Describe this change'   the prompt, then what is piped
+  tuichat -p 'Sum this up' --file notes.txt      a file, then the prompt
+  tuichat -p 'And shorter?' --continue           in the last chat
 
-`tuichat help options` lists all options. Each from --model on is also a key of config.toml
-(--top-k: top_k) and an environment variable (TUICHAT_TOP_K). `tuichat help COMMAND` explains a
-command, `tuichat help TOPIC` one of these:
-  scripting, schema, extract, prompts, kv, speculation, models, config, exit-codes, keys";
+`tuichat help options` lists all options. Each from --model on is also a key of config.toml (--top-k: top_k) and an environment variable (TUICHAT_TOP_K). `tuichat help COMMAND` explains a command, `tuichat help OPTION` an option, `tuichat help TOPIC` one of these topics: scripting, schema, extract, prompts, kv, speculation, models, config, exit-codes, keys";
 
 /// The options that `tuichat --help` shows; `tuichat help options` has all.
 const COMMON: [&str; 19] = [
@@ -58,11 +58,11 @@ const COMMON: [&str; 19] = [
 ];
 
 const COMPLETIONS: &str = "\
-To have it in every shell:
-  bash   echo 'source <(tuichat completions bash)' >> ~/.bashrc
-  zsh    echo 'source <(tuichat completions zsh)' >> ~/.zshrc, behind the line with compinit
-  fish   tuichat completions fish > ~/.config/fish/completions/tuichat.fish
-  PowerShell   tuichat completions powershell | Out-String | Invoke-Expression, in the file $PROFILE";
+To have it in every shell (in zsh, behind the line with compinit; in PowerShell, as a line of the file $PROFILE):
+  bash  echo 'source <(tuichat completions bash)' >> ~/.bashrc
+  zsh   echo 'source <(tuichat completions zsh)' >> ~/.zshrc
+  fish  tuichat completions fish > ~/.config/fish/completions/tuichat.fish
+  pwsh  tuichat completions powershell | Out-String | Invoke-Expression";
 
 /// Talk to language models that run on your own machine
 #[derive(Parser, Clone, Debug, PartialEq)]
@@ -85,7 +85,7 @@ pub struct Talk {
 
     /// Answer a text that has a name: one of yours (`NAME.md` in the folder `prompts` beside config.toml), or one that
     /// comes along; what -p says follows it
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub prompt_name: Option<String>,
 
     /// Put TEXT where the text of --prompt-name says {{NAME}} (repeatable)
@@ -305,8 +305,8 @@ impl Arguments {
         I: IntoIterator<Item = T>,
         T: Into<std::ffi::OsString> + Clone,
     {
-        let mut matches = definition().try_get_matches_from(line)?;
-        let arguments = Self::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut definition()))?;
+        let matches = definition().try_get_matches_from(line)?;
+        let arguments = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut definition()))?;
         let shows_settings =
             matches!(arguments.command, Some(Command::Config(ConfigCommand::Show) | Command::Doctor { .. }));
         let talks = arguments.talk != Talk::default();
@@ -314,6 +314,10 @@ impl Arguments {
         if arguments.command.is_some() && (talks || sets) {
             let sentence =
                 "the options before the subcommand are for chats and answers, and would have no effect on it";
+            return Err(definition().error(ErrorKind::ArgumentConflict, sentence));
+        }
+        if let Some(option) = batch::meaningless(&matches) {
+            let sentence = format!("`{option}` has no effect on a batch");
             return Err(definition().error(ErrorKind::ArgumentConflict, sentence));
         }
         Ok(arguments)
@@ -335,6 +339,24 @@ mod tests {
         definition().debug_assert();
         let shown = |name: &&str| definition().get_arguments().any(|argument| argument.get_id() == *name);
         assert!(COMMON.iter().all(shown), "a name of an option that is gone");
+    }
+
+    #[test]
+    fn no_line_of_help_is_broken_twice() {
+        let mut open = vec![definition()];
+        open[0].build();
+        while let Some(command) = open.pop() {
+            let about = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let lines: Vec<&str> = about.lines().collect();
+            for line in &lines {
+                assert!(!line.starts_with(' ') || line.chars().count() < 80, "{}: {line}", command.get_name());
+            }
+            for pair in lines.windows(2) {
+                let is_text = |line: &str| line.starts_with(char::is_alphanumeric) && !line.ends_with(':');
+                assert!(!(is_text(pair[0]) && is_text(pair[1])), "{}: {pair:?}", command.get_name());
+            }
+            open.extend(command.get_subcommands().cloned());
+        }
     }
 
     #[test]
@@ -412,6 +434,7 @@ mod tests {
                     power: None,
                     cool_down: None,
                     minutes: None,
+                    formats: Vec::new(),
                     draft_model: None,
                 })));
             },
@@ -451,7 +474,7 @@ mod tests {
             ("--temp 0 models list", "before the subcommand"),
             ("-p hi chats list", "before the subcommand"),
             ("chats show x", "`x` is not the number of a chat"),
-            ("bench --suite x", "[possible values: quick, depth, threads, sbc, cold, soak, kv, spec]"),
+            ("bench --suite x", "[possible values: quick, depth, threads, sbc, cold, quant, soak, kv, spec]"),
             ("bench --power wall", "it must be `auto`, `none`, or `cmd:`"),
             ("bench --budgets 50,101", "a budget is a number of percent between 0.1 and 100"),
             ("bench --lengths 100", "between 1024 and 65536"),

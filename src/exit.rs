@@ -53,9 +53,12 @@ pub struct Failure {
     pub kind: &'static str,
     /// What happened, as a sentence.
     pub message: String,
-    /// What to type next, where the message does not say it.
+    /// What to type next, where the message does not say it behind its last semicolon.
     pub hint: Option<String>,
 }
+
+/// The kinds of failures whose message quotes an answer, which may have semicolons of its own.
+const QUOTING: [&str; 2] = ["schema", "extract"];
 
 impl Failure {
     fn new(exit: Exit, kind: &'static str, message: impl Into<String>) -> Self {
@@ -93,6 +96,15 @@ impl Failure {
         self
     }
 
+    /// What happened, and what to do about it. The rooms below say both in one sentence, with a semicolon between.
+    pub fn parts(&self) -> (&str, Vec<&str>) {
+        let (message, advice) = match last_semicolon(&self.message).filter(|_| !QUOTING.contains(&self.kind)) {
+            Some(at) => (&self.message[..at], Some(self.message[at + 1..].trim_start())),
+            None => (self.message.as_str(), None),
+        };
+        (message, advice.into_iter().chain(self.hint.as_deref()).collect())
+    }
+
     /// Output that could not be written. A closed pipe is no failure of ours and is not talked about.
     pub fn output(error: &io::Error) -> Self {
         match error.kind() {
@@ -104,12 +116,25 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "error: {}", self.message)?;
-        match &self.hint {
-            Some(hint) => write!(formatter, "\nhint: {hint}"),
-            None => Ok(()),
+        let (message, hints) = self.parts();
+        write!(formatter, "error: {message}")?;
+        hints.iter().try_for_each(|hint| write!(formatter, "\nhint: {hint}"))
+    }
+}
+
+/// The last semicolon that does not stand between backticks or double quotes, where names and texts are quoted.
+fn last_semicolon(sentence: &str) -> Option<usize> {
+    let (mut quote, mut last) = (None, None);
+    for (at, character) in sentence.char_indices() {
+        match (quote, character) {
+            (Some(mark), _) if mark == character => quote = None,
+            (Some(_), _) => {}
+            (None, '`' | '"') => quote = Some(character),
+            (None, ';') if sentence[at..].starts_with("; ") => last = Some(at),
+            (None, _) => {}
         }
     }
+    last
 }
 
 impl std::error::Error for Failure {}
@@ -167,6 +192,24 @@ mod tests {
     fn a_hint_stands_on_its_own_line() {
         let failure = Failure::usage("there is no prompt").hint("type `tuichat -p TEXT`");
         assert_eq!(failure.to_string(), "error: there is no prompt\nhint: type `tuichat -p TEXT`");
+    }
+
+    #[test]
+    fn what_to_do_is_told_on_a_line_of_its_own_wherever_it_was_said() {
+        for (failure, expected) in [
+            (
+                Failure::usage("`a; b` is a folder; name the files in it"),
+                "error: `a; b` is a folder\nhint: name the files in it",
+            ),
+            (
+                Failure::error("it is so; it is; type `a; b`").hint("or not"),
+                "error: it is so; it is\nhint: type `a; b`\nhint: or not",
+            ),
+            (Failure::error("it says \"a; b\" here"), "error: it says \"a; b\" here"),
+            (Failure::unsatisfied("the answer is a; b"), "error: the answer is a; b"),
+        ] {
+            assert_eq!(failure.to_string(), expected);
+        }
     }
 
     #[test]

@@ -38,10 +38,13 @@ pub mod text_file;
 mod tiny_gguf;
 pub mod ui;
 
-use std::io::Write;
+use std::ffi::OsString;
+use std::io::{IsTerminal, Write};
 
-use cli::{Arguments, Command};
+use cli::unread::Unread;
+use cli::{Arguments, Command, Talk, mistakes};
 use commands::Surroundings;
+use config::Settings;
 use exit::{Exit, Failure};
 use mode::{Circumstances, Mode};
 
@@ -52,57 +55,66 @@ use mode::{Circumstances, Mode};
 pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
     engine::set_abort_hook(give_terminal_back);
     let circumstances = Circumstances::of(&arguments);
-    match &arguments.command {
+    let Arguments { talk, settings, command } = arguments;
+    match command {
+        None => talk_or_answer(talk, settings, circumstances),
         Some(Command::Probe { file: Some(file), on }) => {
-            let tried = engine::probe::load_and_decode(file, on.as_deref());
-            return tried.map(|()| Exit::Success).map_err(|error| Failure::from(&error));
+            let tried = engine::probe::load_and_decode(&file, on.as_deref());
+            tried.map(|()| Exit::Success).map_err(|error| Failure::from(&error))
         }
         Some(Command::Probe { file: None, .. }) => {
             let told = engine::probe::tell_devices(std::io::stdout().lock());
-            return told.map(|()| Exit::Success).map_err(|error| Failure::output(&error));
+            told.map(|()| Exit::Success).map_err(|error| Failure::output(&error))
         }
-        _ => {}
-    }
-    // What needs no settings, or is there to say what is wrong with them.
-    match arguments.command {
-        Some(Command::Completions { shell }) => return commands::completions::run(shell).map(|()| Exit::Success),
-        Some(Command::Doctor { json }) => return commands::doctor::run(json, arguments.settings),
-        Some(Command::Man { command, out }) => {
-            return commands::man::run(&command, out.as_deref()).map(|()| Exit::Success);
+        // What needs no settings, or is there to say what is wrong with them.
+        Some(Command::Completions { shell }) => commands::completions::run(shell).map(|()| Exit::Success),
+        Some(Command::Doctor { json }) => commands::doctor::run(json, settings),
+        Some(Command::Man { command, out }) => commands::man::run(&command, out.as_deref()).map(|()| Exit::Success),
+        Some(Command::Help { words }) => commands::help::run(&words).map(|()| Exit::Success),
+        Some(Command::Batch(command)) => {
+            let settings = command.settings.clone().over(settings);
+            commands::batch::run(*command, Surroundings::find(settings)?)
         }
-        Some(Command::Help { words }) => return commands::help::run(&words).map(|()| Exit::Success),
-        _ => {}
+        Some(Command::Models(command)) => commands::models::run(command, &Surroundings::find(settings)?),
+        Some(Command::Chats(command)) => commands::chats::run(command, &Surroundings::find(settings)?),
+        Some(Command::Config(command)) => commands::config::run(command, &Surroundings::find(settings)?),
+        Some(Command::Bench(command)) => {
+            let private = command.private.then_some(true).or(settings.private);
+            commands::bench::run(*command, &Surroundings::find(Settings { private, ..settings })?)
+        }
+        Some(Command::Debug(command)) => commands::debug::run(command, &Surroundings::find(settings)?),
     }
-    if let Some(Command::Batch(command)) = arguments.command {
-        let settings = command.settings.clone().over(arguments.settings);
-        return commands::batch::run(*command, Surroundings::find(settings)?);
+}
+
+/// A chat, or one answer.
+fn talk_or_answer(talk: Talk, settings: Settings, circumstances: Circumstances) -> Result<Exit, Failure> {
+    let form = settings.output;
+    let ready = commands::answer::check(&talk)
+        .and_then(|()| Surroundings::find(settings))
+        .and_then(|surroundings| Ok((mode::decide(circumstances)?, surroundings)));
+    match ready {
+        Ok((Mode::OneShot, surroundings)) => commands::answer::run(talk, surroundings),
+        Ok((Mode::Chat, surroundings)) => commands::chat::run(talk, surroundings),
+        Err(failure) => {
+            let is_answer =
+                circumstances.has_prompt || circumstances.has_answer_options || !circumstances.stdin_is_terminal;
+            if is_answer {
+                commands::answer::refuse(form, &failure);
+            }
+            Err(failure)
+        }
     }
-    let mut settings = arguments.settings;
-    if let Some(Command::Bench(command)) = &arguments.command
-        && command.private
-    {
-        settings.private = Some(true);
+}
+
+/// What is wrong with a command line that cannot be read. Whoever asked for JSON is told on stdout, too.
+pub fn refuse(error: &clap::Error, line: &[OsString]) -> Failure {
+    let failure = mistakes::failure(error, line);
+    let found = Unread::of(line);
+    let is_answer = found.output.is_some() || found.has_prompt || !std::io::stdin().is_terminal();
+    if found.commands.is_empty() && is_answer {
+        commands::answer::refuse(found.output, &failure);
     }
-    let surroundings = Surroundings::find(settings)?;
-    match arguments.command {
-        Some(Command::Models(command)) => commands::models::run(command, &surroundings),
-        Some(Command::Chats(command)) => commands::chats::run(command, &surroundings),
-        Some(Command::Config(command)) => commands::config::run(command, &surroundings),
-        Some(Command::Bench(command)) => commands::bench::run(*command, &surroundings),
-        Some(Command::Debug(command)) => commands::debug::run(command, &surroundings),
-        Some(
-            Command::Probe { .. }
-            | Command::Batch(_)
-            | Command::Completions { .. }
-            | Command::Man { .. }
-            | Command::Help { .. }
-            | Command::Doctor { .. },
-        )
-        | None => match mode::decide(circumstances)? {
-            Mode::OneShot => commands::answer::run(arguments.talk, surroundings),
-            Mode::Chat => commands::chat::run(arguments.talk, surroundings),
-        },
-    }
+    failure
 }
 
 /// What is left to do when C++ is about to abort: the terminal is given back, and the person told.

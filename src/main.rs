@@ -4,10 +4,11 @@
 //! [`tuichat::models::hub`] never starts.
 #![forbid(unsafe_code)]
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
-use tuichat::cli::Arguments;
+use tuichat::cli::{Arguments, mistakes};
 use tuichat::commands::completions;
 use tuichat::exit::{Exit, Failure};
 use tuichat::{cpu_check, text};
@@ -20,8 +21,10 @@ fn main() -> ExitCode {
     if completions::answer() {
         return Exit::Success.into();
     }
-    let arguments = match Arguments::read(std::env::args_os()) {
+    let line: Vec<OsString> = std::env::args_os().collect();
+    let arguments = match Arguments::read(&line) {
         Ok(arguments) => arguments,
+        Err(message) if mistakes::is_mistake(&message) => return fail(&tuichat::refuse(&message, &line)),
         Err(message) => {
             // Help and version are such messages too; a reader that does not want them to the end is no error.
             let _ = message.print();

@@ -1,6 +1,8 @@
 //! Text that comes from outside: token bytes joined to whole UTF-8, and control or direction characters made
 //! visible before they can reach a terminal.
 
+pub mod plain;
+
 use std::borrow::Cow;
 
 /// Joins the bytes of tokens, which may end in the middle of a character, to text that never does.

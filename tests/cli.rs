@@ -40,7 +40,8 @@ fn an_answer_that_the_context_ended_says_so_beside_the_answer() {
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert!(ran.stderr.contains("the context of 256 tokens is full"), "{}", ran.stderr);
     let ran = home.run(&["-m", model.to_str().unwrap(), "-p", "hi", "--ctx", "256", "--max-tokens", "5"]);
-    assert_eq!(ran.stderr, "");
+    let note = "note: the answer was cut after 5 tokens; a higher `--max-tokens` gives it more room\n";
+    assert_eq!(ran.stderr, note);
 }
 
 const EVICTING: &str = r#"
@@ -75,7 +76,16 @@ fn what_left_the_cache_and_what_came_back_is_told_beside_the_answer_and_in_json(
 fn an_answer_cut_at_its_limit_of_tokens_is_not_said_to_fill_a_cache_that_makes_room() {
     let script = EVICTING.replace("evicted = [2, 1]", "");
     let ran = Home::new().ask(&script, &["-p", "hi and much more", "--max-tokens", "2"]);
-    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), "recalled 1 passage\n"));
+    assert_eq!(
+        (ran.code, ran.stderr.as_str()),
+        (
+            Some(0),
+            concat!(
+                "recalled 1 passage\n",
+                "note: the answer was cut after 2 tokens; a higher `--max-tokens` gives it more room\n"
+            )
+        )
+    );
 }
 
 #[test]
@@ -232,7 +242,7 @@ fn mistakes_are_told_with_what_to_type_and_code_2() {
         (&["-p", "x", "--file", "no.txt"], "cannot read `no.txt`", ""),
         (&["-p", "x", "--file", "latin1.txt"], "is not UTF-8 text", "iconv"),
         (&["-p", "x", "--system", "@no.txt"], "cannot read `no.txt`", ""),
-        (&["-p", "x", "--temp", "9"], "9 is not between 0 and 5", "--help"),
+        (&["-p", "x", "--temp", "9"], "9 is not between 0 and 5", "tuichat help temp"),
     ] {
         let ran = home.ask(HELLO, arguments);
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{arguments:?}");
@@ -256,7 +266,7 @@ fn a_model_that_cannot_be_loaded_is_code_4() {
     let script = "fail_load = \"x.gguf is cut short; get it again with `tuichat models pull`\"\n";
     let ran = home.ask(script, &["-p", "hi"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(4), ""));
-    assert_eq!(ran.stderr, "error: x.gguf is cut short; get it again with `tuichat models pull`\n");
+    assert_eq!(ran.stderr, "error: x.gguf is cut short\nhint: get it again with `tuichat models pull`\n");
     let ran = home.ask(script, &["-p", "hi", "-o", "ndjson"]);
     let last: Value = serde_json::from_str(ran.stdout.lines().last().unwrap()).unwrap();
     assert_eq!((last["type"].as_str(), last["error"]["kind"].as_str()), (Some("error"), Some("bad_model")));
@@ -361,7 +371,7 @@ fn an_answer_that_does_not_satisfy_the_schema_is_told_with_its_own_code() {
             r#"{"name": "x", "year": 3}"#,
             "the answer does not satisfy the schema: at `/year`: 3 is less than the minimum",
         ),
-        (r#"{"name": "x"}"#, "\"year\" is a required property"),
+        (r#"{"name": "x"}"#, "\"year\" is missing"),
     ] {
         let script = format!("[[answer]]\ntext = '{answer}'\n");
         let ran = home.ask(&script, &["-p", "hi", "--schema", NAMED]);
@@ -433,9 +443,15 @@ fn the_part_that_is_asked_for_is_all_that_stdout_gets() {
 fn an_answer_without_the_part_is_code_7_and_goes_to_stderr() {
     let home = Home::new();
     for (what, expected) in [
-        ("rust", "error: there is no code block in `rust` in the answer"),
-        ("code", "error: there is no code block in the answer"),
-        ("json", "error: there is no JSON value in the answer"),
+        (
+            "rust",
+            "error: there is no code block in `rust` in the answer\nhint: say in the prompt that you want a code block in rust",
+        ),
+        ("code", "error: there is no code block in the answer\nhint: say in the prompt that you want a code block"),
+        (
+            "json",
+            "error: there is no JSON value in the answer\nhint: say in the prompt that you want JSON, or hold the answer to a form with `--schema`",
+        ),
     ] {
         let ran = home.ask(HELLO, &["-p", "hi", "--extract", what]);
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(7), ""), "{what}");
@@ -445,6 +461,12 @@ fn an_answer_without_the_part_is_code_7_and_goes_to_stderr() {
         let object = home.ask(HELLO, &["-p", "hi", "--extract", what, "-o", "json"]).json();
         assert_eq!((&object["extracted"], &object["error"]["kind"]), (&Value::Null, &"extract".into()));
     }
+    let ran = home.ask(WITH_CODE, &["-p", "hi", "--extract", "rust"]);
+    assert!(
+        ran.stderr.ends_with("hint: `--extract code` takes its code block in another language\n"),
+        "{}",
+        ran.stderr
+    );
     let ran = home.ask(WITH_CODE, &["-p", "hi", "--extract", "python", "--max-tokens", "7"]);
     assert_eq!(ran.code, Some(7), "{}", ran.stderr);
     assert!(ran.stdout.starts_with("print('é')"), "the beginning is printed: {}", ran.stdout);
@@ -489,7 +511,7 @@ fn a_text_with_a_name_is_answered_with_everything_put_into_it() {
         (&["mail"][..], "x", "add `--var to=TEXT`"),
         (&["mail", "--var", "to=Ann", "--var", "from=Ben"], "x", "leave out `--var from=…`"),
         (&["mail", "--var", "to=Ann"], "", "| tuichat --prompt-name mail"),
-        (&["male", "--var", "to=Ann"], "x", "there is no text `male`; there are `explain`, `mail`"),
+        (&["male", "--var", "to=Ann"], "x", "there is no text `male`\nhint: there are `explain`, `mail`"),
     ] {
         let ran = ask(arguments, stdin);
         assert_eq!(ran.code, Some(2), "{arguments:?}");

@@ -27,7 +27,10 @@ fn an_unknown_setting_is_a_warning() {
     home.write("home/config/config.toml", "tempo = 0.5\n");
     let ran = home.ask(HELLO, &["-p", "hi"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "Hello there, you\n"));
-    assert_eq!(ran.stderr, "warning: config.toml, line 1, column 1: there is no setting `tempo`\n");
+    assert_eq!(
+        ran.stderr,
+        "warning: config.toml, line 1, column 1: there is no setting `tempo`; `temp` may be meant\n"
+    );
 }
 
 #[test]

@@ -112,7 +112,10 @@ fn an_unknown_key_and_what_the_environment_overrides_are_told() {
     let (code, json) = with(&home, &[("TUICHAT_SYSTEM", "hush"), ("TUICHAT_TEMPO", "1")]);
     assert_eq!(code, Some(0));
     let found = findings(&json, "config");
-    assert_eq!((found[0].0, found[0].1), ("warning", "config.toml, line 1, column 1: there is no setting `tempo`"));
+    assert_eq!(
+        (found[0].0, found[0].1),
+        ("warning", "config.toml, line 1, column 1: there is no setting `tempo`; `temp` may be meant")
+    );
     assert!(found.iter().any(|(level, what, _)| *level == "note" && what.contains("TUICHAT_TEMPO")), "{found:?}");
     assert_eq!(json["config"]["overridden"], serde_json::json!(["system"]));
     assert!(!json.to_string().contains("hush"));

@@ -215,6 +215,9 @@ fn lines_of_tokens_have_the_probabilities_too_and_a_text_has_no_room_for_them() 
     let refused = ask(&home, &["-p", "x", "--logprobs", "2"]);
     assert_eq!((refused.code, refused.stdout.as_str()), (Some(2), ""));
     assert!(refused.stderr.contains("-o json"), "{}", refused.stderr);
+    home.write("home/config/config.toml", "logprobs = 2\n");
+    assert_eq!(ask(&home, &["-p", "x"]).code, Some(0), "what is set for all answers is not meant for texts");
+    assert!(object(&ask(&home, &["-p", "x", "-o", "json"]))["logprobs"][0]["top"][1].is_object());
 }
 
 fn store(home: &Home) -> Store {
@@ -316,18 +319,35 @@ fn shell(home: &Home, line: &str) -> Ran {
 fn a_stdin_that_gives_nothing_is_no_matter() {
     let home = Home::new();
     home.write("empty", "");
-    for stdin in ["< /dev/null", "<&-", "< empty", "< script.toml <&-"] {
+    for (stdin, note) in [
+        ("< /dev/null", ""),
+        ("<&-", ""),
+        ("< empty", "note: nothing was piped in\n"),
+        ("< script.toml <&-", ""),
+        ("< empty --quiet", ""),
+    ] {
         let ran = shell(&home, &format!("$tuichat -p hi {stdin}"));
         assert_eq!(
             (ran.code, ran.stdout.as_str(), ran.stderr.as_str()),
-            (Some(0), "Hello there, you\n", ""),
+            (Some(0), "Hello there, you\n", note),
             "{stdin}"
         );
         let ran = shell(&home, &format!("$tuichat {stdin}"));
         assert!(ran.code == Some(2) && ran.stderr.contains("there is no prompt to answer"), "{stdin}: {}", ran.stderr);
     }
     let ran = shell(&home, "true | $tuichat -p hi");
-    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "Hello there, you\n"), "{}", ran.stderr);
+    let expected = (Some(0), "Hello there, you\n", "note: nothing was piped in\n");
+    assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), expected);
+    let ran = shell(&home, "$tuichat -p hi --file empty");
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), "note: `empty` is empty\n"));
+    for (line, part) in [
+        ("true | $tuichat --prompt-name summarize", "nothing was piped in, so the text `summarize` is about nothing"),
+        ("$tuichat --prompt-name summarize --file empty", "`empty` is empty, so the text `summarize` is about nothing"),
+    ] {
+        let ran = shell(&home, line);
+        assert!(ran.code == Some(2) && ran.stderr.contains(part), "{line}: {}", ran.stderr);
+    }
+    assert_eq!(shell(&home, "$tuichat --prompt-name summarize").code, Some(0), "cron has nothing to pipe in");
     let ran = shell(&home, "$tuichat -p hi < .");
     assert!(ran.code == Some(2) && ran.stderr.contains("cannot read stdin"), "{:?} {}", ran.code, ran.stderr);
 }

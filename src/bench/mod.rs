@@ -10,6 +10,7 @@ pub mod history;
 pub mod kv;
 pub mod machine;
 pub mod quality;
+pub mod quant;
 pub mod record;
 pub mod report;
 pub mod soak;

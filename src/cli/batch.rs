@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use clap::ArgMatches;
+use clap::parser::ValueSource;
+
 use super::EngineName;
 use crate::config::Settings;
 
@@ -25,26 +28,26 @@ const MEANINGLESS: [&str; 16] = [
     "limit_rate",
 ];
 
+/// A paragraph is one line, which the parser breaks as wide as the terminal is; what is indented must not be broken.
 const EXAMPLES: &str = "\
 An item is a JSON object on a line of its own, with a prompt or a conversation, and settings of its own:
   {\"id\": \"a\", \"prompt\": \"Why is the sky blue?\", \"max_tokens\": 100}
-  {\"id\": \"b\", \"messages\": [{\"role\": \"system\", \"content\": \"Rhyme\"}, {\"role\": \"user\", \"content\": \"Hi\"}]}
   {\"prompt\": \"The longest river?\", \"schema\": \"name, km int\"}
-Its keys: id (else the number of the line), prompt or messages, system, temp, top_k, top_p, min_p, repeat_penalty, seed,
-max_tokens, stop, schema, grammar, think, loop_breaker. What it does not set is as in the options below.
+  {\"id\": 7, \"system\": \"Rhyme\", \"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}]}
+
+Its keys: id (else the number of the line), prompt or messages, system, temp, top_k, top_p, min_p, repeat_penalty, seed, max_tokens, stop, schema, grammar, think, loop_breaker. What it does not set is as in the options above.
 
 Every item becomes a line with the keys of `-o json`:
-  {\"schema\": 1, \"id\": \"a\", \"text\": \"…\", \"finish_reason\": \"stop\", \"error\": null, \"usage\": {…}, …}
-An item that fails has an `error`, and the others go on. What many items begin with alike (the system prompt, a text
-before the question) is computed once. Nothing leaves the KV cache: an item that is longer than it fails.
+  {\"id\": \"a\", \"text\": \"…\", \"finish_reason\": \"stop\", \"error\": null, …}
 
-The exit code: 0 if every item has its answer, 7 if answers do not satisfy their schema and nothing else failed, 1 if
-other items failed, 2 if the items cannot be read or two have the same id, 130 after Ctrl-C; else as with -p.
+An item that fails has an `error`, and the others go on. What many items begin with alike (the system prompt, a text before the question) is computed once. Nothing leaves the KV cache: an item that is longer than it fails.
+
+The exit code: 0 if every item has its answer, 7 if answers do not satisfy their schema and nothing else failed, 1 if other items failed, 2 if the items cannot be read or two have the same id, 130 after Ctrl-C; else as with -p.
 
 Examples:
   tuichat batch questions.ndjson > answers.ndjson
-  tuichat batch questions.ndjson --resume answers.ndjson     go on after Ctrl-C, a kill or a power cut; begin if it is not there
-  jq -c '{id: .number, prompt: .body}' issues.json | tuichat batch - --system 'One word: bug or wish?' --temp 0 --as-done";
+  tuichat batch questions.ndjson --resume answers.ndjson   # after Ctrl-C
+  jq -c '{id: .number, prompt: .body}' issues.json | tuichat batch - --temp 0";
 
 /// Answer many prompts from a file or a pipe
 #[derive(clap::Args, Clone, Debug, PartialEq)]
@@ -77,6 +80,15 @@ pub struct BatchCommand {
 
     #[command(flatten)]
     pub settings: Settings,
+}
+
+/// An option of a batch that was typed and would have no effect on it.
+pub fn meaningless(matches: &ArgMatches) -> Option<String> {
+    let of_batch = matches.subcommand_matches("batch")?;
+    let typed = |name: &&&str| of_batch.value_source(name) == Some(ValueSource::CommandLine);
+    // A batch may have to download its model.
+    let name = MEANINGLESS.iter().filter(|name| **name != "limit_rate").find(typed)?;
+    Some(if *name == "output" { "--form".into() } else { format!("--{}", name.replace('_', "-")) })
 }
 
 /// How many items are answered side by side.

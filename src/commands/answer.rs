@@ -1,5 +1,7 @@
 //! `tuichat -p`: one answer on stdout.
 
+#[cfg(unix)]
+use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,8 +10,8 @@ use std::sync::{Arc, OnceLock};
 use super::models::with_progress;
 use super::{Surroundings, chat, offers, source};
 use crate::chat::{Message, Role};
-use crate::cli::{ChatName, Talk};
-use crate::config::{Config, Output};
+use crate::cli::{ChatName, Talk, mistakes};
+use crate::config::{self, Config, Directories, Output};
 use crate::engine::SnapshotSettings;
 use crate::engine::constraint::{self, Validator};
 use crate::engine::protocol::{Constraint, Expected, GenerateOptions, Prompt, Think};
@@ -17,7 +19,7 @@ use crate::exit::{Exit, Failure};
 use crate::models::catalog::Entry;
 use crate::models::hub::{Hub, Pull};
 use crate::models::{Found, Library, ModelError, identity};
-use crate::oneshot::{self, Job, Question, SavedChat};
+use crate::oneshot::{self, Job, Question, SavedChat, Stdin};
 use crate::remarks::Remarks;
 use crate::signals;
 use crate::store::Store;
@@ -34,12 +36,36 @@ pub fn run(talk: Talk, surroundings: Surroundings) -> Result<Exit, Failure> {
     })
 }
 
+/// Whether what was typed can be a question. A second name of a file that is none is probably the question itself.
+///
+/// # Errors
+/// What to type instead.
+pub fn check(talk: &Talk) -> Result<(), Failure> {
+    let has_prompt = talk.prompt.is_some() || talk.prompt_name.is_some();
+    match &talk.files[..] {
+        [.., question] if !has_prompt && talk.files.len() > 1 && !question.exists() => {
+            let question = question.to_string_lossy();
+            Err(Failure::usage(format!("there is no prompt, and no file `{question}`"))
+                .hint(mistakes::question(&question)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Tells on stdout that there is no answer, if it is to have a form of JSON. What it cannot be told to does not matter:
+/// the program ends with the failure anyway.
+pub fn refuse(typed: Option<Output>, failure: &Failure) {
+    let directories = Directories::find(std::env::var_os("TUICHAT_HOME").map(Into::into)).ok();
+    let form = config::form(directories.as_ref(), |name| std::env::var(name).ok(), typed);
+    let _ = oneshot::refuse(form, failure);
+}
+
 /// Finds the model before stdin is read: a mistake in its name should not have to wait for the whole pipe. One that is
 /// not here is got after that: nothing is downloaded for a question that cannot be read.
 fn prepare(talk: Talk, surroundings: Surroundings) -> Result<Job, Failure> {
-    let schema = check(surroundings.config.generate.constraint.as_ref())?;
+    let schema = check_constraint(surroundings.config.generate.constraint.as_ref())?;
     let source = source(&talk.engine)?;
-    check_form(&surroundings.config)?;
+    check_form(&surroundings)?;
     let chat = talk.continues.map(|name| saved_chat(name, &surroundings)).transpose()?;
     let model = match surroundings.model(&talk.engine) {
         Ok(found) => Ok(found),
@@ -49,7 +75,10 @@ fn prepare(talk: Talk, surroundings: Surroundings) -> Result<Job, Failure> {
     let named = talk.prompt_name.map(|name| prompts::find(&folder, &name)).transpose().map_err(Failure::usage)?;
     let question = Question { named, variables: talk.variables, typed: talk.prompt, files: talk.files };
     question.check()?;
-    let asked = question.read(io::stdin().is_terminal(), || read_stdin(surroundings.config.quiet))?;
+    let asked = question.read(stdin(), || read_stdin(surroundings.config.quiet))?;
+    for sentence in &asked.notes {
+        Remarks::on_stderr(surroundings.config.quiet).note(&format!("note: {sentence}"));
+    }
     let model = model.or_else(|entry| get(entry, &surroundings))?;
     let hashes_file = surroundings.hashes_file();
     let snapshots = match &chat {
@@ -74,7 +103,7 @@ fn prepare(talk: Talk, surroundings: Surroundings) -> Result<Job, Failure> {
         source,
         load,
         prompt: Prompt { chat: chat.as_ref().map(SavedChat::key), messages },
-        options: GenerateOptions { shared, ..config.generate },
+        options: GenerateOptions { shared, weighed: weighed(&config), ..config.generate },
         schema,
         extract: config.extract,
         quiet: config.quiet,
@@ -85,6 +114,31 @@ fn prepare(talk: Talk, surroundings: Surroundings) -> Result<Job, Failure> {
         smaller: Box::new(move || offers::smaller(&surroundings)),
         hash: Box::new(move || sha256(model, hashes_file.as_deref())),
     })
+}
+
+/// What stdin is connected to.
+fn stdin() -> Stdin {
+    let stdin = io::stdin();
+    match stdin.is_terminal() {
+        true => Stdin::Terminal,
+        false if is_device(&stdin) => Stdin::Device,
+        false => Stdin::Piped,
+    }
+}
+
+#[cfg(unix)]
+fn is_device(stdin: &io::Stdin) -> bool {
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::FileTypeExt;
+
+    let file = stdin.as_fd().try_clone_to_owned().map(File::from);
+    file.and_then(|file| file.metadata()).map_or(true, |metadata| metadata.file_type().is_char_device())
+}
+
+/// It cannot be told apart from a pipe here.
+#[cfg(not(unix))]
+fn is_device(_stdin: &io::Stdin) -> bool {
+    true
 }
 
 /// What is piped in. Who looks on is told what is waited for: a pipe may never end.
@@ -110,13 +164,19 @@ fn saved_chat(name: ChatName, surroundings: &Surroundings) -> Result<SavedChat, 
     Ok(SavedChat::open(store, chat)?)
 }
 
-/// Whether the form of the answer has room for what is to be told.
-fn check_form(config: &Config) -> Result<(), Failure> {
-    if config.generate.weighed > 0 && config.output == Output::Text {
+/// Whether the form of the answer has room for what is to be told. What is set for all answers is not meant for texts.
+fn check_form(surroundings: &Surroundings) -> Result<(), Failure> {
+    let typed = surroundings.layers.typed.logprobs.map_or(0, |count| count.get());
+    if typed > 0 && surroundings.config.output == Output::Text {
         return Err(Failure::usage("`--logprobs` tells numbers, for which a text has no room")
             .hint("type `-o json` or `-o ndjson` too, or take it back with `--logprobs 0`"));
     }
     Ok(())
+}
+
+/// How many tokens are told beside each, which a text has no room for.
+fn weighed(config: &Config) -> u32 {
+    if config.output == Output::Text { 0 } else { config.generate.weighed }
 }
 
 /// Where what prompts begin with is kept, or a word about why it is not.
@@ -163,7 +223,7 @@ pub(super) fn get(entry: &Entry, surroundings: &Surroundings) -> Result<Found, F
 }
 
 /// Checks what the answer is to be held to, and gives what it can be checked against afterwards.
-fn check(constraint: Option<&Constraint>) -> Result<Option<Validator>, Failure> {
+fn check_constraint(constraint: Option<&Constraint>) -> Result<Option<Validator>, Failure> {
     let Some(constraint) = constraint else { return Ok(None) };
     constraint::check(constraint).map_err(Failure::usage)?;
     match constraint {

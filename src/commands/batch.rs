@@ -9,6 +9,8 @@ use crate::cli::BatchCommand;
 use crate::engine::protocol::{Evict, Expected, LoadSettings};
 use crate::exit::{Exit, Failure};
 use crate::oneshot::batch::{self, Earlier, HeldTo, Item, Job};
+use crate::remarks::Remarks;
+use crate::text::cause;
 
 /// # Errors
 /// Why not every item has its answer.
@@ -28,7 +30,17 @@ pub fn run(command: BatchCommand, surroundings: Surroundings) -> Result<Exit, Fa
         (Some(path), None) => (Box::new(batch::begin(path)?), Earlier::default()),
         (None, None) => (batch::stdout(), Earlier::default()),
     };
+    let count = items.len();
     items.retain(|item| !earlier.done.contains(&item.id.to_string()));
+    if items.is_empty() {
+        let sentence = match count {
+            0 if command.items == Path::new("-") => "note: there are no items on stdin".to_owned(),
+            0 => format!("note: there are no items in `{}`", command.items.display()),
+            1 => "note: the item is done already".into(),
+            _ => format!("note: all {count} items are done already"),
+        };
+        Remarks::on_stderr(surroundings.config.quiet).note(&sentence);
+    }
     // Of items that all fail, or are done, no model has to know.
     let load = match items.iter().any(|item| item.asked.is_ok()) {
         true => Some(load(&command, &surroundings, &items)?),
@@ -56,7 +68,7 @@ fn read(path: &Path, surroundings: &Surroundings, held_to: &mut HeldTo) -> Resul
     if path == Path::new("-") {
         return batch::read(io::stdin().lock(), settings, held_to);
     }
-    let cannot_read = |error: io::Error| Failure::usage(format!("cannot read `{}`: {error}", path.display()));
+    let cannot_read = |error: io::Error| Failure::usage(format!("cannot read `{}`: {}", path.display(), cause(&error)));
     let file = File::open(path).map_err(cannot_read)?;
     if file.metadata().map_err(cannot_read)?.is_dir() {
         return Err(Failure::usage(format!("`{}` is a folder; name a file of items", path.display())));

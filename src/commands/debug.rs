@@ -8,6 +8,7 @@ use crate::chat::Message;
 use crate::cli::DebugCommand;
 use crate::engine::inspect;
 use crate::exit::{Exit, Failure};
+use crate::text::plain;
 use crate::text_file;
 
 /// # Errors
@@ -34,7 +35,7 @@ fn read_messages(path: &Path) -> Result<Vec<Message>, Failure> {
     let text =
         if path == Path::new("-") { text_file::read_from(io::stdin().lock(), "stdin") } else { text_file::read(path) };
     serde_json::from_str(&text.map_err(Failure::usage)?).map_err(|error| {
-        Failure::usage(format!("`{}` holds no messages: {error}", path.display()))
+        Failure::usage(format!("`{}` holds no messages: {}", path.display(), plain::json(&error)))
             .hint("it should be like `[{\"role\": \"user\", \"content\": \"Hello\"}]`")
     })
 }

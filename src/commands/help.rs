@@ -3,9 +3,12 @@
 
 use std::fmt::Write;
 
+use clap::{Arg, Command};
+
 use super::print;
 use crate::cli;
 use crate::exit::Failure;
+use crate::text::plain::meant;
 use crate::ui::keys::{self, Mode};
 
 /// The topics by their names.
@@ -23,7 +26,12 @@ const TOPICS: [(&str, &str); 9] = [
 const KEYS: &str = "The keys of the chat; F1 shows them there, with the commands that are written.";
 const OPTIONS: &str = "All options, those of chats and answers.";
 /// What else a topic may be called.
-const OTHER_NAMES: [(&str, &str); 7] = [
+const OTHER_NAMES: [(&str, &str); 12] = [
+    ("pipe", "scripting"),
+    ("pipes", "scripting"),
+    ("stdin", "scripting"),
+    ("script", "scripting"),
+    ("environment", "config"),
     ("oneshot", "scripting"),
     ("json", "scripting"),
     ("grammar", "schema"),
@@ -53,9 +61,15 @@ pub fn run(words: &[String]) -> Result<(), Failure> {
     // The options of the program are no subcommand's.
     let command = cli::command_named(cli::definition(), words.iter().copied())
         .map(|mut command| command.render_long_help().to_string());
-    match (command, topic) {
-        (None, None) => Err(Failure::usage(format!("there is no command and no topic `{}`", words.join(" ")))
-            .hint("`tuichat help` lists them")),
+    let option = if command.is_none() && topic.is_none() { option(&words) } else { None };
+    match (command, topic.or(option)) {
+        (None, None) => {
+            let hint = match perhaps(&words) {
+                Some(meant) => format!("`tuichat help {meant}` may be meant"),
+                None => "`tuichat help` lists them".into(),
+            };
+            Err(Failure::usage(format!("there is no command and no topic `{}`", words.join(" "))).hint(hint))
+        }
         (command, topic) => {
             let parts: Vec<String> = command.into_iter().chain(topic).map(|part| part.trim_end().to_owned()).collect();
             print(&(parts.join("\n\n") + "\n"))
@@ -68,6 +82,32 @@ pub fn topics() -> impl Iterator<Item = (&'static str, &'static str)> {
     let first_line = |text: &'static str| text.lines().next().unwrap_or_default();
     let written = TOPICS.iter().map(move |(name, text)| (*name, first_line(text)));
     written.chain([("keys", KEYS), ("options", OPTIONS)])
+}
+
+/// What there is to say about an option, behind the command that has it.
+fn option(words: &[&str]) -> Option<String> {
+    let (name, commands) = words.split_last()?;
+    let name = name.trim_start_matches('-').replace('_', "-");
+    let command = cli::command_named(cli::definition(), commands.iter().copied())?;
+    let is_named = |argument: &&Arg| argument.get_long() == Some(name.as_str()) && !argument.is_hide_set();
+    let found = command.get_arguments().find(is_named)?.clone().help_heading(None::<&str>);
+    let mut alone = Command::new("tuichat").disable_help_flag(true).arg(found).help_template("{options}");
+    alone = alone.max_term_width(110);
+    let whole = ["tuichat", "help"].into_iter().chain(commands.iter().copied()).collect::<Vec<_>>().join(" ");
+    let whole = if commands.is_empty() { "tuichat help options".to_owned() } else { whole };
+    Some(format!("{}\n\n`{whole}` lists the others.", alone.render_long_help().to_string().trim_end()))
+}
+
+/// What was perhaps meant by words that are no command, no topic and no option.
+fn perhaps(words: &[&str]) -> Option<String> {
+    let (name, commands) = words.split_last()?;
+    let command = cli::command_named(cli::definition(), commands.iter().copied())?;
+    let inner = command.get_subcommands().filter(|inner| !inner.is_hide_set()).map(Command::get_name);
+    let options = command.get_arguments().filter(|argument| !argument.is_hide_set()).filter_map(Arg::get_long);
+    let topics = if commands.is_empty() { topics().map(|(name, _)| name).collect() } else { Vec::new() };
+    let name = name.trim_start_matches('-');
+    let meant = meant(name, topics.into_iter().chain(inner).chain(options))?;
+    Some(commands.iter().chain([&meant]).copied().collect::<Vec<_>>().join(" "))
 }
 
 fn with_topics() -> String {
@@ -154,13 +194,31 @@ mod tests {
 
     #[test]
     fn the_topics_are_those_that_help_names() {
-        let help = cli::definition().render_help().to_string();
-        let (_, named) = help.split_once("one of these:\n").unwrap();
+        let help = cli::definition().get_after_help().unwrap().to_string();
+        let (_, named) = help.split_once("one of these topics: ").unwrap();
         let named: Vec<&str> = named.trim().split(", ").collect();
         let topics: Vec<&str> = topics().map(|(name, _)| name).filter(|name| *name != "options").collect();
         assert_eq!(named, topics);
         assert!(OTHER_NAMES.iter().all(|(other, name)| topics.contains(name) && !topics.contains(other)));
         assert!(topics.iter().chain(&["oneshot", "options"]).all(|name| topic(name).is_some()));
+    }
+
+    #[test]
+    fn an_option_is_explained_and_a_slip_is_understood() {
+        let told = |words: &[&str]| option(words).unwrap_or_default();
+        assert!(told(&["continue"]).trim_start().starts_with("--continue [<ID>]"), "{}", told(&["continue"]));
+        assert!(told(&["--top_k"]).contains("most probable tokens"));
+        assert!(told(&["models", "list", "--catalog"]).ends_with("`tuichat help models list` lists the others."));
+        assert_eq!(option(&["engine"]), None, "what is hidden is not explained");
+        for (words, meant) in [
+            (&["schemas"][..], Some("schema")),
+            (&["scriptng"], Some("scripting")),
+            (&["--continu"], Some("continue")),
+            (&["models", "pul"], Some("models pull")),
+            (&["nothing"], None),
+        ] {
+            assert_eq!(perhaps(words).as_deref(), meant, "{words:?}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use clap_mangen::Man;
 use super::print;
 use crate::cli;
 use crate::exit::Failure;
+use crate::text::cause;
 
 /// Prints the page of the program, or of the command that is named, or writes all pages into a folder.
 ///
@@ -18,7 +19,8 @@ use crate::exit::Failure;
 pub fn run(words: &[String], folder: Option<&Path>) -> Result<(), Failure> {
     if let Some(folder) = folder {
         let written = std::fs::create_dir_all(folder).and_then(|()| write_all(folder));
-        return written.map_err(|error| Failure::disk(format!("cannot write pages to {}: {error}", folder.display())));
+        return written
+            .map_err(|error| Failure::disk(format!("cannot write pages to {}: {}", folder.display(), cause(&error))));
     }
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let page = match (&words[..], cli::command_named(definition(), words.iter().copied())) {
@@ -58,9 +60,18 @@ fn is_shown(command: &Command) -> bool {
     !command.is_hide_set() && command.get_name() != "help"
 }
 
+/// A page whose head and foot name the program and its version, not only the command.
+fn titled(command: &Command) -> Man {
+    let name = command.get_display_name().unwrap_or_else(|| command.get_name());
+    Man::new(command.clone())
+        .title(name)
+        .source(concat!("tuichat ", env!("CARGO_PKG_VERSION")))
+        .manual("tuichat manual")
+}
+
 fn page(command: &Command) -> io::Result<Vec<u8>> {
     let mut page = Vec::new();
-    Man::new(command.clone()).render(&mut page)?;
+    titled(command).render(&mut page)?;
     Ok(page)
 }
 
@@ -68,7 +79,7 @@ fn whole_page() -> io::Result<Vec<u8>> {
     let mut command = definition();
     command.build();
     let mut page = Vec::new();
-    let man = Man::new(command.clone());
+    let man = titled(&command);
     man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;
     man.render_synopsis_section(&mut page)?;

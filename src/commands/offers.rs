@@ -118,9 +118,11 @@ pub fn to_get(config: &Config, failure: Failure) -> Result<&'static Entry, Failu
     };
     match entry {
         Some(_) if config.offline => {
-            let message = format!("{}; nothing is downloaded, because `offline` is set", failure.message);
-            let failure = Failure { exit: Exit::Network, kind: "network", message, hint: None };
-            Err(failure.hint("take it back with `--offline=no`, or bring a file with `tuichat models import FILE`"))
+            let (sentence, mut hints) = failure.parts();
+            hints.push("take it back with `--offline=no`, or bring a file with `tuichat models import FILE`");
+            let message = format!("{sentence}, and nothing is downloaded, because `offline` is set");
+            let hint = Some(hints.join("; "));
+            Err(Failure { exit: Exit::Network, kind: "network", message, hint })
         }
         Some(entry) => Ok(entry),
         None => Err(failure),

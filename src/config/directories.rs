@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use directories::ProjectDirs;
 
 use crate::exit::Failure;
+use crate::text::cause;
 
 /// The folders. None of them need exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +26,7 @@ impl Directories {
     pub fn find(home: Option<PathBuf>) -> Result<Self, Failure> {
         if let Some(home) = home.filter(|home| !home.as_os_str().is_empty()) {
             let home = std::path::absolute(&home)
-                .map_err(|error| Failure::usage(format!("`TUICHAT_HOME` is no usable folder: {error}")))?;
+                .map_err(|error| Failure::usage(format!("`TUICHAT_HOME` is no usable folder: {}", cause(&error))))?;
             return Ok(Self {
                 config: home.join("config"),
                 data: home.join("data"),

@@ -2,6 +2,7 @@
 
 use clap::Parser;
 
+use super::refused;
 use super::settings::Settings;
 
 /// A command line of settings alone, so that a variable is read and refused exactly as its flag is.
@@ -22,8 +23,10 @@ pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Settings, String>
         let variable = format!("TUICHAT_{}", key.to_uppercase());
         let Some(value) = lookup(&variable).filter(|value| !value.is_empty()) else { continue };
         let flag = format!("--{}={value}", key.replace('_', "-"));
-        let line = SettingsLine::try_parse_from([flag])
-            .map_err(|_| format!("the environment variable `{variable}` cannot be `{value}`"))?;
+        let line = SettingsLine::try_parse_from([flag]).map_err(|error| {
+            let why = refused::why(&error).map(|why| format!(": {why}")).unwrap_or_default();
+            format!("the environment variable `{variable}` cannot be `{value}`{why}")
+        })?;
         layer = line.settings.over(layer);
     }
     Ok(layer)
@@ -59,7 +62,11 @@ mod tests {
     #[test]
     fn a_wrong_value_is_told_with_its_variable() {
         let sentence = read(|name| (name == "TUICHAT_TEMP").then(|| "hot".into())).unwrap_err();
-        assert_eq!(sentence, "the environment variable `TUICHAT_TEMP` cannot be `hot`");
+        let expected = "the environment variable `TUICHAT_TEMP` cannot be `hot`: it must be a number between 0 and 5";
+        assert_eq!(sentence, expected);
+        let sentence = read(|name| (name == "TUICHAT_OUTPUT").then(|| "xml".into())).unwrap_err();
+        assert!(sentence.ends_with("cannot be `xml`: it must be `text`, `json` or `ndjson`"), "{sentence}");
+        assert_eq!(read(|_| Some(String::new())), Ok(Settings::default()), "an empty variable is none");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use toml::de::DeTable;
 
 use super::settings::Settings;
 use crate::text::cause;
+use crate::text::plain::{meant, plain};
 
 /// What the file says, and what it says that nobody understands.
 #[derive(Debug, Default, PartialEq)]
@@ -33,14 +34,19 @@ pub fn read(path: &Path) -> Result<Read, String> {
 /// # Errors
 /// The place and the problem.
 pub fn parse(text: &str) -> Result<Read, String> {
-    let problem = |error: toml::de::Error| format!("{}: {}", place(text, error.span()), error.message());
+    let problem = |error: toml::de::Error| format!("{}: {}", place(text, error.span()), plain(error.message()));
     let table = DeTable::parse(text).map_err(problem)?;
     let known = Settings::keys();
     let warnings = table
         .get_ref()
         .keys()
         .filter(|key| !known.iter().any(|known| known == key.get_ref()))
-        .map(|key| format!("config.toml, {}: there is no setting `{}`", place(text, Some(key.span())), key.get_ref()))
+        .map(|key| {
+            let name = key.get_ref();
+            let near = meant(name, known.iter().map(String::as_str));
+            let near = near.map(|near| format!("; `{near}` may be meant")).unwrap_or_default();
+            format!("config.toml, {}: there is no setting `{name}`{near}", place(text, Some(key.span())))
+        })
         .collect();
     let settings = Settings::deserialize(toml::Deserializer::from(table)).map_err(problem)?;
     Ok(Read { settings, warnings })
@@ -61,7 +67,7 @@ mod tests {
     fn an_unknown_key_is_a_warning_and_the_rest_counts() {
         let read = parse("temp = 0.5\ntop_q = 3\n").unwrap();
         assert_eq!(read.settings.temp, "0.5".parse().ok());
-        assert_eq!(read.warnings, ["config.toml, line 2, column 1: there is no setting `top_q`"]);
+        assert_eq!(read.warnings, ["config.toml, line 2, column 1: there is no setting `top_q`; `top_k` may be meant"]);
     }
 
     #[test]
@@ -70,7 +76,10 @@ mod tests {
             ("top_k = 1\ntemp = 9.5\n", "line 2, column 8: 9.5 is not between 0 and 5"),
             ("threads = 0", "line 1, column 11: it must be `auto` or a whole number between 1 and 512"),
             ("device = \"tpu\"", "line 1, column 10: a device is auto, cpu,"),
-            ("stop = \"x\"", "line 1, column 8: invalid type: string \"x\", expected a sequence"),
+            ("stop = \"x\"", "line 1, column 8: it is the text \"x\", and must be a list"),
+            ("temp = \"hot\"", "line 1, column 8: it is the text \"hot\", and must be a number between 0 and 5"),
+            ("logprobs = 1.5", "line 1, column 12: it is `1.5`, and must be a whole number between 0 and 20"),
+            ("top_k = -1", "line 1, column 9: it is `-1`, and must be a whole number, 0 or more"),
             ("temp 1", "line 1, column 6"),
         ] {
             let problem = parse(text).unwrap_err();

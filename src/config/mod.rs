@@ -5,13 +5,16 @@ mod directories;
 mod environment;
 mod extract;
 mod file;
+mod refused;
 mod settings;
 mod value;
 
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
 pub use directories::Directories;
 pub use extract::Extract;
+pub use refused::why as why_refused;
 pub use settings::{Output, Settings, Switch};
 pub use value::{Auto, Penalty, Probability, Room, Temperature};
 
@@ -27,6 +30,9 @@ use crate::exit::Failure;
 use crate::models::Found;
 use crate::text_file;
 use crate::ui::theme::Named;
+
+/// What takes back a schema or a grammar that a lower layer sets.
+const OFF: &str = "off";
 
 /// The commented sample of `config.toml`.
 pub const SAMPLE: &str = include_str!("../../assets/config.toml");
@@ -77,6 +83,8 @@ pub struct Config {
 pub struct Layers {
     /// All layers, the upper over the lower.
     pub settings: Settings,
+    /// What was typed.
+    pub typed: Settings,
     /// Keys of `config.toml` that mean nothing.
     pub warnings: Vec<String>,
     /// Why `config.toml` as a whole is left out: half a config is worse than none.
@@ -95,20 +103,20 @@ impl Layers {
     ) -> Result<Self, Failure> {
         let here = Path::new("");
         let variables = environment::read(environment).map_err(Failure::usage)?;
-        let upper = with_files_read(typed.over(variables), here).map_err(Failure::usage)?;
+        let upper = with_files_read(typed.clone().over(variables), here).map_err(Failure::usage)?;
         let path = directories.config_file();
         let lower = file::read(&path).and_then(|mut read| {
             read.settings = with_files_read(read.settings, &directories.config)?;
             Ok(read)
         });
         let layers = match lower {
-            Ok(read) => Self { settings: upper.over(read.settings), warnings: read.warnings, broken: None },
-            Err(sentence) => Self { settings: upper, warnings: Vec::new(), broken: Some(sentence) },
+            Ok(read) => Self { settings: upper.over(read.settings), typed, warnings: read.warnings, broken: None },
+            Err(sentence) => Self { settings: upper, typed, warnings: Vec::new(), broken: Some(sentence) },
         };
         let is_set = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
         if is_set(&layers.settings.schema) && is_set(&layers.settings.grammar) {
             return Err(Failure::usage("an answer is held to a schema or to a grammar, and both are set")
-                .hint("take one back with `--schema=` or `--grammar=`"));
+                .hint("take one back with `--schema off` or `--grammar off`"));
         }
         Ok(layers)
     }
@@ -121,6 +129,17 @@ impl Layers {
             None => Ok(()),
         }
     }
+}
+
+/// The form of an answer, where it has to be known although not all settings can be read.
+pub fn form(
+    directories: Option<&Directories>,
+    environment: impl Fn(&str) -> Option<String>,
+    typed: Option<Output>,
+) -> Output {
+    let variable = || Output::from_str(&environment("TUICHAT_OUTPUT")?, true).ok();
+    let in_file = || file::read(&directories?.config_file()).ok()?.settings.output;
+    typed.or_else(variable).or_else(in_file).unwrap_or_default()
 }
 
 /// Every setting at its default, as the sample shows them.
@@ -158,6 +177,21 @@ pub fn read_schema(setting: &str, folder: &Path) -> Result<String, String> {
     })
 }
 
+/// The grammar that a setting means: it is the grammar, or the name of a file with or without an `@`. A relative path
+/// begins at `folder`.
+fn read_grammar(setting: &str, folder: &Path) -> Result<String, String> {
+    if setting.contains("::=") && !setting.starts_with('@') {
+        return Ok(setting.to_owned());
+    }
+    let read = text_file::read(&folder.join(setting.strip_prefix('@').unwrap_or(setting)));
+    let is_text = setting.contains([' ', '"', '\n']);
+    read.map_err(
+        |problem| {
+            if is_text { format!("{problem}; a grammar that is typed has `root ::= …` in it") } else { problem }
+        },
+    )
+}
+
 /// Replaces the names of files by their texts: a system prompt `@FILE`, a schema and a grammar, with or without the
 /// `@`, and the short form of a schema by the schema. A relative path, of a folder of models too, begins at `folder`.
 fn with_files_read(mut settings: Settings, folder: &Path) -> Result<Settings, String> {
@@ -171,10 +205,10 @@ fn with_files_read(mut settings: Settings, folder: &Path) -> Result<Settings, St
         }
     }
     if let Some(schema) = settings.schema.as_mut().filter(|schema| !schema.is_empty()) {
-        *schema = read_schema(schema, folder)?;
+        *schema = if *schema == OFF { String::new() } else { read_schema(schema, folder)? };
     }
-    if let Some(path) = settings.grammar.as_mut().filter(|path| !path.is_empty()) {
-        *path = text_file::read(&folder.join(path.strip_prefix('@').unwrap_or(path)))?;
+    if let Some(grammar) = settings.grammar.as_mut().filter(|grammar| !grammar.is_empty()) {
+        *grammar = if *grammar == OFF { String::new() } else { read_grammar(grammar, folder)? };
     }
     Ok(settings)
 }
@@ -362,6 +396,29 @@ mod tests {
     }
 
     #[test]
+    fn a_grammar_is_text_or_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("list.gbnf"), "root ::= \"b\"").unwrap();
+        let read = |setting: &str| read_grammar(setting, folder.path());
+        assert_eq!(read("root ::= \"a\""), Ok("root ::= \"a\"".into()));
+        assert_eq!(read("list.gbnf"), Ok("root ::= \"b\"".into()));
+        assert_eq!(read("@list.gbnf"), read("list.gbnf"));
+        assert!(read("root = \"a\"").unwrap_err().ends_with("a grammar that is typed has `root ::= …` in it"));
+        assert!(read("no.gbnf").unwrap_err().ends_with("no such file or directory"));
+    }
+
+    #[test]
+    fn the_form_of_an_answer_is_known_before_all_settings_are() {
+        let home = tempfile::tempdir().unwrap();
+        let directories = directories(&home);
+        let form = |variable: &str, typed| super::form(Some(&directories), |_| Some(variable.into()), typed);
+        assert_eq!((form("", None), form("JSON", None)), (Output::Text, Output::Json));
+        write(&directories, "output = \"ndjson\"\n");
+        assert_eq!((form("", None), form("json", None)), (Output::Ndjson, Output::Json));
+        assert_eq!(form("json", Some(Output::Text)), Output::Text);
+    }
+
+    #[test]
     fn a_schema_is_text_or_a_file_and_excludes_a_grammar() {
         let home = tempfile::tempdir().unwrap();
         let directories = directories(&home);
@@ -376,7 +433,7 @@ mod tests {
         std::fs::write(&path, "root ::= \"a\"").unwrap();
         let grammar = Settings { grammar: Some(format!("@{}", path.display())), ..Settings::default() };
         assert_eq!(read(grammar.clone()).unwrap_err().exit.code(), 2);
-        let instead = Settings { schema: Some(String::new()), ..grammar };
+        let instead = Settings { schema: Some("off".into()), ..grammar };
         assert_eq!(constraint(instead), Some(Constraint::Grammar("root ::= \"a\"".into())));
         let missing = Settings { schema: Some("no/such.json".into()), ..Settings::default() };
         assert!(read(missing).unwrap_err().message.starts_with("cannot read `no/such.json`"));

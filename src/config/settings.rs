@@ -4,7 +4,7 @@
 //! `TUICHAT_TOP_K` of the environment.
 
 use clap::ValueEnum;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
 use serde::de::{Error, IntoDeserializer};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -92,7 +92,7 @@ fn on_or_off<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>,
 #[serde(default)]
 pub struct Settings {
     /// The model to talk to: a name from `tuichat models list`, or the path of a GGUF file
-    #[arg(short, long, value_name = "NAME|PATH")]
+    #[arg(short, long, value_name = "NAME|PATH", value_parser = NonEmptyStringValueParser::new())]
     pub model: Option<String>,
 
     /// Look for models in this folder, too (repeatable, or with `:` between): they are used where they are
@@ -144,15 +144,16 @@ pub struct Settings {
     pub max_tokens: Option<Auto<1, { u32::MAX }>>,
 
     /// End the answer before this text (repeatable)
-    #[arg(long, value_name = "TEXT", help_heading = "Sampling", allow_hyphen_values = true)]
+    #[arg(long, value_name = "TEXT", help_heading = "Sampling", allow_hyphen_values = true,
+          value_parser = NonEmptyStringValueParser::new())]
     pub stop: Option<Vec<String>>,
 
     /// Hold the answer to a JSON schema: a file, the schema itself, or its short form 'name, age int, tags [str]'
-    #[arg(long, value_name = "FILE|JSON|FIELDS", help_heading = "Sampling")]
+    #[arg(long, value_name = "FILE|JSON|FIELDS|off", help_heading = "Sampling", value_parser = NonEmptyStringValueParser::new())]
     pub schema: Option<String>,
 
-    /// Hold the answer to a grammar, in llama.cpp's GBNF
-    #[arg(long, value_name = "FILE", help_heading = "Sampling")]
+    /// Hold the answer to a grammar in llama.cpp's GBNF: a file, or the grammar itself 'root ::= "yes" | "no"'
+    #[arg(long, value_name = "FILE|GRAMMAR|off", help_heading = "Sampling", value_parser = NonEmptyStringValueParser::new())]
     pub grammar: Option<String>,
 
     /// Whether a reasoning model thinks before it answers, or how many tokens long; `auto` leaves it to the model
@@ -226,7 +227,7 @@ pub struct Settings {
     pub spec: Option<Speculate>,
 
     /// The smaller model that guesses; it must have the same vocabulary
-    #[arg(long, value_name = "NAME|PATH", help_heading = "Machine")]
+    #[arg(long, value_name = "NAME|PATH", help_heading = "Machine", value_parser = NonEmptyStringValueParser::new())]
     pub draft_model: Option<String>,
 
     /// Most tokens that are guessed at once [default: auto, up to 31]

@@ -43,7 +43,29 @@ impl<const LEAST: u32, const MOST: u32> FromStr for Within<LEAST, MOST> {
 
 impl<'de, const LEAST: u32, const MOST: u32> Deserialize<'de> for Within<LEAST, MOST> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::check(f64::deserialize(deserializer)?).map_err(D::Error::custom)
+        struct Number<const LEAST: u32, const MOST: u32>;
+
+        impl<const LEAST: u32, const MOST: u32> Visitor<'_> for Number<LEAST, MOST> {
+            type Value = Within<LEAST, MOST>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(formatter, "a number between {LEAST} and {MOST}")
+            }
+
+            fn visit_f64<E: Error>(self, number: f64) -> Result<Self::Value, E> {
+                Within::check(number).map_err(E::custom)
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
+                Within::check(number as f64).map_err(E::custom)
+            }
+
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
+                Within::check(number as f64).map_err(E::custom)
+            }
+        }
+
+        deserializer.deserialize_any(Number)
     }
 }
 
@@ -148,7 +170,25 @@ impl<const MOST: u32> FromStr for UpTo<MOST> {
 
 impl<'de, const MOST: u32> Deserialize<'de> for UpTo<MOST> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::check(i64::deserialize(deserializer)?.try_into().ok()).map_err(D::Error::custom)
+        struct Number<const MOST: u32>;
+
+        impl<const MOST: u32> Visitor<'_> for Number<MOST> {
+            type Value = UpTo<MOST>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(formatter, "a whole number between 0 and {MOST}")
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
+                UpTo::check(number.try_into().ok()).map_err(E::custom)
+            }
+
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
+                UpTo::check(number.try_into().ok()).map_err(E::custom)
+            }
+        }
+
+        deserializer.deserialize_any(Number)
     }
 }
 

@@ -62,6 +62,23 @@ impl Extractor {
         }
     }
 
+    /// What to type where an answer has no such part.
+    pub fn instead(&self, answer: &str) -> String {
+        let has_block = || {
+            let mut blocks = Extractor::new(Extract::Code);
+            blocks.push(answer);
+            blocks.finish(false).1 != Part::None
+        };
+        match &self.what {
+            Extract::Language(_) if has_block() => "`--extract code` takes its code block in another language".into(),
+            Extract::Language(language) => format!("say in the prompt that you want a code block in {language}"),
+            Extract::Code => "say in the prompt that you want a code block".into(),
+            Extract::Json => {
+                "say in the prompt that you want JSON, or hold the answer to a form with `--schema`".into()
+            }
+        }
+    }
+
     /// What it looks for, with its article.
     pub fn name(&self) -> String {
         match &self.what {

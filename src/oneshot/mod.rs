@@ -17,7 +17,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub use question::Question;
+pub use question::{Question, Stdin};
 pub use saved::SavedChat;
 
 use crate::chat::{Ended, Stats};
@@ -131,6 +131,18 @@ pub fn run(form: Output, prepare: impl FnOnce() -> Result<Job, Failure>) -> Resu
     }
 }
 
+/// Tells on stdout, where this form has room for it, why there is no answer.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn refuse(form: Output, failure: &Failure) -> io::Result<()> {
+    let stdout = io::stdout().lock();
+    let is_terminal = stdout.is_terminal();
+    let mut report = Report::default();
+    report.set_failure(failure);
+    Printer::new(stdout, form, is_terminal).end(&report)
+}
+
 /// Starts the engine, and whatever else speaks into the channel.
 fn set_up(source: Source) -> Result<(Engine, Receiver<Happening>, Sender<Happening>), Failure> {
     let (sender, happenings) = channel();
@@ -241,7 +253,10 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
             Part::None if is_cut => {
                 Failure::without_part(format!("the answer was cut before there was a {name} in it"))
             }
-            Part::None => Failure::without_part(format!("there is no {name} in the answer")),
+            Part::None => {
+                let hint = extractor.instead(&self.report.text);
+                Failure::without_part(format!("there is no {name} in the answer")).hint(hint)
+            }
         };
         if self.stopped_by.is_some() {
             // Whoever stopped it knows.
@@ -264,9 +279,8 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                 Some(_) => ("the context is full", "--ctx"),
                 None => ("it reached `--max-tokens`", "--max-tokens"),
             };
-            return Err(Failure::unsatisfied(format!(
-                "the answer was cut because {reason}, so it does not satisfy the schema; give it more room with `{flag}`"
-            )));
+            let sentence = format!("the answer was cut because {reason}, so it does not satisfy the schema");
+            return Err(Failure::unsatisfied(sentence).hint(format!("give it more room with `{flag}`")));
         }
         let problem = |problem| Failure::unsatisfied(format!("the answer {problem}"));
         schema.check(&self.report.text).map_err(problem)
@@ -518,8 +532,16 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
         if let Some(rereading) = self.rereading {
             self.remarks.warning(&rereading.sentence("choose a smaller model with `-m`"));
         }
-        if self.has_grammar && self.report.finish_reason == Ended::Length.as_str() {
+        let is_cut = self.report.finish_reason == Ended::Length.as_str();
+        if self.has_grammar && is_cut {
             self.remarks.note("note: the answer was cut, so it is only the beginning of a text of the grammar");
+        } else if is_cut && self.full_context.is_none() && self.form == Output::Text && outcome.is_ok() {
+            let on = if self.chat.is_some() { ", `tuichat -p 'Go on' --continue` goes on with it" } else { "" };
+            let tokens = self.report.usage.map_or(0, |usage| usage.completion_tokens);
+            let tokens = if tokens == 1 { "1 token".to_owned() } else { format!("{tokens} tokens") };
+            self.remarks.note(&format!(
+                "note: the answer was cut after {tokens}; a higher `--max-tokens` gives it more room{on}"
+            ));
         }
         if self.report.finish_reason == Ended::Loop.as_str() {
             let what = self.report.repetition.map(|repetition| format!(": {repetition}")).unwrap_or_default();

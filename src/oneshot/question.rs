@@ -20,10 +20,22 @@ pub struct Question {
     pub files: Vec<PathBuf>,
 }
 
+/// What stdin is connected to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stdin {
+    Terminal,
+    /// `/dev/null` above all, as cron has it: it is read, and nobody expects anything of it.
+    Device,
+    /// Somebody meant to say something by it.
+    Piped,
+}
+
 /// A question, put together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
     pub text: String,
+    /// What was expected to be part of it and is not, in sentences.
+    pub notes: Vec<String>,
     /// How many bytes of it are files, which other questions may be about, too.
     pub shared: usize,
 }
@@ -44,20 +56,32 @@ impl Question {
     }
 
     /// Puts the parts together, one blank line between them: the files, each under its name; the text with the name; the
-    /// typed prompt; the piped text. What stands in the text with the name is not there again. `stdin` is read at most once, and only if it is no terminal or `-` asks for it.
+    /// typed prompt; the piped text. What stands in the text with the name is not there again. `read` reads stdin; it is
+    /// called at most once, and only if that is no terminal or `-` asks for it.
     ///
     /// # Errors
     /// If a part cannot be read, or there is nothing to answer.
-    pub fn read(
-        &self,
-        stdin_is_terminal: bool,
-        stdin: impl FnOnce() -> Result<String, String>,
-    ) -> Result<Asked, Failure> {
+    pub fn read(&self, stdin: Stdin, read: impl FnOnce() -> Result<String, String>) -> Result<Asked, Failure> {
         let asks_for_stdin = self.typed.as_deref() == Some("-");
         let typed = self.written().unwrap_or_default();
-        let piped =
-            if stdin_is_terminal && !asks_for_stdin { String::new() } else { stdin().map_err(Failure::usage)? };
+        let is_read = stdin != Stdin::Terminal || asks_for_stdin;
+        let piped = if is_read { read().map_err(Failure::usage)? } else { String::new() };
         let piped = text_file::without_last_line_end(&piped);
+        let mut notes = Vec::new();
+        if stdin == Stdin::Piped && piped.trim().is_empty() {
+            notes.push("nothing was piped in".to_owned());
+        }
+        let mut parts = Vec::new();
+        let mut are_empty = true;
+        for path in &self.files {
+            let contents = text_file::read(path).map_err(|problem| self.unread(path, problem))?;
+            let name = text::escape_line(&path.to_string_lossy());
+            if contents.trim().is_empty() {
+                notes.push(format!("`{name}` is empty"));
+            }
+            are_empty &= contents.trim().is_empty();
+            parts.push(text_file::under_its_name(&name, &contents));
+        }
         let mut said = vec![typed, piped];
         let filled;
         if let Some(named) = &self.named {
@@ -66,6 +90,11 @@ impl Question {
                 let name = &named.name;
                 return Err(Failure::usage(format!("the text `{name}` has `{{{{stdin}}}}`, and nothing was piped in"))
                     .hint(format!("type `… | tuichat --prompt-name {name}`")));
+            }
+            if form.is_plain() && are_empty && typed.trim().is_empty() && piped.trim().is_empty() && !notes.is_empty() {
+                let name = &named.name;
+                return Err(Failure::usage(format!("{}, so the text `{name}` is about nothing", notes.join(", and ")))
+                    .hint(format!("if that is meant, type `tuichat --prompt-name {name} < /dev/null`")));
             }
             filled = form.fill(&self.variables, typed, piped, Path::new("")).map_err(Failure::usage)?;
             let behind = [(typed, form.asks_for_prompt()), (piped, form.asks_for_stdin())];
@@ -76,15 +105,21 @@ impl Question {
             return Err(Failure::usage("there is no prompt to answer")
                 .hint("type `tuichat -p TEXT`, or pipe the prompt in; `tuichat` alone in a terminal opens the chat"));
         }
-        let mut parts = Vec::new();
-        for path in &self.files {
-            let contents = text_file::read(path).map_err(Failure::usage)?;
-            let name = text::escape_line(&path.to_string_lossy());
-            parts.push(text_file::under_its_name(&name, &contents));
-        }
         let shared = parts.join(SEPARATOR).len();
         parts.extend(said.into_iter().filter(|part| !part.trim().is_empty()).map(str::to_owned));
-        Ok(Asked { text: parts.join(SEPARATOR), shared })
+        Ok(Asked { text: parts.join(SEPARATOR), notes, shared })
+    }
+
+    /// What is told of a file that cannot be read. One behind others that is not there may be the question.
+    fn unread(&self, path: &Path, problem: String) -> Failure {
+        let failure = Failure::usage(problem);
+        let is_question =
+            self.typed.is_none() && self.files.len() > 1 && self.files.last().is_some_and(|last| last == path);
+        if is_question && !path.exists() {
+            failure.hint("what `--file` names are files; a question goes behind `-p`")
+        } else {
+            failure
+        }
     }
 }
 
@@ -92,9 +127,13 @@ impl Question {
 mod tests {
     use super::*;
 
+    fn stdin(piped: Option<&str>) -> Stdin {
+        if piped.is_none() { Stdin::Terminal } else { Stdin::Piped }
+    }
+
     fn join(typed: Option<&str>, piped: Option<&str>) -> Result<String, Failure> {
         let question = Question { typed: typed.map(str::to_owned), ..Question::default() };
-        let asked = question.read(piped.is_none(), || Ok(piped.unwrap_or("from the keyboard").into()))?;
+        let asked = question.read(stdin(piped), || Ok(piped.unwrap_or("from the keyboard").into()))?;
         assert_eq!(asked.shared, 0);
         Ok(asked.text)
     }
@@ -123,7 +162,7 @@ mod tests {
             let typed = typed.map(str::to_owned);
             let question = Question { named: Some(named), variables, typed, files: Vec::new() };
             question.check()?;
-            let asked = question.read(piped.is_none(), || Ok(piped.unwrap_or("from the keyboard").into()))?;
+            let asked = question.read(stdin(piped), || Ok(piped.unwrap_or("from the keyboard").into()))?;
             Ok(asked.text)
         };
         for (text, typed, piped, expected) in [
@@ -157,14 +196,49 @@ mod tests {
         let name = path.display();
         let question = Question { typed: Some("Sum up".into()), files: vec![path.clone()], ..Question::default() };
         let file = format!("--- file: {name} ---\nmilk\n--- end of file: {name} ---");
-        let expected = Asked { text: format!("{file}\n\nSum up"), shared: file.len() };
-        assert_eq!(question.read(true, || Ok(String::new())), Ok(expected));
+        let expected = Asked { text: format!("{file}\n\nSum up"), notes: Vec::new(), shared: file.len() };
+        assert_eq!(question.read(Stdin::Terminal, || Ok(String::new())), Ok(expected));
     }
 
     #[test]
     fn a_file_that_cannot_be_read_is_named() {
         let question = Question { typed: Some("x".into()), files: vec!["no/such.txt".into()], ..Question::default() };
-        let failure = question.read(true, || Ok(String::new())).unwrap_err();
+        let failure = question.read(Stdin::Terminal, || Ok(String::new())).unwrap_err();
         assert!(failure.message.starts_with("cannot read `no/such.txt`"), "{failure}");
+        let folder = tempfile::tempdir().unwrap();
+        let there = folder.path().join("notes.txt");
+        std::fs::write(&there, "milk").unwrap();
+        let files = vec![there, "Sum up".into()];
+        let named = Some(PromptText { name: "mail".into(), text: "Dear".into() });
+        let failure = Question { named, files, ..Question::default() }.read(Stdin::Terminal, || Ok(String::new()));
+        assert!(failure.unwrap_err().to_string().contains("a question goes behind `-p`"));
+    }
+
+    #[test]
+    fn what_is_empty_is_told_or_refused_where_nothing_else_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let (empty, full) = (folder.path().join("empty"), folder.path().join("full"));
+        std::fs::write(&empty, " \n").unwrap();
+        std::fs::write(&full, "milk").unwrap();
+        let ask = |text: Option<&str>, typed: Option<&str>, files: &[&PathBuf], stdin| {
+            let named = text.map(|text| PromptText { name: "mail".into(), text: text.into() });
+            let files = files.iter().map(|file| (*file).clone()).collect();
+            let question = Question { named, typed: typed.map(str::to_owned), files, variables: Vec::new() };
+            question.read(stdin, || Ok("\n".into())).map(|asked| asked.notes)
+        };
+        let is_empty = format!("`{}` is empty", empty.display());
+        let nothing = "nothing was piped in".to_owned();
+        assert_eq!(ask(None, Some("x"), &[], Stdin::Piped), Ok(vec![nothing.clone()]));
+        assert_eq!(ask(None, Some("x"), &[], Stdin::Device), Ok(vec![]), "cron pipes nothing in");
+        assert_eq!(ask(None, Some("x"), &[&full, &empty], Stdin::Terminal), Ok(vec![is_empty.clone()]));
+        assert_eq!(ask(Some("Sum up"), None, &[], Stdin::Device), Ok(vec![]));
+        assert_eq!(ask(Some("Sum up"), None, &[&full], Stdin::Piped), Ok(vec![nothing]));
+        for (files, stdin, expected) in [
+            (&[][..], Stdin::Piped, "nothing was piped in, so the text `mail` is about nothing".to_owned()),
+            (&[&empty], Stdin::Terminal, format!("{is_empty}, so the text `mail` is about nothing")),
+        ] {
+            let failure = ask(Some("Sum up"), None, files, stdin).unwrap_err();
+            assert_eq!((failure.exit.code(), failure.message), (2, expected));
+        }
     }
 }

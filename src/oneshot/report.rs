@@ -188,10 +188,11 @@ impl Report {
 
     /// An answer that ended as it ended, and will not do.
     pub fn set_error(&mut self, failure: &Failure) {
+        let (message, hints) = failure.parts();
         self.error = Some(Error {
             kind: failure.kind,
-            message: failure.message.clone(),
-            hint: failure.hint.clone(),
+            message: message.to_owned(),
+            hint: (!hints.is_empty()).then(|| hints.join("; ")),
             exit_code: failure.exit.code(),
         });
     }

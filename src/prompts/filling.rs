@@ -81,6 +81,11 @@ impl<'text> Form<'text> {
         self.parts.contains(&Part::Value("prompt"))
     }
 
+    /// Whether nothing is put into it.
+    pub fn is_plain(&self) -> bool {
+        self.parts.iter().all(|part| matches!(part, Part::Text(_)))
+    }
+
     /// The names of the values that have to be given, each once.
     fn names(&self) -> Vec<&'text str> {
         let mut names = Vec::new();

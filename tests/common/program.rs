@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use assert_cmd::Command;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -66,8 +69,26 @@ impl Home {
         command
     }
 
+    /// Runs as cron would, with nothing to read.
     pub fn run(&self, arguments: &[&str]) -> Ran {
-        self.run_piped(arguments, "")
+        let mut command = self.command(arguments);
+        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        let (ended, has_ended) = mpsc::channel::<()>();
+        let process = Pid::from_child(&child);
+        let watchdog = thread::spawn(move || {
+            if has_ended.recv_timeout(Duration::from_secs(60)) == Err(mpsc::RecvTimeoutError::Timeout) {
+                let _ = kill_process(process, Signal::KILL);
+            }
+        });
+        let output = child.wait_with_output().unwrap();
+        drop(ended);
+        watchdog.join().unwrap();
+        Ran {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
     }
 
     pub fn run_piped(&self, arguments: &[&str], stdin: &str) -> Ran {
@@ -82,7 +103,8 @@ impl Home {
 
     /// Runs with a scripted engine.
     pub fn ask(&self, script: &str, arguments: &[&str]) -> Ran {
-        self.ask_piped(script, arguments, "")
+        self.write("script.toml", script);
+        self.run(&[&["--engine", "scripted:script.toml"], arguments].concat())
     }
 
     pub fn ask_piped(&self, script: &str, arguments: &[&str], stdin: &str) -> Ran {

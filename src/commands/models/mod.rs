@@ -57,8 +57,9 @@ pub fn run(command: ModelsCommand, surroundings: &Surroundings) -> Result<Exit, 
 }
 
 fn make_private(folder: &Path) -> Result<(), Failure> {
-    create_private(folder)
-        .map_err(|error| Failure::disk(format!("cannot make the folder {}: {error}", folder.display())))
+    create_private(folder).map_err(|error| {
+        Failure::disk(format!("cannot make the folder {}: {}", folder.display(), crate::text::cause(&error)))
+    })
 }
 
 fn remarks(surroundings: &Surroundings) -> Remarks<io::Stderr> {

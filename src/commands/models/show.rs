@@ -32,7 +32,7 @@ pub fn run(typed: &str, library: &Library, as_json: bool, surroundings: &Surroun
 pub fn template(model: &Found) -> Result<(), Failure> {
     match header(model)?.chat_template() {
         Some(template) => print(&format!("{}\n", template.trim_end())),
-        None => Err(Failure::error(format!("`{}` has no chat template; it only goes on with a text", model.name))),
+        None => Err(Failure::error(format!("`{}` has no chat template, so it only goes on with a text", model.name))),
     }
 }
 

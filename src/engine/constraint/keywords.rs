@@ -3,6 +3,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::text::plain::{self, meant};
+
 /// What holds one schema.
 const WITH_SCHEMA: [&str; 12] = [
     "additionalItems",
@@ -95,7 +97,8 @@ const FORMATS: [&str; 17] = [
 /// # Errors
 /// Which keyword or format there is not, and where; or that it is no JSON.
 pub fn check(schema: &str) -> Result<(), String> {
-    let root: Value = serde_json::from_str(schema).map_err(|error| format!("it is not JSON ({error})"))?;
+    let root: Value =
+        serde_json::from_str(schema).map_err(|error| format!("it is not JSON: {}", plain::json(&error)))?;
     let mut targets = Vec::new();
     collect_targets(&root, &mut targets);
     let mut open = vec![(String::from("#"), &root)];
@@ -148,9 +151,7 @@ fn collect_targets<'root>(value: &'root Value, targets: &mut Vec<&'root str>) {
 }
 
 fn unknown(key: &str) -> String {
-    let likeness = |known: &str| strsim::damerau_levenshtein(&known.to_lowercase(), &key.to_lowercase());
-    let nearest = known().min_by_key(|known| likeness(known)).filter(|known| likeness(known) <= 2);
-    let meant = nearest.map(|known| format!("; `{known}` may be meant")).unwrap_or_default();
+    let meant = meant(key, known()).map(|known| format!("; `{known}` may be meant")).unwrap_or_default();
     let shown: String = key.chars().take(40).collect();
     format!("there is no keyword `{shown}`{meant}, and a word of your own begins with `x-`")
 }

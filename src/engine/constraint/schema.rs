@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value, json};
 
 use super::pattern;
+use crate::text::plain;
 
 const MOST_BYTES: usize = 1 << 20;
 /// Schemas in the schema, which the converter visits by recursion.
@@ -38,7 +39,8 @@ impl Schema {
         if text.len() > MOST_BYTES {
             return Err(format!("it is longer than {} MiB", MOST_BYTES >> 20));
         }
-        let mut root: Value = serde_json::from_str(text).map_err(|error| format!("it is not JSON ({error})"))?;
+        let mut root: Value =
+            serde_json::from_str(text).map_err(|error| format!("it is not JSON: {}", plain::json(&error)))?;
         if holds_nul(&root) {
             return Err("it holds a NUL character".into());
         }
@@ -376,7 +378,7 @@ mod tests {
             assert!(problem.contains(expected), "{problem}");
         }
         assert!(Schema::prepare("{").unwrap_err().contains("not JSON"));
-        assert!(Schema::prepare(&"[".repeat(100_000)).unwrap_err().contains("recursion limit"));
+        assert!(Schema::prepare(&"[".repeat(100_000)).unwrap_err().contains("nested too deeply"));
     }
 
     #[test]

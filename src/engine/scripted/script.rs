@@ -76,7 +76,8 @@ impl Default for Script {
 impl Script {
     /// Reads a script from a TOML file.
     pub fn read(path: &Path) -> Result<Self, String> {
-        let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| format!("cannot read {}: {}", path.display(), crate::text::cause(&error)))?;
         toml::from_str(&text).map_err(|error| format!("{} is not a script: {error}", path.display()))
     }
 }

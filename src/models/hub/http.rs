@@ -161,7 +161,7 @@ pub fn is_safe(endpoint: &Url) -> bool {
     endpoint.scheme() == "https" || (endpoint.scheme() == "http" && is_loopback(endpoint))
 }
 
-fn is_loopback(url: &Url) -> bool {
+pub fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::tally::Tally;
 use crate::exit::Failure;
+use crate::text::cause;
 
 /// The results that are there.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -44,7 +45,7 @@ impl Earlier {
         let mut line = Vec::new();
         for number in 1.. {
             line.clear();
-            let bytes = lines.read_until(b'\n', &mut line).map_err(|error| error.to_string())?;
+            let bytes = lines.read_until(b'\n', &mut line).map_err(|error| cause(&error))?;
             if line.last() != Some(&b'\n') {
                 break;
             }
@@ -108,7 +109,7 @@ fn open(path: &Path) -> Result<File, Failure> {
 }
 
 fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::disk(format!("cannot write `{}`: {error}", path.display()))
+    Failure::disk(format!("cannot write `{}`: {}", path.display(), cause(error)))
 }
 
 #[cfg(test)]

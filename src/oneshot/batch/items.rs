@@ -13,6 +13,8 @@ use crate::config::{Config, Settings};
 use crate::engine::constraint::schema_of;
 use crate::engine::protocol::{GenerateOptions, Prompt};
 use crate::exit::Failure;
+use crate::text::cause;
+use crate::text::plain::{self, meant, plain};
 
 /// More than any model takes.
 const MOST_LINE_BYTES: u64 = 16 << 20;
@@ -35,6 +37,19 @@ const SETTINGS: [&str; 13] = [
     "grammar",
     "think",
     "loop_breaker",
+];
+
+/// What keys are called elsewhere.
+const USUAL_NAMES: [(&str, &str); 9] = [
+    ("temperature", "temp"),
+    ("max_completion_tokens", "max_tokens"),
+    ("n_predict", "max_tokens"),
+    ("num_predict", "max_tokens"),
+    ("repetition_penalty", "repeat_penalty"),
+    ("json_schema", "schema"),
+    ("custom_id", "id"),
+    ("text", "prompt"),
+    ("question", "prompt"),
 ];
 
 /// One item.
@@ -73,7 +88,7 @@ pub fn read(mut input: impl BufRead, base: &Settings, held_to: &mut HeldTo) -> R
     let mut lines: HashMap<String, usize> = HashMap::new();
     for number in 1.. {
         let (read, is_long) = next_line(&mut input, &mut line, MOST_BYTES - bytes)
-            .map_err(|error| Failure::usage(format!("cannot read the items: {error}")))?;
+            .map_err(|error| Failure::usage(format!("cannot read the items: {}", cause(&error))))?;
         if read == 0 {
             break;
         }
@@ -134,7 +149,7 @@ impl ItemReader<'_> {
         let mut object = match serde_json::from_slice::<Value>(text) {
             Ok(Value::Object(object)) => object,
             Ok(_) => return failed(line, line.into(), "the line is no JSON object".into()),
-            Err(error) => return failed(line, line.into(), format!("the line is no JSON: {error}")),
+            Err(error) => return failed(line, line.into(), format!("the line is no JSON: {}", plain::json(&error))),
         };
         let id = match object.shift_remove("id") {
             None | Some(Value::Null) => line.into(),
@@ -149,6 +164,9 @@ impl ItemReader<'_> {
 
     fn asked(&mut self, mut object: Map<String, Value>) -> Result<Asked, String> {
         object.retain(|_, value| !value.is_null());
+        if let Some(key) = object.keys().find(|key| !is_known(key)) {
+            return Err(no_key(key));
+        }
         let mut messages = messages(&mut object)?;
         let own = own_settings(object)?;
         let says_system = messages.first().is_some_and(|first| first.role == Role::System);
@@ -182,8 +200,8 @@ fn messages(object: &mut Map<String, Value>) -> Result<Vec<Message>, String> {
         (Some(Value::String(_)), None) => Err("`prompt` is empty, so there is nothing to answer".into()),
         (Some(_), None) => Err("`prompt` is to be a string".into()),
         (None, Some(list)) => {
-            let said: Vec<Said> =
-                serde_json::from_value(list).map_err(|error| format!("`messages` cannot be understood: {error}"))?;
+            let said: Vec<Said> = serde_json::from_value(list)
+                .map_err(|error| format!("`messages` cannot be understood: {}", plain::json(&error)))?;
             let is_asked = said.last().is_some_and(|last| last.role != Role::System && !last.content.is_empty());
             if !is_asked {
                 return Err(
@@ -201,10 +219,6 @@ fn messages(object: &mut Map<String, Value>) -> Result<Vec<Message>, String> {
 fn own_settings(object: Map<String, Value>) -> Result<Settings, String> {
     let mut own = Settings::default();
     for (key, value) in object {
-        if !SETTINGS.contains(&key.as_str()) {
-            let known = SETTINGS.join(", ");
-            return Err(format!("`{key}` is no key of an item; there are id, prompt, messages, {known}"));
-        }
         let value = match (key.as_str(), value) {
             ("stop", Value::String(stop)) => vec![stop].into(),
             ("schema", schema @ Value::Object(_)) => schema.to_string().into(),
@@ -217,7 +231,7 @@ fn own_settings(object: Map<String, Value>) -> Result<Settings, String> {
             (_, value) => value,
         };
         let one = Settings::deserialize(Value::Object(Map::from_iter([(key.clone(), value)])));
-        own = one.map_err(|error| format!("`{key}`: {error}"))?.over(own);
+        own = one.map_err(|error| format!("`{key}`: {}", plain(&error.to_string())))?.over(own);
     }
     match (&own.schema, &own.grammar) {
         (Some(_), Some(_)) => return Err("the item has `schema` and `grammar`, and can have only one of them".into()),
@@ -227,6 +241,20 @@ fn own_settings(object: Map<String, Value>) -> Result<Settings, String> {
         (None, None) => {}
     }
     Ok(own)
+}
+
+fn is_known(key: &str) -> bool {
+    SETTINGS.contains(&key) || ["prompt", "messages"].contains(&key)
+}
+
+/// What is told of a key that means nothing: the one that was meant, or all of them.
+fn no_key(key: &str) -> String {
+    let known = ["id", "prompt", "messages"].into_iter().chain(SETTINGS);
+    let usual = USUAL_NAMES.iter().find(|(usual, _)| *usual == key).map(|(_, name)| *name);
+    match usual.or_else(|| meant(key, known.clone())) {
+        Some(name) => format!("`{key}` is no key of an item; `{name}` may be meant"),
+        None => format!("`{key}` is no key of an item; there are {}", known.collect::<Vec<_>>().join(", ")),
+    }
 }
 
 #[cfg(test)]
@@ -289,7 +317,7 @@ mod tests {
     #[test]
     fn what_is_wrong_with_an_item_is_told_in_its_place() {
         for (text, part) in [
-            ("hello", "the line is no JSON: expected value"),
+            ("hello", "the line is no JSON: something else stands where a value belongs (line 1, column 1)"),
             ("[1]", "the line is no JSON object"),
             ("{}", "no `prompt` and no `messages`"),
             (r#"{"prompt": " "}"#, "`prompt` is empty"),
@@ -298,11 +326,20 @@ mod tests {
             (r#"{"messages": []}"#, "must end with something said"),
             (
                 r#"{"messages": [{"role": "robot", "content": "a"}]}"#,
-                "`messages` cannot be understood: unknown variant",
+                "`messages` cannot be understood: it is `robot`, and must be `system`, `user` or `assistant`",
             ),
-            (r#"{"messages": [{"role": "user", "text": "a"}]}"#, "unknown field `text`"),
-            (r#"{"prompt": "a", "temperature": 0}"#, "`temperature` is no key of an item; there are id, prompt,"),
-            (r#"{"prompt": "a", "model": "x"}"#, "`model` is no key of an item"),
+            (r#"{"messages": [{"role": "user", "text": "a"}]}"#, "there is no key `text`, but `role` or `content`"),
+            (r#"{"prompt": "a", "temperature": 0}"#, "`temperature` is no key of an item; `temp` may be meant"),
+            (r#"{"prompt": "a", "max_token": 0}"#, "`max_token` is no key of an item; `max_tokens` may be meant"),
+            (r#"{"promt": "a"}"#, "`promt` is no key of an item; `prompt` may be meant"),
+            (
+                r#"{"prompt": "a", "temp": "hot"}"#,
+                "`temp`: it is the text \"hot\", and must be a number between 0 and 5",
+            ),
+            (
+                r#"{"prompt": "a", "model": "x"}"#,
+                "`model` is no key of an item; there are id, prompt, messages, system",
+            ),
             (r#"{"prompt": "a", "temp": 9}"#, "`temp`: 9 is not between 0 and 5"),
             (r#"{"prompt": "a", "max_tokens": 0}"#, "`max_tokens`: "),
             (r#"{"prompt": "a", "think": "hard"}"#, "`think`: "),

@@ -1,0 +1,257 @@
+//! What is wrong with a command line, in a sentence, and what to type instead.
+
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use super::unread::Unread;
+use crate::config;
+use crate::exit::Failure;
+use crate::text::plain::{alternatives, meant};
+
+/// Whether the parser stopped at a mistake, and not because help or the version was asked for, or because nothing is
+/// there of what a command needs.
+pub fn is_mistake(error: &clap::Error) -> bool {
+    error.use_stderr() && error.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+}
+
+/// The mistake in a line, which begins with the program's name.
+pub fn failure(error: &clap::Error, line: &[OsString]) -> Failure {
+    let commands = Unread::of(line).commands;
+    let (sentence, hint) = told(error, &commands);
+    Failure::usage(sentence).hint(hint)
+}
+
+fn told(error: &clap::Error, commands: &[String]) -> (String, String) {
+    let named = |kind| text(error, kind).map(|argument| name(&argument));
+    let argument = named(ContextKind::InvalidArg).unwrap_or_default();
+    let value = text(error, ContextKind::InvalidValue).unwrap_or_default();
+    let help = help(commands);
+    match error.kind() {
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation if value.is_empty() => (
+            format!("`{argument}` has no value"),
+            if is_positional(&argument) { help } else { instead(error, &argument) },
+        ),
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
+            let why = config::why_refused(error).map(|why| format!(": {why}")).unwrap_or_default();
+            let hint = if commands.is_empty() { explained(&argument) } else { help };
+            (format!("`{argument}` cannot be `{value}`{why}"), hint)
+        }
+        ErrorKind::UnknownArgument if is_positional(&argument) => {
+            (format!("`{argument}` is one word too many"), if commands.is_empty() { question(&argument) } else { help })
+        }
+        ErrorKind::UnknownArgument if commands == ["batch"] && argument == "-o" => {
+            let sentence = "a batch has no `-o`: each result is a line of JSON, whatever is set";
+            (sentence.into(), "`--output FILE` writes the results into a file, else they go to stdout".into())
+        }
+        ErrorKind::UnknownArgument => {
+            let of = if commands.is_empty() { String::new() } else { format!(" of `tuichat {}`", commands.join(" ")) };
+            let hint = named(ContextKind::SuggestedArg).map_or(help, |meant| format!("`{meant}` may be meant"));
+            (format!("`{argument}` is no option{of}"), hint)
+        }
+        ErrorKind::InvalidSubcommand => {
+            let word = text(error, ContextKind::InvalidSubcommand).unwrap_or_default();
+            let near = strings(error, ContextKind::SuggestedSubcommand);
+            let hint = match meant(&word, near.iter().map(String::as_str)) {
+                Some(meant) => format!("`tuichat {}` may be meant", [commands, &[meant.to_owned()]].concat().join(" ")),
+                None if commands.is_empty() => question(&word),
+                None => help,
+            };
+            (format!("there is no command `{}`", [commands, &[word]].concat().join(" ")), hint)
+        }
+        ErrorKind::ArgumentConflict if !argument.is_empty() => {
+            let others: Vec<String> = strings(error, ContextKind::PriorArg).iter().map(|other| name(other)).collect();
+            if others.is_empty() || others == [argument.as_str()] {
+                return (format!("`{argument}` is there twice, and may be there once"), help);
+            }
+            let all: Vec<&str> = others.iter().map(String::as_str).chain([argument.as_str()]).collect();
+            let hint =
+                match all.contains(&"--resume") && all.iter().any(|one| ["--prompt", "--prompt-name"].contains(one)) {
+                    true => "`--resume` opens a chat; `tuichat -p TEXT --continue` asks one question in it".into(),
+                    false => "leave one of them out".into(),
+                };
+            (format!("`{argument}` cannot be used with {}", alternatives(&others)), hint)
+        }
+        ErrorKind::MissingRequiredArgument => {
+            let missing: Vec<String> = strings(error, ContextKind::InvalidArg).iter().map(|it| shown(it)).collect();
+            let verb = if missing.len() == 1 { "is" } else { "are" };
+            (format!("{} {verb} missing", missing.join(" and ")), help)
+        }
+        ErrorKind::NoEquals => (format!("the value of `{argument}` goes behind a `=`"), format!("type `{argument}=…`")),
+        _ => (first_line(error), help),
+    }
+}
+
+/// What to type instead of an option with an empty text, such as a script has in a variable that was never set.
+fn instead(error: &clap::Error, argument: &str) -> String {
+    match config::why_refused(error).filter(|why| why.starts_with("it must be")) {
+        Some(why) => format!("leave it out; {why}"),
+        None if ["--schema", "--grammar"].contains(&argument) => {
+            format!("leave it out, or type `{argument} off` to take back what is set elsewhere")
+        }
+        None => "leave it out, or say what it is to be".into(),
+    }
+}
+
+/// What to type where words stand that are no command.
+pub fn question(words: &str) -> String {
+    let quote = if words.contains('\'') { '"' } else { '\'' };
+    let words: String = words.chars().take(60).collect();
+    format!("a question goes behind `-p`: `tuichat -p {quote}{words}{quote}`")
+}
+
+/// Where an option is explained.
+fn explained(option: &str) -> String {
+    format!("`tuichat help {}` explains it", option.trim_start_matches('-'))
+}
+
+fn help(commands: &[String]) -> String {
+    match commands {
+        [] => "`tuichat --help` tells more, `tuichat help options` lists all options".into(),
+        _ => format!("`tuichat {} --help` tells more", commands.join(" ")),
+    }
+}
+
+/// The parser's own sentence.
+fn first_line(error: &clap::Error) -> String {
+    let words = error.to_string();
+    let first = words.lines().next().unwrap_or_default();
+    first.strip_prefix("error: ").unwrap_or(first).to_owned()
+}
+
+fn text(error: &clap::Error, kind: ContextKind) -> Option<String> {
+    match error.get(kind)? {
+        ContextValue::String(text) => Some(text.clone()),
+        _ => None,
+    }
+}
+
+fn strings(error: &clap::Error, kind: ContextKind) -> Vec<String> {
+    match error.get(kind) {
+        Some(ContextValue::String(text)) => vec![text.clone()],
+        Some(ContextValue::Strings(texts)) => texts.clone(),
+        _ => Vec::new(),
+    }
+}
+
+/// `--temp` of `--temp <T>`, `--private` of `--private[=<yes|no>]`, `FILE` of `<FILE>`.
+fn name(argument: &str) -> String {
+    let name = if argument.starts_with('-') { argument.split([' ', '=', '[']).next() } else { None };
+    name.unwrap_or(argument).trim_matches(['<', '>']).to_owned()
+}
+
+/// An option with what stands behind it: `` `--prompt-name NAME` ``.
+fn shown(argument: &str) -> String {
+    format!("`{}`", argument.replace(['<', '>'], ""))
+}
+
+fn is_positional(argument: &str) -> bool {
+    !argument.starts_with('-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Arguments;
+
+    fn told(line: &[&str]) -> (String, String) {
+        let line: Vec<OsString> = ["tuichat"].iter().chain(line).map(Into::into).collect();
+        let error = Arguments::read(line.clone()).expect_err("it is a mistake");
+        assert!(is_mistake(&error), "{line:?}");
+        let failure = failure(&error, &line);
+        assert_eq!(failure.exit.code(), 2);
+        (failure.message, failure.hint.unwrap_or_default())
+    }
+
+    #[test]
+    fn every_mistake_is_a_sentence_with_what_to_type() {
+        let all = "`tuichat --help` tells more, `tuichat help options` lists all options";
+        for (line, sentence, hint) in [
+            (
+                &["--temp", "9", "-p", "x"][..],
+                "`--temp` cannot be `9`: 9 is not between 0 and 5",
+                "`tuichat help temp` explains it",
+            ),
+            (
+                &["--temp", "hot"],
+                "`--temp` cannot be `hot`: it must be a number between 0 and 5",
+                "`tuichat help temp` explains it",
+            ),
+            (
+                &["--top-k", "hot"],
+                "`--top-k` cannot be `hot`: it must be a whole number, 0 or more",
+                "`tuichat help top-k` explains it",
+            ),
+            (
+                &["--top-k", "-1"],
+                "`--top-k` cannot be `-1`: -1 is not between 0 and 4294967295",
+                "`tuichat help top-k` explains it",
+            ),
+            (
+                &["-o", "jsn"],
+                "`--output` cannot be `jsn`: it must be `text`, `json` or `ndjson`; `json` may be meant",
+                "`tuichat help output` explains it",
+            ),
+            (&["-o", ""], "`--output` has no value", "leave it out; it must be `text`, `json` or `ndjson`"),
+            (&["--nosuch"], "`--nosuch` is no option", all),
+            (&["--promt", "x"], "`--promt` is no option", "`--prompt` may be meant"),
+            (&["Sum up"], "there is no command `Sum up`", "a question goes behind `-p`: `tuichat -p 'Sum up'`"),
+            (&["nosuch"], "there is no command `nosuch`", "a question goes behind `-p`: `tuichat -p 'nosuch'`"),
+            (&["model"], "there is no command `model`", "`tuichat models` may be meant"),
+            (&["models", "pul"], "there is no command `models pul`", "`tuichat models pull` may be meant"),
+            (
+                &["-p", "x", "Sum up"],
+                "there is no command `Sum up`",
+                "a question goes behind `-p`: `tuichat -p 'Sum up'`",
+            ),
+            (
+                &["-p", "x", "--resume"],
+                "`--prompt` cannot be used with `--resume`",
+                "`--resume` opens a chat; `tuichat -p TEXT --continue` asks one question in it",
+            ),
+            (
+                &["-p", "x", "--continue", "--private"],
+                "`--continue` cannot be used with `--private`",
+                "leave one of them out",
+            ),
+            (&["-p", "x", "-p", "y"], "`--prompt` is there twice, and may be there once", all),
+            (&["-p", "x", "--var", "a=b"], "`--prompt-name NAME` is missing", all),
+            (&["models", "show"], "`NAME|PATH|hf:…` is missing", "`tuichat models show --help` tells more"),
+            (
+                &["batch", "-o", "json"],
+                "a batch has no `-o`: each result is a line of JSON, whatever is set",
+                "`--output FILE` writes the results into a file, else they go to stdout",
+            ),
+            (&["batch", "a", "b"], "`b` is one word too many", "`tuichat batch --help` tells more"),
+            (
+                &["--schema", "", "-p", "x"],
+                "`--schema` has no value",
+                "leave it out, or type `--schema off` to take back what is set elsewhere",
+            ),
+            (&["-m", "", "-p", "x"], "`--model` has no value", "leave it out, or say what it is to be"),
+            (
+                &["--temp", "0", "models", "list"],
+                "the options before the subcommand are for chats and answers, and would have no effect on it",
+                "`tuichat models list --help` tells more",
+            ),
+        ] {
+            assert_eq!(told(line), (sentence.to_owned(), hint.to_owned()), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn an_empty_text_is_no_value_of_an_option() {
+        for option in
+            ["--schema", "--grammar", "--stop", "--extract", "--prompt-name", "--model", "--draft-model", "--file"]
+        {
+            for line in [&["-p", "x", option, ""][..], &["batch", "-", option, ""]] {
+                if line[0] == "batch" && ["--prompt-name", "--extract", "--draft-model", "--file"].contains(&option) {
+                    continue;
+                }
+                let (sentence, hint) = told(line);
+                assert_eq!(sentence, format!("`{option}` has no value"), "{line:?}");
+                assert!(hint.starts_with("leave it out"), "{line:?}: {hint}");
+            }
+        }
+    }
+}
