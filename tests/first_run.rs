@@ -228,7 +228,7 @@ fn a_download_that_fails_is_a_sentence_and_another_can_be_chosen() {
     let (home, hub) = (Home::new(), hub().refusals([403]));
     let mut chat = chat(&home, &hub, &[]);
     get_entry(&mut chat);
-    chat.wait_for(entry().repository);
+    chat.wait_for("the hub does not let you read this repository");
     chat.wait_for("no model");
     chat.send("Hello\r");
     chat.wait_for("› Hello");
