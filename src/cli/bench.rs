@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use super::{Arguments, Command};
 use crate::bench::history;
 use crate::bench::kv::{Budget, Part, Policy};
-use crate::bench::reports::Format;
+use crate::bench::reports;
 use crate::bench::spec::{Class, Way};
 use crate::bench::speed::cooling::CoolDown;
 use crate::config::Probability;
@@ -143,7 +143,7 @@ pub struct BenchCommand {
 pub struct Telling {
     /// What to tell it as [default: table, or what the file's ending says]
     #[arg(long, value_enum, value_name = "FORMAT")]
-    pub format: Option<Format>,
+    pub format: Option<reports::Format>,
 
     /// Write it into this file: .html (a page with charts), .md, .csv, .jsonl or .txt
     #[arg(long, value_name = "FILE")]
