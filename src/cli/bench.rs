@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use super::{Arguments, Command};
 use crate::bench::history;
 use crate::bench::kv::{Budget, Part, Policy};
+use crate::bench::peers::Which;
 use crate::bench::spec::{Class, Way};
 use crate::bench::speed::cooling::CoolDown;
 use crate::config::Probability;
@@ -77,6 +78,12 @@ pub struct BenchCommand {
     /// tells its temperature; a minute at most), `off`, or seconds [default: auto]
     #[arg(long, value_name = "SECONDS|off|auto", help_heading = OF_SPEED)]
     pub cool_down: Option<CoolDown>,
+
+    /// Measure another program in the same rounds, with the same model, threads and numbers of tokens (repeatable):
+    /// llama.cpp's bench (`llama-bench=PATH`), Ollama (`ollama=URL`), or a server that answers as OpenAI's: llama-server,
+    /// ik_llama.cpp's, vLLM (`openai=URL`); `#NAME` behind the URL names its model
+    #[arg(long = "peer", value_name = "KIND=PLACE", help_heading = "Option of --suite quick")]
+    pub peers: Vec<Which>,
 
     /// How long to go on [default: 10]
     #[arg(long, value_name = "N", help_heading = "Option of --suite soak",
@@ -153,7 +160,8 @@ impl BenchCommand {
         use Suite::{Cold, Depth, Kv, Quick, Sbc, Soak, Spec, Threads};
         /// An option, whether it was typed, and the suites that have a use for it.
         type Use<'a> = (&'static str, bool, &'a [Suite]);
-        let uses: [Use<'_>; 16] = [
+        let uses: [Use<'_>; 17] = [
+            ("--peer", !self.peers.is_empty(), &[Quick]),
             ("--policies", !self.policies.is_empty(), &[Kv]),
             ("--budgets", !self.budgets.is_empty(), &[Kv]),
             ("--lengths", !self.lengths.is_empty(), &[Kv]),

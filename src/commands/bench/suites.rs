@@ -95,6 +95,7 @@ fn speed_settings(command: BenchCommand, kind: Kind, threads: Option<u32>) -> sp
         threads,
         power: command.power.unwrap_or(Choice::Auto),
         judges: kind == Kind::Sbc,
+        peers: command.peers,
     }
 }
 
