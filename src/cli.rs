@@ -435,6 +435,7 @@ mod tests {
                     cool_down: None,
                     minutes: None,
                     peers: Vec::new(),
+                    formats: Vec::new(),
                     draft_model: None,
                 })));
             },
@@ -474,7 +475,7 @@ mod tests {
             ("--temp 0 models list", "before the subcommand"),
             ("-p hi chats list", "before the subcommand"),
             ("chats show x", "`x` is not the number of a chat"),
-            ("bench --suite x", "[possible values: quick, depth, threads, sbc, cold, soak, kv, spec]"),
+            ("bench --suite x", "[possible values: quick, depth, threads, sbc, cold, quant, soak, kv, spec]"),
             ("bench --power wall", "it must be `auto`, `none`, or `cmd:`"),
             ("bench --budgets 50,101", "a budget is a number of percent between 0.1 and 100"),
             ("bench --lengths 100", "between 1024 and 65536"),

@@ -231,7 +231,11 @@ fn fuzzy_answers_are_judged_by_what_they_get_right() {
 fn a_draft_model_is_asked_for_where_it_is_to_guess_and_none_is_named() {
     let ran = bench_spec(&Home::new(), &["--ways", "draft"]);
     assert_eq!(ran.code, Some(2), "{}", ran.stderr);
-    assert!(ran.stderr.contains("`draft` needs a draft model; name one with `--draft-model`"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("`draft` needs a draft model") && ran.stderr.contains("--draft-model"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]
@@ -261,4 +265,72 @@ fn threads_are_tried_and_what_is_the_fastest_is_remembered_for_the_model() {
     assert!(ran.code == Some(0) && ran.stdout.contains("answers tok/s"), "{} {}", ran.stdout, ran.stderr);
     let ran = home.run(&["bench", "./tiny.gguf", "--tune", "--rounds", "3"]);
     assert!(ran.code == Some(2) && ran.stderr.contains("`--rounds` is of no use with `--tune`"), "{}", ran.stderr);
+}
+
+/// A suite of prompts and answers with few rounds, and its cases.
+fn listed(home: &Home, suite: &str, more: &[&str]) -> (Ran, Vec<Value>) {
+    TinyModel::default().context(4096).write(&home.path("tiny.gguf")).unwrap();
+    let ran = home.run(&[&["bench", "./tiny.gguf", "--json", "--suite", suite], more].concat());
+    let records = records(&ran);
+    (ran, records)
+}
+
+#[test]
+fn boards_are_asked_five_kinds_of_questions_and_judged_by_the_answers() {
+    let home = Home::new();
+    let (ran, records) = listed(&home, "sbc", &["--rounds", "1", "--threads", "1", "--power", "none"]);
+    let tasks = names(&records, "task");
+    for task in ["short-qa", "explain", "summarise", "code-edit", "chat-turn"] {
+        assert!(tasks.contains(&format!("\"{task}\"")), "{task}: {tasks:?}");
+    }
+    let of = |test: &str| records.iter().find(|record| record["test"] == test).unwrap_or_else(|| panic!("no {test}"));
+    assert!(of("pp1024")["ttft_ms"].as_f64().unwrap() > 0.0);
+    let turn = of("tg128 @ d2112");
+    for name in ["pss_file_bytes", "pss_anonymous_bytes", "kv_bytes", "token_ms_p95"] {
+        assert!(turn[name].as_f64().unwrap() > 0.0, "{name}: {turn}");
+    }
+    assert!(turn["major_faults"].is_u64() && turn["swap_bytes"].is_u64(), "{turn}");
+    let quality = of("quality");
+    assert!(quality["perplexity"].as_f64().unwrap() > 1.0 && quality["n_questions"] == 32, "{quality}");
+    assert!(ran.stdout.lines().any(|line| line.contains("anchor_ratio")), "what was first is measured again");
+    let shown = home.run(&["bench", "show"]).stdout;
+    assert!(shown.contains("summarise") && shown.contains("of 32 questions"), "{shown}");
+}
+
+#[test]
+fn threads_are_timed_from_one_on_for_answers_and_for_prompts() {
+    let (_, records) = listed(&Home::new(), "threads", &["--rounds", "1", "--power", "none"]);
+    let counts = names(&records, "n_threads");
+    assert_eq!(records.len(), 2 * counts.len(), "{records:?}");
+    assert!(counts.contains("1"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_start_is_told_in_steps_from_the_disk_and_from_memory() {
+    let home = Home::new();
+    let (_, records) = listed(&home, "cold", &["--rounds", "2", "--threads", "1"]);
+    assert_eq!(names(&records, "start"), ["\"cold\"", "\"warm\""].map(str::to_owned).into());
+    for record in &records {
+        let number = |name: &str| record[name].as_f64().unwrap_or_else(|| panic!("no {name}: {record}"));
+        let steps = ["checks_ms", "weights_ms", "context_ms", "prompt_ms", "token_ms"].map(number);
+        assert!((steps.iter().sum::<f64>() - number("start_ms")).abs() < 1e-6);
+        assert!(number("ttft_ms") < number("start_ms") && number("read_bytes") >= 0.0);
+    }
+    assert!(home.run(&["bench", "show"]).stdout.contains("checks  weights  context"));
+}
+
+#[test]
+fn a_model_is_measured_in_other_formats_which_are_gone_afterwards() {
+    let home = Home::new();
+    let options = ["--rounds", "1", "--threads", "1", "--power", "none", "--formats", "Q8_0"];
+    let (_, records) = listed(&home, "quant", &options);
+    let models = names(&records, "model_filename");
+    assert_eq!(models.len(), 2, "{models:?}");
+    let rounded = records.iter().find(|record| record["requantised_from"].is_string()).unwrap();
+    assert!(rounded["model_type"].as_str().unwrap().ends_with("Q8_0"), "{rounded}");
+    assert_eq!(records.iter().filter(|record| record["test"] == "quality").count(), 2);
+    let left: Vec<_> = std::fs::read_dir(home.path("home/cache/bench")).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+    assert!(home.run(&["bench", "show"]).stdout.contains("Q8_0*"));
 }

@@ -11,6 +11,7 @@ pub mod kv;
 pub mod machine;
 pub mod peers;
 pub mod quality;
+pub mod quant;
 pub mod record;
 pub mod report;
 pub mod soak;

@@ -23,7 +23,8 @@ const MOST_TOKENS: u32 = 24;
 const READ: usize = 256;
 const EXPECTED: usize = 512;
 const CELLS: u32 = 1024;
-const WORD: &str = "quality";
+/// The test's name.
+pub const WORD: &str = "quality";
 
 /// Asks and reads, and tells a case about it.
 ///

@@ -172,6 +172,25 @@ pub fn base(subject: &Subject) -> Case {
     }
 }
 
+/// What a case tells of its model.
+pub fn subject_of(case: &Case) -> Subject {
+    let mut words = case.model_type.split(' ');
+    let (architecture, quantization) = (words.next().unwrap_or_default(), words.next_back().unwrap_or_default());
+    Subject {
+        path: case.model_filename.clone().into(),
+        name: case.text("model_name").unwrap_or_else(|| case.model()).to_owned(),
+        architecture: architecture.to_owned(),
+        quantization: quantization.to_owned(),
+        parameters: case.model_n_params,
+        size: case.model_size,
+        trained_context: 0,
+        backend: case.text("backends").unwrap_or("CPU").to_owned(),
+        threads: case.n_threads,
+        threads_reason: String::new(),
+        library: String::new(),
+    }
+}
+
 fn file_name(subject: &Subject) -> String {
     subject.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }

@@ -23,7 +23,7 @@ pub trait Measurement {
     fn tables(&self, run: &Run) -> String;
 
     /// A chart of it, where there is one.
-    fn drawing(&self) -> Option<String> {
+    fn drawing(&self, _run: &Run) -> Option<String> {
         None
     }
 }

@@ -3,13 +3,16 @@
 use super::record::{Case, Run};
 use super::statistics::mean;
 use super::table::Table;
-use super::{cold, soak, speed};
+use super::{cold, kv, quant, soak, spec, speed};
 
 /// Tables of a run that was read.
 pub fn of(run: &Run) -> String {
     let about = format!("{} · {} · tuichat {}\n", run.head.id, run.head.machine.line(), run.head.tuichat);
     let tables = match run.head.suite.as_str() {
-        "quick" | "depth" | "threads" | "sbc" | "quant" => speed::render(run),
+        "quick" | "depth" | "threads" | "sbc" => speed::render(run),
+        "quant" => quant::render(run),
+        "kv" => kv::render(run),
+        "spec" => spec::render(run),
         "cold" => cold::render(run),
         "soak" => soak::render(run),
         _ => plain(run),

@@ -66,8 +66,12 @@ fn name(case: &Case) -> String {
 
 /// Half the interval of 95 %, as a part of the mean.
 fn spread(case: &Case) -> Option<f64> {
-    let mean = case.avg_ts.filter(|mean| *mean > 0.0)?;
-    Some((case.ci95_high_ts? - mean) / mean)
+    // Of a start it is the time that is told.
+    let (mean, high) = match case.avg_ts {
+        Some(mean) => (mean, case.ci95_high_ts?),
+        None => (case.number("start_ms")?, case.number("ci95_high_start_ms")?),
+    };
+    (mean > 0.0).then(|| (high - mean) / mean)
 }
 
 /// What the second half of the rounds lost of the first half's speed, where there is an interval.
@@ -117,6 +121,11 @@ mod tests {
         let samples_ts = vec![10.0, 10.0, 8.0, 8.0];
         let more = Case { key: "b".into(), avg_ts: Some(9.0), ci95_high_ts: Some(10.8), samples_ts, ..Case::default() };
         bad.cases.push(Case { test: "tg128 @ d4096".into(), ..more });
+        let rest = [("start_ms", 100.0), ("ci95_high_start_ms", 140.0)];
+        let rest = rest.map(|(name, number)| (name.to_owned(), number.into())).into_iter().collect();
+        let start = Case { key: "d".into(), test: "cold start".into(), rest, ..Case::default() };
+        let told = doubts(&Run { cases: vec![start], ..bad.clone() }, &quiet_machine().0, &quiet_machine().1);
+        assert_eq!(told, ["rounds differed: the mean of cold start is known to ± 40 % only"]);
         let rest = [(ANCHOR_RATIO.to_owned(), 0.9.into())].into_iter().collect();
         bad.cases.push(Case { key: "c".into(), test: ANCHOR.into(), rest, ..Case::default() });
         let doubts = doubts(&bad, &before, &after).join("\n");

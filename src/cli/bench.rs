@@ -11,9 +11,10 @@ use crate::bench::peers::Which;
 use crate::bench::spec::{Class, Way};
 use crate::bench::speed::cooling::CoolDown;
 use crate::config::Probability;
+use crate::engine::lab::Format;
 use crate::hardware::meters::Choice as Power;
 
-const OF_SPEED: &str = "Options of --suite quick, depth, threads and sbc";
+const OF_SPEED: &str = "Options of --suite quick, depth, threads, sbc, quant and soak";
 const OF_KV: &str = "Options of --suite kv";
 const OF_SPEC: &str = "Options of --suite spec";
 
@@ -84,6 +85,10 @@ pub struct BenchCommand {
     /// ik_llama.cpp's, vLLM (`openai=URL`); `#NAME` behind the URL names its model
     #[arg(long = "peer", value_name = "KIND=PLACE", help_heading = "Option of --suite quick")]
     pub peers: Vec<Which>,
+
+    /// Into which to write a single file [default: Q8_0,Q6_K,Q5_K_M,Q4_K_M,Q4_0]
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "FORMAT,…", help_heading = "Option of --suite quant")]
+    pub formats: Vec<Format>,
 
     /// How long to go on [default: 10]
     #[arg(long, value_name = "N", help_heading = "Option of --suite soak",
@@ -157,10 +162,10 @@ impl BenchCommand {
 
     /// An option that was typed and that the suite has no use for.
     pub fn useless_option(&self) -> Option<&'static str> {
-        use Suite::{Cold, Depth, Kv, Quick, Sbc, Soak, Spec, Threads};
+        use Suite::{Cold, Depth, Kv, Quant, Quick, Sbc, Soak, Spec, Threads};
         /// An option, whether it was typed, and the suites that have a use for it.
         type Use<'a> = (&'static str, bool, &'a [Suite]);
-        let uses: [Use<'_>; 17] = [
+        let uses: [Use<'_>; 18] = [
             ("--peer", !self.peers.is_empty(), &[Quick]),
             ("--policies", !self.policies.is_empty(), &[Kv]),
             ("--budgets", !self.budgets.is_empty(), &[Kv]),
@@ -173,11 +178,12 @@ impl BenchCommand {
             ("--draft-model", self.draft_model.is_some(), &[Spec]),
             ("--cases", self.cases.is_some(), &[Kv, Spec]),
             ("--minutes", self.minutes.is_some(), &[Soak]),
-            ("--power", self.power.is_some(), &[Quick, Depth, Threads, Sbc, Soak]),
+            ("--formats", !self.formats.is_empty(), &[Quant]),
+            ("--power", self.power.is_some(), &[Quick, Depth, Threads, Sbc, Quant, Soak]),
             ("--cool-down", self.cool_down.is_some(), &[Quick, Depth, Threads, Sbc]),
-            ("--rounds", self.rounds.is_some(), &[Quick, Depth, Threads, Sbc, Cold, Spec]),
+            ("--rounds", self.rounds.is_some(), &[Quick, Depth, Threads, Sbc, Quant, Cold, Spec]),
             ("--depths", !self.depths.is_empty(), &[Quick, Depth, Kv, Spec]),
-            ("--threads", self.threads.is_some(), &[Quick, Depth, Sbc, Cold, Soak, Kv, Spec]),
+            ("--threads", self.threads.is_some(), &[Quick, Depth, Sbc, Quant, Cold, Soak, Kv, Spec]),
         ];
         let is_of_use = |suites: &[Suite]| !self.tune && suites.contains(&self.suite);
         uses.iter().find(|(_, is_typed, suites)| *is_typed && !is_of_use(suites)).map(|(option, ..)| *option)
@@ -198,6 +204,9 @@ pub enum Suite {
     Sbc,
     /// A start step by step, from the disk and from memory: checks, weights, context, prompt, first token
     Cold,
+    /// One model in several formats of numbers: how fast each is, and what it still can; with one file, it is written anew in
+    /// other formats for as long as that takes
+    Quant,
     /// One answer after the other for minutes: the speed as the machine becomes warm
     Soak,
     /// Ways to make the KV cache smaller: what they find again, how far they are from the whole cache, bytes, speed
@@ -215,6 +224,7 @@ impl Suite {
             Suite::Threads => "threads",
             Suite::Sbc => "sbc",
             Suite::Cold => "cold",
+            Suite::Quant => "quant",
             Suite::Soak => "soak",
             Suite::Kv => "kv",
             Suite::Spec => "spec",

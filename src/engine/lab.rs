@@ -26,7 +26,7 @@ use crate::chat::{Message, Sampling};
 use crate::hardware::cores::{self, CoreChoice, Crews};
 use crate::models::gguf;
 
-pub use super::llama::Token;
+pub use super::llama::{Format, Token, quantize};
 
 /// The version of llama.cpp.
 pub fn library_version() -> String {
@@ -293,6 +293,11 @@ impl Rig<'_> {
     pub fn tokens_of(&mut self, messages: &[Message]) -> Result<Vec<Token>, LabError> {
         let prompt = Prompt { chat: None, messages: messages.to_vec() };
         Ok(self.session.take_up(&prompt, Think::Off)?.1)
+    }
+
+    /// The most tokens that are computed in one go.
+    pub fn most_at_once(&self) -> usize {
+        self.session.context.batch_size()
     }
 
     /// Has others compute from now on.

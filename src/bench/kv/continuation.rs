@@ -1,6 +1,8 @@
 //! The continuation of a long text: the whole cache in 16 bits and a compressed one read the same text on, token by
 //! token, and what they expect next is compared.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use super::policy::{Budget, Policy};
@@ -16,6 +18,8 @@ use crate::engine::lab::{Lab, LabError, Rig, Token};
 
 /// Tokens that are compared in each text.
 const FORCED: usize = 192;
+/// What was seen in earlier texts is part of what is told of later ones, so all of it is done or nothing.
+const UNIT: &str = "continuation";
 
 /// How far the compressed caches are from the whole one, in the order of the table.
 #[derive(Clone, Debug, Default)]
@@ -30,13 +34,7 @@ pub struct Row {
     pub budget: Budget,
     /// Of the largest cache.
     pub bytes: u64,
-    divergence: Divergence,
-}
-
-impl Row {
-    pub fn summary(&self) -> Summary {
-        self.divergence.summary()
-    }
+    pub summary: Summary,
 }
 
 impl Continuations {
@@ -44,13 +42,12 @@ impl Continuations {
         &self.rows
     }
 
-    fn row(&mut self, policy: Policy, budget: Budget) -> &mut Row {
-        let place = self.rows.iter().position(|row| row.policy == policy && row.budget == budget);
-        let place = place.unwrap_or_else(|| {
-            self.rows.push(Row { policy, budget, bytes: 0, divergence: Divergence::default() });
-            self.rows.len() - 1
-        });
-        &mut self.rows[place]
+    /// Takes what a policy came to with a budget, in place of what it came to in fewer texts.
+    pub fn put(&mut self, row: Row) {
+        match self.rows.iter_mut().find(|other| other.policy == row.policy && other.budget == row.budget) {
+            Some(other) => *other = Row { bytes: row.bytes.max(other.bytes), ..row },
+            None => self.rows.push(row),
+        }
     }
 }
 
@@ -77,12 +74,16 @@ struct Record<'a> {
 ///
 /// # Errors
 /// If it was stopped, the model fails or a record cannot be written.
-pub fn measure(lab: &Lab, settings: &Settings, report: &Report, results: &mut Continuations) -> Result<(), Ended> {
+pub fn measure(lab: &Lab, settings: &Settings, report: &Report) -> Result<(), Ended> {
     let policies: Vec<Policy> = settings.policies.iter().copied().filter(|policy| *policy != Policy::Full).collect();
     if policies.is_empty() {
         report.note("note: there is nothing to compare the whole cache with; add to `--policies`");
         return Ok(());
     }
+    if report.is_done(lab.subject(), UNIT) {
+        return Ok(());
+    }
+    let mut divergences: HashMap<(Policy, Budget), Divergence> = HashMap::new();
     let longest = settings.lengths.iter().copied().max().unwrap_or_default();
     let mut reference = lab.rig(longest, Policy::Full.types())?;
     let mut rigs = Rigs::make(lab, &policies, longest, report)?;
@@ -109,9 +110,8 @@ pub fn measure(lab: &Lab, settings: &Settings, report: &Report, results: &mut Co
                     let left = rig.keep()?;
                     rig.limit(super::limits(*policy, cells, false));
                     reference.put_back(&whole)?;
-                    let row = results.row(*policy, budget);
-                    compare(&mut reference, rig, forced, &mut row.divergence)?;
-                    row.bytes = row.bytes.max(left.bytes() as u64);
+                    let divergence = divergences.entry((*policy, budget)).or_default();
+                    compare(&mut reference, rig, forced, divergence)?;
                     let record = Record {
                         suite: "kv",
                         test: "continuation",
@@ -124,15 +124,16 @@ pub fn measure(lab: &Lab, settings: &Settings, report: &Report, results: &mut Co
                         n_prompt: prompt_tokens,
                         n_cells: left.cells(),
                         kv_bytes: left.bytes(),
-                        summary: row.summary(),
+                        summary: divergence.summary(),
                     };
-                    report.record(lab.subject(), &record)?;
+                    let key = format!("continuation of {}, {policy} {budget}", text.name);
+                    report.case(lab.subject(), &key, &record)?;
                 }
             }
         }
         report.note(&format!("continuation of {}, {prompt_tokens} tokens and {FORCED} more: done", text.name));
     }
-    Ok(())
+    Ok(report.done(lab.subject(), UNIT)?)
 }
 
 /// Both read the same tokens, one by one; what each expects next is compared.

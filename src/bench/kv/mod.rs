@@ -7,6 +7,7 @@ mod continuation;
 mod facts;
 mod needles;
 mod policy;
+mod read;
 mod speed;
 mod tables;
 
@@ -22,6 +23,7 @@ pub use speed::Speeds;
 use crate::bench::Ended;
 use crate::bench::record::Run;
 use crate::bench::report::Report;
+use crate::bench::speed::trusted;
 use crate::bench::suite::{self, Measurement, Models};
 use crate::bench::texts::{TEXTS, Text};
 use crate::engine::KvTypes;
@@ -81,16 +83,9 @@ impl Results {
     }
 }
 
-/// The suite, and what came of it.
+/// The suite.
 pub struct Kv {
-    settings: Settings,
-    results: Vec<Results>,
-}
-
-impl Kv {
-    pub fn new(settings: Settings) -> Self {
-        Self { settings, results: Vec::new() }
-    }
+    pub settings: Settings,
 }
 
 impl Measurement for Kv {
@@ -99,36 +94,37 @@ impl Measurement for Kv {
     }
 
     fn measure(&mut self, models: &Models<'_>, report: &Report) -> Result<(), Ended> {
-        models.each(report, |lab| {
-            let mut results = Results::of(lab.subject());
-            let ended = run(lab, &self.settings, report, &mut results);
-            self.results.push(results);
-            ended
-        })
+        models.each(report, |lab| run(lab, &self.settings, report))
     }
 
-    fn tables(&self, _run: &Run) -> String {
-        self.results.iter().map(Results::tables).collect::<Vec<_>>().join("\n")
+    fn tables(&self, run: &Run) -> String {
+        render(run)
     }
 
-    fn drawing(&self) -> Option<String> {
-        Some(chart::render(&self.results))
+    fn drawing(&self, run: &Run) -> Option<String> {
+        Some(chart::render(&read::of(run)))
     }
 }
 
-/// Measures a model, adding to `results` as it goes.
+/// All that a run of this suite came to.
+pub fn render(run: &Run) -> String {
+    let tables: Vec<String> = read::of(run).iter().map(Results::tables).collect();
+    tables.join("\n") + &trusted(run)
+}
+
+/// Measures a model.
 ///
 /// # Errors
 /// If it was stopped, the model fails or a record cannot be written.
-pub fn run(lab: &Lab, settings: &Settings, report: &Report, results: &mut Results) -> Result<(), Ended> {
+fn run(lab: &Lab, settings: &Settings, report: &Report) -> Result<(), Ended> {
     let settings = within_training(settings, lab.subject(), report);
     for part in &settings.parts {
         match part {
             Part::Needle if settings.lengths.is_empty() => {}
             Part::Continuation if settings.lengths.is_empty() => {}
-            Part::Needle => needles::measure(lab, &settings, report, &mut results.needles)?,
-            Part::Continuation => continuation::measure(lab, &settings, report, &mut results.continuations)?,
-            Part::Speed => speed::measure(lab, &settings, report, &mut results.speeds)?,
+            Part::Needle => needles::measure(lab, &settings, report)?,
+            Part::Continuation => continuation::measure(lab, &settings, report)?,
+            Part::Speed => speed::measure(lab, &settings, report)?,
         }
     }
     report.clear();

@@ -7,7 +7,7 @@
 //! question; what is recalled, the question and the answer come on top of it. What the budget is not for, the attention
 //! sinks and the last words before the question, stays whatever the policy, as in a chat.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::case::{Haystack, Kind, Needle};
 use super::policy::{Budget, Policy};
@@ -36,7 +36,7 @@ pub struct Setup {
 }
 
 /// When the question comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Knowledge {
     /// Before cells are given up.
@@ -123,11 +123,13 @@ struct Record<'a> {
     is_exact: bool,
 }
 
-/// Asks for all needles, adding to `needles` as it goes.
+/// Asks for all needles.
 ///
 /// # Errors
 /// If it was stopped, the model fails or a record cannot be written.
-pub fn measure(lab: &Lab, settings: &Settings, report: &Report, needles: &mut Needles) -> Result<(), Ended> {
+pub fn measure(lab: &Lab, settings: &Settings, report: &Report) -> Result<(), Ended> {
+    let mut all = Needles::default();
+    let needles = &mut all;
     let cells = settings.lengths.iter().copied().max().unwrap_or_default();
     let mut rigs = Rigs::make(lab, &settings.policies, cells, report)?;
     let ratios = super::BytesPerToken::of(lab);
@@ -138,12 +140,17 @@ pub fn measure(lab: &Lab, settings: &Settings, report: &Report, needles: &mut Ne
             Haystack::draw(settings.seed, number, asked, settings.cases, &settings.lengths, &bytes_per_token);
         number += 1;
         asked += haystack.needles.len() as u32;
+        let unit = format!("needles up to {asked}");
+        if report.is_done(lab.subject(), &unit) {
+            continue;
+        }
         let run = Run { lab, settings, report, haystack: &haystack, until: asked };
         for (policies, rig) in rigs.iter_mut() {
             // The whole text is left in the cache, and is common to both.
             run.ask(rig, policies, Knowledge::Known, needles)?;
             run.ask(rig, policies, Knowledge::Unknown, needles)?;
         }
+        report.done(lab.subject(), &unit)?;
         report.note(&run.sum_up(needles));
     }
     Ok(())
@@ -241,7 +248,7 @@ impl Run<'_> {
         self.tell(&format!("asking, {} {}, question {:?}", setup.policy, setup.budget, setup.question));
         let mut messages = opening(&self.haystack.text, setup.question);
         let mut exact_answers = 0;
-        for question in &needle.questions {
+        for (place, question) in needle.questions.iter().enumerate() {
             ask_for(&mut messages, &question.text);
             let answer = rig.answer(&messages, MOST_TOKENS)?;
             let is_exact = exact::holds(&answer.text, &question.answer);
@@ -267,7 +274,10 @@ impl Run<'_> {
                 recalled_passages: answer.recalled.len(),
                 is_exact,
             };
-            self.report.record(self.lab.subject(), &record)?;
+            let Setup { policy, budget, question: knowledge, recall } = setup;
+            let how = if recall { " + recall" } else { "" };
+            let key = format!("needle {}.{place}, {policy} {budget}, {knowledge:?}{how}", needle.number);
+            self.report.case(self.lab.subject(), &key, &record)?;
             messages.push(Message::new(Role::Assistant, answer.text));
         }
         needles.add(setup, exact_answers, needle.questions.len() as u32, cache.bytes() as u64);

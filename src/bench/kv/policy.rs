@@ -4,13 +4,13 @@ use std::fmt;
 use std::str::FromStr;
 
 use clap::ValueEnum;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::engine::protocol::Evict;
 use crate::engine::{KvType, KvTypes};
 
 /// A way to make a KV cache smaller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum, Serialize, Deserialize)]
 pub enum Policy {
     /// The whole cache in 16 bits: what the others are measured by
     #[value(name = "none")]
@@ -102,6 +102,11 @@ impl Budget {
         (of * self.0 as usize).div_ceil(1000)
     }
 
+    /// `None` of what cannot be one.
+    pub fn of_percent(percent: f64) -> Option<Self> {
+        (0.1..=100.0).contains(&percent).then(|| Self((percent * 10.0).round() as u32))
+    }
+
     pub fn percent(self) -> f64 {
         f64::from(self.0) / 10.0
     }
@@ -124,9 +129,8 @@ impl FromStr for Budget {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let percent = text.parse().ok().filter(|percent: &f64| (0.1..=100.0).contains(percent));
-        let percent = percent.ok_or("a budget is a number of percent between 0.1 and 100")?;
-        Ok(Self((percent * 10.0).round() as u32))
+        let budget = text.parse().ok().and_then(Self::of_percent);
+        budget.ok_or_else(|| "a budget is a number of percent between 0.1 and 100".into())
     }
 }
 

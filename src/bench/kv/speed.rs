@@ -44,6 +44,16 @@ pub struct Row {
 }
 
 impl Speeds {
+    /// The row of the same policy, budget and depth; this one if there is none yet.
+    pub fn row(&mut self, row: Row) -> &mut Row {
+        let is_same = |other: &Row| (other.policy, other.budget, other.depth) == (row.policy, row.budget, row.depth);
+        let place = self.rows.iter().position(is_same).unwrap_or_else(|| {
+            self.rows.push(row);
+            self.rows.len() - 1
+        });
+        &mut self.rows[place]
+    }
+
     pub fn rows(&self) -> &[Row] {
         &self.rows
     }
@@ -83,13 +93,17 @@ struct Contestant {
 ///
 /// # Errors
 /// If it was stopped, the model fails or a record cannot be written.
-pub fn measure(lab: &Lab, settings: &Settings, report: &Report, speeds: &mut Speeds) -> Result<(), Ended> {
+pub fn measure(lab: &Lab, settings: &Settings, report: &Report) -> Result<(), Ended> {
     let Some(deepest) = settings.depths.iter().copied().max() else { return Ok(()) };
     let cells = deepest + (PROMPT + WRITTEN) as u32;
     let mut rigs = Rigs::make(lab, &settings.policies, cells, report)?;
     let tokens = Stream::of_all(lab, settings.seed).take(cells as usize + 1);
     let mut wholes = Vec::new();
     for depth in settings.depths.iter().copied() {
+        let unit = format!("speed at depth {depth}");
+        if report.is_done(lab.subject(), &unit) {
+            continue;
+        }
         let prompt = &tokens[..depth as usize];
         wholes = fill(&mut rigs, &wholes, report, prompt)?;
         let mut contestants = line_up(&mut rigs, &wholes, settings, prompt)?;
@@ -110,8 +124,8 @@ pub fn measure(lab: &Lab, settings: &Settings, report: &Report, speeds: &mut Spe
         }
         for contestant in contestants {
             record(lab, report, &contestant.row)?;
-            speeds.rows.push(contestant.row);
         }
+        report.done(lab.subject(), &unit)?;
         report.note(&format!("speed at depth {depth}: done"));
     }
     Ok(())
@@ -217,7 +231,9 @@ fn record(lab: &Lab, report: &Report, row: &Row) -> Result<(), Ended> {
             stddev_ts: deviation(samples),
             samples_ts: samples,
         };
-        report.record(lab.subject(), &record)?;
+        let part = if n_prompt > 0 { "prompt" } else { "answer" };
+        let key = format!("speed at depth {}, {} {}, {part}", row.depth, row.policy, row.budget);
+        report.case(lab.subject(), &key, &record)?;
     }
     Ok(())
 }

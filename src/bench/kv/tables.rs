@@ -65,10 +65,10 @@ pub fn bytes_share(needles: &Needles, setup: Setup) -> Option<f64> {
 }
 
 fn continuations(continuations: &Continuations) -> Option<String> {
-    let first = continuations.rows().first()?.summary();
+    let first = continuations.rows().first()?.summary;
     let mut table = Table::new(["policy", "cells", "bytes", "perplexity", "mean KLD", "p99 KLD", "same top"]);
     for row in continuations.rows() {
-        let summary = row.summary();
+        let summary = row.summary;
         table.push(vec![
             row.policy.to_string(),
             row.budget.to_string(),

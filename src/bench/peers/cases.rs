@@ -68,11 +68,11 @@ pub fn table(cases: &[&Case]) -> String {
     names.dedup();
     let Some(first) = theirs.first() else { return String::new() };
     let find =
-        |name: &str, of: fn(&&&Case) -> bool| theirs.iter().filter(|case| case.runtime == name).find(of).copied();
-    let test =
-        |of: fn(&&&Case) -> bool| theirs.iter().find(of).map_or(String::new(), |case| format!("{} tok/s", case.test));
-    let (is_prompt, is_answer): (fn(&&&Case) -> bool, fn(&&&Case) -> bool) =
-        (|case| case.n_prompt > 0, |case| case.n_gen > 0);
+        |name: &str, kind: fn(&Case) -> bool| theirs.iter().copied().find(|case| case.runtime == name && kind(case));
+    let test = |kind: fn(&Case) -> bool| {
+        let found = theirs.iter().find(|case| kind(case));
+        found.map_or(String::new(), |case| format!("{} tok/s", case.test))
+    };
     let (prompt, answer) = (test(is_prompt), test(is_answer));
     let mut table = Table::new(["beside it", "version", &prompt, "of tuichat's", &answer, "of tuichat's"]);
     for name in names {
@@ -83,6 +83,14 @@ pub fn table(cases: &[&Case]) -> String {
     let threads =
         format!("the others were asked for {} threads; in brackets, 95 % intervals of the ratios\n", first.n_threads);
     format!("{}{threads}", table.render())
+}
+
+fn is_prompt(case: &Case) -> bool {
+    case.n_prompt > 0
+}
+
+fn is_answer(case: &Case) -> bool {
+    case.n_gen > 0
 }
 
 /// Whether it is of another program, measured beside this one.

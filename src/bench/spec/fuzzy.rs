@@ -40,7 +40,7 @@ impl Row {
 }
 
 #[derive(Serialize)]
-struct Record {
+struct Record<'a> {
     suite: &'static str,
     test: &'static str,
     spec: Way,
@@ -54,14 +54,20 @@ struct Record {
     ratio_high: Option<f64>,
     n_drafted: u32,
     n_accepted: u32,
+    /// Logarithms of how many times as fast a letter was read as at threshold 0.
+    samples_gain: &'a [f64],
 }
 
 /// Reads all letters in all ways that guess, at all thresholds.
 ///
 /// # Errors
 /// If it was stopped, the model fails or a record cannot be written.
-pub fn measure(lab: &Lab, settings: &Settings, report: &Report, rows: &mut Vec<Row>) -> Result<(), Ended> {
+pub fn measure(lab: &Lab, settings: &Settings, report: &Report) -> Result<(), Ended> {
     for way in settings.ways.iter().copied().filter(|way| *way != Way::Off) {
+        let unit = format!("fuzzy answers, {way}");
+        if report.is_done(lab.subject(), &unit) {
+            continue;
+        }
         let mut rig = lab.chat(answers::CELLS, way.needs_model())?;
         answers::warm_up(&mut rig)?;
         let of = |threshold: &f32| Row {
@@ -96,9 +102,10 @@ pub fn measure(lab: &Lab, settings: &Settings, report: &Report, rows: &mut Vec<R
             }
         }
         for row in way_rows {
-            report.record(lab.subject(), &row.record())?;
-            rows.push(row);
+            let key = format!("fuzzy answers, {way}, {}", row.threshold);
+            report.case(lab.subject(), &key, &row.record())?;
         }
+        report.done(lab.subject(), &unit)?;
         report.note(&format!("fuzzy answers, {way}: done"));
     }
     Ok(())
@@ -113,7 +120,7 @@ impl Row {
         self.accepted += answer.accepted;
     }
 
-    fn record(&self) -> Record {
+    fn record(&self) -> Record<'_> {
         let ratio = self.ratio();
         Record {
             suite: "spec",
@@ -128,6 +135,7 @@ impl Row {
             ratio_high: ratio.high(),
             n_drafted: self.drafted,
             n_accepted: self.accepted,
+            samples_gain: &self.gains,
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod answers;
 mod fuzzy;
+mod read;
 mod steps;
 mod tables;
 mod tasks;
@@ -11,12 +12,13 @@ mod tasks;
 use std::fmt;
 
 use clap::ValueEnum;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::bench::Ended;
 use crate::bench::record::Run;
 use crate::bench::report::Report;
+use crate::bench::speed::trusted;
 use crate::bench::suite::{self, Measurement, Models};
 use crate::engine::lab::{Lab, Subject};
 use crate::engine::protocol::Speculate;
@@ -40,7 +42,7 @@ pub struct Settings {
 }
 
 /// A way to guess tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum, Serialize, Deserialize)]
 pub enum Way {
     /// None: what the others are measured by
     #[value(name = "off")]
@@ -116,16 +118,9 @@ impl Results {
     }
 }
 
-/// The suite, and what came of it.
+/// The suite.
 pub struct Spec {
-    settings: Settings,
-    results: Vec<Results>,
-}
-
-impl Spec {
-    pub fn new(settings: Settings) -> Self {
-        Self { settings, results: Vec::new() }
-    }
+    pub settings: Settings,
 }
 
 impl Measurement for Spec {
@@ -134,24 +129,25 @@ impl Measurement for Spec {
     }
 
     fn measure(&mut self, models: &Models<'_>, report: &Report) -> Result<(), Ended> {
-        models.each(report, |lab| {
-            let mut results = Results::of(lab.subject());
-            let ended = run(lab, &self.settings, report, &mut results);
-            self.results.push(results);
-            ended
-        })
+        models.each(report, |lab| run(lab, &self.settings, report))
     }
 
-    fn tables(&self, _run: &Run) -> String {
-        self.results.iter().map(Results::tables).collect::<Vec<_>>().join("\n")
+    fn tables(&self, run: &Run) -> String {
+        render(run)
     }
 }
 
-/// Measures a model, adding to `results` as it goes.
+/// All that a run of this suite came to.
+pub fn render(run: &Run) -> String {
+    let tables: Vec<String> = read::of(run).iter().map(Results::tables).collect();
+    tables.join("\n") + &trusted(run)
+}
+
+/// Measures a model.
 ///
 /// # Errors
 /// If it was stopped, the model fails or a record cannot be written.
-pub fn run(lab: &Lab, settings: &Settings, report: &Report, results: &mut Results) -> Result<(), Ended> {
+fn run(lab: &Lab, settings: &Settings, report: &Report) -> Result<(), Ended> {
     let mut settings = settings.clone();
     match lab.draft_problem() {
         Some(problem) => {
@@ -165,10 +161,10 @@ pub fn run(lab: &Lab, settings: &Settings, report: &Report, results: &mut Result
         settings.ways.insert(0, Way::Off);
     }
     if settings.fuzzy.is_empty() {
-        steps::measure(lab, &settings, report, &mut results.steps)?;
-        answers::measure(lab, &settings, report, &mut results.answers)?;
+        steps::measure(lab, &settings, report)?;
+        answers::measure(lab, &settings, report)?;
     } else {
-        fuzzy::measure(lab, &settings, report, &mut results.fuzzy)?;
+        fuzzy::measure(lab, &settings, report)?;
     }
     report.clear();
     Ok(())

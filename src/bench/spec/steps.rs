@@ -41,9 +41,13 @@ struct Record<'a> {
 ///
 /// # Errors
 /// If it was stopped, the model fails or a record cannot be written.
-pub fn measure(lab: &Lab, settings: &Settings, report: &Report, rows: &mut Vec<Row>) -> Result<(), Ended> {
+pub fn measure(lab: &Lab, settings: &Settings, report: &Report) -> Result<(), Ended> {
     let largest = SIZES.into_iter().max().unwrap_or_default() as u32;
     for depth in settings.depths.iter().copied() {
+        let unit = format!("steps behind {depth}");
+        if report.is_done(lab.subject(), &unit) {
+            continue;
+        }
         let mut rig = lab.rig(depth + 2 * largest, KvTypes::default())?;
         let text = Stream::of_all(lab, settings.seed).take(depth as usize);
         rig.fill(&text, &|done| report.progress(&format!("steps behind {depth} tokens: computing, {done} tokens")))?;
@@ -62,8 +66,9 @@ pub fn measure(lab: &Lab, settings: &Settings, report: &Report, rows: &mut Vec<R
             }
         }
         for row in timed {
-            report.record(
+            report.case(
                 lab.subject(),
+                &format!("step of {} behind {depth}", row.tokens),
                 &Record {
                     suite: "spec",
                     test: "step",
@@ -75,8 +80,8 @@ pub fn measure(lab: &Lab, settings: &Settings, report: &Report, rows: &mut Vec<R
                     samples_ratio: &row.ratios,
                 },
             )?;
-            rows.push(row);
         }
+        report.done(lab.subject(), &unit)?;
         report.note(&format!("steps behind {depth} tokens: done"));
     }
     Ok(())

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use clap::ValueEnum;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::bench::draw::Draw;
 use crate::bench::texts::{TEXTS, Text};
@@ -39,7 +39,7 @@ const MONTHS: [&str; 6] = ["March", "April", "May", "June", "September", "Octobe
 const NEW_NAMES: [&str; 4] = ["candidate", "reading", "outcome", "leftover"];
 
 /// A class of tasks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Class {
     /// A story

@@ -29,22 +29,28 @@ impl Anchor {
         Self { item, base: base.clone(), blocks: if is_there { EVERY } else { 0 } }
     }
 
-    /// A block was measured: it may be time. The last one has been followed by the end if it was the only one.
+    /// A block was measured: it may be time. The last one is followed by the end, unless it was the only one.
     ///
     /// # Errors
     /// If it was stopped, the model fails or a record cannot be written.
     pub fn look(&mut self, player: &mut impl Player, is_last: bool, report: &Report) -> Result<(), Ended> {
         self.blocks += 1;
-        let is_time = self.blocks > EVERY || (is_last && self.blocks > 1);
-        let Some((item, first)) = self.item.clone().filter(|_| is_time).and_then(|item| {
-            let first = self.first(&item, report)?;
-            Some((item, first))
-        }) else {
-            return Ok(());
-        };
-        self.blocks = 1;
+        if self.blocks > EVERY || (is_last && self.blocks > 1) {
+            self.blocks = 1;
+            self.look_now(player, report)?;
+        }
+        Ok(())
+    }
+
+    /// Measures it again, if it was measured.
+    ///
+    /// # Errors
+    /// As [`Self::look`].
+    pub fn look_now(&self, player: &mut impl Player, report: &Report) -> Result<(), Ended> {
+        let Some(item) = &self.item else { return Ok(()) };
+        let Some(first) = self.first(item, report) else { return Ok(()) };
         let tell = |_: &_, _: &_, _, _| report.progress("measuring again what was measured first");
-        let samples = time(player, std::slice::from_ref(&item), ROUNDS, &tell)?;
+        let samples = time(player, std::slice::from_ref(item), ROUNDS, &tell)?;
         let speeds = samples.first().map(|samples| match item.written {
             0 => samples.prefill.clone(),
             _ => samples.decode.clone(),

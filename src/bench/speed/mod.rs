@@ -19,7 +19,7 @@ use super::energy::Sampler;
 use super::footprint::Footprint;
 use super::peers::{self, Peers, Task, Which};
 use super::quality;
-use super::record::Run;
+use super::record::{Case, Run};
 use super::report::{Report, base};
 use super::stream::Stream;
 use super::suite::{self, Measurement, Models};
@@ -32,6 +32,7 @@ use crate::hardware::health::Health;
 use crate::hardware::meters::{Choice, Meter};
 use crate::models::fit::Anatomy;
 use crate::models::gguf;
+use anchor::Anchor;
 use cases::{Beside, Reads};
 use cooling::CoolDown;
 use plan::{Block, Kind};
@@ -40,7 +41,7 @@ use timing::Rounds;
 #[cfg(test)]
 pub use cases::tests_of;
 pub use model::Model;
-pub use tables::{memory, render, speed, title, trusted};
+pub use tables::{beside, memory, number, render, speed, title, trusted};
 pub use timing::Player;
 
 /// How long it is seen what the machine draws while it does nothing.
@@ -84,7 +85,7 @@ impl Measurement for Speed {
     }
 
     fn measure(&mut self, models: &Models<'_>, report: &Report) -> Result<(), Ended> {
-        models.each(report, |lab| measure(lab, &self.settings, models.cancel, report))
+        models.each(report, |lab| measure(lab, &self.settings, &Map::new(), models.cancel, report))
     }
 
     fn tables(&self, run: &Run) -> String {
@@ -92,15 +93,22 @@ impl Measurement for Speed {
     }
 }
 
-/// Measures a model: those blocks that are not there yet.
+/// Measures a model: those blocks that are not there yet. Their cases say what is `extra`, too.
 ///
 /// # Errors
 /// If it was stopped, the model fails or a record cannot be written.
-pub fn measure(lab: &Lab, settings: &Settings, cancel: &CancelFlag, report: &Report) -> Result<(), Ended> {
+pub fn measure(
+    lab: &Lab,
+    settings: &Settings,
+    extra: &Map<String, Value>,
+    cancel: &CancelFlag,
+    report: &Report,
+) -> Result<(), Ended> {
     let subject = lab.subject();
     let all = plan::blocks(settings.kind, settings.prompt, settings.written, &settings.depths, this_machine());
     let all = within_training(all, subject, report);
-    let base = base(subject);
+    let mut base = base(subject);
+    base.rest.extend(extra.clone());
     let is_there = |block: &Block| {
         block.iter().all(|item| {
             let (prompt, answer) = cases::tests(item);
@@ -110,7 +118,7 @@ pub fn measure(lab: &Lab, settings: &Settings, cancel: &CancelFlag, report: &Rep
     let first = all.first().and_then(|block| block.first()).cloned();
     let left: Vec<Block> = all.into_iter().filter(|block| !is_there(block)).collect();
     if !left.is_empty() {
-        time(lab, settings, left, first.as_ref(), cancel, report)?;
+        time(lab, settings, &left, first.as_ref(), &base, cancel, report)?;
     }
     if settings.judges {
         quality::measure(lab, settings.seed, report)?;
@@ -122,8 +130,9 @@ pub fn measure(lab: &Lab, settings: &Settings, cancel: &CancelFlag, report: &Rep
 fn time(
     lab: &Lab,
     settings: &Settings,
-    blocks: Vec<Block>,
+    blocks: &[Block],
     first: Option<&plan::Item>,
+    base: &Case,
     cancel: &CancelFlag,
     report: &Report,
 ) -> Result<(), Ended> {
@@ -132,7 +141,7 @@ fn time(
     let bandwidth = bandwidth::measure(lab.subject().threads as usize);
     let (sampler, power_source) = meter(&settings.power, report);
     let beside = Beside {
-        base: base(lab.subject()),
+        base: base.clone(),
         reads: reads(lab.subject()),
         bandwidth,
         idle_watts: sampler.as_ref().and_then(|sampler| sampler.idle_watts),
@@ -141,7 +150,7 @@ fn time(
     let most = blocks.iter().flatten().chain(first).map(plan::Item::cells).max().unwrap_or_default();
     let tokens = Stream::of_all(lab, settings.seed).take(most as usize);
     let mut model = Model::new(lab, tokens, sampler.as_ref(), report)?;
-    let mut anchor = anchor::Anchor::new(first.cloned(), &beside.base, report);
+    let mut anchor = Anchor::new(first.cloned(), &beside.base, report);
     let count = blocks.len();
     let within = settings.within.map(|within| within / count as u32);
     let rounds = Rounds { wanted: settings.rounds, within };
@@ -216,6 +225,18 @@ fn begin_peers(
     let peers = Peers::begin(&settings.peers, task, cancel, &mut notes);
     notes.iter().for_each(|note| report.note(note));
     peers.map(Some).map_err(|_| Ended::Stopped)
+}
+
+/// Measures the first item of the list again, if it was measured: what is different about it is the machine.
+///
+/// # Errors
+/// If it was stopped, the model fails or a record cannot be written.
+pub fn look_again(lab: &Lab, settings: &Settings, report: &Report) -> Result<(), Ended> {
+    let blocks = plan::blocks(settings.kind, settings.prompt, settings.written, &settings.depths, this_machine());
+    let Some(item) = blocks.into_iter().flatten().next() else { return Ok(()) };
+    let tokens = Stream::of_all(lab, settings.seed).take(item.cells() as usize);
+    let mut model = Model::new(lab, tokens, None, report)?;
+    Anchor::new(Some(item), &base(lab.subject()), report).look_now(&mut model, report)
 }
 
 /// What the machine draws is asked from now on, if something tells it; and what does, or why nothing does.

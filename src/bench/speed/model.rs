@@ -79,7 +79,9 @@ impl Player for Model<'_, '_> {
 
     fn compute(&mut self, tokens: u32) -> Result<(), LabError> {
         let behind = self.position + tokens as usize;
-        self.rig.go_on(&self.tokens[self.position..behind])?;
+        for part in self.tokens[self.position..behind].chunks(self.rig.most_at_once()) {
+            self.rig.go_on(part)?;
+        }
         self.position = behind;
         Ok(())
     }

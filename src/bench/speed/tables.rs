@@ -36,6 +36,9 @@ fn of_model(run: &Run, model: &str) -> String {
     let cases: Vec<&Case> = run.cases.iter().filter(|case| case.model() == model).collect();
     let Some(first) = cases.first() else { return String::new() };
     let mut text = title(first);
+    if run.head.suite == "threads" {
+        text = text.replacen(&format!("{}, ", threads(first)), "", 1);
+    }
     let rows = rows(&cases);
     if !rows.is_empty() {
         text += &table(run, &rows);
@@ -54,7 +57,11 @@ pub fn title(case: &Case) -> String {
         [architecture, .., format] => format!("{architecture} {format}"),
         _ => kind.clone(),
     };
-    format!("{name} ({kind}, {} threads, {backend})\n", case.n_threads)
+    format!("{name} ({kind}, {}, {backend})\n", threads(case))
+}
+
+fn threads(case: &Case) -> String {
+    if case.n_threads == 1 { "1 thread".into() } else { format!("{} threads", case.n_threads) }
 }
 
 /// Prompts with their answers, in the order in which they were measured.
@@ -132,7 +139,7 @@ fn table(run: &Run, rows: &[Row<'_>]) -> String {
     table.render()
 }
 
-fn number(number: Option<f64>, digits: usize) -> String {
+pub fn number(number: Option<f64>, digits: usize) -> String {
     number.map_or_else(|| NOTHING.into(), |number| format!("{number:.digits$}"))
 }
 

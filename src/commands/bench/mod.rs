@@ -59,7 +59,7 @@ pub fn run(command: BenchCommand, surroundings: &Surroundings) -> Result<Exit, F
     let svg = command.svg.clone();
     let remark = cores::this_machine().remark(command.threads);
     let suite = if command.tune { "tune" } else { command.suite.name() };
-    let mut measurement = suites::of(command, &models);
+    let mut measurement = suites::of(command, &models, &surroundings.directories.cache);
     let mut settings = measurement.settings();
     settings.insert(MODELS.into(), models.iter().map(|model| path_of(model).into()).collect::<Vec<Value>>().into());
     let before = Health::read();
@@ -86,7 +86,7 @@ pub fn run(command: BenchCommand, surroundings: &Surroundings) -> Result<Exit, F
         print(&measurement.tables(&report.run()))?;
     }
     if let Some(path) = svg
-        && let Some(drawing) = measurement.drawing()
+        && let Some(drawing) = measurement.drawing(&report.run())
     {
         write_chart(&path, &drawing)?;
     }

@@ -1,5 +1,6 @@
 //! From what was typed to the suite that is meant.
 
+use std::path::Path;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -8,6 +9,7 @@ use serde_json::{Map, Value};
 use crate::bench::Ended;
 use crate::bench::cold::{self, Cold};
 use crate::bench::kv::{self, Budget, Kv, Part, Policy};
+use crate::bench::quant::Quant;
 use crate::bench::record::Run;
 use crate::bench::report::Report;
 use crate::bench::soak::{self, Soak};
@@ -18,6 +20,7 @@ use crate::bench::suite::{Measurement, Models};
 use crate::bench::tune;
 use crate::cli::{BenchCommand, Suite, Tokens};
 use crate::config::Probability;
+use crate::engine::lab::Format;
 use crate::engine::protocol::LoadSettings;
 use crate::hardware::meters::Choice;
 
@@ -30,22 +33,32 @@ const USUAL_TASKS: u32 = 1;
 const USUAL_ROUNDS: u32 = 2;
 /// Of the suites that time prompts and answers.
 const USUAL_TIMINGS: u32 = 5;
+/// Of the suite `quant`.
+const USUAL_FORMATS: [Format; 5] = [Format::Q8_0, Format::Q6K, Format::Q5KM, Format::Q4KM, Format::Q4_0];
 /// Of the suite `soak`.
 const USUAL_MINUTES: u32 = 10;
 /// The suite `quick` takes two minutes at most, loading included, where the model is not very slow.
 const QUICK: Duration = Duration::from_secs(90);
 
-/// The suite that the command names, for these models.
-pub fn of(command: BenchCommand, models: &[LoadSettings]) -> Box<dyn Measurement> {
+/// The suite that the command names, for these models. What it has to write it writes into `cache`.
+pub fn of(command: BenchCommand, models: &[LoadSettings], cache: &Path) -> Box<dyn Measurement> {
     let threads = models.first().and_then(|model| model.threads);
     match command.suite {
         _ if command.tune => Box::new(Tune::default()),
-        Suite::Kv => Box::new(Kv::new(kv_settings(command))),
-        Suite::Spec => Box::new(Spec::new(spec_settings(command))),
+        Suite::Kv => Box::new(Kv { settings: kv_settings(command) }),
+        Suite::Spec => Box::new(Spec { settings: spec_settings(command) }),
         Suite::Quick => Box::new(Speed { settings: speed_settings(command, Kind::Quick, threads) }),
         Suite::Depth => Box::new(Speed { settings: speed_settings(command, Kind::Depth, threads) }),
         Suite::Threads => Box::new(Speed { settings: speed_settings(command, Kind::Threads, threads) }),
         Suite::Sbc => Box::new(Speed { settings: speed_settings(command, Kind::Sbc, threads) }),
+        Suite::Quant => {
+            let formats = or(command.formats.clone(), &USUAL_FORMATS);
+            Box::new(Quant {
+                settings: speed_settings(command, Kind::Quant, threads),
+                formats,
+                folder: cache.join("bench"),
+            })
+        }
         Suite::Cold => {
             let rounds = command.rounds.unwrap_or(USUAL_TIMINGS);
             Box::new(Cold { settings: cold::Settings { seed: command.seed, rounds, threads } })
@@ -94,7 +107,7 @@ fn speed_settings(command: BenchCommand, kind: Kind, threads: Option<u32>) -> sp
         cool_down: command.cool_down.unwrap_or_default(),
         threads,
         power: command.power.unwrap_or(Choice::Auto),
-        judges: kind == Kind::Sbc,
+        judges: matches!(kind, Kind::Sbc | Kind::Quant),
         peers: command.peers,
     }
 }
