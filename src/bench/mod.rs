@@ -11,6 +11,7 @@ pub mod history;
 pub mod kv;
 pub mod live;
 pub mod machine;
+pub mod peers;
 pub mod quality;
 pub mod quant;
 pub mod record;
