@@ -103,6 +103,17 @@ fn choose_entry(chat: &mut Pty) {
     chat.send("\r");
 }
 
+/// The same, and says yes to the download.
+fn get_entry(chat: &mut Pty) {
+    choose_entry(chat);
+    let screen = chat.wait_for("Download this model?");
+    assert!(
+        screen.contains(entry().repository) && screen.contains("1.50 GB") && screen.contains("are free"),
+        "{screen}"
+    );
+    chat.send("\r");
+}
+
 /// Closes the list. Escape and what comes at once behind it would be another key.
 fn close(chat: &mut Pty) -> String {
     chat.send(ESCAPE);
@@ -127,7 +138,7 @@ fn a_message_that_is_sent_during_the_first_download_is_answered_when_the_model_i
     let (home, hub) = (Home::new(), slow_hub(Duration::from_secs(3)));
     let mut first = chat(&home, &hub, &[]);
     first.wait_for("Choose a model");
-    choose_entry(&mut first);
+    get_entry(&mut first);
     first.wait_until("the download", |screen| {
         screen.contains(" downloading ") && screen.contains("You can write while")
     });
@@ -147,10 +158,46 @@ fn a_message_that_is_sent_during_the_first_download_is_answered_when_the_model_i
 }
 
 #[test]
+fn nothing_is_downloaded_without_a_word_and_the_first_screen_is_calm() {
+    let (home, hub) = (Home::new(), hub());
+    let mut chat = chat(&home, &hub, &[]);
+    choose_entry(&mut chat);
+    let screen = chat.wait_for("Download this model?");
+    assert!(screen.contains("Esc    download nothing"), "{screen}");
+    chat.send(ESCAPE);
+    chat.wait_for("Choose a model");
+    let screen = close(&mut chat);
+    assert!(screen.contains("· no model is here yet"), "it is no failure: {screen}");
+    leave(&mut chat);
+    assert_eq!(hub.requests().len(), 0);
+}
+
+#[test]
+fn a_model_is_chosen_by_its_path_or_its_place_on_the_hub() {
+    let (home, hub) = (Home::new(), hub());
+    home.write("over there/file.gguf", MODEL.as_slice());
+    let mut chat = chat(&home, &hub, &[]);
+    chat.wait_for("Choose a model");
+    close(&mut chat);
+    chat.send("/model over there/file.gguf\r");
+    chat.wait_for("idle");
+    chat.send(&format!("/model hf:{}/{}\r", entry().repository, entry().file));
+    let screen = chat.wait_for("Download this model?");
+    assert!(screen.contains(entry().repository), "{screen}");
+    chat.send("\r");
+    chat.wait_until("the other model", |screen| screen.contains("idle") && screen.contains("wee-Q4_K_M"));
+    chat.send("/model hf:nobody/nothing\r");
+    chat.wait_for("nobody/nothing");
+    chat.send("/model ./no-such.gguf\r");
+    chat.wait_for("no-such.gguf");
+    leave(&mut chat);
+}
+
+#[test]
 fn a_download_is_stopped_in_the_list_and_gone_on_with() {
     let (home, hub) = (Home::new(), slow_hub(Duration::from_secs(30)));
     let mut chat = chat(&home, &hub, &[]);
-    choose_entry(&mut chat);
+    get_entry(&mut chat);
     chat.wait_for(" downloading ");
     chat.send(F4);
     chat.wait_for("Del stops the download");
@@ -167,7 +214,7 @@ fn a_download_is_stopped_in_the_list_and_gone_on_with() {
 fn leaving_in_mid_download_keeps_what_came_of_it() {
     let (home, hub) = (Home::new(), slow_hub(Duration::from_secs(30)));
     let mut chat = chat(&home, &hub, &[]);
-    choose_entry(&mut chat);
+    get_entry(&mut chat);
     chat.wait_for(" downloading ");
     let told = Instant::now();
     leave(&mut chat);
@@ -180,8 +227,8 @@ fn leaving_in_mid_download_keeps_what_came_of_it() {
 fn a_download_that_fails_is_a_sentence_and_another_can_be_chosen() {
     let (home, hub) = (Home::new(), hub().refusals([403]));
     let mut chat = chat(&home, &hub, &[]);
-    choose_entry(&mut chat);
-    chat.wait_for(entry().repository);
+    get_entry(&mut chat);
+    chat.wait_for("the hub does not let you read this repository");
     chat.wait_for("no model");
     chat.send("Hello\r");
     chat.wait_for("› Hello");
@@ -198,12 +245,9 @@ fn a_model_of_the_catalogue_that_is_named_and_not_here_is_the_one_chosen() {
     let mut chat = chat(&home, &hub, &["-m", entry().name]);
     chat.wait_for(&format!("> {}", entry().name));
     let screen = close(&mut chat);
-    assert!(
-        screen.contains(&format!("`{}` is not here yet; F4 lists it, and Enter gets it", entry().name)),
-        "{screen}"
-    );
+    assert!(screen.contains(&format!("`{}` is not here yet: F4 lists it", entry().name)), "{screen}");
     chat.send("/models\r");
-    choose_entry(&mut chat);
+    get_entry(&mut chat);
     chat.wait_for("idle");
     leave(&mut chat);
 }
@@ -215,7 +259,7 @@ fn without_the_network_the_list_says_what_to_do() {
     chat.wait_for("--offline=no");
     chat.send("\r");
     let screen = close(&mut chat);
-    assert!(screen.contains("no model is here yet; F4 lists those to choose among"), "{screen}");
+    assert!(screen.contains("no model is here yet: choose one in the list (F4)"), "{screen}");
     leave(&mut chat);
     assert_eq!(hub.requests().len(), 0);
 }

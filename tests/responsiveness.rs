@@ -92,6 +92,33 @@ fn a_window_that_changes_two_thousand_times_costs_no_word_of_an_answer() {
     assert!((1..=900).all(|word| answer.text.contains(&format!("word{word}"))));
 }
 
+/// How often the loop of a program went to sleep, and so was woken.
+#[cfg(target_os = "linux")]
+fn sleeps(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/task/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).unwrap();
+    line.trim().parse().unwrap()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_answer_wakes_the_loop_for_its_frames_and_not_for_its_tokens() {
+    let home = home(&script(2000).replace("token_ms = 10", "token_ms = 2"));
+    let mut chat = chat(home.path());
+    chat.wait_for("idle");
+    chat.send("Count\r");
+    let shown =
+        |screen: &str| screen.rsplit("word").next()?.split(|it: char| !it.is_ascii_digit()).next()?.parse::<u64>().ok();
+    let first =
+        shown(&chat.wait_until("the first words", |screen| shown(screen).is_some_and(|word| word > 100))).unwrap();
+    let before = sleeps(chat.process());
+    let last = shown(&chat.wait_until("many more", |screen| shown(screen).is_some_and(|word| word > 1500))).unwrap();
+    let (words, woken) = (last - first, sleeps(chat.process()) - before);
+    assert!(woken * 2 < words, "{words} words woke it {woken} times");
+    chat.send("\x1b");
+    leave(&mut chat);
+}
+
 /// A terminal at the end of a line that carries so many bytes a second.
 fn slow_terminal(command: CommandBuilder, bytes_per_second: usize) -> (Box<dyn std::io::Write + Send>, impl Drop) {
     struct End {

@@ -12,10 +12,12 @@ use portable_pty::CommandBuilder;
 use pty::Pty;
 use rustix::process::Signal;
 use tempfile::TempDir;
+use tuichat::store::Store;
 
 const CTRL_C: &str = "\x03";
 const CTRL_G: &str = "\x07";
 const F3: &str = "\x1bOR";
+const CTRL_T: &str = "\x14";
 const CTRL_Z: &str = "\x1a";
 const ESCAPE: &str = "\x1b";
 
@@ -279,8 +281,23 @@ fn a_large_paste_is_a_token_and_is_sent_whole() {
     chat.wait_for("› See [paste 1: 12 lines] there");
     chat.send("\r");
     let screen = chat.wait_for("the reply");
-    assert!(screen.contains("› See line 1\n  line 2") && screen.contains("  line 12 there"), "{screen}");
+    assert!(screen.contains("› See [pasted 12 lines, Ctrl-T] there\n\n  the reply"), "{screen}");
+    chat.send(CTRL_T);
+    chat.wait_for("› See line 1\n  line 2");
+    chat.send(CTRL_T);
+    chat.wait_for("› See [pasted 12 lines, Ctrl-T] there");
     leave(&mut chat);
+    let store = Store::open(&home.path().join("data/chats.db")).unwrap();
+    let branch = store.branch(store.last_chat().unwrap().unwrap()).unwrap();
+    assert_eq!(branch[0].text, format!("See {} there", pasted.join("\n")), "the model is told the whole");
+
+    let mut again = chat_with(home.path(), &["--resume"]);
+    again.wait_for("› See [pasted 12 lines, Ctrl-T] there");
+    again.send("/edit\r");
+    again.wait_for("› See [paste 1: 12 lines] there");
+    again.send(ESCAPE);
+    again.wait_until("the text before", |screen| !screen.contains("paste 1"));
+    leave(&mut again);
 }
 
 #[test]
@@ -294,6 +311,8 @@ fn a_file_is_attached_shown_and_sent() {
     chat.send("/attach 'my notes.txt'\r");
     chat.wait_for("› [my notes.txt, 5 bytes]");
     chat.send("Sum up\r");
+    chat.wait_for("› [my notes.txt, 4 bytes, Ctrl-T]\n  Sum up");
+    chat.send(CTRL_T);
     chat.wait_for("› --- file: my notes.txt ---\n  milk\n  --- end of file: my notes.txt ---\n\n  Sum up");
     chat.wait_for("the reply");
     leave(&mut chat);

@@ -9,7 +9,7 @@ use super::EngineName;
 use crate::config::Settings;
 
 /// Settings that mean nothing to a batch.
-const MEANINGLESS: [&str; 15] = [
+const MEANINGLESS: [&str; 16] = [
     "output",
     "extract",
     "cache_prompt",
@@ -24,6 +24,7 @@ const MEANINGLESS: [&str; 15] = [
     "snapshots",
     "vi_keys",
     "images",
+    "theme",
     "limit_rate",
 ];
 

@@ -7,6 +7,8 @@ use clap::ValueEnum;
 use super::{Arguments, Command};
 use crate::bench::history;
 use crate::bench::kv::{Budget, Part, Policy};
+use crate::bench::peers::Which;
+use crate::bench::reports;
 use crate::bench::spec::{Class, Way};
 use crate::bench::speed::cooling::CoolDown;
 use crate::config::Probability;
@@ -54,8 +56,20 @@ pub struct BenchCommand {
     pub private: bool,
 
     /// JSON lines instead of tables: the run, each case as it is measured, the end
-    #[arg(long)]
+    #[arg(long, conflicts_with = "format")]
     pub json: bool,
+
+    #[command(flatten)]
+    pub telling: Telling,
+
+    /// Say in the end how many times as fast this run was as another: the ID of a run that is kept, `last`, a file of its
+    /// lines, or one that `llama-bench -o json` wrote
+    #[arg(long, value_name = "ID|last|FILE")]
+    pub compare: Option<String>,
+
+    /// No view of the run while it is measured, only a line that says what is being done
+    #[arg(long)]
+    pub no_live: bool,
 
     /// Threads that compute; without it, those of a chat
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=512))]
@@ -78,6 +92,12 @@ pub struct BenchCommand {
     /// tells its temperature; a minute at most), `off`, or seconds [default: auto]
     #[arg(long, value_name = "SECONDS|off|auto", help_heading = OF_SPEED)]
     pub cool_down: Option<CoolDown>,
+
+    /// Measure another program in the same rounds, with the same model, threads and numbers of tokens (repeatable):
+    /// llama.cpp's bench (`llama-bench=PATH`), Ollama (`ollama=URL`), or a server that answers as OpenAI's: llama-server,
+    /// ik_llama.cpp's, vLLM (`openai=URL`); `#NAME` behind the URL names its model
+    #[arg(long = "peer", value_name = "KIND=PLACE", help_heading = "Option of --suite quick")]
+    pub peers: Vec<Which>,
 
     /// Into which to write a single file [default: Q8_0,Q6_K,Q5_K_M,Q4_K_M,Q4_0]
     #[arg(long, value_enum, value_delimiter = ',', value_name = "FORMAT,…", help_heading = "Option of --suite quant")]
@@ -125,6 +145,18 @@ pub struct BenchCommand {
     pub draft_model: Option<String>,
 }
 
+/// What a run is told as.
+#[derive(clap::Args, Clone, Debug, Default, PartialEq)]
+pub struct Telling {
+    /// What to tell it as [default: table, or what the file's ending says]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub format: Option<reports::Format>,
+
+    /// Write it into this file: .html (a page with charts), .md, .csv, .jsonl or .txt
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
 /// Runs that are kept.
 #[derive(clap::Subcommand, Clone, Debug, PartialEq)]
 pub enum RunsCommand {
@@ -140,8 +172,24 @@ pub enum RunsCommand {
         #[arg(value_name = "ID|last|FILE", default_value = history::LAST)]
         run: String,
         /// Its JSON lines instead of tables
-        #[arg(long)]
+        #[arg(long, conflicts_with = "format")]
         json: bool,
+        #[command(flatten)]
+        telling: Telling,
+    },
+    /// Compare two runs: how many times as fast the second is, test by test, and whether that is more than chance
+    Compare {
+        /// The ID of a run or the beginning of it, `last`, a file of its lines, or one that `llama-bench -o json` or `-o
+        /// jsonl` wrote
+        #[arg(value_name = "ID|last|FILE")]
+        first: String,
+        #[arg(value_name = "ID|last|FILE")]
+        second: String,
+        /// JSON lines instead of a table: the two runs, each pair of tests, tests that only one has
+        #[arg(long, conflicts_with = "format")]
+        json: bool,
+        #[command(flatten)]
+        telling: Telling,
     },
 }
 
@@ -149,7 +197,8 @@ impl BenchCommand {
     /// Without anything typed but what goes with `--continue`.
     pub fn is_bare(&self) -> bool {
         let nothing = Arguments::read(["tuichat", "bench"]).map(|arguments| arguments.command);
-        let bare = Self { json: false, continues: None, ..self.clone() };
+        let told = Self { json: false, telling: Telling::default(), compare: None, no_live: false, ..self.clone() };
+        let bare = Self { continues: None, ..told };
         matches!(nothing, Ok(Some(Command::Bench(nothing))) if *nothing == bare)
     }
 
@@ -158,7 +207,8 @@ impl BenchCommand {
         use Suite::{Cold, Depth, Fit, Kv, Quant, Quick, Sbc, Soak, Spec, Threads};
         /// An option, whether it was typed, and the suites that have a use for it.
         type Use<'a> = (&'static str, bool, &'a [Suite]);
-        let uses: [Use<'_>; 17] = [
+        let uses: [Use<'_>; 18] = [
+            ("--peer", !self.peers.is_empty(), &[Quick]),
             ("--policies", !self.policies.is_empty(), &[Kv]),
             ("--budgets", !self.budgets.is_empty(), &[Kv]),
             ("--lengths", !self.lengths.is_empty(), &[Kv]),

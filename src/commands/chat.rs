@@ -1,6 +1,6 @@
 //! `tuichat`: the chat. Whatever is wrong around it is shown in it, and it opens all the same.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::offers::Supplier;
 use super::{Surroundings, source};
@@ -9,7 +9,7 @@ use crate::engine::constraint;
 use crate::exit::{Exit, Failure};
 use crate::models::catalog;
 use crate::store::{ChatId, Guard, Handle, Store};
-use crate::ui::{self, Opening, Setup, Supply};
+use crate::ui::{self, Opening, Prepared, Setup, Supply};
 
 /// # Errors
 /// If the chat that was asked for is not there, or there can be no interface.
@@ -19,9 +19,72 @@ pub fn run(talk: Talk, surroundings: Surroundings) -> Result<Exit, Failure> {
     if let Some(sentence) = &surroundings.layers.broken {
         notices.push(format!("{sentence}; nothing of that file is in force"));
     }
-    let chats = open_chats(talk.resume, &surroundings, &mut notices)?;
-    let supplier = Supplier(Arc::new(surroundings));
+    if surroundings.config.private && talk.resume.is_some() {
+        return Err(Failure::usage("`--resume` needs the saved chats, and `private` is set")
+            .hint("take it back with `--private=no`"));
+    }
+    let engine = source(&talk.engine)?;
+    let supplier = Arc::new(Supplier(Arc::new(surroundings)));
     let surroundings = &supplier.0;
+    let mut config = surroundings.config.clone();
+    if let Some(Err(sentence)) = config.generate.constraint.as_ref().map(constraint::check) {
+        notices.push(format!("{sentence}; answers are held to nothing"));
+        config.generate.constraint = None;
+    }
+    let prompts = surroundings.directories.prompts();
+    let theme_file = surroundings.directories.theme_file();
+    let behind = Arc::new(Mutex::new(Behind::default()));
+    let (resumes, saves) = (talk.resume.is_some(), !config.private);
+    let prepare = {
+        let (behind, supplier) = (Arc::clone(&behind), Arc::clone(&supplier));
+        move || prepare(talk, &supplier, &mut behind.lock().unwrap_or_else(PoisonError::into_inner))
+    };
+    let setup = Setup {
+        engine,
+        prepare: Box::new(prepare),
+        resumes,
+        saves,
+        prompts,
+        supply: supplier,
+        is_offline: config.offline,
+        options: config.generate,
+        system: config.system,
+        prefill_while_typing: config.prefill_while_typing,
+        vi_keys: config.vi_keys,
+        images: config.images,
+        theme: config.theme,
+        theme_file: (!config.private).then_some(theme_file),
+        notices,
+    };
+    ui::run(setup).map_err(|error| Failure::error(format!("{error:#}")))?;
+    let Behind { guard, failure } = std::mem::take(&mut *behind.lock().unwrap_or_else(PoisonError::into_inner));
+    // What was asked of the store is on disk when this returns.
+    drop(guard);
+    failure.map_or(Ok(Exit::Success), Err)
+}
+
+/// What was done behind the first frame.
+#[derive(Default)]
+struct Behind {
+    /// Kept until everything is written.
+    guard: Option<Guard>,
+    /// Why there can be no chat.
+    failure: Option<Failure>,
+}
+
+/// Opens the store and finds a model, while the chat is on the screen already.
+fn prepare(talk: Talk, supplier: &Supplier, behind: &mut Behind) -> Option<Prepared> {
+    let surroundings = &supplier.0;
+    let mut notices = Vec::new();
+    // Unless it comes to its end.
+    behind.failure = Some(Failure::error("the chats could not be opened, by a fault of tuichat; the log says more"));
+    let chats = match open_chats(talk.resume, surroundings, &mut notices) {
+        Ok(chats) => chats,
+        Err(failure) => {
+            behind.failure = Some(failure);
+            return None;
+        }
+    };
     let (opening, model) = match surroundings.model(&talk.engine) {
         Ok(found) => {
             if found.has_lasting_name() {
@@ -35,39 +98,22 @@ pub fn run(talk: Talk, surroundings: Surroundings) -> Result<Exit, Failure> {
             (opening, Err(sentence))
         }
     };
-    let mut config = surroundings.config.clone();
-    if let Some(Err(sentence)) = config.generate.constraint.as_ref().map(constraint::check) {
-        notices.push(format!("{sentence}; answers are held to nothing"));
-        config.generate.constraint = None;
-    }
-    let prompts = surroundings.directories.prompts();
-    let setup = Setup {
-        engine: source(&talk.engine)?,
-        model,
-        prompts,
-        supply: Arc::new(supplier),
-        opening,
-        is_offline: config.offline,
-        options: config.generate,
-        system: config.system,
-        prefill_while_typing: config.prefill_while_typing,
-        vi_keys: config.vi_keys,
-        images: config.images,
-        store: chats.as_ref().map(|chats| chats.handle.clone()),
-        resume: chats.as_ref().and_then(|chats| chats.resume),
-        notices,
+    behind.failure = None;
+    let (store, resume) = match chats {
+        Some(Chats { handle, resume, guard }) => {
+            behind.guard = Some(guard);
+            (Some(handle), resume)
+        }
+        None => (None, None),
     };
-    ui::run(setup).map_err(|error| Failure::error(format!("{error:#}")))?;
-    // What was asked of the store is on disk when this returns.
-    drop(chats);
-    Ok(Exit::Success)
+    Some(Prepared { model, opening, store, resume, notices })
 }
 
-/// The open store, kept until everything is written.
+/// The open store.
 struct Chats {
     handle: Handle,
     resume: Option<ChatId>,
-    _guard: Guard,
+    guard: Guard,
 }
 
 /// Opens the store and finds the chat to go on with. A store that fails is a notice, unless a chat was asked for.
@@ -77,11 +123,7 @@ fn open_chats(
     notices: &mut Vec<String>,
 ) -> Result<Option<Chats>, Failure> {
     if surroundings.config.private {
-        return match resume {
-            Some(_) => Err(Failure::usage("`--resume` needs the saved chats, and `private` is set")
-                .hint("take it back with `--private=no`")),
-            None => Ok(None),
-        };
+        return Ok(None);
     }
     match try_open(resume, surroundings) {
         Ok(chats) => Ok(Some(chats)),
@@ -101,7 +143,7 @@ fn try_open(resume: Option<ChatName>, surroundings: &Surroundings) -> Result<Cha
     };
     let (handle, guard) =
         Handle::spawn(store).map_err(|error| Failure::error(format!("cannot start a thread: {error}")))?;
-    Ok(Chats { handle, resume, _guard: guard })
+    Ok(Chats { handle, resume, guard })
 }
 
 /// The chat that is meant.
@@ -119,11 +161,13 @@ fn without_model(failure: Failure, wanted: Option<&str>) -> (Opening, String) {
     let is_missing = failure.kind == "no_model";
     match (wanted, wanted.and_then(catalog::by_name)) {
         (None, _) if is_missing => {
-            let sentence = "no model is here yet; F4 lists those to choose among";
+            let sentence =
+                "no model is here yet: choose one in the list (F4); nothing is downloaded before you are asked";
             (Opening::Models { chosen: None }, sentence.into())
         }
         (Some(_), Some(entry)) if is_missing => {
-            let sentence = format!("`{}` is not here yet; F4 lists it, and Enter gets it", entry.name);
+            let sentence =
+                format!("`{}` is not here yet: F4 lists it, and Enter asks before it is downloaded", entry.name);
             (Opening::Models { chosen: Some(entry.name.clone()) }, sentence)
         }
         _ => (Opening::Chat, failure.message),

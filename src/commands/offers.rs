@@ -11,9 +11,9 @@ use crate::engine::protocol::LoadSettings;
 use crate::exit::{Exit, Failure};
 use crate::models::catalog::{self, Entry};
 use crate::models::fit::{Anatomy, Machine, Verdict};
-use crate::models::hub::{Hub, Pull};
+use crate::models::hub::{self, Hub, Pull, Reference};
 use crate::models::offers::{Offer, Place, arranged};
-use crate::models::{Found, Installed, Listener, ModelError, Owner, gguf};
+use crate::models::{Found, Installed, Listener, ModelError, Owner, free_bytes_near, gguf};
 use crate::text::{escape_line, file_size};
 use crate::ui::Supply;
 
@@ -45,6 +45,7 @@ pub fn all(surroundings: &Surroundings) -> Vec<Offer> {
     let borrowed = surroundings.library().borrowed().unwrap_or_default();
     let machine = surroundings.machine();
     let first = recommended(&machine);
+    let free_bytes = free_bytes_near(&surroundings.directories.models);
     let offer = |name: &str, place: Place, note: String, is_recommended: bool, fit: Option<Fit>| Offer {
         name: name.to_owned(),
         place,
@@ -56,7 +57,8 @@ pub fn all(surroundings: &Surroundings) -> Vec<Offer> {
     let known = catalog::entries().iter().filter(|entry| !is_here(entry, &installed)).map(|entry| {
         let file = entry.best_file(&machine);
         let fit = surroundings.fit(&entry.anatomy(file), None, &machine);
-        let place = Place::Download { bytes: Some(file.bytes) };
+        let (from, free_bytes) = (hub::address(&entry.repository), free_bytes);
+        let place = Place::Download { bytes: Some(file.bytes), from, free_bytes };
         offer(&entry.name, place, entry.good_for.clone(), entry.name == first.name, Some(fit))
     });
     let here = installed.iter().map(|model| {
@@ -85,7 +87,7 @@ pub fn smaller(surroundings: &Surroundings) -> Option<String> {
     let sized = offers.map(|offer| {
         let (is_here, bytes) = match &offer.place {
             Place::Here { found, .. } => (true, std::fs::metadata(&found.path).map_or(0, |file| file.len())),
-            Place::Download { bytes } => (false, bytes.unwrap_or(0)),
+            Place::Download { bytes, .. } => (false, bytes.unwrap_or(0)),
         };
         (is_here, bytes, offer.name)
     });
@@ -152,6 +154,30 @@ impl Supply for Supplier {
         };
         let snapshots = self.0.snapshots(&found);
         Ok(self.0.load_settings(found, snapshots))
+    }
+
+    fn find(&self, typed: &str) -> Result<Offer, ModelError> {
+        let offer = |name: &str, place| Offer {
+            name: name.to_owned(),
+            place,
+            verdict: None,
+            tokens_per_second: None,
+            note: String::new(),
+            is_recommended: false,
+        };
+        let missing = match self.0.library().resolve(Some(typed)) {
+            Ok(found) => return Ok(offer(&found.name.clone(), Place::Here { owner: None, found })),
+            Err(error) if !typed.starts_with("hf:") => return Err(error),
+            Err(missing) => missing,
+        };
+        if self.0.config.offline || !matches!(missing, ModelError::NotFound(_)) {
+            return Err(missing);
+        }
+        let reference = Reference::parse(typed)?;
+        let bytes = Hub::from_environment()?.size_blocking(&reference)?;
+        let from = hub::address(&reference.repository);
+        let free_bytes = free_bytes_near(&self.0.directories.models);
+        Ok(offer(typed, Place::Download { bytes: Some(bytes), from, free_bytes }))
     }
 
     /// A model that is chatted with by its name is the one for the next start without `--model`.

@@ -62,6 +62,11 @@ impl Directories {
         self.data.join("chats.db")
     }
 
+    /// The theme that was chosen last.
+    pub fn theme_file(&self) -> PathBuf {
+        self.data.join("theme")
+    }
+
     /// What was measured.
     pub fn runs(&self) -> PathBuf {
         self.data.join("bench")

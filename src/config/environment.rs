@@ -50,6 +50,7 @@ mod tests {
                 "spec" => "off",
                 "ctx" => "4096",
                 "prefill_while_typing" | "repack" | "images" => "off",
+                "theme" => "dark",
                 _ => "1",
             };
             let variable = format!("TUICHAT_{}", key.to_uppercase());

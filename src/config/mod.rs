@@ -29,6 +29,7 @@ use crate::engine::tuning::Tuning;
 use crate::exit::Failure;
 use crate::models::Found;
 use crate::text_file;
+use crate::ui::theme::Named;
 
 /// What takes back a schema or a grammar that a lower layer sets.
 const OFF: &str = "off";
@@ -69,6 +70,8 @@ pub struct Config {
     pub vi_keys: bool,
     /// Whether pictures are shown in the chat.
     pub images: Switch,
+    /// The colours of the chat.
+    pub theme: Named,
     /// Bytes a second that a download may bring.
     pub limit_rate: Option<u64>,
     pub quiet: bool,
@@ -272,6 +275,7 @@ impl From<Settings> for Config {
             offline: settings.offline.unwrap_or_default(),
             vi_keys: settings.vi_keys.unwrap_or_default(),
             images: settings.images.unwrap_or_default(),
+            theme: settings.theme.unwrap_or_default(),
             limit_rate: settings.limit_rate.and_then(value::OrOff::chosen).map(value::Size::bytes),
             quiet: settings.quiet.unwrap_or_default(),
             verbose: settings.verbose.unwrap_or_default(),

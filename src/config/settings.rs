@@ -12,6 +12,7 @@ use super::extract::Extract;
 use super::value::{Auto, OrAuto, OrOff, Penalty, Probability, Room, Size, Temperature, UpTo};
 use crate::engine::KvTypes;
 use crate::engine::protocol::{DeviceChoice, Evict, Speculate, Think};
+use crate::ui::theme::Named;
 
 /// The form of a one-shot answer on stdout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -271,6 +272,10 @@ pub struct Settings {
     #[arg(long, value_enum, value_name = "auto|on|off", hide_possible_values = true)]
     pub images: Option<Switch>,
 
+    /// Colours of the chat; `auto`: those chosen last with /theme, else what suits the terminal
+    #[arg(long, value_enum, value_name = "auto|light|dark|mono", hide_possible_values = true)]
+    pub theme: Option<Named>,
+
     /// Download no faster than this a second (500K, 2M) [default: off]
     #[arg(long, global = true, value_name = "SIZE|off", allow_negative_numbers = true, hide_short_help = true)]
     pub limit_rate: Option<OrOff<Size>>,
@@ -374,6 +379,7 @@ impl Settings {
             offline: self.offline.or(lower.offline),
             vi_keys: self.vi_keys.or(lower.vi_keys),
             images: self.images.or(lower.images),
+            theme: self.theme.or(lower.theme),
             limit_rate: self.limit_rate.or(lower.limit_rate),
             quiet: self.quiet.or(lower.quiet),
             verbose: self.verbose.or(lower.verbose),

@@ -47,6 +47,11 @@ pub fn no_space(folder: &Path, bytes: u64) -> ModelError {
     ModelError::NoSpace { folder: folder.to_owned(), needed_bytes, free_bytes }
 }
 
+/// Free bytes of the disk that holds a folder, which need not be there yet.
+pub fn free_bytes_near(folder: &Path) -> Option<u64> {
+    folder.ancestors().find(|folder| folder.exists()).and_then(|folder| free_bytes(folder).ok())
+}
+
 fn free_bytes(folder: &Path) -> io::Result<u64> {
     let statistics = rustix::fs::statvfs(folder)?;
     Ok(statistics.f_bavail.saturating_mul(statistics.f_frsize))

@@ -34,6 +34,10 @@ pub enum Place {
     Download {
         /// Its size, where it is known beforehand.
         bytes: Option<u64>,
+        /// Its address there, without the beginning that all have.
+        from: String,
+        /// What is free on the disk that would hold it, where that is known.
+        free_bytes: Option<u64>,
     },
 }
 
@@ -50,7 +54,8 @@ mod tests {
 
     fn offer(name: &str, is_here: bool, is_recommended: bool) -> Offer {
         let found = Found { name: name.into(), path: name.into(), sha256: None };
-        let place = if is_here { Place::Here { owner: None, found } } else { Place::Download { bytes: None } };
+        let download = Place::Download { bytes: None, from: String::new(), free_bytes: None };
+        let place = if is_here { Place::Here { owner: None, found } } else { download };
         let (verdict, tokens_per_second, note) = (None, None, String::new());
         Offer { name: name.into(), place, verdict, tokens_per_second, note, is_recommended }
     }

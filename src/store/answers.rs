@@ -28,6 +28,7 @@ impl Store {
             sampling: to_json(sampling),
             ended: None,
             writer,
+            folds: None,
         })
     }
 

@@ -1,5 +1,7 @@
 //! The chats as a list: made, found, named, deleted.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row};
 
@@ -17,17 +19,23 @@ pub struct ChatSummary {
     pub created_at: Timestamp,
     /// When its last message was added or its last answer ended.
     pub updated_at: Timestamp,
-    /// On all branches, without the system prompt.
+    /// On the branch that it goes on with, without the system prompt.
     pub messages: u32,
     /// That of the newest answer.
     pub model: Option<String>,
+    /// Another program that runs has it open.
+    pub is_open_elsewhere: bool,
 }
 
 /// The columns of a summary; `c` is the chat.
 const SUMMARY: &str = "c.id, c.title, c.created_at, c.updated_at,
-    (SELECT count(*) FROM messages WHERE chat = c.id)
-        - (SELECT count(*) FROM messages WHERE chat = c.id AND parent IS NULL AND role = 'system'),
-    (SELECT model FROM messages WHERE chat = c.id AND model IS NOT NULL ORDER BY id DESC LIMIT 1)";
+    (WITH RECURSIVE branch (id, parent, role) AS (
+        SELECT id, parent, role FROM messages WHERE id = c.leaf
+        UNION ALL
+        SELECT above.id, above.parent, above.role FROM branch JOIN messages above
+            ON above.id = branch.parent AND above.id < branch.id)
+     SELECT count(*) FROM branch WHERE role <> 'system'),
+    (SELECT model FROM messages WHERE chat = c.id AND model IS NOT NULL ORDER BY id DESC LIMIT 1), c.opener";
 
 impl Store {
     /// Begins a chat. The system prompt is the root of its tree, the first message of every [`branch`](Store::branch):
@@ -51,24 +59,35 @@ impl Store {
     /// At most `most` chats that have messages, the one last written to first.
     pub fn chats(&self, most: usize) -> Result<Vec<ChatSummary>> {
         let most = i64::try_from(most).unwrap_or(i64::MAX);
-        self.read(|connection| connection.prepare_cached(&newest_first())?.query_map([most], summary)?.collect())
+        let chats: Vec<_> = self.read(|connection| {
+            connection.prepare_cached(&newest_first())?.query_map([most], summary)?.collect::<rusqlite::Result<_>>()
+        })?;
+        // Many chats of an open window cost one look at its lock.
+        let mut known = HashMap::new();
+        let told = chats.into_iter().map(|(chat, opener)| {
+            let is_open = |number| *known.entry(number).or_insert_with(|| self.is_of_another(number));
+            ChatSummary { is_open_elsewhere: opener.is_some_and(is_open), ..chat }
+        });
+        Ok(told.collect())
     }
 
     /// One chat, if it exists.
     pub fn chat(&self, id: ChatId) -> Result<Option<ChatSummary>> {
-        self.read(|connection| {
+        let found = self.read(|connection| {
             connection
                 .prepare_cached(&format!("SELECT {SUMMARY} FROM chats c WHERE c.id = ?1"))?
                 .query_row([id], summary)
                 .optional()
-        })
+        })?;
+        let is_open = |opener: Option<i64>| opener.is_some_and(|number| self.is_of_another(number));
+        Ok(found.map(|(chat, opener)| ChatSummary { is_open_elsewhere: is_open(opener), ..chat }))
     }
 
-    /// The chat that was last written to.
+    /// The chat that was open last, or was last written to if that was later.
     pub fn last_chat(&self) -> Result<Option<ChatId>> {
         self.read(|connection| {
             connection
-                .prepare_cached("SELECT id FROM chats WHERE newest IS NOT NULL ORDER BY newest DESC LIMIT 1")?
+                .prepare_cached("SELECT id FROM chats WHERE newest IS NOT NULL ORDER BY opened DESC LIMIT 1")?
                 .query_row([], |row| row.get(0))
                 .optional()
         })
@@ -83,7 +102,13 @@ impl Store {
 
     /// Deletes a chat with its messages, and what is left of them elsewhere: in the write-ahead log and in the
     /// copies made before migrations.
+    ///
+    /// # Errors
+    /// If there is no such chat, or another program has it open.
     pub fn delete_chat(&mut self, id: ChatId) -> Result<()> {
+        if self.is_open_elsewhere(id)? {
+            return Err(StoreError::OpenElsewhere(id));
+        }
         let deleted = self.write(|transaction| transaction.execute("DELETE FROM chats WHERE id = ?1", [id]))?;
         if deleted == 0 {
             return Err(StoreError::NoSuchChat(id));
@@ -119,15 +144,18 @@ fn newest_first() -> String {
     format!("SELECT {SUMMARY} FROM chats c WHERE c.newest IS NOT NULL ORDER BY c.newest DESC LIMIT ?1")
 }
 
-fn summary(row: &Row<'_>) -> rusqlite::Result<ChatSummary> {
-    Ok(ChatSummary {
+/// A chat, and the number of the program that has or had it open.
+fn summary(row: &Row<'_>) -> rusqlite::Result<(ChatSummary, Option<i64>)> {
+    let chat = ChatSummary {
         id: row.get(0)?,
         title: row.get(1)?,
         created_at: timestamp(row, 2)?,
         updated_at: timestamp(row, 3)?,
         messages: row.get(4)?,
         model: row.get(5)?,
-    })
+        is_open_elsewhere: false,
+    };
+    Ok((chat, row.get(6)?))
 }
 
 #[cfg(test)]
@@ -183,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_summary_counts_messages_and_names_the_newest_model() {
+    fn a_summary_counts_the_messages_of_its_branch_and_names_the_newest_model() {
         let mut store = Store::in_memory().unwrap();
         let chat = store.create_chat("Models", Some("Be brief")).unwrap();
         assert_eq!(store.chat(chat).unwrap().unwrap().model, None);
@@ -192,7 +220,7 @@ mod tests {
             store.begin_answer(chat, question, model, &Sampling::default()).unwrap();
         }
         let summary = store.chat(chat).unwrap().unwrap();
-        assert_eq!((summary.messages, summary.model.as_deref()), (3, Some("Qwen2.5")));
+        assert_eq!((summary.messages, summary.model.as_deref()), (2, Some("Qwen2.5")));
         assert_eq!(store.chats(1).unwrap(), [summary]);
     }
 

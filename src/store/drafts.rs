@@ -7,6 +7,14 @@ use super::{ChatId, Result, Store};
 /// A sent message that is longer is not handed out to be sent again.
 const MOST_SENT_BYTES: i64 = 32 * 1024;
 
+/// A message that was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    pub text: String,
+    /// Which parts of it are folded where it is shown, in the interface's words.
+    pub folds: Option<String>,
+}
+
 impl Store {
     /// Keeps what is being written in a chat, or in a new one (`None`), in the place of what was kept before. Nothing
     /// is kept of an empty draft, or of a chat that is gone.
@@ -34,21 +42,22 @@ impl Store {
     }
 
     /// The newest messages that the person sent, in all chats, the last one first: so many, in so many bytes, without
-    /// very long ones.
-    pub fn sent(&self, most: usize, bytes: usize) -> Result<Vec<String>> {
+    /// very long ones. The copy of a message in a fork is no other message.
+    pub fn sent(&self, most: usize, bytes: usize) -> Result<Vec<Sent>> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT text FROM messages WHERE role = 'user' AND octet_length(text) <= ?1 ORDER BY id DESC",
+                "SELECT text, folds FROM messages WHERE role = 'user' AND octet_length(text) <= ?1
+                 GROUP BY created_at, text ORDER BY min(id) DESC",
             )?;
             let mut rows = statement.query([MOST_SENT_BYTES])?;
             let (mut sent, mut taken) = (Vec::new(), 0);
             while let Some(row) = rows.next()? {
-                let text: String = row.get(0)?;
-                taken += text.len();
+                let message = Sent { text: row.get(0)?, folds: row.get(1)? };
+                taken += message.text.len();
                 if sent.len() == most || taken > bytes {
                     break;
                 }
-                sent.push(text);
+                sent.push(message);
             }
             Ok(sent)
         })
@@ -88,9 +97,29 @@ mod tests {
             store.add_message(chat, Some(answer), Role::User, &format!("second of {title}")).unwrap();
             store.add_message(chat, Some(answer), Role::User, &"x".repeat(MOST_SENT_BYTES as usize + 1)).unwrap();
         }
-        let sent = store.sent(9, 1000).unwrap();
-        assert_eq!(sent, ["second of two", "first of two", "second of one", "first of one"]);
+        let texts = |sent: Vec<Sent>| sent.into_iter().map(|sent| sent.text).collect::<Vec<_>>();
+        assert_eq!(
+            texts(store.sent(9, 1000).unwrap()),
+            ["second of two", "first of two", "second of one", "first of one"]
+        );
         assert_eq!(store.sent(2, 1000).unwrap().len(), 2);
         assert_eq!(store.sent(9, 30).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_fork_changes_nothing_about_what_was_sent() {
+        let mut store = Store::in_memory().unwrap();
+        let old = store.create_chat("old", None).unwrap();
+        let question = store.add_message(old, None, Role::User, "an old question").unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        let new = store.create_chat("new", None).unwrap();
+        store.add_message(new, None, Role::User, "a new one").unwrap();
+        let before = store.sent(9, 1000).unwrap();
+        let fork = store.fork(old, question).unwrap();
+        assert_eq!(store.sent(9, 1000).unwrap(), before);
+        store.delete_chat(old).unwrap();
+        assert_eq!(store.sent(9, 1000).unwrap().len(), 2, "the copy is left");
+        store.add_message(fork, None, Role::User, "an old question").unwrap();
+        assert_eq!(store.sent(9, 1000).unwrap()[0].text, "an old question", "it was sent once more");
     }
 }

@@ -88,6 +88,9 @@ pub enum StoreError {
         whole chat"
     )]
     NotToBeDeleted(MessageId),
+
+    #[error("chat {0} is open in another window of tuichat: leave it there, and delete it then")]
+    OpenElsewhere(ChatId),
 }
 
 /// The result of everything the store does.

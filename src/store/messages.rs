@@ -30,6 +30,8 @@ pub struct StoredMessage {
     pub ended: Option<Ended>,
     /// The person wants it to stay in the KV cache.
     pub is_pinned: bool,
+    /// Which parts of it are folded where it is shown, in the interface's words.
+    pub folds: Option<String>,
 }
 
 /// A message on its way to disk.
@@ -42,13 +44,14 @@ pub(super) struct NewMessage<'a> {
     pub(super) sampling: Option<String>,
     pub(super) ended: Option<Ended>,
     pub(super) writer: Option<i64>,
+    pub(super) folds: Option<&'a str>,
 }
 
 impl<'a> NewMessage<'a> {
     /// A message that nobody will add to.
     pub(super) fn whole(chat: ChatId, parent: Option<MessageId>, role: Role, text: &'a str) -> Self {
         let ended = (role == Role::Assistant).then_some(Ended::Stop);
-        Self { chat, parent, role, text, model: None, sampling: None, ended, writer: None }
+        Self { chat, parent, role, text, model: None, sampling: None, ended, writer: None, folds: None }
     }
 }
 
@@ -63,7 +66,7 @@ const BRANCH: &str = "
         UNION ALL
         SELECT above.id, above.parent FROM branch JOIN messages above
             ON above.id = branch.parent AND above.id < branch.id)
-    SELECT m.id, m.parent, role, text, thinking, created_at, model, sampling, stats, ended, pinned
+    SELECT m.id, m.parent, role, text, thinking, created_at, model, sampling, stats, ended, pinned, folds
     FROM branch JOIN messages m ON m.id = branch.id ORDER BY branch.id";
 
 impl Store {
@@ -78,6 +81,17 @@ impl Store {
         text: &str,
     ) -> Result<MessageId> {
         self.insert(&NewMessage::whole(chat, parent, role, text))
+    }
+
+    /// Adds a question as [`add_message`](Store::add_message) does, with which parts of it are folded where it is shown.
+    pub fn add_question(
+        &mut self,
+        chat: ChatId,
+        parent: Option<MessageId>,
+        text: &str,
+        folds: Option<&str>,
+    ) -> Result<MessageId> {
+        self.insert(&NewMessage { folds, ..NewMessage::whole(chat, parent, Role::User, text) })
     }
 
     /// The messages from the chat's root to its leaf: the message last added, or the one that was
@@ -109,7 +123,11 @@ impl Store {
         let inserted = self.write(|transaction| {
             let Some(id) = insert_message(transaction, new, now)? else { return Ok(None) };
             transaction
-                .prepare_cached("UPDATE chats SET leaf = ?2, newest = ?2, updated_at = ?3 WHERE id = ?1")?
+                .prepare_cached(
+                    "UPDATE chats SET leaf = ?2, newest = ?2, updated_at = ?3,
+                        opened = (SELECT max(opened) + 1 FROM chats)
+                     WHERE id = ?1",
+                )?
                 .execute((new.chat, id, now.as_millisecond()))?;
             Ok(Some(id))
         })?;
@@ -131,10 +149,10 @@ pub(super) fn insert_message(
 ) -> rusqlite::Result<Option<MessageId>> {
     let inserted = connection
         .prepare_cached(
-            "INSERT INTO messages (chat, parent, role, text, created_at, model, sampling, ended, writer)
+            "INSERT INTO messages (chat, parent, role, text, created_at, model, sampling, ended, writer, folds)
              VALUES (?1, coalesce(?2, iif(?3 = 'system', NULL, (
                  SELECT max(id) FROM messages WHERE chat = ?1 AND parent IS NULL AND role = 'system'
-             ))), ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+             ))), ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )?
         .insert(rusqlite::params![
             new.chat,
@@ -146,6 +164,7 @@ pub(super) fn insert_message(
             new.sampling,
             new.ended.map(Ended::as_str),
             new.writer,
+            new.folds,
         ]);
     match inserted {
         Ok(id) => Ok(Some(MessageId(id))),
@@ -172,6 +191,7 @@ pub(super) fn stored_message(row: &Row<'_>) -> rusqlite::Result<StoredMessage> {
         stats: from_json(row.get(8)?),
         ended: row.get::<_, Option<String>>(9)?.map(|word| from_word(9, &word)).transpose()?,
         is_pinned: row.get(10)?,
+        folds: row.get(11)?,
     })
 }
 
@@ -248,7 +268,7 @@ pub(super) mod tests {
 
         store.add_message(chat, Some(first), Role::User, "How old?").unwrap();
         assert_eq!(texts(&store.branch(chat).unwrap()), ["Be brief", "What is a tree?", "A plant", "How old?"]);
-        assert_eq!(store.chat(chat).unwrap().unwrap().messages, 5);
+        assert_eq!(store.chat(chat).unwrap().unwrap().messages, 3, "those of the other branch do not count");
     }
 
     #[test]

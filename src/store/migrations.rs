@@ -9,8 +9,14 @@ use rusqlite_migration::M;
 pub(super) const APPLICATION_ID: i64 = 0x7475_6963;
 
 /// All steps, oldest first. `PRAGMA user_version` counts those a file has been through.
-pub(super) const STEPS: &[M<'static>] =
-    &[M::up(CHATS_AND_MESSAGES), M::up(ENDED_BY_LOOP), M::up(PINNED_MESSAGES), M::up(DRAFTS), M::up(NEWEST_MESSAGES)];
+pub(super) const STEPS: &[M<'static>] = &[
+    M::up(CHATS_AND_MESSAGES),
+    M::up(ENDED_BY_LOOP),
+    M::up(PINNED_MESSAGES),
+    M::up(DRAFTS),
+    M::up(NEWEST_MESSAGES),
+    M::up(OPEN_CHATS_AND_FOLDS),
+];
 
 /// Ids grow and are never used twice (`AUTOINCREMENT`), and they alone order things: a clock may be set back.
 ///
@@ -77,6 +83,18 @@ CREATE INDEX chats_by_newest ON chats (newest) WHERE newest IS NOT NULL;
 DROP INDEX chats_by_leaf;
 ";
 
+/// `opened` grows each time a chat is opened or written to: the greatest is that of the chat to go on with. `opener` is
+/// the number of the writer (see `writers.rs`) that has the chat open. `folds` says which parts of a message were pasted
+/// or attached, as JSON.
+const OPEN_CHATS_AND_FOLDS: &str = "
+ALTER TABLE chats ADD COLUMN opened INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE chats ADD COLUMN opener INTEGER;
+ALTER TABLE messages ADD COLUMN folds TEXT;
+UPDATE chats SET opened = coalesce(newest, 0);
+CREATE INDEX chats_by_opened ON chats (opened);
+CREATE INDEX chats_by_opener ON chats (opener) WHERE opener IS NOT NULL;
+";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,9 +108,10 @@ mod tests {
             UPDATE chats SET leaf = 1 WHERE id = 1;";
         connection.execute_batch(old).unwrap();
         rusqlite_migration::Migrations::from_slice(STEPS).to_latest(&mut connection).unwrap();
-        let mut newest = connection.prepare("SELECT newest FROM chats ORDER BY id").unwrap();
-        let newest: Vec<Option<i64>> = newest.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-        assert_eq!(newest, [Some(1), None]);
+        let mut newest = connection.prepare("SELECT newest, opened FROM chats ORDER BY id").unwrap();
+        let newest = newest.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        let newest: Vec<(Option<i64>, i64)> = newest.map(Result::unwrap).collect();
+        assert_eq!(newest, [(Some(1), 1), (None, 0)]);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! - `chats`, `messages`, `tree` and `answers` are the calls; each is a transaction of its own and durable when it
 //!   returns.
 //! - `drafts` is what was being written, and what was sent before.
-//! - `writers` tells an answer that is being written from one whose program died.
+//! - `writers` tells an answer that is being written from one whose program died; `windows` which chat is open where.
 //! - `inspect` looks at the file and changes nothing.
 //! - `handle` puts a store on a thread of its own.
 //!
@@ -22,6 +22,7 @@ mod inspect;
 mod messages;
 mod migrations;
 mod tree;
+mod windows;
 mod writers;
 
 use std::fmt;
@@ -32,6 +33,7 @@ use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Transaction};
 
 pub use chats::ChatSummary;
+pub use drafts::Sent;
 pub use error::{Result, StoreError};
 pub use handle::{Guard, Handle};
 pub use inspect::{Inspection, inspect, titles};

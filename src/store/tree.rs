@@ -17,7 +17,7 @@ pub struct ChatTree {
 }
 
 const ALL: &str = "
-    SELECT id, parent, role, text, thinking, created_at, model, sampling, stats, ended, pinned
+    SELECT id, parent, role, text, thinking, created_at, model, sampling, stats, ended, pinned, folds
     FROM messages WHERE chat = ?1 ORDER BY id";
 
 /// A message and everything below it.
@@ -38,9 +38,9 @@ const ABOVE: &str = "
     SELECT id, parent FROM above ORDER BY id";
 
 const COPY: &str = "
-    INSERT INTO messages (chat, parent, role, text, thinking, created_at, model, sampling, stats, ended, pinned)
+    INSERT INTO messages (chat, parent, role, text, thinking, created_at, model, sampling, stats, ended, pinned, folds)
     SELECT ?2, ?3, role, text, thinking, created_at, model, sampling, stats, coalesce(ended, iif(role = 'assistant',
-        'interrupted', NULL)), pinned
+        'interrupted', NULL)), pinned, folds
     FROM messages WHERE id = ?1";
 
 /// Before the title of a chat that was made of another one.
@@ -126,7 +126,7 @@ impl Store {
                 parent = Some(MessageId(insert.insert((message, copy, parent))?));
             }
             transaction.execute(
-                "UPDATE chats SET leaf = ?2, newest = ?2 WHERE id = ?1
+                "UPDATE chats SET leaf = ?2, newest = ?2, opened = (SELECT max(opened) + 1 FROM chats) WHERE id = ?1
                  AND EXISTS (SELECT 1 FROM messages WHERE id = ?2 AND role <> 'system')",
                 (copy, parent),
             )?;

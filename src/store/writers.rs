@@ -59,6 +59,7 @@ impl Store {
 
     fn mark_interrupted_of(&self, number: i64) -> Result<bool> {
         let marked = self.write(|transaction| {
+            transaction.execute("UPDATE chats SET opener = NULL WHERE opener = ?1", [number])?;
             transaction.execute(
                 "UPDATE messages SET ended = ?2, writer = NULL WHERE writer = ?1",
                 (number, Ended::Interrupted.as_str()),
@@ -77,6 +78,11 @@ fn claim(path: &Path) -> io::Result<Writer> {
         }
         number += 1;
     }
+}
+
+/// Whether the program with this number still runs.
+pub(super) fn is_running(path: &Path, number: i64) -> bool {
+    matches!(try_lock(path, number), Ok(None))
 }
 
 /// The lock of a number, if nobody holds it.

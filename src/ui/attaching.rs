@@ -25,6 +25,12 @@ pub fn read(written: &str) -> Result<Part, String> {
     Ok(Part::File { name: path.to_string_lossy().into_owned(), text })
 }
 
+/// Whether there is something at a path as it was written.
+pub fn is_there(written: &str) -> bool {
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    path(written, home.as_deref(), Path::exists).exists()
+}
+
 /// The path that was meant.
 fn path(written: &str, home: Option<&Path>, exists: impl Fn(&Path) -> bool) -> PathBuf {
     let in_home = |path: &str| match (path.strip_prefix("~/"), home) {

@@ -5,6 +5,7 @@
 //! once. While a frame is on its way over a slow line, none is drawn.
 
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -20,7 +21,7 @@ use super::msg::{Effect, Msg};
 use super::perform::Performer;
 use super::terminal::Terminal;
 use super::theme::Theme;
-use super::{Setup, editor, keys, pictures, view};
+use super::{Setup, editor, keys, last_theme, pictures, view};
 use crate::engine;
 use crate::engine::protocol::Event as EngineEvent;
 
@@ -75,16 +76,16 @@ impl<'t> EventLoop<'t> {
     /// Starts the engine and draws the first frame; the model is loaded behind it.
     pub fn start(terminal: &'t mut Terminal, setup: Setup) -> anyhow::Result<Self> {
         let environment = |name: &str| std::env::var(name).ok();
-        let (app, effects) = App::new(Start {
-            model: setup.model,
-            opening: setup.opening,
+        let app = App::new(Start {
+            resumes: setup.resumes,
             is_offline: setup.is_offline,
             options: setup.options,
             system: setup.system,
-            has_store: setup.store.is_some(),
-            resume: setup.resume,
+            saves: setup.saves,
             notices: setup.notices,
             theme: Theme::detect(&environment),
+            named_theme: setup.theme,
+            last_theme: last_theme::recall(setup.theme_file.as_deref()),
             prefill_while_typing: setup.prefill_while_typing,
             vi_keys: setup.vi_keys,
             pictures: pictures::protocol(setup.images, &environment),
@@ -105,7 +106,7 @@ impl<'t> EventLoop<'t> {
         };
         let mut event_loop = Self {
             app,
-            performer: Performer::new(engine, setup.store, setup.supply, setup.prompts, messages.clone()),
+            performer: Performer::new(engine, setup.supply, setup.prompts, setup.theme_file, messages.clone()),
             messages,
             terminal,
             keyboard: Keyboard::listen()?,
@@ -121,24 +122,45 @@ impl<'t> EventLoop<'t> {
             changed: false,
         };
         event_loop.draw()?;
-        for effect in effects {
-            event_loop.performer.perform(effect);
-        }
+        let (messages, prepare) = (event_loop.messages.clone(), setup.prepare);
+        let prepare = move || {
+            // The loop is gone only when the program ends.
+            let prepared = catch_unwind(AssertUnwindSafe(prepare)).unwrap_or(None);
+            let _ = messages.send(Msg::Started(prepared.map(Box::new)));
+        };
+        std::thread::Builder::new()
+            .name("prepare".into())
+            .spawn(prepare)
+            .context("the system cannot start a thread; close other programs and try again")?;
         Ok(event_loop)
     }
 
     /// Runs until the person leaves, the program is told to end, or the terminal is gone.
     pub async fn run(mut self) {
-        loop {
+        // It comes before any key.
+        let mut flow = match self.terminal.take_typed_ahead() {
+            Some(typed) => self.update(Msg::TypedAhead(typed)),
+            None => ControlFlow::Continue(()),
+        };
+        while flow.is_continue() {
             let wake = self.wake().await;
-            if self.handle(wake).is_break() || self.handle_queued().is_break() {
-                break;
+            flow = self.handle(wake);
+            if flow.is_continue() {
+                flow = self.handle_queued();
             }
         }
         // What is typed from now on is the shell's.
         self.keyboard.pause();
         // Before the engine is dropped, which waits for its thread.
         self.terminal.leave();
+        // What was written before the store was open is to be kept in it.
+        while !self.performer.is_prepared() {
+            match self.replies.recv().await {
+                Some(Msg::Started(prepared)) => self.performer.begin(prepared.and_then(|prepared| prepared.store)),
+                Some(_) => {}
+                None => break,
+            }
+        }
         self.performer.finish();
     }
 
@@ -207,6 +229,10 @@ impl<'t> EventLoop<'t> {
             },
             Wake::Message(message @ Msg::EditedOutside(_)) if self.take_back().is_ok() => Some(message),
             Wake::Message(Msg::EditedOutside(_)) => Some(Msg::Terminate),
+            Wake::Message(Msg::Started(prepared)) => {
+                self.performer.begin(prepared.as_ref().and_then(|prepared| prepared.store.clone()));
+                Some(Msg::Started(prepared))
+            }
             Wake::Message(message) => Some(message),
             Wake::Engine(Some(event)) => self.performer.message(event),
             Wake::Engine(None) => {

@@ -22,6 +22,8 @@ pub enum Mode {
     Chats,
     /// The list of models is open.
     Models,
+    /// It is asked whether to download one.
+    Confirm,
     Help,
     /// What the context holds is shown.
     Context,
@@ -38,6 +40,7 @@ const EVERYWHERE: &[Mode] = &[
     Mode::Search,
     Mode::Chats,
     Mode::Models,
+    Mode::Confirm,
     Mode::Help,
     Mode::Context,
     Mode::Words,
@@ -51,9 +54,12 @@ const PREFIXED: &[Mode] = &[Mode::Prefixed];
 const SEARCH: &[Mode] = &[Mode::Search];
 const CHATS: &[Mode] = &[Mode::Chats];
 const MODELS: &[Mode] = &[Mode::Models];
+const CONFIRM: &[Mode] = &[Mode::Confirm];
 const PALETTE: &[Mode] = &[Mode::Palette];
 const LISTS: &[Mode] = &[Mode::Chats, Mode::Models, Mode::Palette, Mode::Help];
-const POPUPS: &[Mode] = &[Mode::Chats, Mode::Models, Mode::Help, Mode::Context, Mode::Words, Mode::Palette];
+const POPUPS: &[Mode] =
+    &[Mode::Chats, Mode::Models, Mode::Confirm, Mode::Help, Mode::Context, Mode::Words, Mode::Palette];
+const CLOSED_BY_ESCAPE: &[Mode] = &[Mode::Chats, Mode::Models, Mode::Help, Mode::Context, Mode::Words, Mode::Palette];
 const TEXTS: &[Mode] = &[Mode::Help, Mode::Context, Mode::Words];
 
 type Key = (KeyCode, KeyModifiers);
@@ -251,20 +257,23 @@ pub static BINDINGS: &[Binding] = &[
     bind(CHATS, &[(Delete, NONE)], "Del", "delete the chosen chat; twice", Command::DeleteChosen),
     bind(MODELS, &[(Enter, NONE)], "Enter", "load the chosen model; get it first if need be", Command::ChooseModel),
     bind(MODELS, &[(Delete, NONE)], "Del", "stop the download; what came of it is kept", Command::StopDownload),
+    bind(CONFIRM, &[(Enter, NONE), (Char('y'), NONE)], "", "", Command::Confirm),
+    bind(CONFIRM, &[(Char('s'), NONE)], "", "", Command::TakeSmallest),
+    bind(CONFIRM, &[(Esc, NONE), (Char('n'), NONE), (F(4), NONE)], "", "", Command::Refuse),
     bind(LISTS, &[(Backspace, NONE)], "", "", Command::DeleteFilterCharacter),
     bind(POPUPS, &[(Up, NONE)], "", "", Command::Move(-1)),
     bind(POPUPS, &[(Down, NONE)], "", "", Command::Move(1)),
     bind(POPUPS, &[(PageUp, NONE)], "", "", Command::Move(-10)),
     bind(POPUPS, &[(PageDown, NONE)], "", "", Command::Move(10)),
     bind(
-        POPUPS,
+        CLOSED_BY_ESCAPE,
         &[(Esc, NONE), (Char('o'), CTRL), (F(1), NONE), (F(2), NONE), (F(3), NONE), (F(4), NONE)],
         "",
         "",
         Command::ClosePopup,
     ),
-    bind(TEXTS, &[(Enter, NONE), (Char('?'), NONE)], "", "", Command::ClosePopup),
-    bind(&[Mode::Context, Mode::Words], &[(Char('q'), NONE)], "", "", Command::ClosePopup),
+    bind(TEXTS, &[(Enter, NONE)], "", "", Command::ClosePopup),
+    bind(&[Mode::Help], &[(Char('?'), NONE)], "", "", Command::ClosePopup),
 ];
 
 /// The bindings that the help shows for a mode.
@@ -301,6 +310,8 @@ pub fn message(app: &App, event: KeyEvent) -> Option<Msg> {
     match (mode, key) {
         (Mode::Prefixed, (Char(place @ '1'..='9'), _)) => Some(Msg::Command(Command::TakeBack(place as u8 - b'0'))),
         (Mode::Chat | Mode::Completing | Mode::Prefixed, _) => Some(Msg::Edit(event)),
+        // Who types has read it.
+        (Mode::Context | Mode::Words, (Char(_), NONE)) => Some(Msg::Edit(event)),
         (Mode::Search | Mode::Chats | Mode::Models | Mode::Palette | Mode::Help, (Char(character), NONE)) => {
             Some(Msg::Filter(character))
         }
@@ -314,7 +325,7 @@ pub fn wheel(app: &App, lines: i16) -> Msg {
         Mode::Chat | Mode::Completing | Mode::Prefixed | Mode::Search | Mode::Select => {
             Command::Scroll(Scroll::Lines(lines))
         }
-        Mode::Chats | Mode::Models | Mode::Help | Mode::Context | Mode::Words | Mode::Palette => {
+        Mode::Chats | Mode::Models | Mode::Confirm | Mode::Help | Mode::Context | Mode::Words | Mode::Palette => {
             Command::Move(lines.signum())
         }
     })
@@ -329,6 +340,7 @@ fn mode(app: &App) -> Mode {
         Popup::Help { .. } => Mode::Help,
         Popup::Chats(_) => Mode::Chats,
         Popup::Models(_) => Mode::Models,
+        Popup::Confirm(_) => Mode::Confirm,
         Popup::Context { .. } => Mode::Context,
         Popup::Words(_) => Mode::Words,
         Popup::Palette(_) => Mode::Palette,

@@ -8,6 +8,7 @@
 //! - `clipboard`: copying, through the terminal and to the machine's own clipboard.
 //! - `export`: the conversation as a file for others. `files`: those that a path may mean. `fuzzy`: which things a few
 //!   letters mean.
+//! - `folds`: which parts of a message were pasted or attached.
 //! - `attaching`: reading files for messages. `editor`: the person's own. `keyboard`: what is typed.
 //! - `supply`: where the models come from that can be chosen.
 //! - `pictures`: those attached to questions, shown where the terminal can.
@@ -21,9 +22,11 @@ mod editor;
 mod event_loop;
 mod export;
 mod files;
+mod folds;
 mod fuzzy;
-mod keyboard;
+pub mod keyboard;
 pub mod keys;
+mod last_theme;
 mod links;
 pub mod markdown;
 mod msg;
@@ -53,13 +56,17 @@ use crate::store;
 /// What the chat is started with.
 pub struct Setup {
     pub engine: engine::Source,
-    /// The model to load; else a sentence that says why there is none and what to type.
-    pub model: Result<LoadSettings, String>,
+    /// Opens the store and finds a model, which may take long; `None` if there can be no chat. Called on a thread of its
+    /// own once the terminal is ours.
+    pub prepare: Box<dyn FnOnce() -> Option<Prepared> + Send>,
+    /// A chat is to be gone on with, which one is known later.
+    pub resumes: bool,
+    /// Chats are to be saved.
+    pub saves: bool,
     /// Where other models come from.
     pub supply: Arc<dyn Supply>,
     /// The folder of texts that can be put into the composer.
     pub prompts: PathBuf,
-    pub opening: Opening,
     /// Nothing is downloaded.
     pub is_offline: bool,
     pub options: GenerateOptions,
@@ -71,11 +78,23 @@ pub struct Setup {
     pub vi_keys: bool,
     /// Whether pictures are shown.
     pub images: Switch,
+    /// The theme that is set; else the one that was chosen last is taken, and remembered in this file.
+    pub theme: theme::Named,
+    pub theme_file: Option<PathBuf>,
+    /// What the person should know at once.
+    pub notices: Vec<String>,
+}
+
+/// What was found behind the first frame.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// The model to load; else a sentence that says why there is none and what to type.
+    pub model: Result<LoadSettings, String>,
+    pub opening: Opening,
     /// Where chats are saved; `None` saves nothing.
     pub store: Option<store::Handle>,
     /// The chat to go on with.
     pub resume: Option<store::ChatId>,
-    /// What the person should know at once.
     pub notices: Vec<String>,
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use crossterm::event::KeyEvent;
 
+use super::Prepared;
 use super::app::Select;
 use super::composer::Part;
 use crate::chat::{Ended, Message, Sampling, Stats};
@@ -17,6 +18,7 @@ use crate::store::{ChatId, MessageId};
 use super::app::Setting;
 use super::export::Refused;
 use super::files::Folder;
+use super::folds::Fold;
 use super::markdown::parts::PartKind;
 use super::pictures::{self, Wanted};
 use super::theme::Named;
@@ -25,9 +27,21 @@ use super::theme::Named;
 /// message whose id is not known yet.
 pub type Slot<T> = Arc<OnceLock<T>>;
 
+/// A message that was sent before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SentMessage {
+    pub text: String,
+    /// What of it was pasted or attached.
+    pub folds: Vec<Fold>,
+}
+
 /// Something that happened.
 #[derive(Clone, Debug)]
 pub enum Msg {
+    /// The store is open and a model was looked for; `None` if there can be no chat.
+    Started(Option<Box<Prepared>>),
+    /// What was typed before the terminal was ours, in whole lines.
+    TypedAhead(String),
     /// A key that is bound, see `keys`.
     Command(Command),
     /// A key that edits the composer's text.
@@ -37,6 +51,11 @@ pub enum Msg {
     Paste(String),
     /// A file that was to be attached, or a sentence that says why it cannot be.
     Attached(Result<Part, String>),
+    /// Names were sent as they stand: those of files that are there, and those that are none.
+    NotAttached {
+        there: Vec<String>,
+        missing: Vec<String>,
+    },
     /// What came of reading a picture.
     PictureRead {
         wanted: Wanted,
@@ -50,7 +69,7 @@ pub enum Msg {
     /// What was written in the editor, or a sentence that says why it is as it was.
     EditedOutside(Result<String, String>),
     /// What was sent before, the newest first.
-    SentRead(Vec<String>),
+    SentRead(Vec<SentMessage>),
     /// The engine's word about the model it was told to load.
     Model(Step),
     /// The engine's word about the answer in progress.
@@ -64,7 +83,7 @@ pub enum Msg {
     Chats(Vec<ChatRow>),
     ChatOpened(OpenedChat),
     ChatDeleted(ChatId),
-    /// The chat was copied up to a message; this is the copy.
+    /// The chat was copied up to a message; this is the copy. After [`Effect::GoOn`] it may be the chat itself.
     Forked(OpenedChat),
     /// So many bytes of this are in the machine's own clipboard.
     Copied {
@@ -73,6 +92,8 @@ pub enum Msg {
     },
     /// What models there are to choose among.
     Offers(Vec<Offer>),
+    /// The model that was typed as a path or a place on the hub, else a sentence.
+    ModelFound(Result<Box<Offer>, String>),
     /// How far the download is that was the choice of this number.
     Downloading {
         choice: u64,
@@ -209,6 +230,12 @@ pub enum Command {
     DeleteChosen,
     /// Get the chosen model, and load it.
     ChooseModel,
+    /// Download the model that was asked about.
+    Confirm,
+    /// Ask about the smallest one instead.
+    TakeSmallest,
+    /// Download nothing.
+    Refuse,
     StopDownload,
     DeleteFilterCharacter,
     ClosePopup,
@@ -261,6 +288,7 @@ pub struct ChatRow {
     /// How long ago it was changed, in words.
     pub age: String,
     pub messages: u32,
+    pub is_open_elsewhere: bool,
 }
 
 /// A chat that was read from the store.
@@ -272,6 +300,8 @@ pub struct OpenedChat {
     pub messages: Vec<OpenedMessage>,
     /// The last message of the branch that the chat goes on with.
     pub leaf: Option<MessageId>,
+    /// Another window has it open.
+    pub is_elsewhere: bool,
 }
 
 /// A message that was read from the store.
@@ -281,7 +311,9 @@ pub struct OpenedMessage {
     pub parent: Option<MessageId>,
     pub message: Message,
     pub thinking: String,
-    /// How an answer ended; `None` for a question.
+    /// What of a question was pasted or attached.
+    pub folds: Vec<Fold>,
+    /// How an answer ended; `None` for a question, and for an answer that another window is writing.
     pub ended: Option<Ended>,
 }
 
@@ -330,6 +362,16 @@ pub enum Effect {
         chat: Slot<ChatId>,
         message: Slot<MessageId>,
     },
+    /// Go on with a chat of another window if that has left it, else with a copy up to this message. Answered by
+    /// [`Msg::Forked`].
+    GoOn {
+        chat: ChatId,
+        message: Slot<MessageId>,
+    },
+    /// This chat is the one that is open here.
+    TakeChat(ChatId),
+    /// No saved chat is open here any more.
+    LeaveChat,
     /// Put a text into the clipboard.
     Copy {
         text: String,
@@ -350,12 +392,16 @@ pub enum Effect {
     ListFiles(Folder),
     /// Read a file that is to be attached.
     Attach(String),
+    /// Look whether files have these names, which were sent with an `@` before them. Answered by [`Msg::NotAttached`].
+    LookForFiles(Vec<String>),
     /// Read a picture that is in view.
     ReadPicture(Wanted),
     /// Keep what is being written, in the place of what was kept before; without a chat, that of a new one.
     SaveDraft {
         chat: Slot<ChatId>,
         parts: Vec<Part>,
+        /// Behind what was kept before, which nobody has seen.
+        adds: bool,
     },
     /// Read what was being written in a chat, or in a new one.
     ReadDraft(Option<ChatId>),
@@ -365,6 +411,8 @@ pub enum Effect {
     OpenChat(ChatId),
     DeleteChat(ChatId),
     ListModels,
+    /// Find the model at this path, or at this place on the hub. Answered by [`Msg::ModelFound`].
+    FindModel(String),
     /// Find out how to load a model; it is downloaded if it is not here. A download ends the one before.
     Get {
         choice: u64,
@@ -373,10 +421,28 @@ pub enum Effect {
     StopDownload,
     /// The model of this name is to be the one for the next start.
     Remember(String),
+    /// This theme is to be the one for the next start.
+    RememberTheme(Named),
     Suspend,
     /// Let the person's editor have the terminal and this text.
     EditOutside(String),
     Leave,
+}
+
+impl Effect {
+    /// Whether it is something for the store to do.
+    pub fn is_for_store(&self) -> bool {
+        let writes = matches!(
+            self,
+            Self::Save(_) | Self::SaveDraft { .. } | Self::Pin { .. } | Self::Rename { .. } | Self::GoTo { .. }
+        );
+        let reads = matches!(self, Self::ReadDraft(_) | Self::ReadSent | Self::ListChats | Self::OpenChat(_));
+        let is_about_chats = matches!(
+            self,
+            Self::Fork { .. } | Self::GoOn { .. } | Self::TakeChat(_) | Self::LeaveChat | Self::DeleteChat(_)
+        );
+        writes || reads || is_about_chats || matches!(self, Self::DeleteMessage { .. })
+    }
 }
 
 /// Something to be written.
@@ -390,6 +456,7 @@ pub enum Save {
         parent: Option<Slot<MessageId>>,
         message: Slot<MessageId>,
         text: String,
+        folds: Vec<Fold>,
     },
     AnswerBegins {
         chat: Slot<ChatId>,

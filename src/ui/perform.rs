@@ -12,9 +12,9 @@ use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::composer::Part;
-use super::msg::{ChatRow, Effect, Msg, OpenedChat, OpenedMessage, Save, Slot};
-use super::{Supply, attaching, clipboard, export, pictures};
-use crate::chat::{Message, Role};
+use super::msg::{ChatRow, Effect, Msg, OpenedChat, OpenedMessage, Save, SentMessage, Slot};
+use super::{Supply, attaching, clipboard, export, folds, last_theme, pictures};
+use crate::chat::Message;
 use crate::engine::Engine;
 use crate::engine::protocol::{CancelFlag, ChatKey, Event, RequestId, Work};
 use crate::hardware::power;
@@ -80,9 +80,13 @@ struct Download {
 pub struct Performer {
     engine: Engine,
     store: Option<store::Handle>,
+    /// What is asked of the store before it is open; `None` once it is known whether there is one.
+    early: Option<Vec<Effect>>,
     supply: Arc<dyn Supply>,
     /// The folder of the person's texts.
     prompts: PathBuf,
+    /// Where the theme is remembered.
+    theme_file: Option<PathBuf>,
     download: Option<Download>,
     replies: UnboundedSender<Msg>,
     requests: HashMap<RequestId, Purpose>,
@@ -99,16 +103,18 @@ pub struct Performer {
 impl Performer {
     pub fn new(
         engine: Engine,
-        store: Option<store::Handle>,
         supply: Arc<dyn Supply>,
         prompts: PathBuf,
+        theme_file: Option<PathBuf>,
         replies: UnboundedSender<Msg>,
     ) -> Self {
         Self {
             engine,
-            store,
+            store: None,
+            early: Some(Vec::new()),
             supply,
             prompts,
+            theme_file,
             download: None,
             replies,
             requests: HashMap::new(),
@@ -119,6 +125,19 @@ impl Performer {
             has_clipboard: clipboard::Native::is_likely(&|name| std::env::var(name).ok()),
             clipboard: None,
         }
+    }
+
+    /// The store is there, or it is known that there is none: does what was asked of it before.
+    pub fn begin(&mut self, store: Option<store::Handle>) {
+        self.store = store;
+        for effect in self.early.take().into_iter().flatten() {
+            self.perform(effect);
+        }
+    }
+
+    /// Whether it is known that there is a store, or none.
+    pub fn is_prepared(&self) -> bool {
+        self.early.is_none()
     }
 
     /// What an event of the engine means to the state; nothing if its request is over.
@@ -137,6 +156,12 @@ impl Performer {
 
     /// Does everything but what is about the terminal, which is the loop's.
     pub fn perform(&mut self, effect: Effect) {
+        if let Some(early) = &mut self.early
+            && effect.is_for_store()
+        {
+            early.push(effect);
+            return;
+        }
         match effect {
             Effect::Load(settings) => {
                 self.forget_load();
@@ -184,6 +209,10 @@ impl Performer {
                 });
             }
             Effect::Attach(path) => self.attach(path),
+            Effect::LookForFiles(names) => self.reply_from_a_thread("names", move || {
+                let (there, missing) = names.into_iter().partition(|name| attaching::is_there(name));
+                Msg::NotAttached { there, missing }
+            }),
             Effect::ReadPicture(wanted) => self.reply_from_a_thread("picture", move || {
                 let outcome = pictures::read(&wanted);
                 Msg::PictureRead { wanted, outcome }
@@ -192,10 +221,17 @@ impl Performer {
             Effect::OpenChat(id) => {
                 self.ask(move |store| read_chat(store, id), Msg::ChatOpened);
                 self.read_draft(Some(id));
+                self.take_chat(id);
             }
-            Effect::SaveDraft { chat, parts } => self.save_draft(chat, parts),
+            Effect::TakeChat(id) => self.take_chat(id),
+            Effect::LeaveChat => self.call(Store::leave_chat, |left| left.err().map(Msg::StoreFailed)),
+            Effect::GoOn { chat, message } => {
+                self.ask(move |store| go_on(store, chat, &message), Msg::Forked);
+            }
+            Effect::SaveDraft { chat, parts, adds: true } => self.add_to_draft(chat, parts),
+            Effect::SaveDraft { chat, parts, adds: false } => self.save_draft(chat, parts),
             Effect::ReadDraft(chat) => self.read_draft(chat),
-            Effect::ReadSent => self.ask(|store| store.sent(MOST_SENT, MOST_SENT_BYTES), Msg::SentRead),
+            Effect::ReadSent => self.ask(|store| store.sent(MOST_SENT, MOST_SENT_BYTES), sent_read),
             Effect::GoTo { .. } | Effect::DeleteMessage { .. } => {
                 self.call(move |store| rearrange(store, &effect), |done| done.err().map(Msg::StoreFailed));
             }
@@ -212,9 +248,21 @@ impl Performer {
                 let replies = self.replies.clone();
                 self.on_a_thread(move |supply| drop(replies.send(Msg::Offers(supply.offers()))));
             }
+            Effect::FindModel(typed) => {
+                let replies = self.replies.clone();
+                self.on_a_thread(move |supply| {
+                    let found = supply.find(&typed).map(Box::new).map_err(|error| error.to_string());
+                    drop(replies.send(Msg::ModelFound(found)));
+                });
+            }
             Effect::Get { choice, offer } => self.get(choice, offer),
             Effect::StopDownload => self.stop_download(),
             Effect::Remember(name) => drop(self.on_a_thread(move |supply| supply.remember(&name))),
+            Effect::RememberTheme(named) => {
+                if let Some(file) = self.theme_file.clone() {
+                    self.on_a_thread(move |_| last_theme::remember(&file, named));
+                }
+            }
             Effect::Suspend | Effect::EditOutside(_) | Effect::Leave => {}
         }
     }
@@ -322,22 +370,33 @@ impl Performer {
     }
 
     fn save_draft(&self, chat: Slot<ChatId>, parts: Vec<Part>) {
-        let draft = move || if parts.is_empty() { String::new() } else { serde_json::json!(parts).to_string() };
         self.call(
-            move |store| store.set_draft(chat.get().copied(), &draft()),
+            move |store| store.set_draft(chat.get().copied(), &written_draft(&parts)),
             |saved| saved.err().map(|sentence| Msg::StoreFailed(format!("{sentence}; what you write is not kept"))),
         );
     }
 
-    fn read_draft(&self, chat: Option<ChatId>) {
-        let parts = |draft: String| {
-            // Of another version, perhaps; then it is shown as it is.
-            serde_json::from_str(&draft).unwrap_or_else(|_| vec![Part::Text(draft)])
+    /// Keeps these parts behind what is kept already.
+    fn add_to_draft(&self, chat: Slot<ChatId>, parts: Vec<Part>) {
+        let add = move |store: &mut Store| {
+            let chat = chat.get().copied();
+            let mut messages = vec![store.draft(chat)?.map(parts_of_draft).unwrap_or_default(), parts];
+            messages.retain(|parts| !parts.is_empty());
+            store.set_draft(chat, &written_draft(&messages.join(&Part::Text("\n\n".into()))))
         };
+        self.call(add, |saved| saved.err().map(Msg::StoreFailed));
+    }
+
+    fn read_draft(&self, chat: Option<ChatId>) {
         self.ask(
             move |store| store.draft(chat),
-            move |draft| Msg::DraftRead { chat, parts: draft.map(parts).unwrap_or_default() },
+            move |draft| Msg::DraftRead { chat, parts: draft.map(parts_of_draft).unwrap_or_default() },
         );
+    }
+
+    /// Whether it can be taken was told when it was read.
+    fn take_chat(&self, id: ChatId) {
+        self.call(move |store| store.take_chat(id), |taken| taken.err().map(Msg::StoreFailed));
     }
 
     /// A message that could not be written has no id, and no pin; that was reported then.
@@ -397,10 +456,20 @@ impl Performer {
     }
 }
 
+fn written_draft(parts: &[Part]) -> String {
+    if parts.is_empty() { String::new() } else { serde_json::json!(parts).to_string() }
+}
+
+fn parts_of_draft(draft: String) -> Vec<Part> {
+    // Of another version, perhaps; then it is shown as it is.
+    serde_json::from_str(&draft).unwrap_or_else(|_| vec![Part::Text(draft)])
+}
+
 /// On the store's thread. A message whose beginning could not be written has no id; that was reported then.
 pub(in crate::ui) fn write(store: &mut Store, save: Save) -> store::Result<()> {
     match save {
-        Save::Question { chat, title, system, parent, message, text } => {
+        Save::Question { chat, title, system, parent, message, text, folds } => {
+            let is_new = chat.get().is_none();
             let chat = match chat.get() {
                 Some(id) => *id,
                 None => {
@@ -409,8 +478,11 @@ pub(in crate::ui) fn write(store: &mut Store, save: Save) -> store::Result<()> {
                 }
             };
             let parent = parent.and_then(|slot| slot.get().copied());
-            let id = store.add_message(chat, parent, Role::User, &text)?;
+            let id = store.add_question(chat, parent, &text, folds::written(&folds).as_deref())?;
             message.get_or_init(|| id);
+            if is_new {
+                store.take_chat(chat)?;
+            }
         }
         Save::AnswerBegins { chat, parent, message, model, sampling } => {
             if let (Some(chat), Some(parent)) = (chat.get(), parent.get()) {
@@ -460,24 +532,46 @@ pub(in crate::ui) fn fork(
     read_chat(store, copy).map(Some)
 }
 
+/// The chat itself, if no other window has it open any more, else a copy up to this message.
+fn go_on(store: &mut Store, chat: ChatId, message: &Slot<MessageId>) -> store::Result<OpenedChat> {
+    if store.take_chat(chat)? {
+        return read_chat(store, chat);
+    }
+    let message = message.get().copied().ok_or(store::StoreError::NoSuchChat(chat))?;
+    let copy = store.fork(chat, message)?;
+    read_chat(store, copy)
+}
+
 fn read_chat(store: &Store, id: ChatId) -> store::Result<OpenedChat> {
+    let is_elsewhere = store.is_open_elsewhere(id)?;
     let tree = store.tree(id)?;
     let title = store.chat(id)?.map(|chat| chat.title).unwrap_or_default();
-    Ok(opened_chat(id, title, tree))
+    Ok(OpenedChat { is_elsewhere, ..opened_chat(id, title, tree) })
 }
 
 pub(in crate::ui) fn opened_chat(id: ChatId, title: String, tree: ChatTree) -> OpenedChat {
-    OpenedChat { id, title, messages: tree.messages.into_iter().map(opened).collect(), leaf: tree.leaf }
+    let messages = tree.messages.into_iter().map(opened).collect();
+    OpenedChat { id, title, messages, leaf: tree.leaf, is_elsewhere: false }
 }
 
 fn opened(stored: StoredMessage) -> OpenedMessage {
+    let folds = stored.folds.map_or(Vec::new(), |written| folds::read(&written, &stored.text));
     OpenedMessage {
         id: stored.id,
         parent: stored.parent,
         message: Message { is_pinned: stored.is_pinned, ..Message::new(stored.role, stored.text) },
         thinking: stored.thinking,
+        folds,
         ended: stored.ended,
     }
+}
+
+fn sent_read(sent: Vec<store::Sent>) -> Msg {
+    let read = |store::Sent { text, folds }| {
+        let folds = folds.map_or(Vec::new(), |written| folds::read(&written, &text));
+        SentMessage { text, folds }
+    };
+    Msg::SentRead(sent.into_iter().map(read).collect())
 }
 
 fn rows(chats: Vec<store::ChatSummary>) -> Vec<ChatRow> {
@@ -489,6 +583,7 @@ fn rows(chats: Vec<store::ChatSummary>) -> Vec<ChatRow> {
             title: chat.title,
             age: age(now.as_second() - chat.updated_at.as_second()),
             messages: chat.messages,
+            is_open_elsewhere: chat.is_open_elsewhere,
         })
         .collect()
 }

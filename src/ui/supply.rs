@@ -12,6 +12,12 @@ pub trait Supply: Debug + Send + Sync + 'static {
     /// What there is to choose among, in the order to be shown.
     fn offers(&self) -> Vec<Offer>;
 
+    /// The model at a path, or of the hub as `hf:OWNER/REPO`, which is asked about it.
+    ///
+    /// # Errors
+    /// If there is none.
+    fn find(&self, typed: &str) -> Result<Offer, ModelError>;
+
     /// How to load a model that was chosen. What is not here is downloaded first, and `cancel` stops that.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use std::time::Duration;
 use ratatui::Frame;
 use ratatui::backend::CrosstermBackend;
 use rustix::process::{Signal, kill_current_process_group};
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
 
 use super::links::{self, Hyperlinks, Targets};
 use super::outlet::{Line, Outlet};
@@ -31,6 +31,9 @@ const LEAVE: &[u8] = b"\x1b[<1u\x1b[?1006l\x1b[?1000l\x1b[0m\x1b[?1049l\x1b[?25h
 static SAVED: OnceLock<Termios> = OnceLock::new();
 static ENTERED: AtomicBool = AtomicBool::new(false);
 
+/// More was not typed by a person.
+const MOST_TYPED_AHEAD: u64 = 64 * 1024;
+
 /// Who leaves waits so long for the last frame to be out.
 const LAST_FRAME: Duration = Duration::from_secs(1);
 
@@ -42,6 +45,7 @@ pub struct Terminal {
     targets: Rc<RefCell<Targets>>,
     /// The pictures of the frame.
     pictures: Rc<RefCell<Shown>>,
+    typed_ahead: Option<String>,
 }
 
 type Screen = ratatui::Terminal<Hyperlinks<Outlet>>;
@@ -60,13 +64,19 @@ impl Terminal {
     /// If standard output is not a terminal.
     pub fn enter() -> io::Result<Self> {
         let settings = tcgetattr(io::stdout().as_fd())?;
+        let typed_ahead = typed_ahead(&settings);
         SAVED.get_or_init(|| settings);
         give_size_if_none()?;
         restore_on_panic();
         let line = Line::to(io::stdout())?;
         take()?;
         let (targets, pictures) = Default::default();
-        Ok(Self { screen: screen(&line, &targets, &pictures)?, line, targets, pictures })
+        Ok(Self { screen: screen(&line, &targets, &pictures)?, line, targets, pictures, typed_ahead })
+    }
+
+    /// The whole lines that were typed before the terminal was taken.
+    pub fn take_typed_ahead(&mut self) -> Option<String> {
+        self.typed_ahead.take()
     }
 
     /// The way to the terminal, which may be slow.
@@ -79,6 +89,14 @@ impl Terminal {
         let (targets, pictures) = (&self.targets, &self.pictures);
         let draw = |frame: &mut Frame| (*targets.borrow_mut(), *pictures.borrow_mut()) = view(frame);
         self.screen.draw(draw).map(|_| ())
+    }
+
+    /// Draws a frame without links and pictures.
+    pub fn draw_text(&mut self, view: impl FnOnce(&mut Frame)) -> io::Result<()> {
+        self.draw(|frame| {
+            view(frame);
+            Default::default()
+        })
     }
 
     /// Writes a sequence that draws nothing, between two frames.
@@ -139,6 +157,25 @@ fn give_size_if_none() -> io::Result<()> {
         tcsetwinsize(io::stdout().as_fd(), size)?;
     }
     Ok(())
+}
+
+/// The lines that were typed while the terminal was not ours yet. Their ends have been changed from those of Enter to
+/// line feeds, which would be other keys to us. How many bytes of whole lines there are is known beforehand, so that
+/// nothing is waited for.
+fn typed_ahead(settings: &Termios) -> Option<String> {
+    if !settings.local_modes.contains(LocalModes::ICANON) {
+        return None;
+    }
+    let stdin = io::stdin();
+    let mut left = rustix::io::ioctl_fionread(&stdin).ok()?.min(MOST_TYPED_AHEAD) as usize;
+    let mut lines = Vec::new();
+    while left > 0 {
+        let mut line = vec![0; left];
+        let count = rustix::io::read(&stdin, &mut line).ok().filter(|count| *count > 0)?;
+        lines.extend_from_slice(&line[..count]);
+        left -= count.min(left);
+    }
+    Some(String::from_utf8_lossy(&lines).into_owned()).filter(|lines| !lines.is_empty())
 }
 
 fn take() -> io::Result<()> {

@@ -1,7 +1,9 @@
 //! What the interface looks like: one named style for each purpose, chosen from what the terminal says it can
 //! show. Views never name a colour themselves.
 
+use clap::ValueEnum;
 use ratatui::style::{Color, Modifier, Style};
+use serde::{Deserialize, Serialize};
 
 /// The styles of the whole interface. Plain data, cheap to copy and to compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,19 +43,27 @@ pub struct Theme {
 }
 
 /// A theme by its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Named {
-    /// What suits the terminal.
+    /// What suits the terminal
+    #[default]
     Auto,
+    /// For a light background
     Light,
+    /// For a dark background
     Dark,
-    /// Without colour.
+    /// Without colour
     Mono,
 }
 
 impl Named {
     pub const ALL: [(&'static str, Self); 4] =
         [("auto", Self::Auto), ("light", Self::Light), ("dark", Self::Dark), ("mono", Self::Mono)];
+
+    pub fn name(self) -> &'static str {
+        Self::ALL.into_iter().find(|(_, named)| *named == self).map_or("auto", |(name, _)| name)
+    }
 }
 
 /// The styles of the parts of code.
@@ -273,6 +283,15 @@ impl Theme {
         Self { ascii: self.ascii, ..theme }
     }
 
+    /// The theme that is set, else the one that was chosen last; a terminal without colours stays so.
+    pub fn preferring(&self, set: Named, last: Option<Named>) -> Self {
+        match (self.accent.fg, set, last) {
+            (None, ..) => *self,
+            (_, Named::Auto, Some(last)) => self.named(last),
+            (_, set, _) => self.named(set),
+        }
+    }
+
     /// The theme that suits the terminal which these environment variables describe.
     pub fn detect(env: &impl Fn(&str) -> Option<String>) -> Self {
         let set = |name: &str| env(name).filter(|value| !value.is_empty());
@@ -326,6 +345,15 @@ mod tests {
         assert_eq!(theme, Theme::plain());
         assert_eq!(theme.syntax, None);
         assert_eq!(detect(&[("TERM", "dumb"), ("LANG", "C.UTF-8")]), Theme::plain());
+    }
+
+    #[test]
+    fn what_is_set_goes_before_what_was_chosen_last_and_no_color_before_both() {
+        let dark = Theme::dark();
+        assert_eq!(dark.preferring(Named::Auto, None), dark);
+        assert_eq!(dark.preferring(Named::Auto, Some(Named::Light)), Theme::light());
+        assert_eq!(dark.preferring(Named::Mono, Some(Named::Light)), Theme::plain());
+        assert_eq!(Theme::plain().preferring(Named::Light, Some(Named::Light)), Theme::plain());
     }
 
     #[test]

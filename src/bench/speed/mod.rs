@@ -17,11 +17,14 @@ use serde_json::{Map, Value};
 use super::Ended;
 use super::energy::Sampler;
 use super::footprint::Footprint;
+use super::live::Event;
+use super::peers::{self, Peers, Task, Which};
 use super::quality;
 use super::record::{Case, Run};
 use super::report::{Report, base};
 use super::stream::Stream;
 use super::suite::{self, Measurement, Models};
+use super::texts::TEXTS;
 use crate::engine::lab::{Lab, Subject};
 use crate::engine::protocol::CancelFlag;
 use crate::hardware::bandwidth;
@@ -67,6 +70,9 @@ pub struct Settings {
     pub power: Choice,
     /// Whether answers are judged, too.
     pub judges: bool,
+    /// Other programs to measure in the same rounds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<Which>,
 }
 
 /// A list of prompts and answers.
@@ -149,6 +155,12 @@ fn time(
     let count = blocks.len();
     let within = settings.within.map(|within| within / count as u32);
     let rounds = Rounds { wanted: settings.rounds, within };
+    let called = |item: &plan::Item| {
+        let (prompt, answer) = cases::called(item);
+        prompt.into_iter().chain(answer).collect::<Vec<_>>()
+    };
+    let expected = blocks.iter().flatten().flat_map(called).collect();
+    report.show(Event::Expected { cases: expected, repetitions: settings.rounds });
     for (number, block) in blocks.iter().enumerate() {
         if number > 0 {
             cooling::wait(settings.cool_down, start, report, cancel)?;
@@ -159,8 +171,16 @@ fn time(
             let last = samples.decode.last().or(samples.prefill.last());
             let last = last.map(|speed| format!(", {speed:.1} tokens per second")).unwrap_or_default();
             report.progress(&format!("{}{part}: {status}{last}", described(item)));
+            report.show(Event::Expected { cases: called(item), repetitions: of });
+            report.show(Event::Began { cases: called(item) });
         };
         let before = Footprint::read();
+        // Of the others only the beginning of a conversation can be asked.
+        let peers = match block.first().filter(|item| item.depth == 0 && item.crews.is_none()) {
+            Some(item) => begin_peers(lab, settings, item, cancel, report)?,
+            None => None,
+        };
+        model.take_turns_with(peers);
         let samples = timing::time(&mut model, block, rounds, &tell)?;
         let after = Footprint::read();
         for (item, samples) in block.iter().zip(&samples) {
@@ -168,9 +188,52 @@ fn time(
                 report.add(case)?;
             }
         }
+        if let (Some(peers), Some(item), Some(samples)) = (model.take_turns_with(None), block.first(), samples.first())
+        {
+            let (prompt, answer) = cases::tests(item);
+            let (prefill, decode) = (prompt.unwrap_or_default(), answer.unwrap_or_default());
+            let own = peers::cases::Beside {
+                base: &beside.base,
+                prefill: (&prefill, &samples.prefill),
+                decode: (&decode, &samples.decode),
+            };
+            for case in peers.measured().flat_map(|measured| peers::cases::of(measured, own)) {
+                report.add(case)?;
+            }
+        }
         anchor.look(&mut model, number + 1 == count, report)?;
     }
     Ok(())
+}
+
+/// The other programs, ready to do what this item does.
+fn begin_peers(
+    lab: &Lab,
+    settings: &Settings,
+    item: &plan::Item,
+    cancel: &CancelFlag,
+    report: &Report,
+) -> Result<Option<Peers>, Ended> {
+    if settings.peers.is_empty() {
+        return Ok(None);
+    }
+    let subject = lab.subject();
+    let text = TEXTS[0].text;
+    let task = Task {
+        model: subject.path.clone(),
+        parameters: subject.parameters,
+        bytes: subject.size,
+        threads: subject.threads,
+        prompt: item.prompt,
+        written: item.written,
+        tokens: lab.tokenize(text),
+        text: text.to_owned(),
+    };
+    report.progress("looking at the other programs");
+    let mut notes = Vec::new();
+    let peers = Peers::begin(&settings.peers, task, cancel, &mut notes);
+    notes.iter().for_each(|note| report.note(note));
+    peers.map(Some).map_err(|_| Ended::Stopped)
 }
 
 /// Measures the first item of the list again, if it was measured: what is different about it is the machine.
@@ -191,7 +254,10 @@ pub fn meter(power: &Choice, report: &Report) -> (Option<Sampler>, String) {
     let found = Meter::find(power, std::path::Path::new("/"), &programs).and_then(|meter| {
         report.progress("what the machine draws while it does nothing");
         let about = meter.about();
-        Sampler::start(meter, IDLE).map(|sampler| (sampler, about))
+        Sampler::start(meter, IDLE).map(|sampler| {
+            report.watch(sampler.watch());
+            (sampler, about)
+        })
     });
     match found {
         Ok((sampler, about)) => (Some(sampler), about.to_owned()),

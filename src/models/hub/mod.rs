@@ -122,6 +122,19 @@ impl Pull {
     }
 }
 
+/// The hub that is asked.
+fn endpoint() -> String {
+    let named = std::env::var("HF_ENDPOINT").ok().filter(|endpoint| !endpoint.is_empty());
+    named.unwrap_or_else(|| ENDPOINT_DEFAULT.into())
+}
+
+/// Where a repository is, as people write it: `huggingface.co/OWNER/REPO`.
+pub fn address(repository: &str) -> String {
+    let endpoint = endpoint();
+    let host = endpoint.split_once("://").map_or(endpoint.as_str(), |(_, host)| host);
+    format!("{}/{repository}", host.trim_end_matches('/'))
+}
+
 /// What there is instead of a name that the catalogue does not have.
 fn unknown(argument: &str) -> String {
     let shown = crate::text::escape_line(argument);
@@ -154,8 +167,7 @@ impl Hub {
                  FILE`"
             )));
         }
-        let endpoint = std::env::var("HF_ENDPOINT").ok().filter(|endpoint| !endpoint.is_empty());
-        Self::new(endpoint.as_deref().unwrap_or(ENDPOINT_DEFAULT), token(variable))
+        Self::new(&endpoint(), token(variable))
     }
 
     /// The hub at this address.

@@ -38,6 +38,18 @@ impl Hub {
         runtime()?.block_on(self.header(reference))
     }
 
+    /// How many bytes the hub says that a model has, with all its files.
+    ///
+    /// # Errors
+    /// If it cannot be found.
+    pub fn size_blocking(&self, reference: &Reference) -> Result<u64, ModelError> {
+        runtime()?.block_on(async {
+            let http = Http::new(&self.endpoint, self.token.as_deref(), &self.patience)?;
+            let files = locate::locate(self, &http, reference, &mut |_| {}).await?;
+            Ok(files.iter().map(|file| file.size_bytes).sum())
+        })
+    }
+
     async fn header(&self, reference: &Reference) -> Result<RemoteHeader, ModelError> {
         let http = Http::new(&self.endpoint, self.token.as_deref(), &self.patience)?;
         let files = locate::locate(self, &http, reference, &mut |_| {}).await?;

@@ -4,11 +4,11 @@
 use std::time::Instant;
 
 use super::App;
+use super::composing::written_again;
+use super::elsewhere::NOT_HERE;
 use super::tree::{NodeId, Tree};
 use crate::store::MessageId;
-use crate::ui::composer::Part;
-use crate::ui::msg::{Effect, OpenedChat, Scroll, Slot};
-use crate::ui::slash;
+use crate::ui::msg::{Effect, Scroll, Slot};
 use crate::ui::transcript::Entry;
 
 /// Which of two neighbours.
@@ -19,8 +19,13 @@ pub enum Sibling {
 }
 
 impl App {
-    /// Why the conversation cannot become another one now.
+    /// Why the conversation cannot become another one.
     pub(super) fn reason_not_to_branch(&self) -> Option<&'static str> {
+        self.reason_to_wait().or_else(|| self.elsewhere.is_some().then_some(NOT_HERE))
+    }
+
+    /// Why nothing can be done with the conversation now.
+    pub(super) fn reason_to_wait(&self) -> Option<&'static str> {
         if self.is_answering() {
             return Some("an answer is in progress; stop it with Esc first");
         }
@@ -136,18 +141,21 @@ impl App {
         }
         let entries = self.transcript.entries();
         let last = self.transcript.messages().enumerate().filter_map(|(message, place)| match entries.get(place) {
-            Some(Entry::Question(question)) => Some((message, question.text.text().to_owned())),
+            Some(Entry::Question(question)) => Some((message, question)),
             _ => None,
         });
-        let Some((message, text)) = last.last() else {
+        let last = last.last().map(|(message, question)| {
+            let text = question.text.text().to_owned();
+            (message, written_again(&text, question.folds()), text)
+        });
+        let Some((message, parts, text)) = last else {
             self.notice("there is nothing to take back; `/redo` brings back what was");
             return Vec::new();
         };
         self.stop_editing();
-        let text = slash::written(&text);
         // A question that got no answer is in the composer already.
-        if self.composer.text() != text {
-            self.composer.give_back(&[Part::Text(text)]);
+        if !self.is_written(&text) {
+            self.composer.give_back(&parts);
         }
         self.branches.note_undo();
         self.cut(message);
@@ -171,7 +179,7 @@ impl App {
         let effects = self.show_branch(&branch, now);
         // The question that undo put into the composer is where it was.
         let brought_back = self.entry_of_message(end).and_then(|place| self.transcript.entries().get(place));
-        if brought_back.is_some_and(|entry| slash::written(entry.text()) == self.composer.text()) {
+        if brought_back.is_some_and(|entry| self.is_written(entry.text())) {
             self.composer.take();
         }
         self.transcript.scroll(Scroll::Bottom, &self.theme);
@@ -230,7 +238,8 @@ impl App {
             );
             return Vec::new();
         }
-        if !self.can_branch() {
+        if let Some(reason) = self.reason_to_wait() {
+            self.notice(reason);
             return Vec::new();
         }
         let saved = self.entry_of_message(message).and_then(|place| self.transcript.entries().get(place));
@@ -239,19 +248,6 @@ impl App {
             return Vec::new();
         };
         vec![Effect::Fork { chat: self.chat.clone(), message }]
-    }
-
-    /// A copy of this chat is there: goes to it, unless something was begun meanwhile.
-    pub(super) fn forked(&mut self, chat: OpenedChat, now: Instant) -> Vec<Effect> {
-        if self.reason_not_to_branch().is_some() {
-            self.notice("the fork is a chat of its own now; Ctrl-O lists it");
-            return Vec::new();
-        }
-        self.opening = Some(chat.id);
-        self.look_ahead(now);
-        let effects = self.chat_opened(chat);
-        self.notice("this is the fork, a chat of its own; Ctrl-O lists the one it was made of");
-        effects
     }
 }
 

@@ -303,7 +303,8 @@ fn another_model_is_loaded_before_it_answers_again() {
     let effects = rig.tester.update(Msg::Offers(vec![here("tiny", None), here("other", None), download("oth")]));
     let [Effect::Get { choice, offer }] = &effects[..] else { panic!("{effects:?}") };
     let Place::Here { found, .. } = &offer.place else { panic!() };
-    let settings = LoadSettings { name: Some("other".into()), path: found.path.clone(), ..settings() };
+    let settings =
+        crate::engine::protocol::LoadSettings { name: Some("other".into()), path: found.path.clone(), ..settings() };
     rig.update(Msg::Got { choice: *choice, result: Ok(Box::new(settings)) });
     assert_eq!(rig.said(), ["one", "ONE"], "while it is loaded nothing is taken away");
     let info = ModelInfo { name: "other".into(), ..model(true) };

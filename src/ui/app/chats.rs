@@ -6,11 +6,10 @@ use super::retrying::Again;
 use super::stats::Spent;
 use super::tree::Tree;
 use super::{App, Held, Popup};
-use crate::chat::{Ended, Role};
+use crate::chat::Role;
 use crate::store::ChatId;
 use crate::ui::msg::{ChatRow, Effect, OpenedChat, OpenedMessage, Slot};
-use crate::ui::slash;
-use crate::ui::transcript::{Answer, Entry, Hold, Question, Transcript, WrappedText};
+use crate::ui::transcript::{Answer, End, Entry, Hold, Question, Transcript};
 
 /// The list of chats while it is open.
 #[derive(Debug, Default)]
@@ -170,7 +169,9 @@ impl App {
         }
         let mut effects: Vec<Effect> = self.leave_draft().into_iter().collect();
         self.begin_chat(Transcript::default());
-        effects.extend(self.has_store.then_some(Effect::ReadDraft(None)));
+        if self.has_store {
+            effects.extend([Effect::LeaveChat, Effect::ReadDraft(None)]);
+        }
         effects
     }
 
@@ -179,7 +180,7 @@ impl App {
         self.stop_editing();
         self.stop_selecting();
         // A question that waits in the composer because its chat gave no answer stays with that chat.
-        if self.unanswered_text().is_some_and(|text| slash::written(&text) == self.composer.text()) {
+        if self.unanswered_text().is_some_and(|text| self.is_written(&text)) {
             self.composer.take();
         }
         self.again = Again::default();
@@ -195,6 +196,7 @@ impl App {
         self.system.clone_from(&self.new_system);
         self.saves = self.has_store;
         self.opening = None;
+        self.elsewhere = None;
         self.held = Held::default();
         self.eviction_told = false;
         self.unkept_pins.clear();
@@ -228,15 +230,19 @@ impl App {
         let branch = opened.leaf.and_then(|leaf| nodes.get(&leaf)).map(|&leaf| tree.branch_to(leaf));
         let mut transcript = Transcript::default();
         tree.show(&branch.unwrap_or_default(), &mut transcript);
-        let effects = self.leave_draft();
+        let mut effects: Vec<Effect> = self.leave_draft().into_iter().collect();
         self.begin_chat(transcript);
         self.branches = tree;
         self.chat = filled(opened.id);
         self.title = Some(opened.title);
         // A chat goes on as it began, whatever `--system` says now.
         self.system = system;
-        self.give_back_unanswered();
-        effects.into_iter().collect()
+        if opened.is_elsewhere {
+            effects.extend(self.show_elsewhere());
+        } else {
+            self.give_back_unanswered();
+        }
+        effects
     }
 }
 
@@ -248,14 +254,15 @@ fn filled<T>(value: T) -> Slot<T> {
 }
 
 fn question(stored: OpenedMessage) -> Entry {
-    let (text, hold) = (WrappedText::new(stored.message.text), pinned(stored.message.is_pinned));
-    Entry::Question(Question { text, saved: filled(stored.id), hold, ..Question::default() })
+    let hold = pinned(stored.message.is_pinned);
+    let question = Question::folding(stored.message.text, stored.folds);
+    Entry::Question(Question { saved: filled(stored.id), hold, ..question })
 }
 
 fn answer(stored: OpenedMessage) -> Entry {
-    let ended = stored.ended.unwrap_or(Ended::Interrupted);
+    let end = stored.ended.map_or(End::Elsewhere, End::Ended);
     let saved = filled(stored.id);
-    let mut answer = Answer::saved(&stored.message.text, stored.thinking, ended, saved);
+    let mut answer = Answer::saved(&stored.message.text, stored.thinking, end, saved);
     answer.hold = pinned(stored.message.is_pinned);
     Entry::Answer(Box::new(answer))
 }
@@ -269,7 +276,7 @@ mod tests {
     use crossterm::event::{KeyCode, KeyModifiers};
 
     use super::*;
-    use crate::chat::Message;
+    use crate::chat::{Ended, Message};
     use crate::engine::protocol::Step;
     use crate::store::MessageId;
     use crate::ui::app::tester::{Tester, assistant, model, opened, prompt, saves, settings, stored, user};
@@ -308,7 +315,7 @@ mod tests {
     }
 
     fn row(id: i64, title: &str) -> ChatRow {
-        ChatRow { id: ChatId(id), title: title.into(), age: "1 h ago".into(), messages: 2 }
+        ChatRow { id: ChatId(id), title: title.into(), age: "1 h ago".into(), messages: 2, is_open_elsewhere: false }
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use super::App;
+use crate::text::escape_line;
 use crate::ui::composer::{Part, sent, split_attached};
+use crate::ui::folds::{self, Fold};
 use crate::ui::msg::Effect;
 use crate::ui::slash::{self, Written};
 
@@ -23,6 +25,11 @@ impl App {
             }
             Some(Written::Message(_)) | None => self.send_written(now),
         }
+    }
+
+    /// Whether this message is what is in the composer.
+    pub(super) fn is_written(&self, text: &str) -> bool {
+        !self.composer.is_empty() && message(&self.composer.parts()) == text
     }
 
     /// What would be sent to the model of what is in the composer; nothing of a command.
@@ -53,11 +60,22 @@ impl App {
         }
     }
 
+    /// Tells which words looked as if they were to attach files, and were sent as they stand.
+    pub(super) fn not_attached(&mut self, there: &[String], missing: &[String]) {
+        for name in missing {
+            self.notice(format!("`@{}` is no file here, so it was sent as it stands", escape_line(name)));
+        }
+        for name in there {
+            let name = escape_line(name);
+            self.notice(format!("`@{name}` was sent as it stands; `/attach {name}` attaches the file"));
+        }
+    }
+
     pub(super) fn detach(&mut self, name: Option<&str>) {
         let sentence = match (self.composer.detach(name), name) {
             (Some(_), _) => return,
             (None, Some(name)) => {
-                format!("no file `{}` is attached; `/drop` takes out the last one", crate::text::escape_line(name))
+                format!("no file `{}` is attached; `/drop` takes out the last one", escape_line(name))
             }
             (None, None) => "no file is attached; `/attach PATH` attaches one".into(),
         };
@@ -94,6 +112,41 @@ impl App {
     }
 }
 
+/// The parts of a message that was sent, as they are written in the composer.
+pub(super) fn written_again(text: &str, folds: &[Fold]) -> Vec<Part> {
+    let whole = || vec![Part::Text(slash::written(text))];
+    if folds.is_empty() {
+        return whole();
+    }
+    let mut parts = folds::parts(text, folds);
+    // What stands behind what is attached may look like a command.
+    let written = parts.iter().position(|part| matches!(part, Part::Text(_) | Part::Paste(_)));
+    if let Some(Part::Text(written)) = written.and_then(|index| parts.get_mut(index)) {
+        let plain = written.strip_prefix(' ').unwrap_or(written);
+        let escaped = slash::written(plain);
+        if escaped != plain {
+            *written = format!(" {escaped}");
+        }
+    }
+    if message(&parts) == text { parts } else { whole() }
+}
+
+/// Of so many names it is said that they are no files.
+const MOST_NAMES: usize = 3;
+
+/// Words that were written with an `@` before them, as a file is attached, and are sent as they stand.
+pub(super) fn look_for_names(parts: &[Part]) -> Option<Effect> {
+    let written = parts.iter().filter_map(|part| match part {
+        Part::Text(text) => Some(text.split_whitespace()),
+        _ => None,
+    });
+    let names = written.flatten().filter_map(|word| word.strip_prefix('@'));
+    let names = names.map(|name| name.trim_end_matches([',', '.', ';', ':', '!', '?', ')', '"', '\'']));
+    let is_path = |name: &&str| name.starts_with(|first: char| first.is_alphanumeric() || "./~_-".contains(first));
+    let names: Vec<String> = names.filter(is_path).take(MOST_NAMES).map(str::to_owned).collect();
+    (!names.is_empty()).then_some(Effect::LookForFiles(names))
+}
+
 /// What the model is told of what was written. A slash that makes a message of a command is left out.
 pub(super) fn message(parts: &[Part]) -> String {
     let (mut attached, rest) = split_attached(parts);
@@ -108,12 +161,70 @@ pub(super) fn message(parts: &[Part]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use crate::ui::app::tester::{Tester, prompt, user};
     use crate::ui::composer::Part;
     use crate::ui::msg::{Command, Effect, Msg};
 
     fn file(name: &str) -> Part {
         Part::File { name: name.into(), text: "milk\n".into() }
+    }
+
+    /// A message of a file and a large paste, sent and answered.
+    fn sent_with_parts() -> (Tester, String) {
+        let mut tester = Tester::ready();
+        tester.update(Msg::Attached(Ok(file("a.txt"))));
+        tester.type_text("Sum up ");
+        tester.update(Msg::Paste("line\n".repeat(312)));
+        let effects = tester.command(Command::Send);
+        let text = prompt(&effects).unwrap().messages[0].text.clone();
+        assert_eq!(text, format!("{BLOCK}\n\nSum up {}", "line\n".repeat(312).trim_end()));
+        (tester, text)
+    }
+
+    #[test]
+    fn pastes_and_files_stay_folded_when_a_message_is_given_back_edited_and_undone() {
+        let (mut tester, text) = sent_with_parts();
+        let is_folded = |tester: &Tester| {
+            let parts = tester.app.composer.parts();
+            matches!(&parts[..], [Part::File { .. }, Part::Text(_), Part::Paste(_)]) && tester.app.draft() == text
+        };
+        // Stopped before the first word.
+        tester.command(Command::Stop);
+        tester.finish(crate::chat::Ended::Cancelled);
+        assert!(is_folded(&tester), "{:?}", tester.app.composer.parts());
+        let effects = tester.command(Command::Send);
+        assert_eq!(prompt(&effects).unwrap().messages[0].text, text);
+        tester.token("yes", 1);
+        tester.finish(crate::chat::Ended::Stop);
+        tester.send("/edit");
+        assert!(is_folded(&tester), "{:?}", tester.app.composer.parts());
+        tester.command(Command::Stop);
+        tester.send("/undo");
+        assert!(is_folded(&tester), "{:?}", tester.app.composer.parts());
+        tester.send("/redo");
+        assert!(tester.app.composer.is_empty());
+        tester.key(crossterm::event::KeyCode::Up, crossterm::event::KeyModifiers::NONE);
+        assert!(is_folded(&tester), "{:?}", tester.app.composer.parts());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+        #[test]
+        fn a_message_that_is_written_again_is_the_same_message(
+            kinds in prop::collection::vec((0..4_u8, "[a-z /\n]{0,8}"), 0..6)
+        ) {
+            let parts: Vec<Part> = kinds.into_iter().map(|(kind, words)| match kind {
+                0 => Part::Text(words),
+                1 => Part::Paste(words),
+                2 => Part::File { name: "a.txt".into(), text: words },
+                _ => Part::Image("/x.png".into()),
+            }).collect();
+            let text = super::message(&parts);
+            let again = super::written_again(&text, &crate::ui::folds::of(&text, &parts));
+            prop_assert_eq!(super::message(&again), text);
+        }
     }
 
     const BLOCK: &str = "--- file: a.txt ---\nmilk\n--- end of file: a.txt ---";
@@ -143,6 +254,24 @@ mod tests {
         tester.token("yes", 1);
         tester.finish(crate::chat::Ended::Stop);
         assert_eq!(tester.app.conversation().messages[0], user(&format!("{BLOCK}\n\n/pin")));
+    }
+
+    #[test]
+    fn a_name_that_attaches_nothing_is_sent_and_told() {
+        let mut tester = Tester::ready();
+        let effects = tester.send("Compare @nofile, me@home and @a.txt.");
+        assert_eq!(prompt(&effects).unwrap().messages, [user("Compare @nofile, me@home and @a.txt.")]);
+        let [.., Effect::LookForFiles(names)] = &effects[..] else { panic!("{effects:?}") };
+        assert_eq!(names, &["nofile", "a.txt"]);
+        tester.update(Msg::NotAttached { there: vec!["a.txt".into()], missing: vec!["nofile".into()] });
+        assert_eq!(
+            tester.app.notices(),
+            [
+                "`@nofile` is no file here, so it was sent as it stands",
+                "`@a.txt` was sent as it stands; `/attach a.txt` attaches the file"
+            ]
+        );
+        assert!(tester.app.is_answering());
     }
 
     #[test]

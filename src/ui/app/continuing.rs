@@ -1,6 +1,7 @@
 //! Going on with the last answer: its end is taken back, and what comes is added to it, on the screen and on disk.
 //! If nothing comes it ends as it had ended before, unless the model says that it is complete.
 
+use super::elsewhere::NOT_HERE;
 use super::turn::Unsaved;
 use super::{Activity, App};
 use crate::chat::Ended;
@@ -42,7 +43,9 @@ impl App {
         self.transcript.scroll(Scroll::Bottom, &self.theme);
         self.activity = Activity::Prefilling { done: 0, total: 0 };
         let mut effects: Vec<Effect> = self.stop_looking_ahead().into_iter().collect();
-        effects.push(Effect::Generate(prompt, self.options.clone()));
+        let options = self.options.clone();
+        self.most_tokens = options.max_tokens;
+        effects.push(Effect::Generate(prompt, options));
         if self.saves {
             self.unsaved = Unsaved::begin(message.clone());
             effects.push(Effect::Save(Save::AnswerContinues { message }));
@@ -61,6 +64,7 @@ impl App {
             }
             Activity::Idle if self.outbox.is_some() => "a message waits for its answer; Esc takes it back",
             Activity::Idle if self.opening.is_some() => "the chat is still being read; press Ctrl-G again in a moment",
+            Activity::Idle if self.elsewhere.is_some() => NOT_HERE,
             Activity::Idle => return None,
         };
         Some(reason.to_owned())
@@ -92,7 +96,9 @@ impl App {
             }
             End::Ended(Ended::Cancelled | Ended::Interrupted) => return (continued.end, None),
             End::Failed(sentence) => sentence,
-            End::Ended(_) | End::Repeated(_) => "nothing came that belongs to the answer; it stays as it is".to_owned(),
+            End::Ended(_) | End::Repeated(_) | End::AtMost(_) | End::Full(_) | End::Elsewhere => {
+                "nothing came that belongs to the answer; it stays as it is".to_owned()
+            }
         };
         self.notice(notice);
         (continued.end, None)
@@ -199,13 +205,13 @@ mod tests {
         go_on(&mut tester);
         tester.command(crate::ui::msg::Command::Stop);
         let effects = tester.finish(Ended::Cancelled);
-        assert_eq!(end(&mut tester), Some(End::Ended(Ended::Length)));
+        assert_eq!(end(&mut tester), Some(End::Full(4096)));
         assert!(matches!(saves(&effects)[..], [Save::AnswerEnds { ended: Ended::Length, .. }]));
 
         go_on(&mut tester);
         tester.answer(Step::Failed(EngineError::ContextFull { needed: 4097, cells: 4096 }));
         assert!(tester.app.notices()[0].contains("--ctx"), "{:?}", tester.app.notices());
-        assert_eq!(end(&mut tester), Some(End::Ended(Ended::Length)));
+        assert_eq!(end(&mut tester), Some(End::Full(4096)));
     }
 
     #[test]

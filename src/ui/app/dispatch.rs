@@ -11,8 +11,16 @@ impl App {
     /// What a message does.
     pub(super) fn happened(&mut self, msg: Msg, now: Instant) -> Vec<Effect> {
         match msg {
+            Msg::Started(Some(prepared)) => self.started(*prepared),
+            // Why is told when the terminal is given back.
+            Msg::Started(None) => self.leave(Ended::Cancelled),
+            Msg::TypedAhead(text) => {
+                self.look_ahead(now);
+                self.typed_ahead(&text, now)
+            }
             Msg::Command(command) => self.command(command, now),
             Msg::Edit(key) => {
+                self.close_words();
                 self.look_ahead(now);
                 match self.composer.edit(key) {
                     Edited::Done => return Vec::new(),
@@ -28,6 +36,10 @@ impl App {
             Msg::Attached(read) => {
                 self.look_ahead(now);
                 self.attached(read);
+                Vec::new()
+            }
+            Msg::NotAttached { there, missing } => {
+                self.not_attached(&there, &missing);
                 Vec::new()
             }
             Msg::PictureRead { wanted, outcome } => {
@@ -73,6 +85,7 @@ impl App {
                 effects.extend(self.models_listed(offers));
                 effects
             }
+            Msg::ModelFound(found) => self.model_found(found.map(|offer| *offer)),
             Msg::Downloading { choice, progress } => {
                 self.download_grows(choice, progress);
                 Vec::new()
@@ -99,6 +112,8 @@ impl App {
             Msg::StoreFailed(sentence) => {
                 self.opening = None;
                 self.kept.opened();
+                self.kept.was_read();
+                self.stay_elsewhere();
                 self.notice(sentence);
                 Vec::new()
             }
@@ -153,7 +168,7 @@ impl App {
             }
             Command::Kv => self.show_kv(),
             Command::Stats => self.show_stats(),
-            Command::Theme(named) => self.use_theme(named),
+            Command::Theme(named) => return self.use_theme(named),
             Command::Continue => return self.continue_answer(),
             Command::Select(step) => return self.select(step, now),
             Command::Copy(what) => return self.copy_named(what),
@@ -180,6 +195,9 @@ impl App {
             Command::DeleteChosen => return self.delete_chosen(),
             Command::Models => return self.list_models(),
             Command::ChooseModel => return self.choose_model(),
+            Command::Confirm => return self.confirm(),
+            Command::TakeSmallest => self.take_smallest(),
+            Command::Refuse => return self.refuse_download(),
             Command::StopDownload => return self.stop_download(),
             Command::DeleteFilterCharacter => {
                 self.change_search(None);

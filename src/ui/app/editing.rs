@@ -4,11 +4,10 @@
 use std::time::Instant;
 
 use super::App;
-use super::composing::message;
+use super::composing::{look_for_names, message, written_again};
 use super::tree::NodeId;
 use crate::ui::composer::Part;
 use crate::ui::msg::Effect;
-use crate::ui::slash;
 use crate::ui::transcript::Entry;
 
 /// A question that is being written anew.
@@ -54,15 +53,14 @@ impl App {
             return;
         };
         let text = question.text.text().to_owned();
+        let parts = written_again(&text, question.folds());
         let Some(&node) = self.branches.path().get(message) else { return };
         self.stop_selecting();
         self.stop_editing();
         let number = self.number_of(message);
-        let written = slash::written(&text);
         // A question without an answer is in the composer already.
-        let is_written = self.composer.text() == written;
-        let before = if is_written { Vec::new() } else { self.composer.take() };
-        self.composer.begin(&[Part::Text(written)]);
+        let before = if self.is_written(&text) { Vec::new() } else { self.composer.take() };
+        self.composer.begin(&parts);
         self.editing = Some(Editing { node, number, text, before });
     }
 
@@ -91,7 +89,8 @@ impl App {
     /// Sends the question that was edited: it becomes a sibling of the one it was. Where nothing was changed, that is
     /// asked once more.
     pub(super) fn send_edited(&mut self, now: Instant) -> Vec<Effect> {
-        let text = message(&self.composer.parts());
+        let parts = self.composer.parts();
+        let text = message(&parts);
         if text.trim().is_empty() || !self.can_branch() {
             return Vec::new();
         }
@@ -107,6 +106,8 @@ impl App {
             Some(message) => self.cut(message),
             None => {}
         }
-        self.ask(text)
+        let mut effects = self.ask(&parts);
+        effects.extend(look_for_names(&parts));
+        effects
     }
 }

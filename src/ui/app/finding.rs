@@ -54,6 +54,11 @@ impl App {
         let picker = Picker::filtered(wanted.clone());
         let found: Vec<Offer> = called(&wanted, self.offers.as_deref().unwrap_or_default(), &picker);
         match &found[..] {
+            // What is no name may be a file, or a place on the hub.
+            [] if wanted.starts_with("hf:") || wanted.contains(['/', '.', '~']) => {
+                self.notice(format!("looking for `{}`", escape_line(&wanted)));
+                return vec![Effect::FindModel(wanted)];
+            }
             [] => {
                 let wanted = escape_line(&wanted);
                 self.notice(format!("no model is called `{wanted}`; F4 lists those there are"));
@@ -62,6 +67,18 @@ impl App {
             _ => self.popup = Popup::Models(picker),
         }
         Vec::new()
+    }
+
+    /// The model was found that was typed as a path or a place on the hub.
+    pub(super) fn model_found(&mut self, found: Result<Offer, String>) -> Vec<Effect> {
+        self.notices.retain(|notice| !notice.starts_with("looking for `"));
+        match found {
+            Ok(offer) => self.choose_offer(offer),
+            Err(sentence) => {
+                self.notice(escape_line(&sentence));
+                Vec::new()
+            }
+        }
     }
 
     /// Puts the text of this name into the composer.
@@ -112,10 +129,10 @@ fn called(wanted: &str, offers: &[Offer], picker: &Picker) -> Vec<Offer> {
 mod tests {
     use super::*;
     use crate::ui::app::tester::{Tester, download, here};
-    use crate::ui::msg::Msg;
+    use crate::ui::msg::{Command, Msg};
 
     fn row(id: i64, title: &str) -> ChatRow {
-        ChatRow { id: ChatId(id), title: title.into(), age: "1 h ago".into(), messages: 2 }
+        ChatRow { id: ChatId(id), title: title.into(), age: "1 h ago".into(), messages: 2, is_open_elsewhere: false }
     }
 
     fn rows() -> Vec<ChatRow> {
@@ -151,7 +168,11 @@ mod tests {
         for (named, found) in [("qwen", "qwen"), ("QWEN-", "qwen-large"), ("good smol", "smol")] {
             let mut tester = Tester::ready();
             assert!(matches!(tester.send(&format!("/model {named}"))[..], [Effect::ListModels]));
-            let effects = tester.update(Msg::Offers(offers()));
+            let mut effects = tester.update(Msg::Offers(offers()));
+            if found == "smol" {
+                assert!(effects.is_empty(), "it is asked first");
+                effects = tester.command(Command::Confirm);
+            }
             assert!(matches!(&effects[..], [Effect::Get { offer, .. }] if offer.name == found), "{named}: {effects:?}");
         }
         let mut tester = Tester::ready();
@@ -167,6 +188,28 @@ mod tests {
         tester.send("/model smol");
         assert!(tester.update(Msg::Offers(offers())).is_empty());
         assert!(tester.app.notices()[0].contains("offline"), "{:?}", tester.app.notices());
+    }
+
+    #[test]
+    fn a_path_and_a_place_on_the_hub_are_looked_for_and_chosen() {
+        for typed in ["~/models/a b.gguf", "./x.gguf", "hf:owner/repo:Q4_K_M"] {
+            let mut tester = Tester::ready();
+            tester.send(&format!("/model {typed}"));
+            let effects = tester.update(Msg::Offers(Vec::new()));
+            assert!(matches!(&effects[..], [Effect::FindModel(found)] if found == typed), "{effects:?}");
+            let effects = tester.update(Msg::ModelFound(Ok(Box::new(here("x", None)))));
+            assert!(matches!(effects[..], [Effect::Get { .. }]), "{effects:?}");
+            assert!(tester.app.notices().is_empty(), "{:?}", tester.app.notices());
+        }
+        let mut tester = Tester::ready();
+        tester.send("/model hf:owner/repo");
+        tester.update(Msg::Offers(Vec::new()));
+        tester.update(Msg::ModelFound(Ok(Box::new(download("hf:owner/repo")))));
+        assert!(matches!(tester.app.popup(), Popup::Confirm(_)));
+        tester.send("/model ./no.gguf");
+        tester.command(Command::Refuse);
+        tester.update(Msg::ModelFound(Err("`./no.gguf` is not there".into())));
+        assert_eq!(tester.app.notices(), ["`./no.gguf` is not there"]);
     }
 
     #[test]

@@ -313,7 +313,10 @@ mod tests {
         let name = offer.name.clone();
         tester.update(Msg::Offers(vec![download("first"), offer]));
         tester.type_text(&name);
-        let effects = tester.key(KeyCode::Enter, KeyModifiers::NONE);
+        let mut effects = tester.key(KeyCode::Enter, KeyModifiers::NONE);
+        if matches!(tester.app.popup(), Popup::Confirm(_)) {
+            effects = tester.key(KeyCode::Enter, KeyModifiers::NONE);
+        }
         let choice = effects.iter().find_map(|effect| match effect {
             Effect::Get { choice, .. } => Some(*choice),
             _ => None,

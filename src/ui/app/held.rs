@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use super::App;
+use super::elsewhere::NOT_HERE;
 use crate::engine::protocol::{Cost, Finish, MessageCost, Passage, Pin};
 use crate::ui::msg::Effect;
 use crate::ui::transcript::{Entry, Evicted, Recalled};
@@ -104,6 +105,10 @@ impl App {
     /// Pins a message of the conversation, by its number there counted from 1, or the last question; or takes the pin
     /// away.
     pub(super) fn pin(&mut self, number: Option<u32>, is_pinned: bool, now: Instant) -> Vec<Effect> {
+        if self.elsewhere.is_some() {
+            self.notice(NOT_HERE);
+            return Vec::new();
+        }
         match self.entry_to_pin(number) {
             Ok((entry, number)) => self.pin_entry(entry, number, is_pinned, now),
             Err(sentence) => {

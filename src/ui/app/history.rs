@@ -2,9 +2,10 @@
 //! store when it is asked for the first time, and never waited for.
 
 use super::App;
+use super::composing::written_again;
 use crate::ui::composer::{Composer, Part};
-use crate::ui::msg::Effect;
-use crate::ui::slash;
+use crate::ui::folds::Fold;
+use crate::ui::msg::{Effect, SentMessage};
 
 /// More than anybody walks through.
 const MOST: usize = 1000;
@@ -15,7 +16,7 @@ const MOST_BYTES: usize = 32 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct History {
     /// The newest first.
-    sent: Vec<String>,
+    sent: Vec<SentMessage>,
     reading: Reading,
     walk: Option<Walk>,
     search: Option<Search>,
@@ -63,31 +64,31 @@ impl History {
     fn look(&mut self) {
         let Some(search) = &mut self.search else { return };
         let words = search.words.to_lowercase();
-        let has_them = |sent: &String| !words.is_empty() && sent.to_lowercase().contains(&words);
+        let has_them = |sent: &SentMessage| !words.is_empty() && sent.text.to_lowercase().contains(&words);
         search.found = (0..self.sent.len()).filter(|&place| has_them(&self.sent[place])).collect();
     }
 }
 
 impl App {
     /// A message was sent: it is the newest.
-    pub(super) fn remember_sent(&mut self, text: &str) {
+    pub(super) fn remember_sent(&mut self, text: &str, folds: &[Fold]) {
         self.history.walk = None;
         if text.len() > MOST_BYTES {
             return;
         }
-        self.history.sent.retain(|sent| sent != text);
-        self.history.sent.insert(0, text.to_owned());
+        self.history.sent.retain(|sent| sent.text != text);
+        self.history.sent.insert(0, SentMessage { text: text.to_owned(), folds: folds.to_vec() });
         self.history.sent.truncate(MOST);
         self.history.look();
     }
 
     /// The store's answer: what was sent in earlier runs, too.
-    pub(super) fn sent_read(&mut self, read: Vec<String>) {
+    pub(super) fn sent_read(&mut self, read: Vec<SentMessage>) {
         let then_walks = self.history.reading == Reading::Asked { then_walks: true };
         self.history.reading = Reading::Done;
-        for text in read {
-            if !self.history.sent.contains(&text) {
-                self.history.sent.push(text);
+        for message in read {
+            if self.history.sent.iter().all(|sent| sent.text != message.text) {
+                self.history.sent.push(message);
             }
         }
         self.history.sent.truncate(MOST);
@@ -115,17 +116,17 @@ impl App {
     fn older(&mut self) {
         let walk = self.history.walk.take().filter(|walk| walk.revision == self.composer.revision());
         let mut place = walk.as_ref().map_or(0, |walk| walk.place + 1);
-        if walk.is_none() && self.history.sent.first().is_some_and(|sent| slash::written(sent) == self.composer.text())
-        {
+        if walk.is_none() && self.history.sent.first().is_some_and(|sent| self.is_written(&sent.text)) {
             // It is where one writes already.
             place += 1;
         }
-        let Some(text) = self.history.sent.get(place) else {
+        let Some(sent) = self.history.sent.get(place) else {
             self.history.walk = walk;
             return;
         };
+        let parts = written_again(&sent.text, &sent.folds);
         let before = walk.map_or_else(|| self.composer.parts(), |walk| walk.before);
-        self.composer.set(&[Part::Text(slash::written(text))]);
+        self.composer.set(&parts);
         self.composer.go_to_first_row();
         self.history.walk = Some(Walk { place, before, revision: self.composer.revision() });
     }
@@ -139,7 +140,8 @@ impl App {
             self.composer.set(&walk.before);
             return;
         };
-        self.composer.set(&[Part::Text(slash::written(&self.history.sent[place]))]);
+        let sent = &self.history.sent[place];
+        self.composer.set(&written_again(&sent.text, &sent.folds));
         self.history.walk = Some(Walk { place, before: walk.before, revision: self.composer.revision() });
     }
 
@@ -182,8 +184,8 @@ impl App {
     fn show_found(&mut self) {
         let Some(search) = &self.history.search else { return };
         let found = search.found.get(search.place).and_then(|&place| self.history.sent.get(place));
-        let text = found.map(|text| slash::written(text));
-        self.composer.begin(&text.into_iter().map(Part::Text).collect::<Vec<_>>());
+        let parts = found.map(|sent| written_again(&sent.text, &sent.folds)).unwrap_or_default();
+        self.composer.begin(&parts);
     }
 
     /// Enter: what was found is written in the place of what was being written.
@@ -279,7 +281,8 @@ mod tests {
         let mut tester = Tester::saving();
         assert!(matches!(up(&mut tester)[..], [Effect::ReadSent]));
         assert!(up(&mut tester).is_empty() && written(&tester).is_empty());
-        tester.update(Msg::SentRead(vec!["/pin".into(), "older".into()]));
+        let sent = |text: &str| SentMessage { text: text.into(), folds: Vec::new() };
+        tester.update(Msg::SentRead(vec![sent("/pin"), sent("older")]));
         assert_eq!(written(&tester), "/pin".replace('/', "//"), "a message that looks like a command stays one");
         up(&mut tester);
         assert_eq!(written(&tester), "older");

@@ -8,7 +8,6 @@ use super::App;
 use crate::store::ChatId;
 use crate::ui::composer::{Part, bytes};
 use crate::ui::msg::{Effect, Slot};
-use crate::ui::slash;
 
 /// Nothing was typed for so long.
 const AFTER: Duration = Duration::from_secs(3);
@@ -26,17 +25,24 @@ pub(super) struct Kept {
     due: Option<Instant>,
     /// What is written belongs to the chat that is being opened at the start.
     is_starting: bool,
+    /// What is on disk is being read, and must not be written over unseen.
+    is_unread: bool,
 }
 
 impl Kept {
     /// At the start, when perhaps a chat is being opened.
     pub(super) fn starting(opens_chat: bool) -> Self {
-        Self { is_starting: opens_chat, ..Self::default() }
+        Self { is_starting: opens_chat, is_unread: true, ..Self::default() }
     }
 
     /// The chat of the start is there, or will not be.
     pub(super) fn opened(&mut self) {
         self.is_starting = false;
+    }
+
+    /// What is on disk was read, or cannot be.
+    pub(super) fn was_read(&mut self) {
+        self.is_unread = false;
     }
 }
 
@@ -47,7 +53,7 @@ impl App {
 
     /// After anything happened: what is to be written now, and when to look again.
     pub(super) fn keep_draft(&mut self, now: Instant) -> Option<Effect> {
-        if !self.saves || self.history.is_searching() || self.opening.is_some() {
+        if !self.saves || self.history.is_searching() || self.opening.is_some() || self.kept.is_unread {
             return None;
         }
         let seen = (self.composer.revision(), self.queue.revision());
@@ -80,7 +86,7 @@ impl App {
         }
         self.kept.is_on_disk = !parts.is_empty();
         self.kept.hash = hash;
-        Some(Effect::SaveDraft { chat: self.chat.clone(), parts })
+        Some(Effect::SaveDraft { chat: self.chat_of_draft(), parts, adds: self.kept.is_unread })
     }
 
     /// What waits and what is being written, with a blank line between.
@@ -96,8 +102,11 @@ impl App {
     /// The first message of a new chat is sent: what was kept of it is no draft of a new chat any more.
     pub(super) fn forget_new_draft(&mut self) -> Option<Effect> {
         let is_new = self.chat.get().is_none();
-        (is_new && std::mem::take(&mut self.kept.is_on_disk))
-            .then(|| Effect::SaveDraft { chat: Slot::default(), parts: Vec::new() })
+        (is_new && std::mem::take(&mut self.kept.is_on_disk)).then(|| Effect::SaveDraft {
+            chat: Slot::default(),
+            parts: Vec::new(),
+            adds: false,
+        })
     }
 
     /// The chat is left, or the program: what is being written there is written to disk.
@@ -118,18 +127,22 @@ impl App {
             self.forget_editing();
             self.composer.take();
         }
-        self.kept = Kept::default();
+        self.kept = Kept { is_unread: true, ..Kept::default() };
         self.kept.seen = (self.composer.revision(), self.queue.revision());
         effect
     }
 
     /// What was being written in this chat when it was left.
     pub(super) fn draft_read(&mut self, chat: Option<ChatId>, parts: &[Part]) {
-        if self.chat.get().copied() != chat || self.opening.is_some() || parts.is_empty() {
+        if self.chat_of_draft().get().copied() != chat || self.opening.is_some() {
+            return;
+        }
+        self.kept.was_read();
+        if parts.is_empty() {
             return;
         }
         self.kept.is_on_disk = true;
-        let is_given_back = self.unanswered_text().is_some_and(|text| slash::written(&text) == self.composer.text());
+        let is_given_back = self.unanswered_text().is_some_and(|text| self.is_written(&text));
         if self.composer.is_empty() || is_given_back {
             self.composer.begin(parts);
         } else {
@@ -149,7 +162,7 @@ mod tests {
     /// Of which chat, and what, is written to disk.
     fn drafts(effects: &[Effect]) -> Vec<(Option<i64>, String)> {
         let drafts = effects.iter().filter_map(|effect| match effect {
-            Effect::SaveDraft { chat, parts } => Some((chat.get().map(|chat| chat.0), sent(parts))),
+            Effect::SaveDraft { chat, parts, .. } => Some((chat.get().map(|chat| chat.0), sent(parts))),
             _ => None,
         });
         drafts.collect()
@@ -177,6 +190,26 @@ mod tests {
         assert_eq!(drafts(&tester.update(Msg::Tick)), [(None, "a thought!".into())]);
         tester.wait(9000);
         assert!(drafts(&tester.update(Msg::Tick)).is_empty(), "once");
+    }
+
+    #[test]
+    fn a_draft_that_was_not_read_yet_is_added_to() {
+        let adds = |effects: &[Effect]| {
+            let mut drafts = effects.iter().filter_map(|effect| match effect {
+                Effect::SaveDraft { adds, .. } => Some(*adds),
+                _ => None,
+            });
+            drafts.next()
+        };
+        let mut tester = Tester::saving();
+        tester.command(Command::NewChat);
+        tester.type_text("x");
+        assert_eq!(adds(&tester.update(Msg::Terminate)), Some(false), "it is that of before");
+        let mut tester = Tester::starting(true, false);
+        tester.type_text("a thought");
+        tester.wait(9000);
+        assert!(drafts(&tester.update(Msg::Tick)).is_empty());
+        assert_eq!(adds(&tester.update(Msg::Terminate)), Some(true));
     }
 
     #[test]

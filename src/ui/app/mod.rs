@@ -6,11 +6,13 @@ mod branches;
 mod chats;
 mod completion;
 mod composing;
+mod confirming;
 mod continuing;
 mod copying;
 mod dispatch;
 mod drafts;
 mod editing;
+mod elsewhere;
 mod finding;
 mod getting;
 mod held;
@@ -24,6 +26,7 @@ mod retrying;
 mod saving;
 mod selecting;
 mod settings;
+mod starting;
 mod stats;
 mod system;
 mod tree;
@@ -41,7 +44,7 @@ use super::theme::{Named, Theme};
 use super::transcript::Transcript;
 use crate::chat::Stats;
 use crate::config::Switch;
-use crate::engine::protocol::{GenerateOptions, LoadSettings, ModelInfo, Trial};
+use crate::engine::protocol::{GenerateOptions, ModelInfo, Trial};
 use crate::models::offers::Offer;
 use crate::prompts::PromptText;
 use crate::store::ChatId;
@@ -50,8 +53,10 @@ use ahead::Ahead;
 pub use branches::Sibling;
 pub use chats::ChatList;
 pub use completion::Completion;
+pub use confirming::Confirm;
 use continuing::Continued;
 use editing::Editing;
+use elsewhere::Elsewhere;
 use finding::Wanted;
 use getting::Getting;
 pub use getting::Stopped;
@@ -64,6 +69,7 @@ use queue::Queue;
 use retrying::Again;
 pub use selecting::{Select, Selection};
 pub use settings::{Setting, setting};
+use starting::Starting;
 use stats::Spent;
 use tree::Tree;
 use turn::Unsaved;
@@ -129,6 +135,8 @@ pub enum Popup {
     },
     Chats(ChatList),
     Models(Picker),
+    /// Whether to download a model.
+    Confirm(Confirm),
     /// What the context holds, scrolled down by so many lines.
     Context {
         top: u16,
@@ -149,17 +157,20 @@ pub enum Opening {
 
 /// What the interface starts from.
 pub struct Start {
-    pub model: Result<LoadSettings, String>,
-    pub opening: Opening,
+    /// A chat is to be gone on with.
+    pub resumes: bool,
     /// Nothing is downloaded.
     pub is_offline: bool,
     pub options: GenerateOptions,
     pub system: Option<String>,
-    /// There is a store to save to.
-    pub has_store: bool,
-    pub resume: Option<ChatId>,
+    /// Chats are to be saved.
+    pub saves: bool,
     pub notices: Vec<String>,
+    /// What suits the terminal.
     pub theme: Theme,
+    /// What is set, and what was chosen last.
+    pub named_theme: Named,
+    pub last_theme: Option<Named>,
     /// Whether a message is computed while it is being written.
     pub prefill_while_typing: Switch,
     /// The text is edited with the keys of vi.
@@ -170,6 +181,8 @@ pub struct Start {
 
 /// The whole state of the chat.
 pub struct App {
+    /// It is not known yet what there is to talk to.
+    starting: Option<Starting>,
     activity: Activity,
     model: Option<Box<ModelInfo>>,
     /// What the model is called before it is loaded.
@@ -183,6 +196,8 @@ pub struct App {
     theme: Theme,
     /// What suits the terminal.
     detected_theme: Theme,
+    /// The one that is set in `config.toml` or at the start.
+    named_theme: Named,
     transcript: Transcript,
     /// All messages of the chat; the transcript shows one branch of them.
     branches: Tree,
@@ -217,6 +232,8 @@ pub struct App {
     title: Option<String>,
     /// This chat is being read from the store.
     opening: Option<ChatId>,
+    /// The chat is open in another window.
+    elsewhere: Option<Elsewhere>,
     unsaved: Unsaved,
     /// The answer in progress goes on with one that had ended.
     continued: Option<Continued>,
@@ -225,6 +242,8 @@ pub struct App {
     /// What that Ctrl-C cleared can still be brought back: the revision of the text after it.
     cleared: Option<u64>,
     tokens_per_second: Option<f64>,
+    /// How many tokens the answer in progress may have.
+    most_tokens: Option<u32>,
     /// What the last answer cost.
     last_answer: Option<Stats>,
     spent: Spent,
@@ -252,39 +271,21 @@ pub struct App {
 }
 
 impl App {
-    /// The state at the start, and what is to be done first.
-    pub fn new(start: Start) -> (Self, Vec<Effect>) {
-        let mut effects = Vec::new();
-        let mut transcript = Transcript::default();
-        let mut model_file = String::new();
-        let getting = Getting::starting(start.model.as_ref().ok().cloned());
-        let recalls = start.model.as_ref().is_ok_and(|settings| !settings.kv.no_recall);
-        let activity = match start.model {
-            Ok(settings) => {
-                model_file = getting::name(&settings);
-                effects.push(Effect::Load(Box::new(settings)));
-                Activity::Loading(0.0)
-            }
-            Err(reason) => {
-                transcript.note(reason.clone(), true);
-                Activity::NoModel(reason)
-            }
-        };
-        effects.extend(match start.resume {
-            Some(chat) => Some(Effect::OpenChat(chat)),
-            None => start.has_store.then_some(Effect::ReadDraft(None)),
-        });
-        let mut app = Self {
-            activity,
+    /// The state at the start, before it is known what there is to talk to.
+    pub fn new(start: Start) -> Self {
+        Self {
+            starting: Some(Starting { resumes: start.resumes }),
+            activity: Activity::Loading(0.0),
             model: None,
-            model_file,
+            model_file: String::new(),
             new_options: start.options.clone(),
             options: start.options,
             new_system: start.system.clone(),
             system: start.system,
-            theme: start.theme,
+            theme: start.theme.preferring(start.named_theme, start.last_theme),
             detected_theme: start.theme,
-            transcript,
+            named_theme: start.named_theme,
+            transcript: Transcript::default(),
             branches: Tree::default(),
             selection: None,
             editing: None,
@@ -294,7 +295,7 @@ impl App {
             outside: None,
             queue: Queue::default(),
             history: History::default(),
-            kept: Kept::starting(start.resume.is_some()),
+            kept: Kept::starting(start.resumes),
             completion: None,
             completion_closed: None,
             files_asked: None,
@@ -302,35 +303,35 @@ impl App {
             outbox: None,
             popup: Popup::Closed,
             notices: start.notices,
-            has_store: start.has_store,
-            saves: start.has_store,
+            has_store: start.saves,
+            saves: start.saves,
             chat: Slot::default(),
             title: None,
-            opening: start.resume,
+            opening: None,
+            elsewhere: None,
             unsaved: Unsaved::default(),
             continued: None,
             leave_asked: None,
             cleared: None,
             tokens_per_second: None,
+            most_tokens: None,
             last_answer: None,
             spent: Spent::default(),
             held: Held::default(),
             eviction_told: false,
             unkept_pins: Vec::new(),
-            recalls,
+            recalls: true,
             ahead: Ahead::new(start.prefill_while_typing),
             offers: None,
             chats: None,
             prompts: None,
             wanted: Wanted::default(),
             replaces_next: None,
-            getting,
+            getting: Getting::default(),
             is_offline: start.is_offline,
             engine_is_lost: false,
             pictures: start.pictures,
-        };
-        effects.extend(app.open_on(start.opening));
-        (app, effects)
+        }
     }
 
     /// Changes the state by what happened at `now` and says what is to be done.
@@ -362,6 +363,7 @@ impl App {
     }
 
     fn paste(&mut self, text: &str) -> Vec<Effect> {
+        self.close_words();
         match &mut self.popup {
             Popup::Closed if self.history.is_searching() => {
                 text.chars().for_each(|character| self.change_search(Some(character)));
@@ -378,7 +380,8 @@ impl App {
             Popup::Chats(_) | Popup::Models(_) | Popup::Palette(_) => {
                 text.chars().flat_map(|character| self.filter(character)).collect()
             }
-            Popup::Help { .. } | Popup::Context { .. } | Popup::Words(_) => Vec::new(),
+            Popup::Help { .. } => text.chars().flat_map(|character| self.filter(character)).collect(),
+            Popup::Context { .. } | Popup::Words(_) | Popup::Confirm(_) => Vec::new(),
         }
     }
 
@@ -388,6 +391,7 @@ impl App {
             Popup::Help { top, .. } | Popup::Context { top } | Popup::Words(Words { top, .. }) => {
                 *top = top.saturating_add_signed(by)
             }
+            Popup::Confirm(question) => question.top = question.top.saturating_add_signed(by),
             Popup::Chats(list) => list.move_by(by),
             Popup::Models(_) => self.move_in_models(by),
             Popup::Palette(_) => self.move_in_palette(by),
@@ -432,12 +436,17 @@ impl App {
     }
 
     /// Takes another theme, or tells which there are.
-    fn use_theme(&mut self, named: Option<Named>) {
-        match named {
-            Some(named) => self.theme = self.detected_theme.named(named),
-            None => self
-                .notice("`/theme light`, `dark` or `mono` changes the colours, `auto` takes what suits the terminal"),
+    fn use_theme(&mut self, named: Option<Named>) -> Vec<Effect> {
+        let Some(named) = named else {
+            self.notice("`/theme light`, `dark` or `mono` changes the colours, `auto` takes what suits the terminal");
+            return Vec::new();
+        };
+        self.theme = self.detected_theme.named(named);
+        if self.named_theme != Named::Auto && self.named_theme != named {
+            let set = self.named_theme.name();
+            self.notice(format!("`theme` is set to `{set}`, which is in force again at the next start"));
         }
+        vec![Effect::RememberTheme(named)]
     }
 
     /// When [`Msg::Tick`] is wanted; never, while nothing moves.
@@ -484,7 +493,11 @@ impl App {
 
     /// A text over the chat is not scrolled beyond its end.
     pub fn limit_popup_scroll(&mut self, most: u16) {
-        if let Popup::Help { top, .. } | Popup::Context { top } | Popup::Words(Words { top, .. }) = &mut self.popup {
+        if let Popup::Help { top, .. }
+        | Popup::Context { top }
+        | Popup::Words(Words { top, .. })
+        | Popup::Confirm(Confirm { top, .. }) = &mut self.popup
+        {
             *top = (*top).min(most);
         }
     }
@@ -499,6 +512,11 @@ impl App {
 
     pub fn notices(&self) -> &[String] {
         &self.notices
+    }
+
+    /// The chat that is on the screen, once it is on disk.
+    pub fn open_chat_id(&self) -> Option<ChatId> {
+        self.chat.get().copied()
     }
 
     pub fn is_saved(&self) -> bool {

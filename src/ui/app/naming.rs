@@ -1,6 +1,7 @@
 //! The title of a chat: the first words of its first message until it is given another.
 
 use super::App;
+use super::elsewhere::NOT_HERE;
 use crate::text::escape_line;
 use crate::ui::msg::Effect;
 
@@ -11,6 +12,10 @@ impl App {
     pub(super) fn rename(&mut self, title: &str) -> Vec<Effect> {
         if !self.saves {
             self.notice("this chat is not saved, so it has no title");
+            return Vec::new();
+        }
+        if self.elsewhere.is_some() {
+            self.notice(NOT_HERE);
             return Vec::new();
         }
         let title = escape_line(title.trim());

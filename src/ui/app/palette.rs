@@ -159,8 +159,8 @@ impl App {
 fn about(offer: &Offer) -> String {
     match offer.place {
         Place::Here { .. } => offer.note.clone(),
-        Place::Download { bytes: None } => format!("to download; {}", offer.note),
-        Place::Download { bytes: Some(bytes) } => format!("{} to download; {}", file_size(bytes), offer.note),
+        Place::Download { bytes: None, .. } => format!("to download; {}", offer.note),
+        Place::Download { bytes: Some(bytes), .. } => format!("{} to download; {}", file_size(bytes), offer.note),
     }
 }
 
@@ -198,7 +198,13 @@ mod tests {
         let mut tester = Tester::saving();
         let effects = tester.key(KeyCode::Char('k'), KeyModifiers::CONTROL);
         assert!(matches!(effects[..], [Effect::ListPrompts, Effect::ListModels, Effect::ListChats]), "{effects:?}");
-        let row = |id, title: &str| ChatRow { id: ChatId(id), title: title.into(), age: "1 h ago".into(), messages: 2 };
+        let row = |id, title: &str| ChatRow {
+            id: ChatId(id),
+            title: title.into(),
+            age: "1 h ago".into(),
+            messages: 2,
+            is_open_elsewhere: false,
+        };
         tester.update(Msg::Chats(vec![row(4, "Theme parks"), row(9, "Rusty nails")]));
         tester.update(Msg::Offers(vec![here("qwen", None), here("smol", None)]));
         let texts = vec![PromptText { name: "review".into(), text: "Review this\n".into() }];

@@ -81,6 +81,11 @@ impl App {
     pub(super) fn list_models(&mut self) -> Vec<Effect> {
         let in_use = || self.getting.loaded().map(getting::name);
         let current = self.download().map(|download| download.name.clone()).or_else(in_use);
+        self.list_models_at(current)
+    }
+
+    /// Opens the list, with the choice on the model of this name.
+    pub(super) fn list_models_at(&mut self, current: Option<String>) -> Vec<Effect> {
         let mut picker = Picker::new(current.clone());
         if let (Some(name), Some(offers)) = (&current, &self.offers) {
             picker.choose(name, offers);
@@ -138,8 +143,13 @@ impl App {
         self.choose_offer(offer)
     }
 
-    /// Gets a model, unless it is there or cannot be had.
+    /// Gets a model, unless it is there or cannot be had; before a download it is asked.
     pub(super) fn choose_offer(&mut self, offer: Offer) -> Vec<Effect> {
+        let is_download = matches!(offer.place, Place::Download { .. });
+        if is_download && !self.is_offline && !self.was_confirmed(&offer) {
+            self.ask_before_download(offer);
+            return Vec::new();
+        }
         self.popup = Popup::Closed;
         if self.is_unavailable(&offer) {
             self.notice(format!(

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::App;
-use super::composing::message;
+use super::composing::{look_for_names, message};
 use crate::ui::composer::Part;
 use crate::ui::msg::Effect;
 
@@ -50,6 +50,9 @@ impl App {
             self.notice(refusal);
             return Vec::new();
         }
+        if self.elsewhere.is_some() {
+            return self.send_from_elsewhere();
+        }
         self.notices.clear();
         let parts = self.composer.take();
         self.queue.revision += 1;
@@ -59,6 +62,13 @@ impl App {
             self.queue.waiting.push_back(parts);
         }
         self.release_queue()
+    }
+
+    /// Sends this behind what waits.
+    pub(super) fn send_in_turn(&mut self, parts: Vec<Part>) -> Vec<Effect> {
+        self.queue.revision += 1;
+        self.queue.waiting.push_back(parts);
+        self.send_next()
     }
 
     fn release_queue(&mut self) -> Vec<Effect> {
@@ -74,7 +84,9 @@ impl App {
         }
         let Some(parts) = self.queue.waiting.pop_front() else { return Vec::new() };
         self.queue.revision += 1;
-        self.ask(message(&parts))
+        let mut effects = self.ask(&parts);
+        effects.extend(look_for_names(&parts));
+        effects
     }
 
     /// Something went otherwise than it was meant to: what waits is not sent behind it.

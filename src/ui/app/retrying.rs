@@ -78,7 +78,7 @@ impl App {
         let back = self.branches.path().to_vec();
         let is_answered = question + 1 < back.len();
         // A question without an answer is in the composer, to be sent again; this is that.
-        if self.unanswered_text().is_some_and(|text| crate::ui::slash::written(&text) == self.composer.text()) {
+        if self.unanswered_text().is_some_and(|text| self.is_written(&text)) {
             self.composer.take();
         }
         self.again.back = is_answered.then_some(back);

@@ -6,10 +6,13 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::*;
 use crate::chat::{Ended, Message, Role, Stats, Usage};
-use crate::engine::protocol::{Channel, DeviceInfo, Finish, KvInfo, KvSettings, MessageCost, Piece, Pin, Prompt, Step};
+use crate::engine::protocol::{
+    Channel, DeviceInfo, Finish, KvInfo, KvSettings, LoadSettings, MessageCost, Piece, Pin, Prompt, Step,
+};
 use crate::models::Found;
 use crate::models::offers::Place;
 use crate::store::MessageId;
+use crate::ui::Prepared;
 use crate::ui::keys;
 use crate::ui::msg::{OpenedChat, OpenedMessage, Save};
 use crate::ui::transcript::Entry;
@@ -79,6 +82,17 @@ pub(in crate::ui) fn model(has_template: bool) -> ModelInfo {
     }
 }
 
+/// A store of which nobody asks anything.
+fn store() -> crate::store::Handle {
+    let store = crate::store::Store::in_memory().expect("there is memory for it");
+    crate::store::Handle::spawn(store).expect("there is a thread for it").0
+}
+
+/// What is known at the start, with a store.
+pub(in crate::ui) fn prepared(model: Result<LoadSettings, String>) -> Prepared {
+    Prepared { model, opening: Opening::Chat, store: Some(store()), resume: None, notices: Vec::new() }
+}
+
 impl Tester {
     pub fn start(model: Result<LoadSettings, String>, has_store: bool, resume: Option<ChatId>) -> (Self, Vec<Effect>) {
         Self::open(model, Opening::Chat, has_store, resume)
@@ -96,21 +110,36 @@ impl Tester {
         has_store: bool,
         resume: Option<ChatId>,
     ) -> (Self, Vec<Effect>) {
-        let (app, effects) = App::new(Start {
-            model,
+        let mut tester = Self::starting(has_store, resume.is_some());
+        let effects = tester.update(Msg::Started(Some(Box::new(Prepared {
             opening,
+            store: has_store.then(store),
+            resume,
+            ..prepared(model)
+        }))));
+        if has_store && resume.is_none() {
+            tester.update(Msg::DraftRead { chat: None, parts: Vec::new() });
+        }
+        (tester, effects)
+    }
+
+    /// It is not known yet what there is to talk to.
+    pub fn starting(saves: bool, resumes: bool) -> Self {
+        let app = App::new(Start {
+            resumes,
             is_offline: false,
             options: GenerateOptions::default(),
             system: None,
-            has_store,
-            resume,
+            saves,
             notices: Vec::new(),
             theme: Theme::plain(),
+            named_theme: Named::Auto,
+            last_theme: None,
             prefill_while_typing: Switch::Auto,
             vi_keys: false,
             pictures: None,
         });
-        (Self { app, now: Instant::now() }, effects)
+        Self { app, now: Instant::now() }
     }
 
     /// The model is being loaded and chats are saved.
@@ -133,6 +162,13 @@ impl Tester {
     pub fn saving() -> Self {
         let mut tester = Self::loading();
         tester.model(Step::Ready(Box::new(model(true))));
+        tester
+    }
+
+    /// The model is there, and messages are edited with the keys of vi.
+    pub fn with_vi() -> Self {
+        let mut tester = Self::ready();
+        tester.app.composer = Composer::for_keys(true);
         tester
     }
 
@@ -265,7 +301,11 @@ pub(in crate::ui) fn here(name: &str, owner: Option<&str>) -> Offer {
 pub(in crate::ui) fn download(name: &str) -> Offer {
     Offer {
         name: name.into(),
-        place: Place::Download { bytes: Some(398_000_000) },
+        place: Place::Download {
+            bytes: Some(398_000_000),
+            from: format!("huggingface.co/someone/{name}"),
+            free_bytes: Some(34_000_000_000),
+        },
         verdict: None,
         tokens_per_second: None,
         note: format!("good at being {name}"),
@@ -308,7 +348,7 @@ pub(in crate::ui) fn assistant(text: &str) -> Message {
 
 pub(in crate::ui) fn stored(id: i64, role: Role, text: &str, ended: Option<Ended>) -> OpenedMessage {
     let message = Message::new(role, text);
-    OpenedMessage { id: MessageId(id), parent: None, message, thinking: String::new(), ended }
+    OpenedMessage { id: MessageId(id), parent: None, message, thinking: String::new(), folds: Vec::new(), ended }
 }
 
 /// A chat of one branch as the store hands it out: each message follows the one before.
@@ -317,5 +357,5 @@ pub(in crate::ui) fn opened(chat: i64, mut messages: Vec<OpenedMessage>) -> Open
     for message in &mut messages {
         message.parent = above.replace(message.id);
     }
-    OpenedChat { id: ChatId(chat), title: format!("Chat {chat}"), leaf: above, messages }
+    OpenedChat { id: ChatId(chat), title: format!("Chat {chat}"), leaf: above, messages, is_elsewhere: false }
 }

@@ -6,14 +6,15 @@
 
 use std::time::{Duration, Instant};
 
+use super::composing::{message, written_again};
 use super::{Activity, App, Outbox, Pace, Popup};
 use crate::chat::{Ended, Message, Role, Stats};
-use crate::engine::protocol::{Channel, ChatKey, EngineError, Piece, Prompt, Step};
+use crate::engine::protocol::{Channel, ChatKey, EngineError, Finish, Piece, Prompt, Step};
 use crate::store::MessageId;
 use crate::ui::composer::Part;
+use crate::ui::folds;
 use crate::ui::msg::{Effect, Save, Scroll, Slot};
-use crate::ui::slash;
-use crate::ui::transcript::{Answer, End, Entry, Question, WrappedText};
+use crate::ui::transcript::{Answer, End, Entry, Question};
 
 /// An answer in progress is written this often, or after so many tokens if they come faster.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
@@ -87,21 +88,24 @@ impl App {
     pub(super) fn refusal(&self) -> Option<String> {
         match &self.activity {
             Activity::NoModel(reason) if !self.awaits_model() => Some(reason.clone()),
-            _ if self.opening.is_some() => Some("the chat is still being read; send again in a moment".into()),
+            _ if self.opening.is_some() || self.starting.is_some_and(|it| it.resumes) => {
+                Some("the chat is still being read; send again in a moment".into())
+            }
             _ => None,
         }
     }
 
     /// Puts a question into the conversation, and has it saved and answered.
-    pub(super) fn ask(&mut self, text: String) -> Vec<Effect> {
+    pub(super) fn ask(&mut self, parts: &[Part]) -> Vec<Effect> {
+        let text = message(parts);
+        let folds = folds::of(&text, parts);
         self.forget_retry();
         self.remove_unanswered();
-        self.remember_sent(&text);
+        self.remember_sent(&text, &folds);
         let parent = self.last_saved();
         let question = Question {
-            text: WrappedText::new(text.clone()),
             waiting: matches!(self.activity, Activity::NoModel(_) | Activity::Loading(_) | Activity::Trying(_)),
-            ..Question::default()
+            ..Question::folding(text.clone(), folds.clone())
         };
         let message = question.saved.clone();
         self.push_message(Entry::Question(question));
@@ -119,6 +123,7 @@ impl App {
             parent,
             message,
             text,
+            folds,
         }));
         effects
     }
@@ -160,6 +165,7 @@ impl App {
         let mut effects: Vec<Effect> = self.stop_looking_ahead().into_iter().collect();
         let options = self.options_of_next_answer();
         let sampling = options.sampling.clone();
+        self.most_tokens = options.max_tokens;
         effects.push(Effect::Generate(prompt, options));
         if let (true, Some(parent)) = (self.saves, parent) {
             self.unsaved = Unsaved::begin(message.clone());
@@ -219,8 +225,10 @@ impl App {
         if self.take_again_back() {
             return;
         }
-        if let Some(text) = self.unanswered_text() {
-            self.composer.give_back(&[Part::Text(slash::written(&text))]);
+        if let Some(Entry::Question(question)) = self.unanswered().and_then(|last| self.transcript.entries().get(last))
+        {
+            let parts = written_again(question.text.text(), question.folds());
+            self.composer.give_back(&parts);
         }
     }
 
@@ -357,13 +365,26 @@ impl App {
                 Vec::new()
             }
             Step::Finished(finish) => {
-                let effects = self.end_answer(End::from(&finish), finish.stats, Some(finish.seed), now);
+                let effects = self.end_answer(self.end_of(&finish), finish.stats, Some(finish.seed), now);
                 self.hold_finished(&finish);
                 effects
             }
             Step::Failed(error) => self.end_answer(End::Failed(error.to_string()), Stats::default(), None, now),
             Step::Loading(_) | Step::Trying(_) | Step::Ready(_) | Step::Expected(_) | Step::Planned(_) => Vec::new(),
             Step::Lanes(_) | Step::Item(..) | Step::Cancelled | Step::Done | Step::Unloaded => Vec::new(),
+        }
+    }
+
+    /// How an answer ended; of one that reached a limit, which.
+    fn end_of(&self, finish: &Finish) -> End {
+        let end = End::from(finish);
+        if end != End::Ended(Ended::Length) {
+            return end;
+        }
+        match (self.most_tokens, &self.model) {
+            (Some(most), _) if finish.stats.usage.completion_tokens >= most => End::AtMost(most),
+            (_, Some(model)) => End::Full(model.kv.cells),
+            (_, None) => end,
         }
     }
 

@@ -28,6 +28,13 @@ impl Words {
 }
 
 impl App {
+    /// Who writes has read what is told over the chat.
+    pub(super) fn close_words(&mut self) {
+        if matches!(self.popup, Popup::Words(_) | Popup::Context { .. }) {
+            self.popup = Popup::Closed;
+        }
+    }
+
     pub(super) fn show_words(&mut self, words: Words) {
         self.popup = Popup::Words(words);
     }

@@ -24,9 +24,11 @@ use ratatui::style::Style;
 
 use buffer::{Buffer, Motion};
 use editing::Action;
-pub use parts::{Part, bytes, sent, split_attached, summary};
+pub use parts::{Part, attached_as, bytes, sent, split_attached, summary};
 use tokens::{Kind, Tokens};
+pub use tokens::{short as named, size};
 use undo::How;
+pub use vi::KEYS as VI_KEYS;
 use vi::Vi;
 
 /// Rows are counted anew for every key, so a text that is edited letter by letter must not be of any length.

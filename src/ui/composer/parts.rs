@@ -21,6 +21,11 @@ pub enum Part {
     Image(String),
 }
 
+/// What the model is told of something that was attached; nothing of what was written.
+pub fn attached_as(part: &Part) -> Option<String> {
+    part.attached().map(|(block, _)| block)
+}
+
 impl Part {
     /// What the model is told of something that was attached, and by which name.
     fn attached(&self) -> Option<(String, String)> {

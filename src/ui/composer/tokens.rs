@@ -103,7 +103,7 @@ impl Tokens {
 }
 
 /// A file's name without its folders, as far as it is told.
-fn short(name: &str) -> String {
+pub fn short(name: &str) -> String {
     let name = escape_line(name.rsplit('/').next().unwrap_or(name));
     let length = name.chars().count();
     if length <= NAME_CHARACTERS {
@@ -114,7 +114,8 @@ fn short(name: &str) -> String {
     format!("...{tail}")
 }
 
-fn size(bytes: usize) -> String {
+/// Bytes in words.
+pub fn size(bytes: usize) -> String {
     match bytes {
         ..1000 => format!("{bytes} bytes"),
         1000..1_000_000 => format!("{} KB", bytes.div_ceil(1000)),

@@ -8,6 +8,22 @@ use super::tokens::Tokens;
 use super::undo::How;
 use super::units;
 
+/// What the keys do, for the help.
+pub const KEYS: &[(&str, &str)] = &[
+    ("Esc", "from writing to commands; there, what Esc does else"),
+    ("i, a, I, A", "write: before or behind the cursor, at the line's beginning or end"),
+    ("o, O", "write on a new line below or above"),
+    ("h, j, k, l", "a character or a row; above the first row: messages sent before"),
+    ("w, b, e", "to the next word, to a word's beginning, to its end"),
+    ("0, ^, $, gg, G", "the line's beginning, its text, its end; the first and the last line"),
+    ("d, c, y", "delete, change or copy what a motion passes; dd, cc and yy whole lines"),
+    ("x, X, s, D, C, S", "delete or change a character, the line's rest, the line"),
+    ("r", "another character in the place of this one"),
+    ("p, P", "what was deleted or copied, behind or before the cursor"),
+    ("u, Ctrl-R", "undo, redo"),
+    ("3w, d2b", "a number before a command repeats it"),
+];
+
 /// More repetitions are taken for a slip.
 const MOST_TIMES: usize = 1000;
 

@@ -12,6 +12,7 @@ use super::wrap::{WrappedText, wrap};
 use crate::chat::{Ended, Message, Repetition, Role};
 use crate::engine::protocol::Finish;
 use crate::store::MessageId;
+use crate::ui::folds::{self, Fold};
 use crate::ui::markdown::Document;
 use crate::ui::markdown::parts::Part;
 use crate::ui::msg::Slot;
@@ -54,6 +55,8 @@ pub enum Entry {
 #[derive(Debug, Default)]
 pub struct Question {
     pub text: WrappedText,
+    /// What of it was pasted or attached.
+    pub folding: Option<Box<Folding>>,
     pub saved: Slot<MessageId>,
     /// It waits for the model to be loaded.
     pub waiting: bool,
@@ -61,6 +64,14 @@ pub struct Question {
     pub hold: Hold,
     pub siblings: Siblings,
     pub pictures: Attached,
+}
+
+/// Parts of a question that are shown as a few words.
+#[derive(Debug)]
+pub struct Folding {
+    folds: Vec<Fold>,
+    /// The text with these folded.
+    text: WrappedText,
 }
 
 /// What the model said.
@@ -85,6 +96,12 @@ pub enum End {
     Repeated(Repetition),
     /// The engine failed, with a sentence.
     Failed(String),
+    /// It has as many tokens as an answer may have.
+    AtMost(u32),
+    /// The context, of so many tokens, is full.
+    Full(u32),
+    /// It had not ended when it was read: another window is writing it.
+    Elsewhere,
 }
 
 impl End {
@@ -94,6 +111,8 @@ impl End {
             End::Ended(ended) => *ended,
             End::Repeated(_) => Ended::Loop,
             End::Failed(_) => Ended::Error,
+            End::AtMost(_) | End::Full(_) => Ended::Length,
+            End::Elsewhere => Ended::Interrupted,
         }
     }
 }
@@ -119,7 +138,7 @@ impl std::fmt::Debug for Answer {
 
 impl Answer {
     /// An answer that was saved.
-    pub fn saved(text: &str, thinking: String, ended: Ended, saved: Slot<MessageId>) -> Self {
+    pub fn saved(text: &str, thinking: String, end: End, saved: Slot<MessageId>) -> Self {
         let mut answer = Self {
             document: Document::from_text(text),
             thinking: WrappedText::new(thinking),
@@ -127,7 +146,7 @@ impl Answer {
             saved,
             ..Self::default()
         };
-        answer.finish(End::Ended(ended));
+        answer.finish(end);
         answer.document.settle();
         answer
     }
@@ -138,6 +157,15 @@ impl Answer {
             End::Failed(sentence) => sentence.clone(),
             End::Repeated(repetition) => format!("stopped because it repeats itself: {repetition}"),
             End::Ended(ended) => ended_in_words(*ended, self.document.text().is_empty()).to_owned(),
+            End::AtMost(tokens) => format!(
+                "ended at the limit of {tokens} tokens (`max-tokens`); Ctrl-G goes on, `/set max-tokens auto` lifts it"
+            ),
+            End::Full(tokens) => format!(
+                "ended because the context of {tokens} tokens is full; `/new` begins another chat, and `--ctx {}` at the \
+                 start makes room for more",
+                tokens.saturating_mul(2)
+            ),
+            End::Elsewhere => "being written in another window; this is how far it was".into(),
         });
         self.end = Some(end);
         self.document.end();
@@ -160,7 +188,8 @@ fn ended_in_words(ended: Ended, empty: bool) -> &'static str {
     match ended {
         Ended::Stop | Ended::StopString if empty => "the model answered nothing",
         Ended::Stop | Ended::StopString => "",
-        Ended::Length => "ended at the limit (`--max-tokens`, or the context is full); Ctrl-G goes on",
+        // Which one is not on disk.
+        Ended::Length => "ended at the limit (`max-tokens`, or the context was full); Ctrl-G goes on",
         Ended::Loop => "stopped because it repeats itself",
         Ended::Cancelled => "stopped",
         Ended::Error => "the engine failed here",
@@ -237,12 +266,16 @@ impl Entry {
     pub fn lines_of(&mut self, part: &Part, look: Look) -> Range<usize> {
         let width = look.text_width();
         let (before, whole) = (&self.text()[..part.range.start], &self.text()[..part.range.end]);
-        let (before, whole) = match self {
+        let (before, whole) = match &*self {
             Entry::Answer(_) => {
                 let rows = |text: &str| Document::from_text(text).lines(width as u16, look.theme).len();
                 let before = rows(before);
                 // An empty line separates blocks.
                 (if before > 0 { before + 1 } else { 0 }, rows(whole))
+            }
+            Entry::Question(question) if question.is_folded(look) => {
+                let rows = |end| wrap(&folds::shown(question.text.text(), question.folds(), end), width).len();
+                (rows(part.range.start).saturating_sub(1), rows(part.range.end))
             }
             Entry::Question(_) | Entry::Note(_) => {
                 let rows = |text: &str| if text.is_empty() { 0 } else { wrap(text, width).len() };
@@ -287,10 +320,38 @@ impl Entry {
 }
 
 impl Question {
+    /// With these parts folded until thoughts are shown, too.
+    pub fn folding(text: String, folds: Vec<Fold>) -> Self {
+        let folding = (!folds.is_empty()).then(|| {
+            let folded = WrappedText::new(folds::shown(&text, &folds, text.len()));
+            Box::new(Folding { folds, text: folded })
+        });
+        Self { text: WrappedText::new(text), folding, ..Self::default() }
+    }
+
+    /// Which parts of the text were pasted or attached.
+    pub fn folds(&self) -> &[Fold] {
+        self.folding.as_ref().map_or(&[], |folding| &folding.folds)
+    }
+
+    fn is_folded(&self, look: Look) -> bool {
+        !look.thinking && folds::are_any(self.folds())
+    }
+
+    /// The lines of its text.
+    fn lines(&mut self, look: Look) -> &[String] {
+        let is_folded = self.is_folded(look);
+        let text = match &mut self.folding {
+            Some(folding) if is_folded => &mut folding.text,
+            _ => &mut self.text,
+        };
+        text.lines(look.text_width())
+    }
+
     /// Its own text, its pictures, what was recalled for it, and that it waits.
     fn parts(&mut self, look: Look) -> Parts {
         Parts {
-            text: self.text.lines(look.text_width()).len().max(1),
+            text: self.lines(look).len().max(1),
             pictures: self.pictures.height(self.text.text(), look.pictures),
             recalled: self.recalled.height(look),
             mark: usize::from(self.waiting),
@@ -302,7 +363,7 @@ impl Question {
     fn line(&mut self, look: Look, index: usize) -> Line<'static> {
         let theme = look.theme;
         let parts = self.parts(look);
-        if let Some(text) = self.text.lines(look.text_width()).get(index) {
+        if let Some(text) = self.lines(look).get(index) {
             let mark = match (index, theme.ascii) {
                 (0, false) => "› ",
                 (0, true) => "> ",

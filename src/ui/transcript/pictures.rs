@@ -144,7 +144,7 @@ mod tests {
         let answer = super::super::Answer::saved(
             "[image: /etc/hostname]\n\n![x](/etc/hostname)",
             String::new(),
-            crate::chat::Ended::Stop,
+            super::super::End::Ended(crate::chat::Ended::Stop),
             Default::default(),
         );
         transcript.push(Entry::Answer(Box::new(answer)));

@@ -11,7 +11,7 @@ fn question(text: &str) -> Entry {
 }
 
 fn answer(text: &str) -> Entry {
-    Entry::Answer(Box::new(Answer::saved(text, String::new(), Ended::Stop, Default::default())))
+    Entry::Answer(Box::new(Answer::saved(text, String::new(), End::Ended(Ended::Stop), Default::default())))
 }
 
 /// `count` questions of one line each, which with the empty line below take two rows.

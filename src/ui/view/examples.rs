@@ -6,7 +6,7 @@ use ratatui::backend::TestBackend;
 use crate::chat::{Ended, Role};
 use crate::engine::protocol::{Cost, MessageCost, Passage, Pin, Step};
 use crate::models::fit::Verdict;
-use crate::models::offers::Offer;
+use crate::models::offers::{Offer, Place};
 use crate::models::{self, Progress};
 use crate::store::ChatId;
 use crate::ui::app::tester::{Tester, download, here, message_cost};
@@ -112,7 +112,7 @@ pub(super) fn branched(ascii: bool) -> Tester {
 }
 
 pub(super) fn row(id: i64, title: &str, messages: u32) -> ChatRow {
-    ChatRow { id: ChatId(id), title: title.into(), age: format!("{id} h ago"), messages }
+    ChatRow { id: ChatId(id), title: title.into(), age: format!("{id} h ago"), messages, is_open_elsewhere: false }
 }
 
 /// What a machine might offer: models of two programs, the recommended one, and others of the catalogue.
@@ -123,6 +123,10 @@ pub(super) fn offers() -> Vec<Offer> {
         note: note.into(),
         ..offer
     };
+    let mut small = download("smollm2-135m-instruct");
+    if let Place::Download { bytes, .. } = &mut small.place {
+        *bytes = Some(98_400_000);
+    }
     let long = "a-model-with-a-name-that-goes-on-and-on-until-it-is-too-long-for-any-list-of-models-q4_k_m";
     vec![
         about(here("gemma3:1b", Some("Ollama")), Verdict::RunsWell, Some(21.4), "Gemma 3 1B"),
@@ -138,7 +142,7 @@ pub(super) fn offers() -> Vec<Offer> {
         },
         about(download("qwen2.5-7b-instruct"), Verdict::RunsSlowly, Some(2.1), "Answers long questions well"),
         about(download("qwen2.5-32b-instruct"), Verdict::DoesNotFit, None, "For large machines"),
-        download("smollm2-135m-instruct"),
+        small,
     ]
 }
 
@@ -153,6 +157,7 @@ pub(super) fn downloading() -> Tester {
     let mut tester = choosing();
     tester.command(Command::Move(2));
     tester.command(Command::ChooseModel);
+    tester.command(Command::Confirm);
     let progress = Progress {
         step: models::Step::Downloading,
         done_bytes: 450_000_000,

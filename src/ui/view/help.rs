@@ -6,6 +6,8 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
+use crate::ui::app::App;
+use crate::ui::composer::VI_KEYS;
 use crate::ui::keys::{self, Mode};
 use crate::ui::slash::{COMMANDS, Group};
 use crate::ui::theme::Theme;
@@ -23,16 +25,22 @@ const MODES: [(Mode, &str); 5] = [
     (Mode::Models, "In the list of models"),
 ];
 
-pub fn draw(theme: &Theme, top: u16, filter: &str, screen: Rect, frame: &mut Frame) {
-    let lines = lines(theme, filter, inner_width(screen));
+pub fn draw(app: &App, top: u16, filter: &str, screen: Rect, frame: &mut Frame) {
+    let theme = app.theme();
+    let lines = lines(theme, has_vi(app), filter, inner_width(screen));
     let keys = "typing narrows, Up and Down scroll, Esc closes";
     let inside = open_box("Keys and commands", keys, lines.len(), theme, screen, frame);
     frame.render_widget(Paragraph::new(lines).scroll((top, 0)), inside);
 }
 
 /// How many lines there are to scroll through.
-pub fn height(filter: &str, screen: Rect) -> usize {
-    lines(&Theme::plain(), filter, inner_width(screen)).len()
+pub fn height(app: &App, filter: &str, screen: Rect) -> usize {
+    lines(&Theme::plain(), has_vi(app), filter, inner_width(screen)).len()
+}
+
+/// Whether messages are edited with the keys of vi.
+fn has_vi(app: &App) -> bool {
+    app.composer().is_in_normal_mode().is_some()
 }
 
 /// A part of the help: what its rows are about, with their names.
@@ -41,12 +49,16 @@ struct Section {
     rows: Vec<(String, String)>,
 }
 
-fn sections() -> Vec<Section> {
+fn sections(has_vi: bool) -> Vec<Section> {
     let keys = MODES.map(|(mode, heading)| {
         let rows = keys::help(mode).map(|binding| (binding.shown.to_owned(), binding.about.to_owned()));
         Section { heading, rows: rows.collect() }
     });
     let mut sections: Vec<Section> = keys.into_iter().collect();
+    if has_vi {
+        let rows = VI_KEYS.iter().map(|(keys, about)| ((*keys).to_owned(), (*about).to_owned()));
+        sections.insert(1, Section { heading: "Editing with the keys of vi", rows: rows.collect() });
+    }
     sections.extend(Group::ALL.map(|group| {
         let commands = COMMANDS.iter().filter(|command| command.group == group);
         let rows = commands.map(|command| {
@@ -64,13 +76,13 @@ fn sections() -> Vec<Section> {
     sections
 }
 
-fn lines(theme: &Theme, filter: &str, width: usize) -> Vec<Line<'static>> {
+fn lines(theme: &Theme, has_vi: bool, filter: &str, width: usize) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     if !filter.is_empty() {
         lines.push(Line::styled(format!("filter: {}", crate::text::escape_line(filter)), theme.accent));
     }
     let words: Vec<String> = filter.to_lowercase().split_whitespace().map(str::to_owned).collect();
-    for Section { heading, rows } in sections() {
+    for Section { heading, rows } in sections(has_vi) {
         let fits = |(name, about): &&(String, String)| {
             let text = format!("{name} {about}").to_lowercase();
             words.iter().all(|word| text.contains(word))
@@ -115,6 +127,20 @@ mod tests {
         let mut tester = Tester::ready();
         tester.key(KeyCode::F(1), KeyModifiers::NONE);
         insta::assert_snapshot!(text(&mut tester, 90, 100));
+    }
+
+    #[test]
+    fn the_keys_of_vi_are_in_it_for_those_who_use_them() {
+        let mut tester = Tester::ready();
+        tester.key(KeyCode::F(1), KeyModifiers::NONE);
+        assert!(!text(&mut tester, 80, 200).contains("keys of vi"));
+        let mut tester = Tester::with_vi();
+        tester.key(KeyCode::F(1), KeyModifiers::NONE);
+        tester.type_text("vi");
+        tester.key(KeyCode::Backspace, KeyModifiers::NONE);
+        tester.key(KeyCode::Backspace, KeyModifiers::NONE);
+        let screen = text(&mut tester, 90, 110);
+        assert!(screen.contains("Editing with the keys of vi") && screen.contains("d, c, y"), "{screen}");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod clusters;
 mod completion;
 mod composer;
+mod confirm;
 mod context;
 mod help;
 mod palette;

@@ -160,7 +160,7 @@ impl<'a> Table<'a> {
             }
             (Place::Here { .. }, ..) if app.is_in_use(offer) => "It is in use now".into(),
             (Place::Here { owner: Some(owner), .. }, ..) => format!("On this machine, of {owner}"),
-            (Place::Download { bytes: Some(bytes) }, ..) if self.is_narrow => {
+            (Place::Download { bytes: Some(bytes), .. }, ..) if self.is_narrow => {
                 format!("{} to download", file_size(*bytes))
             }
             _ => String::new(),
@@ -195,8 +195,8 @@ fn place(app: &App, offer: &Offer) -> String {
         Place::Here { owner: None, .. } => "here".into(),
         Place::Here { owner: Some(owner), .. } => format!("here, {}", fitted(owner, 12, app.theme().ascii)),
         Place::Download { .. } if app.is_unavailable(offer) => "not here".into(),
-        Place::Download { bytes: Some(bytes) } => file_size(*bytes),
-        Place::Download { bytes: None } => "download".into(),
+        Place::Download { bytes: Some(bytes), .. } => file_size(*bytes),
+        Place::Download { bytes: None, .. } => "download".into(),
     }
 }
 

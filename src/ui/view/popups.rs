@@ -2,7 +2,7 @@
 //! holds (`context`).
 
 use ratatui::Frame;
-use ratatui::layout::Rect;
+use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::symbols::border;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Padding, Paragraph};
@@ -11,7 +11,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::ui::app::{App, ChatList, Popup};
 use crate::ui::theme::Theme;
 
-use super::{context, fitted, help, palette, picker, words};
+use super::{confirm, context, fitted, help, palette, picker, words};
 
 const MOST_WIDTH: u16 = 90;
 /// Rows and columns that a box leaves free round itself, and those of its border.
@@ -21,22 +21,38 @@ const BORDER: u16 = 2;
 pub fn draw(app: &App, screen: Rect, frame: &mut Frame) {
     match app.popup() {
         Popup::Closed => {}
-        Popup::Help { top, filter } => help::draw(app.theme(), *top, filter, screen, frame),
-        Popup::Chats(list) => draw_chats(app.theme(), list, screen, frame),
+        Popup::Help { top, filter } => help::draw(app, *top, filter, screen, frame),
+        Popup::Chats(list) => draw_chats(app, list, screen, frame),
         Popup::Models(list) => picker::draw(app, list, screen, frame),
+        Popup::Confirm(question) => confirm::draw(app.theme(), question, screen, frame),
         Popup::Palette(palette) => palette::draw(app, palette, screen, frame),
         Popup::Words(words) => words::draw(app.theme(), words, screen, frame),
         Popup::Context { top } => context::draw(app, *top, screen, frame),
     }
 }
 
+/// On a screen as small as this there is no room for a border and a margin: what lies over the chat takes all of it.
+fn is_tiny(screen: Rect) -> bool {
+    screen.width < 32 || screen.height < 9
+}
+
 /// Columns inside of a box.
 pub(super) fn inner_width(screen: Rect) -> usize {
+    if is_tiny(screen) {
+        return screen.width.into();
+    }
     usize::from(screen.width.saturating_sub(MARGIN).min(MOST_WIDTH).saturating_sub(BORDER + 2))
 }
 
 /// An empty box with a border in the middle of the screen; returns its inside.
 pub(super) fn open_box(title: &str, bottom: &str, rows: usize, theme: &Theme, screen: Rect, frame: &mut Frame) -> Rect {
+    if is_tiny(screen) {
+        let [head, inside] = Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]).areas(screen);
+        frame.render_widget(Clear, screen);
+        let words = fitted(&format!("{title}: {bottom}"), screen.width.into(), theme.ascii);
+        frame.render_widget(Paragraph::new(words).style(theme.heading), head);
+        return inside;
+    }
     let width = screen.width.saturating_sub(MARGIN).min(MOST_WIDTH);
     let height = screen.height.saturating_sub(MARGIN).min(rows.min(1000) as u16 + BORDER);
     let place =
@@ -68,16 +84,18 @@ const ASCII_BORDER: border::Set = border::Set {
 /// How far the text over the chat can be scrolled on this screen.
 pub fn most_scroll(app: &App, screen: Rect) -> u16 {
     let lines = match app.popup() {
-        Popup::Help { filter, .. } => help::height(filter, screen),
+        Popup::Help { filter, .. } => help::height(app, filter, screen),
         Popup::Context { .. } => context::height(app),
         Popup::Words(words) => words::height(words, screen),
+        Popup::Confirm(question) => confirm::height(question, screen),
         Popup::Closed | Popup::Chats(_) | Popup::Models(_) | Popup::Palette(_) => 0,
     };
-    let room = screen.height.saturating_sub(MARGIN + BORDER);
+    let room = if is_tiny(screen) { screen.height - 1 } else { screen.height.saturating_sub(MARGIN + BORDER) };
     lines.min(u16::MAX.into()).saturating_sub(room.into()) as u16
 }
 
-fn draw_chats(theme: &Theme, list: &ChatList, screen: Rect, frame: &mut Frame) {
+fn draw_chats(app: &App, list: &ChatList, screen: Rect, frame: &mut Frame) {
+    let theme = app.theme();
     let rows = list.matching();
     let keys = if list.deletes_next {
         "Del again deletes this chat for good, any other key keeps it"
@@ -111,7 +129,12 @@ fn draw_chats(theme: &Theme, list: &ChatList, screen: Rect, frame: &mut Frame) {
             let is_chosen = index == list.chosen;
             let mark = if is_chosen { "> " } else { "  " };
             let count = if row.messages == 1 { "1 message".into() } else { format!("{} messages", row.messages) };
-            let about = format!("  {}, {count}", row.age);
+            let when = match row.is_open_elsewhere {
+                _ if app.open_chat_id() == Some(row.id) => "open here",
+                true => "in another window",
+                false => &row.age,
+            };
+            let about = format!("  {when}, {count}");
             let room = usize::from(below.width).saturating_sub(mark.len() + about.width());
             let title = fitted(&row.title, room, theme.ascii);
             let gap = " ".repeat(room.saturating_sub(title.width()));

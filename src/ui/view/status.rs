@@ -91,6 +91,7 @@ fn state(app: &App) -> String {
 fn doing(app: &App) -> String {
     match app.activity() {
         Activity::NoModel(_) => "no model".into(),
+        Activity::Loading(_) if app.is_starting() => "starting".into(),
         Activity::Loading(part) => format!("loading {:.0} %", part * 100.0),
         Activity::Trying(Trial::Kv(types)) => format!("trying {types} on this model, once"),
         Activity::Trying(Trial::Threads(1)) => "trying 1 thread on this model, once".into(),

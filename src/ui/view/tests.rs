@@ -344,12 +344,34 @@ fn a_download_is_told_in_the_status_line_while_a_message_waits_and_in_the_list()
 }
 
 #[test]
+fn what_lies_over_the_chat_takes_all_of_a_tiny_screen_and_can_be_scrolled() {
+    let mut tester = choosing();
+    insta::assert_snapshot!(text(&mut tester, 20, 5));
+    let mut tester = Tester::ready();
+    tester.command(Command::Help);
+    let first = text(&mut tester, 20, 5);
+    assert!(first.contains("Keys and commands") && first.contains("Enter"), "{first}");
+    for _ in 0..200 {
+        tester.command(Command::Move(10));
+        text(&mut tester, 20, 5);
+    }
+    assert!(text(&mut tester, 20, 5).contains("command"), "{}", text(&mut tester, 20, 5));
+    tester.command(Command::ClosePopup);
+    tester.send("/set");
+    assert!(text(&mut tester, 20, 5).contains("temperature"));
+    tester.key(crossterm::event::KeyCode::Char('q'), crossterm::event::KeyModifiers::NONE);
+    tester.type_text("uestion");
+    assert!(text(&mut tester, 20, 5).contains("question"), "what is typed is not lost");
+}
+
+#[test]
 fn a_download_beside_a_chat_is_told_behind_what_the_model_does() {
     let mut tester = Tester::ready();
     tester.command(Command::Models);
     tester.update(Msg::Offers(offers()));
     tester.command(Command::Move(2));
     tester.command(Command::ChooseModel);
+    tester.command(Command::Confirm);
     let screen = text(&mut tester, 80, 24);
     assert!(screen.contains(" idle, asking the hub ") && screen.contains("Tiny 1B"), "{screen}");
     tester.command(Command::Stop);
