@@ -128,3 +128,28 @@ fn a_run_is_not_gone_on_with_under_other_circumstances() {
     let ran = home.run(&["bench", "./tiny.gguf", "--continue", "last"]);
     assert!(ran.code == Some(2) && ran.stderr.contains("leave out models"), "{}", ran.stderr);
 }
+
+#[test]
+fn a_suite_with_records_of_its_own_is_gone_on_with_where_a_part_of_it_was_done() {
+    let home = Home::new();
+    TinyModel::default().context(4096).write(&home.path("tiny.gguf")).unwrap();
+    let spec = ["bench", "./tiny.gguf", "--suite", "spec", "--rounds", "1", "--threads", "1", "--depths", "64"];
+    let ran = home.run(&[&spec[..], &["--ways", "auto", "--tasks", "json,prose"]].concat());
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(home.run(&["bench", "show"]).stdout.ends_with(&ran.stdout), "{}", ran.stdout);
+    let file = &kept(&home)[0];
+    let text = std::fs::read_to_string(file).unwrap();
+    let first_class = text.find("\"unit\":\"tiny.gguf: answers, json\"").unwrap();
+    let whole = &text[..first_class + text[first_class..].find('\n').unwrap() + 1];
+    std::fs::write(file, whole).unwrap();
+    let went_on = home.run(&["bench", "--continue"]);
+    assert_eq!(went_on.code, Some(0), "{}", went_on.stderr);
+    let after = std::fs::read_to_string(file).unwrap();
+    assert!(after.starts_with(whole));
+    assert_eq!(keys(&lines(&after)), keys(&lines(&text)));
+    let row = |text: &str| -> Vec<String> {
+        let line = text.lines().find(|line| line.starts_with("json")).unwrap_or_default();
+        line.split_whitespace().map(str::to_owned).collect()
+    };
+    assert!(row(&ran.stdout).len() > 3 && row(&ran.stdout) == row(&went_on.stdout), "{}", went_on.stdout);
+}
