@@ -115,7 +115,7 @@ fn an_answer_wakes_the_loop_for_its_frames_and_not_for_its_tokens() {
     let last = shown(&chat.wait_until("many more", |screen| shown(screen).is_some_and(|word| word > 1500))).unwrap();
     let (words, woken) = (last - first, sleeps(chat.process()) - before);
     assert!(woken * 2 < words, "{words} words woke it {woken} times");
-    chat.send("\x1b");
+    chat.wait_for("idle");
     leave(&mut chat);
 }
 

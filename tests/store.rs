@@ -176,11 +176,14 @@ fn another_store_leaves_an_answer_alone_that_is_being_written() {
 }
 
 #[test]
-fn an_answer_in_a_chat_that_is_deleted_elsewhere_ends_with_a_sentence() {
+fn a_chat_in_which_an_answer_is_being_written_is_not_deleted_elsewhere_and_one_that_was_is_a_sentence() {
     let (_folder, path) = place();
     let mut writing = Store::open(&path).unwrap();
     let (chat, answer) = half_an_answer(&mut writing);
-    Store::open(&path).unwrap().delete_chat(chat).unwrap();
+    let error = Store::open(&path).unwrap().delete_chat(chat).unwrap_err();
+    assert!(error.to_string().contains("open in another window"), "{error}");
+    writing.append_answer(answer, ", two and a half", "").unwrap();
+    writing.delete_chat(chat).unwrap();
     let error = writing.append_answer(answer, ", three", "").unwrap_err();
     assert!(error.to_string().contains("was deleted"), "{error}");
 }

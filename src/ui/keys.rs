@@ -156,7 +156,7 @@ pub static BINDINGS: &[Binding] = &[
         CHAT_OR_SELECT,
         &[(Char('t'), CTRL)],
         "Ctrl-T",
-        "show or fold thoughts and what was recalled",
+        "show or fold thoughts, pastes, files and recalls",
         Command::ShowThinking,
     ),
     bind(

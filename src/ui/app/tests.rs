@@ -444,3 +444,36 @@ fn sending_goes_to_the_end_of_the_transcript() {
     tester.send("two");
     assert!(tester.app.transcript.follows_end());
 }
+
+#[test]
+fn the_limit_that_ended_an_answer_is_named_with_what_to_type() {
+    let mark = |tester: &mut Tester| {
+        let (transcript, _, theme) = tester.app.layout_parts();
+        transcript.lay_out(200, 20, theme);
+        let lines: Vec<String> = transcript.visible().iter().map(ToString::to_string).collect();
+        lines.into_iter().find(|line| line.contains("ended")).unwrap_or_default()
+    };
+    let mut tester = Tester::ready();
+    tester.send("/set max-tokens 5");
+    tester.send("Hi");
+    tester.token("Hello", 5);
+    tester.finish(Ended::Length);
+    let said = mark(&mut tester);
+    assert!(said.contains("limit of 5 tokens (`max-tokens`); Ctrl-G goes on"), "{said}");
+    let mut tester = Tester::ready();
+    tester.send("Hi");
+    tester.token("Hello", 5);
+    tester.finish(Ended::Length);
+    let said = mark(&mut tester);
+    assert!(said.contains("context of 4096 tokens is full") && said.contains("--ctx 8192"), "{said}");
+}
+
+#[test]
+fn a_theme_that_is_chosen_is_remembered_and_one_that_is_set_comes_back() {
+    let mut tester = Tester::ready();
+    assert!(matches!(tester.send("/theme light")[..], [Effect::RememberTheme(Named::Light)]));
+    assert!(tester.app.notices().is_empty());
+    tester.app.named_theme = Named::Dark;
+    tester.send("/theme mono");
+    assert!(tester.app.notices()[0].contains("`theme` is set to `dark`"), "{:?}", tester.app.notices());
+}

@@ -14,6 +14,8 @@ use crate::ui::theme::Theme;
 use super::{confirm, context, fitted, help, palette, picker, words};
 
 const MOST_WIDTH: u16 = 90;
+/// Below so many columns a chat is its title alone.
+const NARROW: u16 = 30;
 /// Rows and columns that a box leaves free round itself, and those of its border.
 const MARGIN: u16 = 2;
 const BORDER: u16 = 2;
@@ -134,7 +136,11 @@ fn draw_chats(app: &App, list: &ChatList, screen: Rect, frame: &mut Frame) {
                 true => "in another window",
                 false => &row.age,
             };
-            let about = format!("  {when}, {count}");
+            let about = match (below.width, when) {
+                (NARROW.., _) => format!("  {when}, {count}"),
+                (_, "open here") => " *".into(),
+                _ => String::new(),
+            };
             let room = usize::from(below.width).saturating_sub(mark.len() + about.width());
             let title = fitted(&row.title, room, theme.ascii);
             let gap = " ".repeat(room.saturating_sub(title.width()));
