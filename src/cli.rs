@@ -434,6 +434,7 @@ mod tests {
                     power: None,
                     cool_down: None,
                     minutes: None,
+                    peers: Vec::new(),
                     formats: Vec::new(),
                     draft_model: None,
                 })));

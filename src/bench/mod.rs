@@ -9,6 +9,7 @@ pub mod footprint;
 pub mod history;
 pub mod kv;
 pub mod machine;
+pub mod peers;
 pub mod quality;
 pub mod quant;
 pub mod record;

@@ -1,5 +1,6 @@
 //! Why the figures of a run are not to be trusted, if they are not.
 
+use super::peers::cases::is_peer;
 use super::record::{Case, Run};
 use crate::hardware::health::Health;
 
@@ -31,7 +32,9 @@ pub fn doubts(run: &Run, before: &Health, after: &Health) -> Vec<String> {
         doubts.push("memory was short: more was swapped at the end than at the start".into());
     }
     let worst = |of: fn(&Case) -> Option<f64>| {
-        let cases = run.cases.iter().filter_map(|case| Some((case, of(case)?)));
+        // What others do is their own business.
+        let ours = run.cases.iter().filter(|case| !is_peer(case));
+        let cases = ours.filter_map(|case| Some((case, of(case)?)));
         cases.max_by(|(_, one), (_, other)| one.total_cmp(other))
     };
     if let Some((case, spread)) = worst(spread).filter(|(_, spread)| *spread > MOST_SPREAD) {

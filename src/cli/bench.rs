@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use super::{Arguments, Command};
 use crate::bench::history;
 use crate::bench::kv::{Budget, Part, Policy};
+use crate::bench::peers::Which;
 use crate::bench::spec::{Class, Way};
 use crate::bench::speed::cooling::CoolDown;
 use crate::config::Probability;
@@ -78,6 +79,12 @@ pub struct BenchCommand {
     /// tells its temperature; a minute at most), `off`, or seconds [default: auto]
     #[arg(long, value_name = "SECONDS|off|auto", help_heading = OF_SPEED)]
     pub cool_down: Option<CoolDown>,
+
+    /// Measure another program in the same rounds, with the same model, threads and numbers of tokens (repeatable):
+    /// llama.cpp's bench (`llama-bench=PATH`), Ollama (`ollama=URL`), or a server that answers as OpenAI's: llama-server,
+    /// ik_llama.cpp's, vLLM (`openai=URL`); `#NAME` behind the URL names its model
+    #[arg(long = "peer", value_name = "KIND=PLACE", help_heading = "Option of --suite quick")]
+    pub peers: Vec<Which>,
 
     /// Into which to write a single file [default: Q8_0,Q6_K,Q5_K_M,Q4_K_M,Q4_0]
     #[arg(long, value_enum, value_delimiter = ',', value_name = "FORMAT,…", help_heading = "Option of --suite quant")]
@@ -158,7 +165,8 @@ impl BenchCommand {
         use Suite::{Cold, Depth, Kv, Quant, Quick, Sbc, Soak, Spec, Threads};
         /// An option, whether it was typed, and the suites that have a use for it.
         type Use<'a> = (&'static str, bool, &'a [Suite]);
-        let uses: [Use<'_>; 17] = [
+        let uses: [Use<'_>; 18] = [
+            ("--peer", !self.peers.is_empty(), &[Quick]),
             ("--policies", !self.policies.is_empty(), &[Kv]),
             ("--budgets", !self.budgets.is_empty(), &[Kv]),
             ("--lengths", !self.lengths.is_empty(), &[Kv]),

@@ -17,11 +17,13 @@ use serde_json::{Map, Value};
 use super::Ended;
 use super::energy::Sampler;
 use super::footprint::Footprint;
+use super::peers::{self, Peers, Task, Which};
 use super::quality;
 use super::record::{Case, Run};
 use super::report::{Report, base};
 use super::stream::Stream;
 use super::suite::{self, Measurement, Models};
+use super::texts::TEXTS;
 use crate::engine::lab::{Lab, Subject};
 use crate::engine::protocol::CancelFlag;
 use crate::hardware::bandwidth;
@@ -67,6 +69,9 @@ pub struct Settings {
     pub power: Choice,
     /// Whether answers are judged, too.
     pub judges: bool,
+    /// Other programs to measure in the same rounds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<Which>,
 }
 
 /// A list of prompts and answers.
@@ -161,6 +166,12 @@ fn time(
             report.progress(&format!("{}{part}: {status}{last}", described(item)));
         };
         let before = Footprint::read();
+        // Of the others only the beginning of a conversation can be asked.
+        let peers = match block.first().filter(|item| item.depth == 0 && item.crews.is_none()) {
+            Some(item) => begin_peers(lab, settings, item, cancel, report)?,
+            None => None,
+        };
+        model.take_turns_with(peers);
         let samples = timing::time(&mut model, block, rounds, &tell)?;
         let after = Footprint::read();
         for (item, samples) in block.iter().zip(&samples) {
@@ -168,9 +179,52 @@ fn time(
                 report.add(case)?;
             }
         }
+        if let (Some(peers), Some(item), Some(samples)) = (model.take_turns_with(None), block.first(), samples.first())
+        {
+            let (prompt, answer) = cases::tests(item);
+            let (prefill, decode) = (prompt.unwrap_or_default(), answer.unwrap_or_default());
+            let own = peers::cases::Beside {
+                base: &beside.base,
+                prefill: (&prefill, &samples.prefill),
+                decode: (&decode, &samples.decode),
+            };
+            for case in peers.measured().flat_map(|measured| peers::cases::of(measured, own)) {
+                report.add(case)?;
+            }
+        }
         anchor.look(&mut model, number + 1 == count, report)?;
     }
     Ok(())
+}
+
+/// The other programs, ready to do what this item does.
+fn begin_peers(
+    lab: &Lab,
+    settings: &Settings,
+    item: &plan::Item,
+    cancel: &CancelFlag,
+    report: &Report,
+) -> Result<Option<Peers>, Ended> {
+    if settings.peers.is_empty() {
+        return Ok(None);
+    }
+    let subject = lab.subject();
+    let text = TEXTS[0].text;
+    let task = Task {
+        model: subject.path.clone(),
+        parameters: subject.parameters,
+        bytes: subject.size,
+        threads: subject.threads,
+        prompt: item.prompt,
+        written: item.written,
+        tokens: lab.tokenize(text),
+        text: text.to_owned(),
+    };
+    report.progress("looking at the other programs");
+    let mut notes = Vec::new();
+    let peers = Peers::begin(&settings.peers, task, cancel, &mut notes);
+    notes.iter().for_each(|note| report.note(note));
+    peers.map(Some).map_err(|_| Ended::Stopped)
 }
 
 /// Measures the first item of the list again, if it was measured: what is different about it is the machine.

@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::plan::Item;
 use super::timing::Player;
 use crate::bench::energy::Sampler;
+use crate::bench::peers::Peers;
 use crate::bench::report::Report;
 use crate::engine::KvTypes;
 use crate::engine::lab::{Kept, Lab, LabError, Rig, Token};
@@ -24,6 +25,8 @@ pub struct Model<'a, 'lab> {
     beginning: Option<(u32, Kept)>,
     position: usize,
     crews: Crews,
+    /// Other programs that are measured in turn with it.
+    peers: Option<Peers>,
 }
 
 impl<'a, 'lab> Model<'a, 'lab> {
@@ -39,7 +42,14 @@ impl<'a, 'lab> Model<'a, 'lab> {
     ) -> Result<Self, LabError> {
         let rig = lab.rig(u32::try_from(tokens.len()).unwrap_or(u32::MAX), KvTypes::default())?;
         let usual = lab.crews();
-        Ok(Self { rig, tokens, usual, sampler, report, beginning: None, position: 0, crews: usual })
+        Ok(Self { rig, tokens, usual, sampler, report, beginning: None, position: 0, crews: usual, peers: None })
+    }
+}
+
+impl Model<'_, '_> {
+    /// From now on these are measured in turn with it; gives those that were before.
+    pub fn take_turns_with(&mut self, peers: Option<Peers>) -> Option<Peers> {
+        std::mem::replace(&mut self.peers, peers)
     }
 }
 
@@ -86,5 +96,17 @@ impl Player for Model<'_, '_> {
 
     fn major_faults(&self) -> Option<u64> {
         Paging::read().map(|paging| paging.major_faults)
+    }
+
+    fn others(&mut self, round: u32, is_before: bool) -> Result<(), LabError> {
+        let Some(peers) = self.peers.as_mut().filter(|peers| !peers.is_empty()) else { return Ok(()) };
+        if Peers::are_first_in(round) != is_before {
+            return Ok(());
+        }
+        self.report.progress(&format!("round {round}: {}", peers.names()));
+        let mut notes = Vec::new();
+        let done = peers.round(round, &mut notes);
+        notes.iter().for_each(|note| self.report.note(note));
+        done.map_err(|_| LabError::Cancelled)
     }
 }

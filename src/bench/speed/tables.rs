@@ -1,9 +1,9 @@
 //! The results for people: a table for each model, what stands beside it, and whether it is to be trusted.
 
-use crate::bench::quality;
 use crate::bench::record::{Case, Run};
 use crate::bench::table::Table;
 use crate::bench::trust::ANCHOR;
+use crate::bench::{peers, quality};
 use crate::text::mebibytes;
 
 /// What is not measured or cannot be.
@@ -43,6 +43,7 @@ fn of_model(run: &Run, model: &str) -> String {
     if !rows.is_empty() {
         text += &table(run, &rows);
     }
+    text += &peers::cases::table(&cases);
     text += &quality::sentence(&cases);
     text
 }
@@ -159,7 +160,7 @@ pub fn memory(case: Option<&Case>) -> String {
 
 /// What holds for all models.
 pub fn beside(run: &Run) -> String {
-    let timed = |case: &&Case| !case.samples_ts.is_empty() && case.test != ANCHOR;
+    let timed = |case: &&Case| !case.samples_ts.is_empty() && case.test != ANCHOR && !peers::cases::is_peer(case);
     let Some(case) = run.cases.iter().find(timed) else { return trusted(run) };
     let rounds = run.cases.iter().filter(timed).map(|case| case.samples_ts.len()).min().unwrap_or_default();
     let mut lines = vec![format!("means of {rounds} rounds with their 95 % intervals")];

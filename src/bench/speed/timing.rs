@@ -31,6 +31,14 @@ pub trait Player {
 
     /// Pages that had to be read from the disk so far, where the system tells.
     fn major_faults(&self) -> Option<u64>;
+
+    /// Lets other programs have their turn: before the items of a round (`is_before`) or behind them, as they choose.
+    ///
+    /// # Errors
+    /// If it was stopped.
+    fn others(&mut self, _round: u32, _is_before: bool) -> Result<(), LabError> {
+        Ok(())
+    }
 }
 
 /// What was timed of an item, a sample for each round.
@@ -78,6 +86,7 @@ pub fn time(
         if round > 0 && round % 2 == 0 {
             order.reverse();
         }
+        player.others(round, true)?;
         for place in order {
             tell(&items[place], &samples[place], round, count);
             let timed = time_once(player, &items[place])?;
@@ -85,6 +94,7 @@ pub fn time(
                 samples[place].add(&items[place], timed);
             }
         }
+        player.others(round, false)?;
         if round == 0
             && let Some(within) = rounds.within
         {
@@ -186,6 +196,8 @@ mod tests {
         trace: Trace,
         began: Vec<String>,
         faults: u64,
+        /// The rounds in which others could have had their turn, before and behind.
+        turns: Vec<(u32, bool)>,
     }
 
     impl Scripted {
@@ -206,6 +218,7 @@ mod tests {
                 trace,
                 began: vec![],
                 faults: 0,
+                turns: vec![],
             }
         }
 
@@ -247,6 +260,11 @@ mod tests {
 
         fn major_faults(&self) -> Option<u64> {
             Some(self.faults)
+        }
+
+        fn others(&mut self, round: u32, is_before: bool) -> Result<(), LabError> {
+            self.turns.push((round, is_before));
+            Ok(())
         }
     }
 
@@ -305,6 +323,8 @@ mod tests {
         let tell = |_: &Item, _: &Samples, round, of| told.borrow_mut().push((round, of));
         time(&mut player, &items, Rounds { wanted: 4, within: None }, &tell).unwrap();
         assert_eq!(player.began.concat(), "ab".to_owned() + "abba" + "abba");
+        assert_eq!(player.turns[..4], [(0, true), (0, false), (1, true), (1, false)]);
+        assert_eq!(player.turns.len(), 10, "others may come before and behind each round");
         let told = told.into_inner();
         assert_eq!((told[0], told[told.len() - 1]), ((0, 4), (4, 4)));
     }

@@ -108,6 +108,7 @@ fn speed_settings(command: BenchCommand, kind: Kind, threads: Option<u32>) -> sp
         threads,
         power: command.power.unwrap_or(Choice::Auto),
         judges: matches!(kind, Kind::Sbc | Kind::Quant),
+        peers: command.peers,
     }
 }
 
