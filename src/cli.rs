@@ -14,7 +14,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use batch::{BatchCommand, Parallel};
-pub use bench::{BenchCommand, RunsCommand, Suite, Tokens};
+pub use bench::{BenchCommand, RunsCommand, Suite, Telling, Tokens};
 pub use models::ModelsCommand;
 
 use crate::config::Settings;
@@ -413,6 +413,9 @@ mod tests {
                 it.command = Some(Command::Bench(Box::new(BenchCommand {
                     runs: None,
                     continues: None,
+                    telling: Telling::default(),
+                    compare: None,
+                    no_live: false,
                     private: false,
                     models: vec!["a".into(), "b".into()],
                     suite: Suite::Kv,

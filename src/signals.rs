@@ -1,9 +1,11 @@
-//! Signals that end a run. The first asks: what was done is kept. The second leaves at once.
+//! Signals that end a run. The first asks: what was done is kept. The second leaves at once, and gives the terminal back if
+//! something was drawn on it.
 
 use std::io;
 use std::thread;
 
 use crate::exit::Exit;
+use crate::ui::terminal::restore_after_crash;
 
 /// Watches for SIGINT, SIGTERM and SIGHUP (the terminal is gone) on a thread of its own; the first calls `first` with the exit code to leave
 /// with. The process must not go on to use the terminal as an interface: there a key press is no signal.
@@ -19,7 +21,9 @@ pub fn watch(first: impl FnOnce(Exit) + Send + 'static) -> io::Result<()> {
     thread::Builder::new().name("signals".into()).spawn(move || {
         runtime.block_on(async move {
             first(signals.next().await);
-            std::process::exit(i32::from(signals.next().await.code()));
+            let exit = signals.next().await;
+            restore_after_crash();
+            std::process::exit(i32::from(exit.code()));
         });
     })?;
     Ok(())

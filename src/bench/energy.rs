@@ -87,6 +87,11 @@ impl Sampler {
         Ok(Self { trace, ends, thread: Some(thread), idle_watts })
     }
 
+    /// For those who look on.
+    pub fn watch(&self) -> Watch {
+        Watch(Arc::clone(&self.trace))
+    }
+
     /// Joules between two moments that are past; `None` where the meter was silent. Waits for the sample behind the
     /// second.
     pub fn joules(&self, from: Instant, to: Instant) -> Option<f64> {
@@ -98,6 +103,17 @@ impl Sampler {
             std::thread::sleep(EVERY);
         }
         None
+    }
+}
+
+/// What is drawn right now, for those who look on.
+#[derive(Clone, Debug)]
+pub struct Watch(Arc<Mutex<Trace>>);
+
+impl Watch {
+    /// The last sample.
+    pub fn watts(&self) -> Option<f64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).samples.last().map(|(_, watts)| *watts)
     }
 }
 

@@ -2,18 +2,21 @@
 //! becomes the cases of a run ([`record`]), which is kept ([`mod@history`]), told ([`report`]) and shown ([`tables`]).
 
 pub mod cold;
+pub mod compare;
 pub mod draw;
 pub mod energy;
 pub mod exact;
 pub mod footprint;
 pub mod history;
 pub mod kv;
+pub mod live;
 pub mod machine;
 pub mod peers;
 pub mod quality;
 pub mod quant;
 pub mod record;
 pub mod report;
+pub mod reports;
 pub mod soak;
 pub mod spec;
 pub mod speed;

@@ -7,7 +7,9 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::energy::Watch;
 use super::history::Kept;
+use super::live::{Event, Live};
 use super::record::{Case, End, Line, Run, TUICHAT};
 use crate::engine::lab::Subject;
 use crate::exit::Failure;
@@ -20,6 +22,10 @@ pub struct Report {
     out: Option<RefCell<Box<dyn Write>>>,
     kept: RefCell<Option<Kept>>,
     remarks: RefCell<Remarks<io::Stderr>>,
+    /// The view, while somebody looks on.
+    live: RefCell<Option<Live>>,
+    /// Sentences for when the terminal is given back.
+    held: RefCell<Vec<String>>,
     /// Records without a key of their own are counted.
     counted: Cell<u32>,
 }
@@ -32,7 +38,46 @@ impl Report {
             out: out.map(RefCell::new),
             kept: RefCell::new(kept),
             remarks: RefCell::new(Remarks::on_stderr(quiet)),
+            live: RefCell::default(),
+            held: RefCell::default(),
             counted: Cell::default(),
+        }
+    }
+
+    /// Shows everything in this view from now on, until [`Report::leave`].
+    pub fn show_in(&self, live: Live) {
+        for case in &self.run.borrow().cases {
+            live.tell(Event::finished(case));
+        }
+        *self.live.borrow_mut() = Some(live);
+    }
+
+    /// Gives the terminal back, and says what was to be said.
+    pub fn leave(&self) {
+        drop(self.live.take());
+        for sentence in self.held.take() {
+            self.note(&sentence);
+        }
+    }
+
+    /// Something that a view shows, and nobody else needs.
+    pub fn show(&self, event: Event) {
+        if let Some(live) = &*self.live.borrow() {
+            live.tell(event);
+        }
+    }
+
+    /// A token was written.
+    pub fn wrote(&self) {
+        if let Some(live) = &*self.live.borrow() {
+            live.wrote();
+        }
+    }
+
+    /// What tells the watts from now on.
+    pub fn watch(&self, watch: Watch) {
+        if let Some(live) = &*self.live.borrow() {
+            live.watch(watch);
         }
     }
 
@@ -122,20 +167,35 @@ impl Report {
 
     /// What is being done, until something else is said.
     pub fn progress(&self, status: &str) {
-        self.remarks.borrow_mut().progress(status);
+        match &*self.live.borrow() {
+            Some(live) => live.tell(Event::Doing(status.to_owned())),
+            None => self.remarks.borrow_mut().progress(status),
+        }
     }
 
     /// A sentence that stays.
     pub fn note(&self, sentence: &str) {
-        self.remarks.borrow_mut().note(sentence);
+        match &*self.live.borrow() {
+            Some(live) => {
+                live.tell(Event::Noted(sentence.to_owned()));
+                self.held.borrow_mut().push(sentence.to_owned());
+            }
+            None => self.remarks.borrow_mut().note(sentence),
+        }
     }
 
     pub fn clear(&self) {
-        self.remarks.borrow_mut().clear();
+        match &*self.live.borrow() {
+            Some(live) => live.tell(Event::Doing(String::new())),
+            None => self.remarks.borrow_mut().clear(),
+        }
     }
 
     fn write(&self, line: Line) -> Result<(), Failure> {
         self.keep(&line);
+        if let Line::Case(case) = &line {
+            self.show(Event::finished(case));
+        }
         let said = self.say(&line);
         self.run.borrow_mut().add(line);
         said
@@ -152,7 +212,7 @@ impl Report {
         let mut kept = self.kept.borrow_mut();
         if let Some(Err(error)) = kept.as_mut().map(|kept| kept.write(line)) {
             *kept = None;
-            self.remarks.borrow_mut().warning(&format!("the run is not kept from here on: {}", cause(&error)));
+            self.note(&format!("warning: the run is not kept from here on: {}", cause(&error)));
         }
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::Ended;
+use super::live::Event;
 use super::record::Run;
 use super::report::Report;
 use crate::engine::lab::Lab;
@@ -43,7 +44,9 @@ impl Models<'_> {
     pub fn each(&self, report: &Report, mut measure: impl FnMut(&Lab) -> Result<(), Ended>) -> Result<(), Ended> {
         for model in self.all {
             report.progress(&format!("loading {}", model.name.as_deref().unwrap_or_default()));
-            measure(&Lab::open(model, self.cancel)?)?;
+            let lab = Lab::open(model, self.cancel)?;
+            report.show(Event::Model(lab.subject().title().trim_end().to_owned()));
+            measure(&lab)?;
         }
         Ok(())
     }

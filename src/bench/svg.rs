@@ -116,6 +116,11 @@ impl Axis {
         Self::stepped(low, if high > low { high } else { low + step }, step)
     }
 
+    /// The same places, and none of them is marked.
+    pub fn without_marks(self) -> Self {
+        Self { marks: Vec::new(), ..self }
+    }
+
     fn stepped(low: f64, high: f64, step: f64) -> Self {
         let digits = (-step.log10().floor()).clamp(0.0, 6.0) as usize;
         let count = ((high - low) / step).round() as usize;

@@ -1,13 +1,14 @@
 //! A run as tables, by its suite.
 
-use super::record::{Case, Run};
-use super::statistics::mean;
-use super::table::Table;
-use super::{cold, kv, quant, soak, spec, speed};
+use super::record::Run;
+use super::{cold, kv, quant, reports, soak, spec, speed};
+use crate::text::escape_line;
 
 /// Tables of a run that was read.
 pub fn of(run: &Run) -> String {
-    let about = format!("{} · {} · tuichat {}\n", run.head.id, run.head.machine.line(), run.head.tuichat);
+    let head = &run.head;
+    let version = if head.tuichat.is_empty() { head.llama_cpp.clone() } else { format!("tuichat {}", head.tuichat) };
+    let about = escape_line(&format!("{} · {} · {version}", head.id, head.machine.line())) + "\n";
     let tables = match run.head.suite.as_str() {
         "quick" | "depth" | "threads" | "sbc" => speed::render(run),
         "quant" => quant::render(run),
@@ -15,24 +16,7 @@ pub fn of(run: &Run) -> String {
         "spec" => spec::render(run),
         "cold" => cold::render(run),
         "soak" => soak::render(run),
-        _ => plain(run),
+        _ => reports::plain(run),
     };
     about + &tables
-}
-
-/// A row for each case, whatever it is.
-fn plain(run: &Run) -> String {
-    let mut table = Table::new(["case", "tok/s"]);
-    for case in &run.cases {
-        table.push(vec![case.key.clone(), speed_of(case)]);
-    }
-    table.render() + &speed::trusted(run)
-}
-
-fn speed_of(case: &Case) -> String {
-    match (case.avg_ts, &case.samples_ts[..]) {
-        (Some(speed), _) => format!("{speed:.1}"),
-        (None, []) => "–".into(),
-        (None, samples) => format!("{:.1}", mean(samples)),
-    }
 }

@@ -8,6 +8,7 @@ use super::{Arguments, Command};
 use crate::bench::history;
 use crate::bench::kv::{Budget, Part, Policy};
 use crate::bench::peers::Which;
+use crate::bench::reports;
 use crate::bench::spec::{Class, Way};
 use crate::bench::speed::cooling::CoolDown;
 use crate::config::Probability;
@@ -55,8 +56,20 @@ pub struct BenchCommand {
     pub private: bool,
 
     /// JSON lines instead of tables: the run, each case as it is measured, the end
-    #[arg(long)]
+    #[arg(long, conflicts_with = "format")]
     pub json: bool,
+
+    #[command(flatten)]
+    pub telling: Telling,
+
+    /// Say in the end how many times as fast this run was as another: the ID of a run that is kept, `last`, a file of its
+    /// lines, or one that `llama-bench -o json` wrote
+    #[arg(long, value_name = "ID|last|FILE")]
+    pub compare: Option<String>,
+
+    /// No view of the run while it is measured, only a line that says what is being done
+    #[arg(long)]
+    pub no_live: bool,
 
     /// Threads that compute; without it, those of a chat
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=512))]
@@ -132,6 +145,18 @@ pub struct BenchCommand {
     pub draft_model: Option<String>,
 }
 
+/// What a run is told as.
+#[derive(clap::Args, Clone, Debug, Default, PartialEq)]
+pub struct Telling {
+    /// What to tell it as [default: table, or what the file's ending says]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub format: Option<reports::Format>,
+
+    /// Write it into this file: .html (a page with charts), .md, .csv, .jsonl or .txt
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
 /// Runs that are kept.
 #[derive(clap::Subcommand, Clone, Debug, PartialEq)]
 pub enum RunsCommand {
@@ -147,8 +172,24 @@ pub enum RunsCommand {
         #[arg(value_name = "ID|last|FILE", default_value = history::LAST)]
         run: String,
         /// Its JSON lines instead of tables
-        #[arg(long)]
+        #[arg(long, conflicts_with = "format")]
         json: bool,
+        #[command(flatten)]
+        telling: Telling,
+    },
+    /// Compare two runs: how many times as fast the second is, test by test, and whether that is more than chance
+    Compare {
+        /// The ID of a run or the beginning of it, `last`, a file of its lines, or one that `llama-bench -o json` or `-o
+        /// jsonl` wrote
+        #[arg(value_name = "ID|last|FILE")]
+        first: String,
+        #[arg(value_name = "ID|last|FILE")]
+        second: String,
+        /// JSON lines instead of a table: the two runs, each pair of tests, tests that only one has
+        #[arg(long, conflicts_with = "format")]
+        json: bool,
+        #[command(flatten)]
+        telling: Telling,
     },
 }
 
@@ -156,7 +197,8 @@ impl BenchCommand {
     /// Without anything typed but what goes with `--continue`.
     pub fn is_bare(&self) -> bool {
         let nothing = Arguments::read(["tuichat", "bench"]).map(|arguments| arguments.command);
-        let bare = Self { json: false, continues: None, ..self.clone() };
+        let told = Self { json: false, telling: Telling::default(), compare: None, no_live: false, ..self.clone() };
+        let bare = Self { continues: None, ..told };
         matches!(nothing, Ok(Some(Command::Bench(nothing))) if *nothing == bare)
     }
 

@@ -24,7 +24,7 @@ mod export;
 mod files;
 mod folds;
 mod fuzzy;
-mod keyboard;
+pub mod keyboard;
 pub mod keys;
 mod last_theme;
 mod links;

@@ -91,6 +91,14 @@ impl Terminal {
         self.screen.draw(draw).map(|_| ())
     }
 
+    /// Draws a frame without links and pictures.
+    pub fn draw_text(&mut self, view: impl FnOnce(&mut Frame)) -> io::Result<()> {
+        self.draw(|frame| {
+            view(frame);
+            Default::default()
+        })
+    }
+
     /// Writes a sequence that draws nothing, between two frames.
     pub fn write(&mut self, sequence: &[u8]) -> io::Result<()> {
         let mut outlet = Outlet::new(self.line.clone());

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::plan::Item;
 use super::timing::Samples;
 use crate::bench::footprint::Footprint;
+use crate::bench::live;
 use crate::bench::record::Case;
 use crate::bench::statistics::{Interval, deviation, mean, percentile};
 
@@ -35,6 +36,13 @@ pub fn tests(item: &Item) -> (Option<String>, Option<String>) {
     let prompt = (item.prompt > 0).then(|| format!("pp{}{}", item.prompt, behind(item.depth)));
     let answer = (item.written > 0).then(|| format!("tg{}{}", item.written, behind(item.answer_depth())));
     (prompt, answer)
+}
+
+/// What they are called in a view.
+pub fn called(item: &Item) -> (Option<String>, Option<String>) {
+    let (prompt, answer) = tests(item);
+    let called = |test: String| live::called(&test, &item.name, item.task.is_some());
+    (prompt.map(called), answer.map(called))
 }
 
 /// The key of a case of this model.

@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 use super::Ended;
 use super::energy::Sampler;
 use super::footprint::Footprint;
+use super::live::Event;
 use super::peers::{self, Peers, Task, Which};
 use super::quality;
 use super::record::{Case, Run};
@@ -154,6 +155,12 @@ fn time(
     let count = blocks.len();
     let within = settings.within.map(|within| within / count as u32);
     let rounds = Rounds { wanted: settings.rounds, within };
+    let called = |item: &plan::Item| {
+        let (prompt, answer) = cases::called(item);
+        prompt.into_iter().chain(answer).collect::<Vec<_>>()
+    };
+    let expected = blocks.iter().flatten().flat_map(called).collect();
+    report.show(Event::Expected { cases: expected, repetitions: settings.rounds });
     for (number, block) in blocks.iter().enumerate() {
         if number > 0 {
             cooling::wait(settings.cool_down, start, report, cancel)?;
@@ -164,6 +171,8 @@ fn time(
             let last = samples.decode.last().or(samples.prefill.last());
             let last = last.map(|speed| format!(", {speed:.1} tokens per second")).unwrap_or_default();
             report.progress(&format!("{}{part}: {status}{last}", described(item)));
+            report.show(Event::Expected { cases: called(item), repetitions: of });
+            report.show(Event::Began { cases: called(item) });
         };
         let before = Footprint::read();
         // Of the others only the beginning of a conversation can be asked.
@@ -245,7 +254,10 @@ pub fn meter(power: &Choice, report: &Report) -> (Option<Sampler>, String) {
     let found = Meter::find(power, std::path::Path::new("/"), &programs).and_then(|meter| {
         report.progress("what the machine draws while it does nothing");
         let about = meter.about();
-        Sampler::start(meter, IDLE).map(|sampler| (sampler, about))
+        Sampler::start(meter, IDLE).map(|sampler| {
+            report.watch(sampler.watch());
+            (sampler, about)
+        })
     });
     match found {
         Ok((sampler, about)) => (Some(sampler), about.to_owned()),

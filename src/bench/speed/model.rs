@@ -2,9 +2,11 @@
 
 use std::time::Instant;
 
+use super::cases;
 use super::plan::Item;
-use super::timing::Player;
+use super::timing::{Player, Samples};
 use crate::bench::energy::Sampler;
+use crate::bench::live::Event;
 use crate::bench::peers::Peers;
 use crate::bench::report::Report;
 use crate::engine::KvTypes;
@@ -83,6 +85,9 @@ impl Player for Model<'_, '_> {
             self.rig.go_on(part)?;
         }
         self.position = behind;
+        if tokens == 1 {
+            self.report.wrote();
+        }
         Ok(())
     }
 
@@ -96,6 +101,13 @@ impl Player for Model<'_, '_> {
 
     fn major_faults(&self) -> Option<u64> {
         Paging::read().map(|paging| paging.major_faults)
+    }
+
+    fn timed(&self, item: &Item, samples: &Samples, counts: bool) {
+        let (prompt, answer) = cases::called(item);
+        let prompt = prompt.zip(samples.prefill.last().copied());
+        let speeds = prompt.into_iter().chain(answer.zip(samples.decode.last().copied())).collect();
+        self.report.show(Event::Timed { speeds, counts });
     }
 
     fn others(&mut self, round: u32, is_before: bool) -> Result<(), LabError> {

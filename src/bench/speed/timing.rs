@@ -32,6 +32,9 @@ pub trait Player {
     /// Pages that had to be read from the disk so far, where the system tells.
     fn major_faults(&self) -> Option<u64>;
 
+    /// Hears what came of an item that was timed: the last of these samples. One that warms up does not count.
+    fn timed(&self, _item: &Item, _samples: &Samples, _counts: bool) {}
+
     /// Lets other programs have their turn: before the items of a round (`is_before`) or behind them, as they choose.
     ///
     /// # Errors
@@ -90,9 +93,10 @@ pub fn time(
         for place in order {
             tell(&items[place], &samples[place], round, count);
             let timed = time_once(player, &items[place])?;
-            if round > 0 {
-                samples[place].add(&items[place], timed);
-            }
+            let mut warm_up = Samples::default();
+            let samples = if round > 0 { &mut samples[place] } else { &mut warm_up };
+            samples.add(&items[place], timed);
+            player.timed(&items[place], samples, round > 0);
         }
         player.others(round, false)?;
         if round == 0

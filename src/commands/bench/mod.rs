@@ -3,6 +3,7 @@
 
 mod runs;
 mod suites;
+mod told;
 
 use std::io;
 use std::path::Path;
@@ -11,9 +12,10 @@ use std::sync::{Arc, OnceLock};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{Surroundings, print};
+use super::Surroundings;
 use crate::bench::Ended;
 use crate::bench::history::{History, Kept};
+use crate::bench::live::{self, Live};
 use crate::bench::machine::Machine;
 use crate::bench::record::{BeforeAndAfter, Condition, End, Head, Run, Status};
 use crate::bench::report::Report;
@@ -43,7 +45,9 @@ pub fn run(command: BenchCommand, surroundings: &Surroundings) -> Result<Exit, F
         return Err(Failure::usage(format!("`{option}` {sentence}")));
     }
     let _log = surroundings.begin()?;
-    let is_json = command.json;
+    let wish = told::Wish::of(&command, &History::new(surroundings.directories.runs()))?;
+    let is_json = wish.is_json();
+    let is_viewed = !command.no_live && !is_json && !surroundings.config.quiet && live::is_wanted();
     let (command, earlier) = match &command.continues {
         Some(name) => take_up(&command, name, surroundings).map(|(command, run, kept)| (command, Some((run, kept))))?,
         None => (command, None),
@@ -74,17 +78,22 @@ pub fn run(command: BenchCommand, surroundings: &Surroundings) -> Result<Exit, F
     let out = is_json.then(|| Box::new(io::stdout()) as Box<dyn io::Write>);
     let report = Report::new(run, out, kept, surroundings.config.quiet);
     report.begin(is_new)?;
+    if is_viewed {
+        match Live::start(suite, cancel.clone()) {
+            Ok(live) => report.show_in(live),
+            Err(error) => report.note(&format!("warning: there is no view: {}", crate::text::cause(&error))),
+        }
+    }
     if let Some(remark) = remark {
         report.note(&format!("warning: {remark}"));
     }
     let ended = measurement.measure(&Models { all: &models, cancel: &cancel }, &report);
+    report.leave();
     report.clear();
     let end = end(&ended, &report.run(), before);
     report.end(end)?;
     // What was measured counts, whatever came afterwards.
-    if !is_json {
-        print(&measurement.tables(&report.run()))?;
-    }
+    wish.fulfil(&report.run(), || measurement.tables(&report.run()))?;
     if let Some(path) = svg
         && let Some(drawing) = measurement.drawing(&report.run())
     {

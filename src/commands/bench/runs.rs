@@ -1,11 +1,11 @@
-//! `tuichat bench list` and `tuichat bench show`: the runs that are kept.
+//! `tuichat bench list`, `show` and `compare`: the runs that are kept.
 
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::bench;
+use super::told;
 use crate::bench::history::{History, Listed, id_of};
-use crate::bench::record::{Line, Run};
+use crate::bench::record::Run;
 use crate::bench::table::Table;
 use crate::cli::RunsCommand;
 use crate::commands::{Surroundings, print, print_json};
@@ -26,13 +26,9 @@ pub fn run(command: &RunsCommand, surroundings: &Surroundings) -> Result<Exit, F
                 print(&table(&listed))?;
             }
         }
-        RunsCommand::Show { run, json } => {
-            let run = Run::read(&history.find(run)?).map_err(Failure::usage)?;
-            if *json {
-                print(&run.lines().iter().map(Line::to_text).collect::<String>())?;
-            } else {
-                print(&bench::tables::of(&run))?;
-            }
+        RunsCommand::Show { run, json, telling } => told::show(run, &history, telling, *json)?,
+        RunsCommand::Compare { first, second, json, telling } => {
+            told::compare([first, second], &history, telling, *json)?;
         }
     }
     Ok(Exit::Success)
