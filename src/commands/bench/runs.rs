@@ -1,9 +1,11 @@
 //! `tuichat bench list`, `show` and `compare`: the runs that are kept.
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::told;
 use crate::bench::history::{History, Listed, id_of};
+use crate::bench::record::Run;
 use crate::bench::table::Table;
 use crate::cli::RunsCommand;
 use crate::commands::{Surroundings, print, print_json};
@@ -53,7 +55,7 @@ impl From<&Listed> for Summary {
                 id,
                 started: Some(run.head.started.to_string()),
                 suite: Some(run.head.suite.clone()),
-                models: run.models().into_iter().map(str::to_owned).collect(),
+                models: models(run),
                 cases: run.cases.len(),
                 status: if listed.is_running { "running".into() } else { run.status().as_str().into() },
                 valid: run.end.as_ref().map(|end| end.valid),
@@ -71,6 +73,26 @@ impl From<&Listed> for Summary {
     }
 }
 
+/// Those that were measured; before the first case, those that are to be.
+fn models(run: &Run) -> Vec<String> {
+    let measured: Vec<String> = run.models().into_iter().map(str::to_owned).collect();
+    if !measured.is_empty() {
+        return measured;
+    }
+    let meant = run.head.settings.get("models").and_then(Value::as_array).into_iter().flatten();
+    let file_name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
+    meant.filter_map(Value::as_str).map(file_name).collect()
+}
+
+/// A cell of a table has room for one.
+fn few(models: &[String]) -> String {
+    match models {
+        [] => String::new(),
+        [model] => model.clone(),
+        [model, more @ ..] => format!("{model} and {} more", more.len()),
+    }
+}
+
 fn table(listed: &[Listed]) -> String {
     if listed.is_empty() {
         return "no run is kept yet; `tuichat bench` makes one\n".into();
@@ -80,7 +102,19 @@ fn table(listed: &[Listed]) -> String {
         let doubtful =
             if summary.valid == Some(false) && summary.status == "whole" { ", not to be trusted" } else { "" };
         let status = format!("{}{doubtful}", summary.status);
-        table.push(vec![summary.id, summary.cases.to_string(), status, summary.models.join(", ")]);
+        table.push(vec![summary.id, summary.cases.to_string(), status, few(&summary.models)]);
     }
     table.render()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_models_are_told_by_the_first_and_their_number() {
+        let names = ["a.gguf", "b.gguf", "c.gguf"].map(str::to_owned);
+        assert_eq!(few(&names), "a.gguf and 2 more");
+        assert_eq!((few(&names[..1]), few(&[])), ("a.gguf".into(), String::new()));
+    }
 }
