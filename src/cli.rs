@@ -305,6 +305,11 @@ impl Arguments {
         I: IntoIterator<Item = T>,
         T: Into<std::ffi::OsString> + Clone,
     {
+        let line: Vec<std::ffi::OsString> = line.into_iter().map(Into::into).collect();
+        if let Some(option) = unread::instead_of_prompt(&line) {
+            let sentence = format!("`-p` has no prompt: `{option}` is an option");
+            return Err(definition().error(ErrorKind::TooFewValues, sentence));
+        }
         let matches = definition().try_get_matches_from(line)?;
         let arguments = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut definition()))?;
         let shows_settings =

@@ -20,7 +20,7 @@ pub enum Exit {
     BadModel = 4,
     Disk = 5,
     Network = 6,
-    /// The answer does not satisfy the schema, or has no part that was asked for.
+    /// The answer does not satisfy the schema or grammar, or has no part that was asked for.
     Unsatisfied = 7,
     /// SIGHUP.
     HungUp = 129,

@@ -187,3 +187,24 @@ fn a_manual_page_names_the_program_and_its_version() {
     let source = format!("\"tuichat {}\"", env!("CARGO_PKG_VERSION"));
     assert!(head.starts_with(".TH tuichat-models-pull 1") && head.contains(&source), "{head}");
 }
+
+#[test]
+fn an_option_behind_p_is_no_prompt() {
+    let home = Home::new();
+    for arguments in [&["-p", "--offline"][..], &["-p", "-o", "json"], &["--prompt", "--max-tokens", "3"]] {
+        let ran = home.run(arguments);
+        assert_eq!(ran.code, Some(2), "{arguments:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(&format!("`-p` has no prompt: `{}` is an option", arguments[1])), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn an_empty_file_is_no_form_of_an_answer() {
+    let home = Home::new();
+    home.write("s.json", b"\n");
+    for option in ["--schema", "--grammar"] {
+        let ran = home.run(&["-p", "x", option, "s.json"]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{}", ran.stderr);
+        assert!(ran.stderr.contains("s.json` is empty"), "{}", ran.stderr);
+    }
+}

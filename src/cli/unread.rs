@@ -48,6 +48,18 @@ impl Unread {
     }
 }
 
+/// The option that stands where a prompt should, such as behind `-p $UNSET`. A prompt that is an option's name is typed
+/// as `--prompt=…`.
+pub fn instead_of_prompt(line: &[OsString]) -> Option<String> {
+    let command = super::definition();
+    let mut words = line.iter().skip(1).map(|word| word.to_string_lossy());
+    words.find(|word| matches!(&**word, "--" | "-p" | "--prompt")).filter(|word| word != "--")?;
+    let next = words.next()?.into_owned();
+    let is_name = next.starts_with("--") || next.chars().count() == 2;
+    let (argument, _) = option(&command, &next).filter(|_| is_name && !next.contains(char::is_whitespace))?;
+    (!argument.is_hide_set()).then_some(next)
+}
+
 /// The option that a word names, with the value that is part of the word.
 fn option<'command>(command: &'command Command, word: &str) -> Option<(&'command Arg, Option<String>)> {
     if let Some(long) = word.strip_prefix("--") {
@@ -77,6 +89,19 @@ fn takes(argument: &Arg, next: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_option_is_no_prompt_unless_it_is_typed_as_one() {
+        let of = |line: &[&str]| {
+            instead_of_prompt(&std::iter::once(&"tuichat").chain(line).map(OsString::from).collect::<Vec<_>>())
+        };
+        assert_eq!(of(&["-p", "--offline"]).as_deref(), Some("--offline"));
+        assert_eq!(of(&["-q", "--prompt", "-o", "json"]).as_deref(), Some("-o"));
+        assert_eq!(of(&["-p", "--temp=0"]).as_deref(), Some("--temp=0"));
+        for line in [&["-p", "--hi"][..], &["--prompt=--offline"], &["-p", "-m is minus m"], &["-p", "-"], &["-p"]] {
+            assert_eq!(of(line), None, "{line:?}");
+        }
+    }
 
     fn of(line: &str) -> (String, Option<Output>, bool) {
         let line: Vec<OsString> = format!("tuichat {line}").split(' ').map(Into::into).collect();

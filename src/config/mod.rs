@@ -168,7 +168,7 @@ pub fn read_schema(setting: &str, folder: &Path) -> Result<String, String> {
     let path = folder.join(setting.strip_prefix('@').unwrap_or(setting));
     let is_path = setting.starts_with('@') || setting.contains('/') || setting.ends_with(".json");
     if is_path || path.is_file() {
-        return text_file::read(&path);
+        return read_form(&path);
     }
     schema_of(setting).map_err(|problem| {
         format!(
@@ -183,13 +183,19 @@ fn read_grammar(setting: &str, folder: &Path) -> Result<String, String> {
     if setting.contains("::=") && !setting.starts_with('@') {
         return Ok(setting.to_owned());
     }
-    let read = text_file::read(&folder.join(setting.strip_prefix('@').unwrap_or(setting)));
+    let read = read_form(&folder.join(setting.strip_prefix('@').unwrap_or(setting)));
     let is_text = setting.contains([' ', '"', '\n']);
     read.map_err(
         |problem| {
             if is_text { format!("{problem}; a grammar that is typed has `root ::= …` in it") } else { problem }
         },
     )
+}
+
+/// The schema or grammar in a file. An empty one would hold the answer to nothing.
+fn read_form(path: &Path) -> Result<String, String> {
+    let text = text_file::read(path)?;
+    if text.trim().is_empty() { Err(format!("`{}` is empty", path.display())) } else { Ok(text) }
 }
 
 /// Replaces the names of files by their texts: a system prompt `@FILE`, a schema and a grammar, with or without the

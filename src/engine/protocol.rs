@@ -358,6 +358,16 @@ pub enum Constraint {
     Grammar(String),
 }
 
+impl Constraint {
+    /// What it is called.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Schema(_) => "schema",
+            Self::Grammar(_) => "grammar",
+        }
+    }
+}
+
 /// Whether a reasoning model is to think before it answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Think {

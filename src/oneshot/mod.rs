@@ -229,6 +229,7 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
         generated.and(extracted)?;
         match &job.schema {
             Some(schema) if self.report.finish_reason != Ended::Cancelled.as_str() => self.check(schema),
+            None if self.has_grammar => self.cut("grammar"),
             _ => Ok(()),
         }
     }
@@ -274,16 +275,22 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
 
     /// Whether the whole answer is what the schema asks for.
     fn check(&self, schema: &Validator) -> Result<(), Failure> {
-        if self.report.finish_reason == Ended::Length.as_str() {
-            let (reason, flag) = match self.full_context {
-                Some(_) => ("the context is full", "--ctx"),
-                None => ("it reached `--max-tokens`", "--max-tokens"),
-            };
-            let sentence = format!("the answer was cut because {reason}, so it does not satisfy the schema");
-            return Err(Failure::unsatisfied(sentence).hint(format!("give it more room with `{flag}`")));
-        }
+        self.cut("schema")?;
         let problem = |problem| Failure::unsatisfied(format!("the answer {problem}"));
         schema.check(&self.report.text).map_err(problem)
+    }
+
+    /// An answer that was cut is only the beginning of what the schema or the grammar asks for.
+    fn cut(&self, form: &str) -> Result<(), Failure> {
+        if self.report.finish_reason != Ended::Length.as_str() {
+            return Ok(());
+        }
+        let (reason, flag) = match self.full_context {
+            Some(_) => ("the context is full", "--ctx"),
+            None => ("it reached `--max-tokens`", "--max-tokens"),
+        };
+        let sentence = format!("the answer was cut because {reason}, so it does not satisfy the {form}");
+        Err(Failure::unsatisfied(sentence).hint(format!("give it more room with `{flag}`")))
     }
 
     /// `None` if a signal came first.
@@ -533,9 +540,7 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
             self.remarks.warning(&rereading.sentence("choose a smaller model with `-m`"));
         }
         let is_cut = self.report.finish_reason == Ended::Length.as_str();
-        if self.has_grammar && is_cut {
-            self.remarks.note("note: the answer was cut, so it is only the beginning of a text of the grammar");
-        } else if is_cut && self.full_context.is_none() && self.form == Output::Text && outcome.is_ok() {
+        if is_cut && self.full_context.is_none() && self.form == Output::Text && outcome.is_ok() {
             let on = if self.chat.is_some() { ", `tuichat -p 'Go on' --continue` goes on with it" } else { "" };
             let tokens = self.report.usage.map_or(0, |usage| usage.completion_tokens);
             let tokens = if tokens == 1 { "1 token".to_owned() } else { format!("{tokens} tokens") };

@@ -222,7 +222,10 @@ fn own_settings(object: Map<String, Value>) -> Result<Settings, String> {
         let value = match (key.as_str(), value) {
             ("stop", Value::String(stop)) => vec![stop].into(),
             ("schema", schema @ Value::Object(_)) => schema.to_string().into(),
-            ("schema", Value::String(schema)) if !schema.trim_start().starts_with('{') && !schema.is_empty() => {
+            ("schema" | "grammar", Value::String(form)) if form.trim().is_empty() => {
+                return Err(format!("`{key}` is empty; leave it out, or say what it is to be"));
+            }
+            ("schema", Value::String(schema)) if !schema.trim_start().starts_with('{') => {
                 // Not the name of a file: what is in items may come from anywhere.
                 let wrong =
                     |problem| format!("`schema` is no JSON schema, and as its short form it is wrong {problem}");
@@ -345,6 +348,8 @@ mod tests {
             (r#"{"prompt": "a", "think": "hard"}"#, "`think`: "),
             (r#"{"prompt": "a", "schema": "/etc/passwd"}"#, "`schema` is no JSON schema, and as its short form"),
             (r#"{"prompt": "a", "schema": {"type": "sting"}}"#, "the JSON schema cannot be used"),
+            (r#"{"prompt": "a", "schema": ""}"#, "`schema` is empty"),
+            (r#"{"prompt": "a", "grammar": " "}"#, "`grammar` is empty"),
             (r#"{"prompt": "a", "schema": {}, "grammar": "root ::= \"a\""}"#, "can have only one of them"),
             (r#"{"prompt": "a", "grammar": "root ::= x"}"#, "the grammar cannot be used"),
             (r#"{"id": [1], "prompt": "a"}"#, "`id` is to be a string or a number"),

@@ -22,7 +22,8 @@ use super::report::Report;
 use super::{Happening, set_up};
 use crate::chat::Ended;
 use crate::engine::protocol::{
-    Batch, CancelFlag, EngineError, Finish, GenerateOptions, Lanes, LoadSettings, RequestId, Step, Trial, Work,
+    Batch, CancelFlag, Constraint, EngineError, Finish, GenerateOptions, Lanes, LoadSettings, RequestId, Step, Trial,
+    Work,
 };
 use crate::engine::{Engine, Source};
 use crate::exit::{Exit, Failure};
@@ -256,16 +257,20 @@ impl Run {
             return Ok(());
         }
         report.set_finish(finish, 0.0);
-        let validator = self.options[place].as_ref().and_then(|options| self.held_to.validator(options));
-        let problem = match validator {
-            Some(_) if finish.ended == Ended::Length => Some(
-                "was cut, so it does not satisfy the schema; give it more room with `max_tokens` or `--ctx`".into(),
+        let options = self.options[place].as_ref();
+        let form = options.and_then(|options| options.constraint.as_ref()).map(Constraint::name);
+        let problem = match (form, options.and_then(|options| self.held_to.validator(options))) {
+            (Some(form), _) if finish.ended == Ended::Length => Some(
+                Failure::unsatisfied(format!("the answer was cut, so it does not satisfy the {form}"))
+                    .hint("give it more room with `max_tokens` or `--ctx`"),
             ),
-            Some(validator) => validator.check(&report.text).err(),
-            None => None,
+            (_, Some(validator)) => {
+                validator.check(&report.text).err().map(|problem| Failure::unsatisfied(format!("the answer {problem}")))
+            }
+            _ => None,
         };
         if let Some(problem) = problem {
-            report.set_error(&Failure::unsatisfied(format!("the answer {problem}")));
+            report.set_error(&problem);
         }
         self.done(place, &report)
     }
