@@ -170,6 +170,11 @@ pub fn read_schema(setting: &str, folder: &Path) -> Result<String, String> {
     if is_path || path.is_file() {
         return read_form(&path);
     }
+    if serde_json::from_str::<serde_json::Value>(setting)
+        .is_ok_and(|it| it.is_boolean() || it.is_null() || it.is_number())
+    {
+        return Err(format!("`{setting}` is JSON, and no schema; `tuichat help schema` shows what one is"));
+    }
     schema_of(setting).map_err(|problem| {
         format!(
             "`{setting}` is no file, and as the short form of a schema it is wrong {problem}; `tuichat help schema` explains it"
@@ -435,6 +440,11 @@ mod tests {
         assert_eq!(constraint(Settings::default()), Some(Constraint::Schema("{}\n".into())));
         let inline = Settings { schema: Some(" {\"type\":\"null\"}".into()), ..Settings::default() };
         assert_eq!(constraint(inline), Some(Constraint::Schema(" {\"type\":\"null\"}".into())));
+        for value in ["true", "null", "3"] {
+            let typed = Settings { schema: Some(value.into()), ..Settings::default() };
+            let refused = read(typed).unwrap_err().message;
+            assert!(refused.contains("is JSON, and no schema"), "{refused}");
+        }
         let path = directories.config.join("list.gbnf");
         std::fs::write(&path, "root ::= \"a\"").unwrap();
         let grammar = Settings { grammar: Some(format!("@{}", path.display())), ..Settings::default() };

@@ -102,7 +102,10 @@ pub fn run(command: BenchCommand, surroundings: &Surroundings) -> Result<Exit, F
     match ended {
         Ok(()) => Ok(Exit::Success),
         Err(Ended::Stopped) => {
-            report.note(&format!("`tuichat bench --continue {}` goes on with it", report.run().head.id));
+            // A private run is kept nowhere, and has no name.
+            if let Some(id) = Some(report.run().head.id.clone()).filter(|id| !id.is_empty()) {
+                report.note(&format!("`tuichat bench --continue {id}` goes on with it"));
+            }
             Ok(stopped_by.get().copied().unwrap_or(Exit::Interrupted))
         }
         Err(Ended::Failed(failure)) => Err(failure),
