@@ -155,9 +155,13 @@ mod tests {
 
     #[test]
     fn the_file_of_a_model_is_in_its_modelfile() {
-        let shown = json!({"modelfile": "# Modelfile\nFROM /root/.ollama/models/blobs/sha256-00ff\nTEMPLATE x"});
+        let shown =
+            json!({"modelfile": "# Modelfile\nFROM /usr/share/ollama/.ollama/models/blobs/sha256-00ff\nTEMPLATE x"});
         assert_eq!(blob(&shown).as_deref(), Some("sha256-00ff"));
         assert_eq!(blob(&json!({"modelfile": "FROM qwen2.5"})), None);
-        assert_eq!(blob_of(Path::new("/root/.ollama/models/blobs/sha256-00ff")).as_deref(), Some("sha256-00ff"));
+        assert_eq!(
+            blob_of(Path::new("/usr/share/ollama/.ollama/models/blobs/sha256-00ff")).as_deref(),
+            Some("sha256-00ff")
+        );
     }
 }
