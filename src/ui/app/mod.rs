@@ -523,6 +523,11 @@ impl App {
         std::mem::take(&mut self.notices)
     }
 
+    /// What stands for the chat that is open, on disk or not.
+    pub fn chat_slot(&self) -> &Slot<ChatId> {
+        &self.chat
+    }
+
     /// The title of the chat that was opened, or was given to it.
     pub fn title(&self) -> Option<&str> {
         self.title.as_deref()

@@ -23,7 +23,7 @@ pub fn heard(app: &App, told: Option<&Told>, line: &str) -> Heard {
         None | Some(Told::Words(_) | Told::NotYet) => Heard::Messages(vec![Msg::Line(line.to_owned())]),
         // A command goes before what is asked.
         Some(_) if words.starts_with('/') => Heard::Messages(vec![closed(app), Msg::Line(line.to_owned())]),
-        Some(Told::Question { .. }) => answer(app, &words.to_lowercase()),
+        Some(Told::Question { prompt, .. }) => answer(app, prompt, &words.to_lowercase()),
         Some(Told::List(list)) => choice(app, list, words),
     }
 }
@@ -32,7 +32,7 @@ fn closed(app: &App) -> Msg {
     Msg::Command(if matches!(app.popup(), Popup::Confirm(_)) { Command::Refuse } else { Command::ClosePopup })
 }
 
-fn answer(app: &App, words: &str) -> Heard {
+fn answer(app: &App, prompt: &str, words: &str) -> Heard {
     let is_download = matches!(app.popup(), Popup::Confirm(_));
     let command = match words {
         "y" | "yes" if is_download => Command::Confirm,
@@ -41,8 +41,7 @@ fn answer(app: &App, words: &str) -> Heard {
         "" | "n" | "no" if is_download => Command::Refuse,
         // To go nowhere takes the question back.
         "" | "n" | "no" => Command::Move(0),
-        _ if is_download => return Heard::Mistake("type yes, no or smallest".into()),
-        _ => return Heard::Mistake("type yes or no".into()),
+        _ => return Heard::Mistake(format!("type {}", prompt.trim_end_matches(": ").to_lowercase())),
     };
     Heard::Messages(vec![Msg::Command(command)])
 }

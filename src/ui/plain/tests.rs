@@ -81,7 +81,9 @@ fn a_message_that_waits_is_said_when_its_turn_has_come() {
     let mut listener = Listener::ready();
     listener.say("one");
     assert_eq!(listener.say("two"), "Your message waits for the end of this answer.\n");
-    assert_eq!(listener.answer("x"), "Answer:\nx\nYou: two\nThinking.\n");
+    listener.tester.token("x ", 1);
+    assert_eq!(listener.hear(), "Answer:\nx ");
+    assert_eq!(listener.answer("y"), "y\nAnswer done, 5 tokens.\nYou: two\nThinking.\n");
 }
 
 #[test]

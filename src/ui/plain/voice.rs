@@ -10,12 +10,13 @@ use super::page::{Page, sentence};
 use super::pieces::Said;
 use super::status::{self, Doing, Status};
 use super::told::{List, Told, told};
-use crate::store::MessageId;
+use crate::store::{ChatId, MessageId};
 use crate::text::escape_line;
 use crate::ui::app::App;
 use crate::ui::composer::summary;
 use crate::ui::folds;
 use crate::ui::msg::{Command, Slot};
+use crate::ui::slash::{self, Written};
 use crate::ui::transcript::{Answer, Entry, Question};
 
 pub const PROMPT: &str = "You: ";
@@ -69,6 +70,8 @@ struct Speech {
 pub struct Voice {
     pub page: Page,
     saying: Saying,
+    /// The chat that is open.
+    chat: Slot<ChatId>,
     known: Vec<Known>,
     speech: Option<Speech>,
     doing: Doing,
@@ -93,6 +96,7 @@ impl Voice {
         Self {
             page: Page::default(),
             saying,
+            chat: Slot::default(),
             known: Vec::new(),
             speech: None,
             doing: Doing::default(),
@@ -113,9 +117,10 @@ impl Voice {
         self.told.as_ref()
     }
 
-    /// The next message in the conversation is the one that was typed.
+    /// If this line is a message, the next one in the conversation is not to be said.
     pub fn typed(&mut self, line: &str) {
-        self.has_typed = !line.trim().is_empty();
+        let is_message = matches!(slash::read(line.trim_end()), Written::Message(_));
+        self.has_typed = is_message && !line.trim().is_empty();
     }
 
     /// Tells the next rows of the list.
@@ -132,6 +137,8 @@ impl Voice {
 
     /// Says what there is to say; returns what is to be done now that it was said.
     pub fn look(&mut self, app: &mut App, now: Instant) -> Option<Command> {
+        // The next answer may have begun with the end of this one.
+        self.tell_answer(app, now);
         self.tell_entries(app, now);
         self.tell_answer(app, now);
         for words in self.doing.look(app, self.saying.status, now) {
@@ -162,8 +169,11 @@ impl Voice {
 
     fn tell_entries(&mut self, app: &App, now: Instant) {
         let entries = app.transcript().entries();
-        let had_messages = self.known.iter().any(|known| matches!(known, Known::Message(_)));
-        if had_messages && app.transcript().messages().next().is_none() && app.open_chat_id().is_none() {
+        let is_other = !Arc::ptr_eq(&self.chat, app.chat_slot());
+        if is_other {
+            self.chat = app.chat_slot().clone();
+        }
+        if is_other && !self.known.is_empty() && app.open_chat_id().is_none() {
             self.page.say("This is a new chat.");
         }
         let new = self.take_new(entries);
