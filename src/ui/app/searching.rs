@@ -167,7 +167,11 @@ mod tests {
     use crate::ui::msg::{Command, Msg, OpenedChat};
 
     fn found(chat: i64, message: i64) -> FoundMessage {
-        let excerpt = Excerpt { text: "How to bake bread?".into(), marks: vec![7..11], ..Excerpt::default() };
+        let excerpt = Excerpt {
+            text: "How to bake bread?".into(),
+            marks: std::iter::once(7..11).collect(),
+            ..Excerpt::default()
+        };
         let hit = Hit {
             chat: ChatId(chat),
             title: format!("Chat {chat}"),

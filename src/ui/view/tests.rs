@@ -312,7 +312,7 @@ fn what_was_found_in_the_middle_of_a_long_message_is_seen() {
     let words = "hay ".repeat(60);
     let found = found(4, "Hay", Role::Assistant, &format!("{words}needle {words}"), "today 10:00");
     let mut found = vec![found];
-    found[0].hit.excerpt.marks = vec![words.len()..words.len() + 6];
+    found[0].hit.excerpt.marks.push(words.len()..words.len() + 6);
     tester.update(Msg::FoundMessages { words: "needle".into(), found });
     for (width, height) in [(20, 8), (40, 12), (80, 24)] {
         let screen = text(&mut tester, width, height);
