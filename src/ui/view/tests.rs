@@ -316,7 +316,7 @@ fn what_was_found_in_the_middle_of_a_long_message_is_seen() {
     tester.update(Msg::FoundMessages { words: "needle".into(), found });
     for (width, height) in [(20, 8), (40, 12), (80, 24)] {
         let screen = text(&mut tester, width, height);
-        assert!(screen.lines().nth(4).is_some_and(|line| line.contains("hay needle")), "{screen}");
+        assert!(screen.contains("hay needle"), "{screen}");
     }
     tester.use_ascii();
     assert!(text(&mut tester, 80, 24).contains("... hay"));
