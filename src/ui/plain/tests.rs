@@ -153,18 +153,26 @@ fn a_long_list_is_told_in_parts_and_words_narrow_it() {
         id: ChatId(id),
         title: if id == 40 { "Bread".into() } else { format!("Chat {id}") },
         age: "1 h ago".into(),
+        day: String::new(),
         messages: 2,
         is_open_elsewhere: false,
+        tags: Vec::new(),
+        is_archived: false,
     };
     let said = listener.told(Msg::Chats((1..=45).rev().map(row).collect()));
     assert!(said.starts_with("Chats:\n45. Chat 45 (1 h ago, 2 messages)\n"), "{said}");
     assert!(said.contains("\nThere are 25 more; \"more\" tells the next ones.\n"), "{said}");
     assert!(listener.say("more").starts_with("25. Chat 25"));
     assert!(listener.say("bread").starts_with("Chats with \"bread\":\n40. Bread (1 h ago, 2 messages)\n"));
-    let said = listener.say("delete 40");
-    assert!(said.starts_with("Delete the chat \"Bread\"?"), "{said}");
-    assert!(listener.say("no").starts_with("Chats with \"bread\":"));
-    listener.say("40");
+    let said = listener.say("archive 40");
+    assert!(said.starts_with("Put away; \"archived\" lists what is: Bread.\nChats: nothing has"), "{said}");
+    assert!(listener.say("archived").contains("\n40. Bread"));
+    assert!(listener.say("rename 40 White bread").contains("\n40. White bread"));
+    listener.tester.command(Command::DeleteChosen);
+    let said = listener.told(Msg::ChatDeleted(ChatId(40)));
+    assert!(said.starts_with("Deleted; \"undelete\" brings it back: White bread.\n"), "{said}");
+    listener.say("archived");
+    listener.say("39");
     assert!(matches!(listener.tester.app.popup(), crate::ui::app::Popup::Closed));
 }
 

@@ -4,7 +4,7 @@ use crate::chat::Role;
 use crate::engine::protocol::{Cost, Pin};
 use crate::models::offers::{Offer, Place};
 use crate::text::escape_line;
-use crate::ui::app::{Activity, App, ChatList, Confirm, Popup, Words};
+use crate::ui::app::{Activity, App, ChatList, ChatSearch, Confirm, Popup, Words};
 use crate::ui::msg::ChatRow;
 use crate::ui::view::{self, Facts, Section};
 
@@ -29,6 +29,8 @@ pub enum Told {
 /// Rows with numbers, one of which is typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List {
+    /// What was done last in it.
+    pub note: Option<String>,
     pub heading: String,
     pub rows: Vec<Row>,
     /// What can be typed.
@@ -64,8 +66,9 @@ pub fn told(app: &App) -> Option<Told> {
         Popup::Words(words) => Told::Words(rows_of(words)),
         Popup::Context { .. } => return Some(context(app)),
         Popup::Chats(list) if !list.is_read() => Told::NotYet,
-        Popup::Chats(list) if list.deletes_next => deleting(list),
         Popup::Chats(list) => Told::List(chats(app, list)),
+        Popup::Search(search) if !search.is_answered() => Told::NotYet,
+        Popup::Search(search) => Told::List(found(search)),
         Popup::Models(list) => match app.offers() {
             None => Told::NotYet,
             Some(offers) => {
@@ -73,7 +76,7 @@ pub fn told(app: &App) -> Option<Told> {
                 let rows: Vec<Row> = rows.collect();
                 let heading = headed("Models", &list.filter, "there are none", rows.len());
                 let hint = "Type the number of a model to use it, words to search for, or nothing to go back.";
-                Told::List(List { heading, rows, hint })
+                Told::List(List { note: None, heading, rows, hint })
             }
         },
         Popup::Confirm(confirm) => asked_before_download(confirm),
@@ -84,7 +87,7 @@ pub fn told(app: &App) -> Option<Told> {
             let rows: Vec<Row> = rows.collect();
             let heading = headed("Texts", &palette.filter, "there are none", rows.len());
             let hint = "Type the number of a text to write it, words to search for, or nothing to go back.";
-            Told::List(List { heading, rows, hint })
+            Told::List(List { note: None, heading, rows, hint })
         }
     })
 }
@@ -102,10 +105,21 @@ fn headed(what: &str, filter: &str, none: &str, count: usize) -> String {
 fn chats(app: &App, list: &ChatList) -> List {
     let matching = list.matching();
     let rows = matching.iter().map(|row| chat(app, row)).collect();
-    let heading = headed("Chats", &list.filter, "none is saved yet", matching.len());
-    let hint = "Type the number of a chat to open it, \"delete\" and a number to delete one, words of a title to search \
-        for, or nothing to go back.";
-    List { heading, rows, hint }
+    let (what, none) = match list.shows_archived {
+        true => ("Chats that were put away", "there are none"),
+        false => ("Chats", "none is saved yet"),
+    };
+    let heading = headed(what, &list.filter, none, matching.len());
+    let hint = "Type the number of a chat to open it, \"delete\", \"archive\" or \"rename\" and a number, \"archived\" for those \
+        that were put away, words of a title to search for, or nothing to go back.";
+    let note = list.told.as_ref().map(|note| with_words(note));
+    List { note, heading, rows, hint }
+}
+
+/// Keys of the list, as the words that are typed for them here.
+fn with_words(note: &str) -> String {
+    let words = [("Ctrl-U", "\"undelete\""), ("Ctrl-T", "\"archived\"")];
+    sentence(&words.iter().fold(note.to_owned(), |note, (key, word)| note.replace(key, word)))
 }
 
 fn chat(app: &App, row: &ChatRow) -> Row {
@@ -115,15 +129,27 @@ fn chat(app: &App, row: &ChatRow) -> Row {
         true => "in another window",
         false => &row.age,
     };
+    let tags: String = row.tags.iter().map(|tag| format!(", #{}", escape_line(tag))).collect();
     // The number is that of `/resume`.
-    Row { number: row.id.0.unsigned_abs(), name: row.title.clone(), about: format!("{when}, {messages}") }
+    Row { number: row.id.0.unsigned_abs(), name: row.title.clone(), about: format!("{when}, {messages}{tags}") }
 }
 
-fn deleting(list: &ChatList) -> Told {
-    let title = list.matching().get(list.chosen).map(|row| escape_line(&row.title)).unwrap_or_default();
-    Told::Question {
-        lines: vec![format!("Delete the chat \"{title}\"? That cannot be taken back.")],
-        prompt: "Yes or no: ",
+fn found(search: &ChatSearch) -> List {
+    let rows = search.found.iter().zip(1..).map(|(found, number)| {
+        let who = if found.hit.role == Role::User { "you" } else { found.hit.role.as_str() };
+        let about = format!("{who}, {}, in \"{}\"", found.when, escape_line(&found.hit.title));
+        Row { number, name: found.hit.excerpt.text.clone(), about }
+    });
+    let rows: Vec<Row> = rows.collect();
+    let hint = match rows.is_empty() {
+        true => "Type words to search the messages of all chats for, or nothing to go back.",
+        false => "Type the number of a message to go to it, other words to search for, or nothing to go back.",
+    };
+    List {
+        note: None,
+        heading: headed("Messages", &search.words, "no words to search for yet", rows.len()),
+        rows,
+        hint,
     }
 }
 

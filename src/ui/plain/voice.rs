@@ -12,7 +12,7 @@ use super::status::{self, Doing, Status};
 use super::told::{List, Told, told};
 use crate::store::{ChatId, MessageId};
 use crate::text::escape_line;
-use crate::ui::app::App;
+use crate::ui::app::{App, Select};
 use crate::ui::composer::summary;
 use crate::ui::folds;
 use crate::ui::msg::{Command, Slot};
@@ -146,6 +146,9 @@ impl Voice {
         }
         self.tell_notices(app);
         self.tell_thoughts_switch(app);
+        if let Some(command) = self.tell_found(app) {
+            return Some(command);
+        }
         let command = self.tell_over(app);
         self.tell_asked(app);
         if command.is_none() && self.is_listening(app) {
@@ -376,13 +379,25 @@ impl Voice {
         }
     }
 
+    /// A message that a search has led to. Nothing stays chosen where nobody sees it.
+    fn tell_found(&mut self, app: &App) -> Option<Command> {
+        let entry = app.selected_entry()?;
+        self.page.say("The message that was found:");
+        match entry {
+            Entry::Question(question) => self.tell_question(question),
+            Entry::Answer(answer) => self.tell_whole(answer),
+            Entry::Note(_) => {}
+        }
+        Some(Command::Select(Select::Leave))
+    }
+
     /// What lies over the chat; a text is closed once it was read out.
     fn tell_over(&mut self, app: &App) -> Option<Command> {
         let now = told(app);
         if now == self.told {
             return None;
         }
-        self.told = now;
+        let before = std::mem::replace(&mut self.told, now);
         self.top = 0;
         match self.told.clone() {
             None | Some(Told::NotYet) => None,
@@ -392,9 +407,13 @@ impl Voice {
                 Some(Command::ClosePopup)
             }
             Some(Told::List(list)) => {
-                self.page.say(&list.heading);
-                self.tell_rows(&list);
-                self.page.say(list.hint);
+                let is_other = !matches!(&before, Some(Told::List(before)) if before.rows == list.rows && before.heading == list.heading);
+                self.page.say_if(list.note.clone());
+                if is_other {
+                    self.page.say(&list.heading);
+                    self.tell_rows(&list);
+                    self.page.say(list.hint);
+                }
                 None
             }
             Some(Told::Question { lines, .. }) => {
