@@ -435,6 +435,7 @@ mod tests {
                     svg: None,
                     threads: None,
                     tune: false,
+                    exhaustive: false,
                     ways: Vec::new(),
                     tasks: Vec::new(),
                     fuzzy: Vec::new(),

@@ -63,7 +63,8 @@ pub fn run(command: BenchCommand, surroundings: &Surroundings) -> Result<Exit, F
     let svg = command.svg.clone();
     let remark = cores::this_machine().remark(command.threads);
     let suite = if command.tune { "tune" } else { command.suite.name() };
-    let mut measurement = suites::of(command, &models, &surroundings.directories.cache);
+    let guesses = surroundings.config.generate.speculation.by;
+    let mut measurement = suites::of(command, &models, &surroundings.directories.cache, guesses);
     let mut settings = measurement.settings();
     settings.insert(MODELS.into(), models.iter().map(|model| path_of(model).into()).collect::<Vec<Value>>().into());
     let before = Health::read();
@@ -212,8 +213,9 @@ fn models(command: &BenchCommand, surroundings: &Surroundings) -> Result<Vec<Loa
                 true => surroundings.draft_model_named(&found, command.draft_model.as_deref()),
                 false => None,
             };
+            let checks = surroundings.kv_checks_file();
             let settings =
-                surroundings.config.clone().load_settings(found, draft, surroundings.probe(), None, None, None);
+                surroundings.config.clone().load_settings(found, draft, surroundings.probe(), None, checks, None);
             let tuning = Tuning { file: surroundings.threads_file(), may_try: false };
             let threads = command.threads.or(settings.threads);
             Ok(LoadSettings { threads, tuning, speeds: surroundings.speeds_file(), ..settings })
