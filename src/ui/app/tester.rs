@@ -361,3 +361,17 @@ pub(in crate::ui) fn opened(chat: i64, mut messages: Vec<OpenedMessage>) -> Open
     }
     OpenedChat { id: ChatId(chat), title: format!("Chat {chat}"), leaf: above, messages, is_elsewhere: false }
 }
+
+/// A chat of the list.
+pub(in crate::ui) fn chat_row(id: i64, title: &str) -> ChatRow {
+    ChatRow {
+        id: ChatId(id),
+        title: title.into(),
+        age: "1 h ago".into(),
+        day: "Today".into(),
+        messages: 2,
+        is_open_elsewhere: false,
+        tags: Vec::new(),
+        is_archived: false,
+    }
+}
