@@ -450,6 +450,7 @@ mod tests {
                     cores: Vec::new(),
                     dry_run: false,
                     tune: false,
+                    exhaustive: false,
                     ways: Vec::new(),
                     tasks: Vec::new(),
                     fuzzy: Vec::new(),

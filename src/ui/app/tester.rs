@@ -77,6 +77,8 @@ pub(in crate::ui) fn model(has_template: bool) -> ModelInfo {
             repacked: false,
             repack_reason: "no weights have another order on this processor".into(),
             cores_reason: "4 of 4 cores: all of them".into(),
+            batch: 512,
+            batch_reason: "as usual".into(),
             notice: None,
         },
     }
