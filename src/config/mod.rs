@@ -29,7 +29,7 @@ use crate::engine::tuning::Tuning;
 use crate::exit::Failure;
 use crate::models::Found;
 use crate::text_file;
-use crate::ui::theme::Named;
+use crate::ui::theme::ThemeName;
 
 /// What takes back a schema or a grammar that a lower layer sets.
 const OFF: &str = "off";
@@ -71,7 +71,7 @@ pub struct Config {
     /// Whether pictures are shown in the chat.
     pub images: Switch,
     /// The colours of the chat.
-    pub theme: Named,
+    pub theme: ThemeName,
     /// Bytes a second that a download may bring.
     pub limit_rate: Option<u64>,
     pub quiet: bool,
@@ -83,7 +83,7 @@ pub struct Config {
 pub struct Layers {
     /// All layers, the upper over the lower.
     pub settings: Settings,
-    /// What was typed.
+    /// What was typed, with the files read that it names.
     pub typed: Settings,
     /// Keys of `config.toml` that mean nothing.
     pub warnings: Vec<String>,
@@ -102,8 +102,13 @@ impl Layers {
         typed: Settings,
     ) -> Result<Self, Failure> {
         let here = Path::new("");
-        let variables = environment::read(environment).map_err(Failure::usage)?;
-        let upper = with_files_read(typed.clone().over(variables), here).map_err(Failure::usage)?;
+        let mut variables = environment::read(environment).map_err(Failure::usage)?;
+        // What is typed over is not looked for.
+        variables.system = variables.system.filter(|_| typed.system.is_none());
+        variables.schema = variables.schema.filter(|_| typed.schema.is_none());
+        variables.grammar = variables.grammar.filter(|_| typed.grammar.is_none());
+        let typed = with_files_read(typed, here).map_err(Failure::usage)?;
+        let upper = typed.clone().over(with_files_read(variables, here).map_err(Failure::usage)?);
         let path = directories.config_file();
         let lower = file::read(&path).and_then(|mut read| {
             read.settings = with_files_read(read.settings, &directories.config)?;
@@ -113,12 +118,29 @@ impl Layers {
             Ok(read) => Self { settings: upper.over(read.settings), typed, warnings: read.warnings, broken: None },
             Err(sentence) => Self { settings: upper, typed, warnings: Vec::new(), broken: Some(sentence) },
         };
+        layers.check_forms()?;
+        Ok(layers)
+    }
+
+    /// An answer has one form.
+    fn check_forms(&self) -> Result<(), Failure> {
         let is_set = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
-        if is_set(&layers.settings.schema) && is_set(&layers.settings.grammar) {
+        if is_set(&self.settings.schema) && is_set(&self.settings.grammar) {
             return Err(Failure::usage("an answer is held to a schema or to a grammar, and both are set")
                 .hint("take one back with `--schema off` or `--grammar off`"));
         }
-        Ok(layers)
+        Ok(())
+    }
+
+    /// Puts another layer between what was typed and everything below; its files begin at `folder`.
+    ///
+    /// # Errors
+    /// If a file that it names cannot be read, or an answer would have two forms.
+    pub fn put_under_typed(&mut self, settings: Settings, folder: &Path) -> Result<(), Failure> {
+        let settings = with_files_read(settings, folder).map_err(Failure::usage)?;
+        let lower = std::mem::take(&mut self.settings);
+        self.settings = self.typed.clone().over(settings).over(lower);
+        self.check_forms()
     }
 
     /// # Errors

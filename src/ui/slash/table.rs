@@ -4,7 +4,6 @@ use super::{Choices, Group, SlashCommand, Takes};
 use crate::ui::app::setting;
 use crate::ui::markdown::parts::PartKind;
 use crate::ui::msg::{Command, CopyOf, Retry};
-use crate::ui::theme::Named;
 
 const fn row(
     group: Group,
@@ -174,13 +173,13 @@ pub static COMMANDS: &[SlashCommand] = &[
     ),
     row(Group::Context, "kv", &[], nothing(Command::Kv), "what the KV cache is made of, and why"),
     among(
-        Choices::Words(&["auto", "light", "dark", "mono"]),
+        Choices::Themes,
         row(
             Group::Program,
             "theme",
             &[],
-            maybe("NAME", |name| name.map(theme).transpose().map(Command::Theme)),
-            "other colours: auto, light, dark or mono",
+            maybe("NAME", |name| Ok(Command::Theme(name.map(str::to_owned)))),
+            "other colours: auto, light, dark, mono, nord, …",
         ),
     ),
     row(Group::Program, "help", &[], nothing(Command::Help), "the keys and these commands"),
@@ -226,9 +225,4 @@ fn set(text: Option<&str>) -> Result<Command, String> {
     let value = Some(value).filter(|value| !value.is_empty());
     value.map_or(Ok(()), |value| setting.check(value))?;
     Ok(Command::Set { setting, value: value.map(str::to_owned) })
-}
-
-fn theme(name: &str) -> Result<Named, String> {
-    let found = Named::ALL.into_iter().find(|(known, _)| *known == name);
-    found.map(|(_, named)| named).ok_or_else(|| "there are `auto`, `light`, `dark` and `mono`".into())
 }

@@ -5,13 +5,13 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::symbols::border;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, Clear, Padding, Paragraph};
+use ratatui::widgets::{Block, Padding, Paragraph};
 use unicode_width::UnicodeWidthStr;
 
 use crate::ui::app::{App, ChatList, Popup};
 use crate::ui::theme::Theme;
 
-use super::{confirm, context, fitted, help, palette, picker, words};
+use super::{confirm, context, erase, fitted, help, palette, picker, words};
 
 const MOST_WIDTH: u16 = 90;
 /// Below so many columns a chat is its title alone.
@@ -50,7 +50,7 @@ pub(super) fn inner_width(screen: Rect) -> usize {
 pub(super) fn open_box(title: &str, bottom: &str, rows: usize, theme: &Theme, screen: Rect, frame: &mut Frame) -> Rect {
     if is_tiny(screen) {
         let [head, inside] = Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]).areas(screen);
-        frame.render_widget(Clear, screen);
+        erase(screen, theme, frame);
         let words = fitted(&format!("{title}: {bottom}"), screen.width.into(), theme.ascii);
         frame.render_widget(Paragraph::new(words).style(theme.heading), head);
         return inside;
@@ -67,7 +67,7 @@ pub(super) fn open_box(title: &str, bottom: &str, rows: usize, theme: &Theme, sc
         .title(Span::styled(format!(" {} ", fitted(title, room, theme.ascii)), theme.heading))
         .title_bottom(Span::styled(format!(" {} ", fitted(bottom, room, theme.ascii)), theme.dim));
     let inside = block.inner(place);
-    frame.render_widget(Clear, place);
+    erase(place, theme, frame);
     frame.render_widget(block, place);
     inside
 }
