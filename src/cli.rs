@@ -434,6 +434,8 @@ mod tests {
                     json: true,
                     svg: None,
                     threads: None,
+                    cores: Vec::new(),
+                    dry_run: false,
                     tune: false,
                     ways: Vec::new(),
                     tasks: Vec::new(),

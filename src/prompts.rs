@@ -70,15 +70,18 @@ pub fn all(folder: &Path) -> (Vec<PromptText>, Vec<String>) {
 pub fn find(folder: &Path, name: &str) -> Result<PromptText, String> {
     let (texts, problems) = all(folder);
     let names: Vec<String> = texts.iter().map(|text| format!("`{}`", text.name)).collect();
-    match texts.into_iter().find(|text| text.name == name) {
-        Some(text) => Ok(text),
-        None => Err(format!(
+    if let Some(text) = texts.into_iter().find(|text| text.name == name) {
+        return Ok(text);
+    }
+    let file = format!("`{}`", folder.join(format!("{name}.md")).display());
+    Err(problems.iter().find(|problem| problem.starts_with(&file)).cloned().unwrap_or_else(|| {
+        format!(
             "there is no text `{name}`; there are {}, and what lies in {} as `NAME.md`{}",
             names.join(", "),
             folder.display(),
             problems.iter().map(|problem| format!(" ({problem})")).collect::<String>()
-        )),
-    }
+        )
+    }))
 }
 
 /// The name of the text in a file, if it is one.

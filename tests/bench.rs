@@ -172,6 +172,53 @@ fn a_meter_that_is_broken_costs_the_power_and_nothing_else() {
     assert!(ran.stdout.contains("tg128") && ran.stdout.contains("failed, so power is not known"), "{}", ran.stdout);
 }
 
+#[test]
+fn a_dry_run_says_what_would_be_measured_and_measures_and_keeps_nothing() {
+    let home = Home::new();
+    TinyModel::default().context(2048).write(&home.path("tiny.gguf")).unwrap();
+    let dry = ["bench", "./tiny.gguf", "--dry-run", "--power", "cmd:echo 3.5"];
+    let ran = home.run(&dry);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    for part in ["3.50 W now, as told by the command of `--power`", "pp512", "tg128", "suite quick, 2 cases: "] {
+        assert!(ran.stdout.contains(part), "{part}: {}", ran.stdout);
+    }
+    let ran = home.run(&[&dry[..], &["--suite", "depth", "--depths", "0,1k,4k", "--json"]].concat());
+    let preview: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let steps = preview["models"][0]["steps"].as_array().unwrap();
+    let tests: Vec<&str> = steps.iter().map(|step| step["test"].as_str().unwrap()).collect();
+    assert_eq!(tests, ["pp128", "tg32", "pp128 @ d1024", "tg32 @ d1024"], "what is too long is left out");
+    assert_eq!((preview["record"].as_str(), preview["power"]["watts"].as_f64()), (Some("preview"), Some(3.5)));
+    assert!(home.run(&["bench", "list"]).stdout.contains("no run is kept yet"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn cores_that_are_asked_for_compute_and_others_are_refused_in_a_sentence() {
+    let home = Home::new();
+    TinyModel::default().context(2048).write(&home.path("tiny.gguf")).unwrap();
+    let mask = std::fs::read_to_string("/proc/self/status").unwrap();
+    let allowed = mask.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap().trim();
+    let core = allowed.split([',', '-']).next_back().unwrap();
+    let quick = ["bench", "./tiny.gguf", "--rounds", "1", "--json", "--power", "none", "--cores"];
+    let ran = home.run(&[&quick[..], &[core]].concat());
+    for record in records(&ran) {
+        assert_eq!((record["cores"].as_str(), record["n_threads"].as_u64()), (Some(core), Some(1)), "{record}");
+    }
+    let head: Value = serde_json::from_str(ran.stdout.lines().next().unwrap()).unwrap();
+    assert_eq!(head["settings"]["cores"][0].as_str(), Some(core));
+    for (cores, sentence) in [("1023", "core 1023 is not there"), ("7-4", "`4-7`"), ("slow", "all are alike")] {
+        let ran = home.run(&[&quick[..], &[cores]].concat());
+        let refused = ran.code == Some(2) && ran.stdout.is_empty() && ran.stderr.contains(sentence);
+        // There may be slow cores here.
+        assert!(refused || (cores == "slow" && ran.code == Some(0)), "{cores}: {}", ran.stderr);
+    }
+    let ran = home.run(&[&quick[..], &[core, "--cores", "all"]].concat());
+    assert!(ran.code == Some(2) && ran.stderr.contains("`--suite sbc`"), "{}", ran.stderr);
+    let threads = ["bench", "./tiny.gguf", "--suite", "threads", "--rounds", "1", "--json", "--cores", core];
+    let tried = records(&home.run(&[&threads[..], &["--cores", "all"]].concat()));
+    assert!(tried.iter().any(|case| case["cores"] == core) && tried.iter().any(|case| case["cores"] == "all"));
+}
+
 /// The suite `spec` with the shortest of everything.
 fn bench_spec(home: &Home, arguments: &[&str]) -> Ran {
     TinyModel::default().context(4096).write(&home.path("tiny.gguf")).unwrap();

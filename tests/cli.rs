@@ -538,7 +538,8 @@ fn a_text_is_answered_as_its_head_says_unless_something_else_is_typed() {
     home.write("home/config/prompts/mail.md", "+++\n[settings]\ntmep = 1\n+++\nDear");
     let ran = ask(&[]);
     assert_eq!(ran.code, Some(2));
-    assert!(ran.stderr.contains("`tmep` is no setting of a text; `temp` may be meant"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("mail.md` is not used: `tmep` is no setting of a text"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("hint: `temp` may be meant\n"), "{}", ran.stderr);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::Ended;
 use super::footprint::Footprint;
+use super::outlook::{Known, Outlook, Step};
 use super::record::{Case, Run};
 use super::report::{Report, base};
 use super::speed::{memory, title, trusted};
@@ -91,6 +92,18 @@ impl Measurement for Cold {
             self.measure_one(model, models, report)?;
         }
         Ok(())
+    }
+
+    fn outlook(&self, _known: &Known<'_>) -> Outlook {
+        let step = |start: Start| Step {
+            test: format!("{} start", start.as_str()),
+            rounds: self.settings.rounds,
+            n_prompt: PROMPT as u32,
+            n_gen: 1,
+            ..Step::default()
+        };
+        // What the disk takes is what is to be found out.
+        Outlook { steps: Start::BOTH.map(step).to_vec(), seconds: None }
     }
 
     fn tables(&self, run: &Run) -> String {

@@ -73,14 +73,19 @@ impl Machine {
     /// A line about it: board or processor, cores, memory.
     pub fn line(&self) -> String {
         let name = self.board.as_ref().or(self.cpu.as_ref()).cloned().unwrap_or_else(|| self.arch.clone());
-        let class = |class: &CoreClass| match &class.kind {
-            Some(kind) => format!("{} {kind}", class.count),
-            None => format!("{} cores", class.count),
-        };
-        let cores: Vec<String> = self.cores.iter().map(class).collect();
+        let cores: Vec<String> = self.cores.iter().map(CoreClass::words).collect();
         let memory = self.memory_bytes.map(|bytes| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30)));
         let parts = [Some(name), Some(cores.join(" + ")).filter(|cores| !cores.is_empty()), memory];
         parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl CoreClass {
+    /// How many of what: `4 Cortex-A76`, `8 efficient cores`.
+    pub fn words(&self) -> String {
+        let kind = self.kind.as_deref().unwrap_or("core");
+        let plural = if kind.ends_with("core") && self.count != 1 { "s" } else { "" };
+        format!("{} {kind}{plural}", self.count)
     }
 }
 

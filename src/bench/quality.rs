@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::Ended;
 use super::exact;
+use super::outlook::Pace;
 use super::record::Case;
 use super::report::{Report, base};
 use super::spec::Letter;
@@ -25,6 +26,15 @@ const EXPECTED: usize = 512;
 const CELLS: u32 = 1024;
 /// The test's name.
 pub const WORD: &str = "quality";
+
+/// Tokens of a question, about.
+const QUESTION: u32 = 120;
+
+/// About how long it takes.
+pub fn seconds(pace: &Pace) -> f64 {
+    let question = pace.reading(QUESTION, 0) + pace.writing(MOST_TOKENS / 2, QUESTION);
+    f64::from(QUESTIONS) * question + pace.reading((READ + EXPECTED) as u32, 0)
+}
 
 /// Asks and reads, and tells a case about it.
 ///

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::Ended;
+use super::outlook::{Known, Outlook, Step};
 use super::quality;
 use super::record::{Case, Run};
 use super::report::Report;
@@ -52,6 +53,16 @@ impl Measurement for Quant {
         }
         // Nothing about the file that was given has changed.
         models.each(report, |lab| speed::look_again(lab, &self.settings, report))
+    }
+
+    fn outlook(&self, known: &Known<'_>) -> Outlook {
+        let of_one = speed::outlook_of(&self.settings, known);
+        // How long it takes to write a model anew is not known.
+        let named = |format: &Format| {
+            let name = move |step: &Step| Step { test: format!("{}, {}", step.test, format.as_str()), ..step.clone() };
+            of_one.steps.iter().map(name).collect::<Vec<_>>()
+        };
+        Outlook { steps: self.formats.iter().flat_map(named).collect(), seconds: None }
     }
 
     fn tables(&self, run: &Run) -> String {

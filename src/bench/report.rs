@@ -16,6 +16,9 @@ use crate::exit::Failure;
 use crate::remarks::Remarks;
 use crate::text::cause;
 
+/// The key under which a case, and the settings of a run, have the cores that were asked for.
+pub const CORES: &str = "cores";
+
 /// A run that is being measured, and where its lines and remarks go.
 pub struct Report {
     run: RefCell<Run>,
@@ -102,9 +105,14 @@ impl Report {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn add(&self, case: Case) -> Result<(), Failure> {
+    pub fn add(&self, mut case: Case) -> Result<(), Failure> {
         if self.has(&case.key) {
             return Ok(());
+        }
+        if let Some(cores) = self.cores()
+            && !case.rest.contains_key(CORES)
+        {
+            case.rest.insert(CORES.into(), cores);
         }
         self.write(Line::Case(Box::new(case)))
     }
@@ -132,6 +140,14 @@ impl Report {
     pub fn record(&self, subject: &Subject, record: &impl Serialize) -> Result<(), Failure> {
         self.counted.set(self.counted.get() + 1);
         self.case(subject, &self.counted.get().to_string(), record)
+    }
+
+    /// The cores that all cases have, if some were asked for.
+    fn cores(&self) -> Option<Value> {
+        match self.run.borrow().head.settings.get(CORES)?.as_array()?.as_slice() {
+            [cores] => Some(cores.clone()),
+            _ => None,
+        }
     }
 
     /// Whether a case with this key was measured, this time or before.

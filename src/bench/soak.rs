@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::Ended;
 use super::energy::Sampler;
 use super::footprint::Footprint;
+use super::outlook::{Known, Outlook, Step};
 use super::record::{Case, Run};
 use super::report::{Report, base};
 use super::speed::plan::{Item, Kind, blocks};
@@ -53,6 +54,14 @@ impl Measurement for Soak {
 
     fn measure(&mut self, models: &Models<'_>, report: &Report) -> Result<(), Ended> {
         models.each(report, |lab| self.soak(lab, report))
+    }
+
+    fn outlook(&self, _known: &Known<'_>) -> Outlook {
+        let whole = Duration::from_secs(u64::from(self.settings.minutes) * 60);
+        let (count, length) = slices(whole);
+        let test = |number: u32| format!("slice {number} of {count}, {} s", length.as_secs());
+        let step = |number| Step { test: test(number), rounds: 1, ..Step::default() };
+        Outlook { steps: (1..=count).map(step).collect(), seconds: Some(whole.as_secs_f64()) }
     }
 
     fn tables(&self, run: &Run) -> String {

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::Ended;
 use super::live::Event;
+use super::outlook::{Known, Outlook};
 use super::record::Run;
 use super::report::Report;
 use crate::engine::lab::Lab;
@@ -19,6 +20,11 @@ pub trait Measurement {
     /// # Errors
     /// If it was stopped, a model fails or a record cannot be written.
     fn measure(&mut self, models: &Models<'_>, report: &Report) -> Result<(), Ended>;
+
+    /// What it is going to time of a model; nothing where its cases are found as it goes.
+    fn outlook(&self, _known: &Known<'_>) -> Outlook {
+        Outlook::default()
+    }
 
     /// All that was measured, as tables for people.
     fn tables(&self, run: &Run) -> String;

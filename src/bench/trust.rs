@@ -1,7 +1,11 @@
 //! Why the figures of a run are not to be trusted, if they are not.
 
+use jiff::Timestamp;
+use serde_json::Map;
+
+use super::Ended;
 use super::peers::cases::is_peer;
-use super::record::{Case, Run};
+use super::record::{BeforeAndAfter, Case, Condition, End, Run, Status};
 use crate::hardware::health::Health;
 
 /// Programs that may compute beside the measurement, at its start.
@@ -16,6 +20,31 @@ const LITTLE: u64 = 1 << 20;
 /// The test that is repeated during a run, and what its case tells: its speed as a part of what it was at first.
 pub const ANCHOR: &str = "anchor";
 pub const ANCHOR_RATIO: &str = "anchor_ratio";
+
+/// The end of a run: how it ended, how the machine felt before and after, and whether its figures are to be trusted.
+pub fn end(ended: &Result<(), Ended>, run: &Run, [before, after]: [&Health; 2], now: Timestamp) -> End {
+    let doubts = doubts(run, before, after);
+    let mut rest = Map::new();
+    let status = match ended {
+        Ok(()) => Status::Whole,
+        Err(Ended::Stopped) => Status::Stopped,
+        Err(Ended::Failed(failure)) => {
+            rest.insert("failure".into(), failure.message.clone().into());
+            Status::Failed
+        }
+    };
+    let health = BeforeAndAfter { before: Condition::from(before), after: Condition::from(after) };
+    End { ended: now, status, valid: doubts.is_empty() && ended.is_ok(), doubts, health, rest }
+}
+
+/// What speaks against figures that would be measured now, in words.
+pub fn beforehand(now: &Health) -> Vec<String> {
+    let load = now.load.filter(|load| *load > MOST_LOAD);
+    let load = load.map(|load| format!("other programs are computing (load {load:.1})"));
+    // What happened earlier is no fault of what is measured now.
+    let throttling = now.throttling.since(&now.throttling);
+    load.into_iter().chain(throttling.map(|words| format!("the machine holds itself back: {words}"))).collect()
+}
 
 /// What speaks against the figures, in words; nothing if nothing does.
 pub fn doubts(run: &Run, before: &Health, after: &Health) -> Vec<String> {

@@ -13,6 +13,7 @@ use crate::bench::spec::{Class, Way};
 use crate::bench::speed::cooling::CoolDown;
 use crate::config::Probability;
 use crate::engine::lab::Format;
+use crate::hardware::cores::Cores;
 use crate::hardware::meters::Choice as Power;
 
 const OF_SPEED: &str = "Options of --suite quick, depth, threads, sbc, quant and soak";
@@ -71,9 +72,19 @@ pub struct BenchCommand {
     #[arg(long)]
     pub no_live: bool,
 
+    /// Measure nothing: say what a run would find here (board, cores, what tells its power, heat and throttling, and what is
+    /// missing for that), what it would time, and about how long that would take
+    #[arg(long, conflicts_with_all = ["continues", "compare", "format", "out"])]
+    pub dry_run: bool,
+
     /// Threads that compute; without it, those of a chat
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=512))]
     pub threads: Option<u32>,
+
+    /// Compute on these cores only, a thread on each: `fast`, `slow`, `all`, or their numbers. Typed several times, the sets
+    /// are compared (suites sbc and threads)
+    #[arg(long, value_name = "fast|slow|all|0,2|4-7")]
+    pub cores: Vec<Cores>,
 
     /// Find out instead how many threads are the fastest with these models, and remember it for them: chats use it from then on
     #[arg(long, conflicts_with_all = ["suite", "seed", "cases", "depths", "threads"])]

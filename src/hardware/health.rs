@@ -78,6 +78,16 @@ impl Throttling {
         }
     }
 
+    /// What tells it here, in words.
+    pub fn told_by(&self) -> Vec<&'static str> {
+        let sources = [
+            (self.raspberry.is_some(), "the firmware's flags"),
+            (self.count.is_some(), "the processor's counts of overheating"),
+            (self.cooling.is_some(), "the kernel's cooling states"),
+        ];
+        sources.into_iter().filter(|(is_there, _)| *is_there).map(|(_, words)| words).collect()
+    }
+
     /// What held the machine back between `before` and now, in words; nothing if nothing did.
     pub fn since(&self, before: &Self) -> Option<String> {
         const BITS: [(u32, &str); 4] = [
@@ -135,8 +145,8 @@ fn number(file: &Path) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::cores::fixtures::Tree;
     use super::*;
+    use crate::hardware::boards::Tree;
 
     #[test]
     fn a_raspberry_pi_that_was_hot_says_what_it_did() {

@@ -1,6 +1,8 @@
 //! Readers of the machine: pure functions of a root path, so that tests feed them fixture trees.
 
 pub mod bandwidth;
+#[cfg(test)]
+pub mod boards;
 mod control_group;
 pub mod cores;
 pub mod gpus;

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::bench::Ended;
 use crate::bench::draw::Draw;
+use crate::bench::outlook::{Known, Outlook, Step};
 use crate::bench::record::Run;
 use crate::bench::report::Report;
 use crate::bench::statistics::percentile;
@@ -95,6 +96,23 @@ impl Measurement for Fit {
 
     fn measure(&mut self, models: &Models<'_>, report: &Report) -> Result<(), Ended> {
         models.each(report, |lab| measure(lab, &self.settings, report))
+    }
+
+    fn outlook(&self, known: &Known<'_>) -> Outlook {
+        let rounds = self.settings.rounds.max(LEAST_ROUNDS);
+        let step = |(n_prompt, n_gen): &(u32, u32)| Step {
+            test: format!("pp{n_prompt}+tg{n_gen}"),
+            rounds,
+            n_prompt: *n_prompt,
+            n_gen: *n_gen,
+            ..Step::default()
+        };
+        let pairs = SHOWN.iter().chain(&UNSEEN);
+        let seconds = known.pace.map(|pace| {
+            let one = |(prompt, written): &(u32, u32)| pace.reading(*prompt, 0) + pace.writing(*written, *prompt);
+            pairs.clone().map(one).sum::<f64>().min(ROUND.as_secs_f64()) * f64::from(rounds)
+        });
+        Outlook { steps: pairs.map(step).collect(), seconds }
     }
 
     fn tables(&self, run: &Run) -> String {

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::sections::plain;
-use crate::bench::record::{Run, Status};
+use crate::bench::record::{Condition, Run, Status};
 use crate::text::escape_line;
 
 /// Names and what they are.
@@ -93,9 +93,8 @@ fn about(run: &Run) -> Facts {
 fn machine(run: &Run) -> Facts {
     let machine = &run.head.machine;
     let class = |class: &super::super::machine::CoreClass| {
-        let kind = class.kind.as_deref().unwrap_or("cores");
         let clock = class.max_mhz.map(|mhz| format!(" at up to {:.2} GHz", mhz / 1000.0)).unwrap_or_default();
-        format!("{} {kind}{clock}", class.count)
+        format!("{}{clock}", class.words())
     };
     let cores: Vec<String> = machine.cores.iter().map(class).collect();
     let facts = [
@@ -122,7 +121,7 @@ fn settings(run: &Run) -> Facts {
 fn health(run: &Run) -> Facts {
     let Some(end) = &run.end else { return Facts::default() };
     let (before, after) = (&end.health.before, &end.health.after);
-    let change = |of: fn(&crate::bench::record::Condition) -> Option<f64>, digits: usize, unit: &str| {
+    let change = |of: fn(&Condition) -> Option<f64>, digits: usize, unit: &str| {
         let after = of(after)?;
         let before = of(before).map(|before| format!("{before:.digits$} to ")).unwrap_or_default();
         Some(format!("{before}{after:.digits$}{unit}"))
@@ -134,6 +133,9 @@ fn health(run: &Run) -> Facts {
             ("clock", change(|at| at.mhz, 0, " MHz")),
             ("load", change(|at| at.load, 1, "")),
             ("swap in use", change(|at| at.swap_bytes.map(|bytes| bytes as f64 / f64::from(1 << 20)), 0, " MiB")),
+            ("throttled", change_of(before, after, |at| Some(format!("{:#x}", at.throttled_bits?)))),
+            ("too hot", change_of(before, after, |at| Some(format!("{} times", at.throttled_count?)))),
+            ("slowed down by", change_of(before, after, |at| Some(format!("{} steps", at.cooling_state?)))),
         ],
     );
     for (name, value) in &end.rest {
@@ -142,6 +144,16 @@ fn health(run: &Run) -> Facts {
         }
     }
     facts
+}
+
+/// What it was before and after; once where it is the same.
+fn change_of(before: &Condition, after: &Condition, of: fn(&Condition) -> Option<String>) -> Option<String> {
+    let after = of(after)?;
+    Some(
+        of(before)
+            .filter(|before| *before != after)
+            .map_or_else(|| after.clone(), |before| format!("{before} to {after}")),
+    )
 }
 
 /// Without what is not known.

@@ -3,6 +3,7 @@
 use super::facts::{self, Trust, Verdict};
 use super::sections::{self, Section};
 use crate::bench::record::Run;
+use crate::bench::speed::circumstances;
 
 pub fn render(run: &Run) -> String {
     let head = &run.head;
@@ -19,6 +20,10 @@ pub fn render(run: &Run) -> String {
     about.extend(machine.governor.as_ref().map(|governor| format!("governor {governor}")));
     about.push(format!("suite {}, {}", head.suite, facts::started(run)));
     text += &format!("{}\n\n", escape(&about.join("; ")));
+    let circumstances: Vec<String> = circumstances(run).lines().map(escape).collect();
+    if !circumstances.is_empty() {
+        text += &format!("{}\n\n", circumstances.join("; "));
+    }
     let Verdict { trust, sentence, doubts } = facts::verdict(run);
     let sentence = escape(&sentence);
     text += &if trust == Trust::Valid { format!("{sentence}\n") } else { format!("**{sentence}**\n") };

@@ -12,7 +12,13 @@ use crate::bench::trust::{ANCHOR, ANCHOR_RATIO};
 
 /// After so many blocks it is measured again.
 const EVERY: u32 = 3;
-const ROUNDS: Rounds = Rounds { wanted: 2, within: None };
+pub(super) const ROUNDS: Rounds = Rounds { wanted: 2, within: None };
+
+/// How often it is measured again beside so many blocks.
+pub fn times(blocks: u32) -> u32 {
+    // See [`Anchor::look`]: after each few blocks but the last, and at the end.
+    if blocks < 2 { 0 } else { (blocks - 1).div_ceil(EVERY).max(1) }
+}
 
 /// What is measured again, for a model.
 pub struct Anchor {

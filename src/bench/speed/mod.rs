@@ -4,8 +4,13 @@
 mod anchor;
 mod cases;
 pub mod cooling;
+#[cfg(test)]
+mod golden;
 mod model;
+mod outlook;
 pub mod plan;
+#[cfg(test)]
+mod scripted;
 mod tables;
 mod timing;
 
@@ -18,6 +23,7 @@ use super::Ended;
 use super::energy::Sampler;
 use super::footprint::Footprint;
 use super::live::Event;
+use super::outlook::{Known, Outlook};
 use super::peers::{self, Peers, Task, Which};
 use super::quality;
 use super::record::{Case, Run};
@@ -28,7 +34,7 @@ use super::texts::TEXTS;
 use crate::engine::lab::{Lab, Subject};
 use crate::engine::protocol::CancelFlag;
 use crate::hardware::bandwidth;
-use crate::hardware::cores::this_machine;
+use crate::hardware::cores::{Cpu, this_machine};
 use crate::hardware::health::Health;
 use crate::hardware::meters::{Choice, Meter};
 use crate::models::fit::Anatomy;
@@ -36,13 +42,14 @@ use crate::models::gguf;
 use anchor::Anchor;
 use cases::{Beside, Reads};
 use cooling::CoolDown;
-use plan::{Block, Kind};
+use plan::{Block, Kind, NamedSet};
 use timing::Rounds;
 
 #[cfg(test)]
 pub use cases::tests_of;
 pub use model::Model;
-pub use tables::{beside, memory, number, render, speed, title, trusted};
+pub use outlook::of as outlook_of;
+pub use tables::{beside, circumstances, memory, number, render, speed, title, trusted};
 pub use timing::Player;
 
 /// How long it is seen what the machine draws while it does nothing.
@@ -68,11 +75,20 @@ pub struct Settings {
     pub threads: Option<u32>,
     #[serde(skip)]
     pub power: Choice,
+    /// Sets of cores to compare, in suites that compare such.
+    #[serde(skip)]
+    pub sets: Vec<NamedSet>,
     /// Whether answers are judged, too.
     pub judges: bool,
     /// Other programs to measure in the same rounds.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub peers: Vec<Which>,
+}
+
+impl Settings {
+    fn blocks(&self, cpu: &Cpu) -> Vec<Block> {
+        plan::blocks_on(&self.sets, self.kind, self.prompt, self.written, &self.depths, cpu)
+    }
 }
 
 /// A list of prompts and answers.
@@ -87,6 +103,10 @@ impl Measurement for Speed {
 
     fn measure(&mut self, models: &Models<'_>, report: &Report) -> Result<(), Ended> {
         models.each(report, |lab| measure(lab, &self.settings, &Map::new(), models.cancel, report))
+    }
+
+    fn outlook(&self, known: &Known<'_>) -> Outlook {
+        outlook::of(&self.settings, known)
     }
 
     fn tables(&self, run: &Run) -> String {
@@ -106,7 +126,7 @@ pub fn measure(
     report: &Report,
 ) -> Result<(), Ended> {
     let subject = lab.subject();
-    let all = plan::blocks(settings.kind, settings.prompt, settings.written, &settings.depths, this_machine());
+    let all = settings.blocks(this_machine());
     let all = within_training(all, subject, report);
     let mut base = base(subject);
     base.rest.extend(extra.clone());
@@ -241,8 +261,7 @@ fn begin_peers(
 /// # Errors
 /// If it was stopped, the model fails or a record cannot be written.
 pub fn look_again(lab: &Lab, settings: &Settings, report: &Report) -> Result<(), Ended> {
-    let blocks = plan::blocks(settings.kind, settings.prompt, settings.written, &settings.depths, this_machine());
-    let Some(item) = blocks.into_iter().flatten().next() else { return Ok(()) };
+    let Some(item) = settings.blocks(this_machine()).into_iter().flatten().next() else { return Ok(()) };
     let tokens = Stream::of_all(lab, settings.seed).take(item.cells() as usize);
     let mut model = Model::new(lab, tokens, None, report)?;
     Anchor::new(Some(item), &base(lab.subject()), report).look_now(&mut model, report)
@@ -279,13 +298,9 @@ fn reads(subject: &Subject) -> Option<Reads> {
 
 /// The blocks without what is longer than the texts that the model was trained with.
 fn within_training(blocks: Vec<Block>, subject: &Subject, report: &Report) -> Vec<Block> {
-    let most = match subject.trained_context {
-        0 => u32::MAX,
-        trained => trained,
-    };
-    // The first token, which is not timed, does not count.
+    let most = subject.trained_context;
     let (blocks, long): (Vec<Block>, Vec<Block>) =
-        blocks.into_iter().partition(|block| block.iter().all(|item| item.cells() - 1 <= most));
+        blocks.into_iter().partition(|block| outlook::fits(block, subject.trained_context));
     if !long.is_empty() {
         let is_of_depths = long.iter().flatten().all(|item| item.task.is_none());
         let names: Vec<String> = long.iter().flatten().map(|item| item.name.clone()).collect();

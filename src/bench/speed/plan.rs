@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use crate::hardware::cores::{Cpu, Crew, Crews};
+use crate::hardware::cores::{CoreSet, Cores, Cpu, Crew, Crews};
 
 /// A prompt, an answer, or both.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,8 +12,8 @@ pub struct Item {
     pub name: String,
     /// What somebody would want with it: `short-qa`.
     pub task: Option<&'static str>,
-    /// `big`, `little`, `all`; `None` for those that a chat has.
-    pub cores: Option<&'static str>,
+    /// `big`, `little`, `all`, or as they were asked for; `None` for those that a chat has.
+    pub cores: Option<String>,
     /// Who computes, if others than those of a chat.
     pub crews: Option<Crews>,
     /// Tokens before what is timed.
@@ -71,8 +71,27 @@ const TASKS: [Task; 5] = [
     Task { name: "chat-turn", depth: 2048, prompt: 64, written: 128 },
 ];
 
+/// Cores that were asked for, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedSet {
+    pub name: String,
+    pub cores: CoreSet,
+}
+
+impl NamedSet {
+    fn crews(&self) -> Crews {
+        Crews::both(Crew { threads: self.cores.len() as u32, cores: self.cores })
+    }
+}
+
 /// The blocks of a kind of list, for a machine. `depths` counts for `quick` and `depth` only.
 pub fn blocks(kind: Kind, prompt: u32, written: u32, depths: &[u32], cpu: &Cpu) -> Vec<Block> {
+    blocks_on(&[], kind, prompt, written, depths, cpu)
+}
+
+/// The same, with these sets of cores to compare instead of those that the machine has by itself. They count for `threads`
+/// and `sbc` only.
+pub fn blocks_on(sets: &[NamedSet], kind: Kind, prompt: u32, written: u32, depths: &[u32], cpu: &Cpu) -> Vec<Block> {
     let at = |depth: u32| Item {
         name: format!("d{depth}"),
         task: None,
@@ -87,26 +106,30 @@ pub fn blocks(kind: Kind, prompt: u32, written: u32, depths: &[u32], cpu: &Cpu) 
         Kind::Quick | Kind::Depth => depths.iter().map(|&depth| vec![at(depth)]).collect(),
         Kind::Quant => vec![vec![at(0)]],
         Kind::Threads => {
-            let crews = thread_counts(cpu).into_iter().map(|threads| cpu.crew(threads));
-            let of = |crew: &Crew, prompt, written| Item {
-                name: format!("{} threads", crew.threads),
+            let of = |(name, crew): &(Option<String>, Crew), prompt, written| Item {
+                name: match name {
+                    Some(name) => format!("{} threads on {name}", crew.threads),
+                    None => format!("{} threads", crew.threads),
+                },
+                cores: name.clone(),
                 crews: Some(Crews::both(*crew)),
                 prompt,
                 written,
                 ..at(0)
             };
-            let crews: Vec<Crew> = crews.collect();
+            let crews = crews_to_count(sets, cpu);
             vec![
                 crews.iter().map(|crew| of(crew, 0, written)).collect(),
                 crews.iter().map(|crew| of(crew, prompt, 0)).collect(),
             ]
         }
         Kind::Sbc => {
-            let sets = core_sets(cpu);
-            let of = |task: &Task, (cores, crews): &(Option<&'static str>, Option<Crews>)| Item {
-                name: cores.map_or_else(|| task.name.to_owned(), |cores| format!("{} {cores}", task.name)),
+            let asked = |set: &NamedSet| (Some(set.name.clone()), Some(set.crews()));
+            let sets = if sets.is_empty() { core_sets(cpu) } else { sets.iter().map(asked).collect() };
+            let of = |task: &Task, (cores, crews): &(Option<String>, Option<Crews>)| Item {
+                name: cores.as_ref().map_or_else(|| task.name.to_owned(), |cores| format!("{} {cores}", task.name)),
                 task: Some(task.name),
-                cores: *cores,
+                cores: cores.clone(),
                 crews: *crews,
                 depth: task.depth,
                 prompt: task.prompt,
@@ -118,15 +141,27 @@ pub fn blocks(kind: Kind, prompt: u32, written: u32, depths: &[u32], cpu: &Cpu) 
     }
 }
 
-/// 1 to all, each; of many only some.
-fn thread_counts(cpu: &Cpu) -> Vec<u32> {
-    const EACH: u32 = 8;
+/// Who computes in the suite `threads`, and on which of the sets that were asked for.
+fn crews_to_count(sets: &[NamedSet], cpu: &Cpu) -> Vec<(Option<String>, Crew)> {
     let all = match cpu.allowed().len() {
         0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         cores => cores,
     };
-    let all = u32::try_from(all).unwrap_or(u32::MAX);
-    let most = cpu.quota.map_or(all, |quota| all.min(quota.ceil().max(1.0) as u32));
+    let counts = |all: usize| thread_counts(u32::try_from(all).unwrap_or(u32::MAX), cpu.quota);
+    if sets.is_empty() {
+        return counts(all).into_iter().map(|threads| (None, cpu.crew(threads))).collect();
+    }
+    let of_set = |set: &NamedSet| {
+        let (name, cores) = (set.name.clone(), set.cores);
+        counts(cores.len()).into_iter().map(move |threads| (Some(name.clone()), Crew { threads, cores }))
+    };
+    sets.iter().flat_map(of_set).collect()
+}
+
+/// 1 to all, each; of many only some.
+fn thread_counts(all: u32, quota: Option<f64>) -> Vec<u32> {
+    const EACH: u32 = 8;
+    let most = quota.map_or(all, |quota| all.min(quota.ceil().max(1.0) as u32));
     let doubled = std::iter::successors(Some(EACH), |threads| threads.checked_mul(2));
     let mut counts: Vec<u32> = (1..=most.min(EACH)).chain(doubled.take_while(|threads| *threads < most)).collect();
     counts.push(most);
@@ -135,25 +170,16 @@ fn thread_counts(cpu: &Cpu) -> Vec<u32> {
 }
 
 /// The fast cores, the slow ones and both, where there are such; else those that a chat has.
-fn core_sets(cpu: &Cpu) -> Vec<(Option<&'static str>, Option<Crews>)> {
-    /// Cores are fast that have this part of the capacity of the fastest: the rule of `hardware::cores`.
-    const FAST: f64 = 0.8;
-    let allowed = cpu.allowed();
-    let most = allowed.iter().map(|core| core.capacity).max().unwrap_or_default();
-    let is_fast = |capacity: u32| f64::from(capacity) >= FAST * f64::from(most);
-    let crew = |wanted: &dyn Fn(u32) -> bool| {
-        let cores = allowed.iter().filter(|core| wanted(core.capacity)).map(|core| core.number);
-        let cores: Vec<usize> = cores.collect();
-        Crews::both(Crew { threads: cores.len() as u32, cores: cores.into_iter().collect() })
+fn core_sets(cpu: &Cpu) -> Vec<(Option<String>, Option<Crews>)> {
+    let set = |(name, wish): (&str, Cores)| {
+        let cores = cpu.meant(&wish).ok()?;
+        let set = NamedSet { name: name.to_owned(), cores };
+        Some((Some(set.name.clone()), Some(set.crews())))
     };
-    if !cpu.pins || allowed.iter().all(|core| is_fast(core.capacity)) {
-        return vec![(None, None)];
-    }
-    vec![
-        (Some("big"), Some(crew(&is_fast))),
-        (Some("little"), Some(crew(&|capacity| !is_fast(capacity)))),
-        (Some("all"), Some(crew(&|_| true))),
-    ]
+    let sets = [("big", Cores::Fast), ("little", Cores::Slow), ("all", Cores::All)].map(set);
+    // Where one is missing, all cores are alike.
+    let sets: Option<Vec<_>> = sets.into_iter().collect();
+    sets.unwrap_or_else(|| vec![(None, None)])
 }
 
 #[cfg(test)]
@@ -199,9 +225,22 @@ mod tests {
         assert_eq!((threads(&blocks[0]), threads(&blocks[1])), (vec![1, 2, 3, 4], vec![1, 2, 3, 4]));
         assert!(blocks[0].iter().all(|item| item.prompt == 0 && item.written == 32));
         assert!(blocks[1].iter().all(|item| item.prompt == 128 && item.written == 0));
-        assert_eq!(thread_counts(&cpu(0, 20)), [1, 2, 3, 4, 5, 6, 7, 8, 16, 20]);
-        assert_eq!(thread_counts(&cpu(0, 1)), [1]);
-        assert_eq!(thread_counts(&Cpu { quota: Some(1.5), ..cpu(0, 4) }), [1, 2]);
+        assert_eq!(thread_counts(20, None), [1, 2, 3, 4, 5, 6, 7, 8, 16, 20]);
+        assert_eq!(thread_counts(1, None), [1]);
+        assert_eq!(thread_counts(4, Some(1.5)), [1, 2]);
+    }
+
+    #[test]
+    fn sets_of_cores_that_were_asked_for_are_compared() {
+        let set = |name: &str, cores: &str| NamedSet { name: name.into(), cores: CoreSet::parse(cores).unwrap() };
+        let sets = [set("fast", "4-7"), set("0,2", "0,2")];
+        let names = |blocks: &[Block]| blocks[0].iter().map(|item| item.name.clone()).collect::<Vec<_>>();
+        let tasks = blocks_on(&sets, Kind::Sbc, 0, 0, &[], &cpu(4, 4));
+        assert_eq!(names(&tasks), ["short-qa fast", "short-qa 0,2"]);
+        assert_eq!(tasks[0][1].crews.unwrap().decode, Crew { threads: 2, cores: CoreSet::parse("0,2").unwrap() });
+        let threads = blocks_on(&sets[1..], Kind::Threads, 128, 32, &[], &cpu(4, 4));
+        assert_eq!(names(&threads), ["1 threads on 0,2", "2 threads on 0,2"]);
+        assert_eq!(threads[0][0].crews.unwrap().decode, Crew { threads: 1, cores: CoreSet::parse("0,2").unwrap() });
     }
 
     #[test]

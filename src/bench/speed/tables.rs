@@ -158,10 +158,16 @@ pub fn memory(case: Option<&Case>) -> String {
     bytes.map_or_else(|| NOTHING.into(), mebibytes)
 }
 
-/// What holds for all models.
+/// What holds for all models, and whether it is to be trusted.
 pub fn beside(run: &Run) -> String {
+    circumstances(run) + &trusted(run)
+}
+
+/// What holds for all models: how it was measured, how the machine felt, what it drew while idle. Nothing where nothing
+/// was timed in rounds.
+pub fn circumstances(run: &Run) -> String {
     let timed = |case: &&Case| !case.samples_ts.is_empty() && case.test != ANCHOR && !peers::cases::is_peer(case);
-    let Some(case) = run.cases.iter().find(timed) else { return trusted(run) };
+    let Some(case) = run.cases.iter().find(timed) else { return String::new() };
     let rounds = run.cases.iter().filter(timed).map(|case| case.samples_ts.len()).min().unwrap_or_default();
     let mut lines = vec![format!("means of {rounds} rounds with their 95 % intervals")];
     let bandwidth = case.number("bandwidth_bytes_per_second");
@@ -177,7 +183,7 @@ pub fn beside(run: &Run) -> String {
         None if source.is_empty() => String::new(),
         None => format!("{source}\n"),
     };
-    format!("{}\n{power}{}", lines.join("; "), trusted(run))
+    format!("{}\n{power}", lines.join("; "))
 }
 
 /// How the run ended, where that is not as it should be, and what speaks against it.

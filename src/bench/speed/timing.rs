@@ -57,6 +57,9 @@ pub struct Samples {
     /// Joules of each token of prompts, and of each that was written, where power is told.
     pub prefill_joules: Vec<f64>,
     pub decode_joules: Vec<f64>,
+    /// The mean power while the same was computed.
+    pub prefill_watts: Vec<f64>,
+    pub decode_watts: Vec<f64>,
     pub major_faults: Option<u64>,
 }
 
@@ -171,6 +174,11 @@ impl Samples {
         self.token_ms.extend(timed.each_ms);
         self.prefill_joules.extend(timed.prefill_joules.map(|joules| joules / f64::from(item.prompt)));
         self.decode_joules.extend(timed.decode_joules.map(|joules| joules / f64::from(item.written)));
+        let watts = |joules: Option<f64>, span: Option<Span>| {
+            joules.zip(span).map(|(joules, span)| joules / seconds(span).max(f64::MIN_POSITIVE))
+        };
+        self.prefill_watts.extend(watts(timed.prefill_joules, timed.prefill));
+        self.decode_watts.extend(watts(timed.decode_joules, timed.decode));
         self.major_faults = match (self.major_faults, timed.major_faults) {
             (Some(before), Some(more)) => Some(before + more),
             (before, more) => before.or(more),
@@ -183,94 +191,10 @@ mod tests {
     use std::cell::RefCell;
 
     use super::*;
-    use crate::bench::energy::Trace;
     use crate::bench::speed::plan::{Kind, blocks};
+    use crate::bench::speed::scripted::Scripted;
     use crate::bench::statistics::{mean, percentile};
     use crate::hardware::cores::Cpu;
-
-    /// A model that takes as long as it is told to, by a clock of its own, beside a meter that tells what it is told to.
-    struct Scripted {
-        start: Instant,
-        passed: Duration,
-        position: u32,
-        /// Seconds for a token of a prompt, and for each that is written, in turn.
-        prompt: f64,
-        each: Vec<f64>,
-        written: usize,
-        trace: Trace,
-        began: Vec<String>,
-        faults: u64,
-        /// The rounds in which others could have had their turn, before and behind.
-        turns: Vec<(u32, bool)>,
-    }
-
-    impl Scripted {
-        /// The power rises by two watts in each second.
-        fn new(prompt: f64, each: Vec<f64>) -> Self {
-            let start = Instant::now();
-            let mut trace = Trace::default();
-            (0..5000).for_each(|tenth| {
-                trace.push(start + Duration::from_millis(100 * tenth), 3.0 + 0.2 * tenth as f64);
-            });
-            Self {
-                start,
-                passed: Duration::ZERO,
-                position: 0,
-                prompt,
-                each,
-                written: 0,
-                trace,
-                began: vec![],
-                faults: 0,
-                turns: vec![],
-            }
-        }
-
-        /// Joules between two moments in seconds since the start.
-        fn area(from: f64, to: f64) -> f64 {
-            (3.0 * to + to * to) - (3.0 * from + from * from)
-        }
-    }
-
-    impl Player for Scripted {
-        fn begin(&mut self, item: &Item) -> Result<(), LabError> {
-            self.position = item.depth;
-            self.began.push(item.name.clone());
-            // What is not timed takes time as well.
-            self.passed += Duration::from_millis(730);
-            Ok(())
-        }
-
-        fn compute(&mut self, tokens: u32) -> Result<(), LabError> {
-            let seconds = if tokens > 1 {
-                self.prompt * f64::from(tokens)
-            } else {
-                self.written += 1;
-                self.each[self.written % self.each.len()]
-            };
-            self.passed += Duration::from_secs_f64(seconds);
-            self.position += tokens;
-            self.faults += 1;
-            Ok(())
-        }
-
-        fn now(&self) -> Instant {
-            self.start + self.passed
-        }
-
-        fn joules(&self, from: Instant, to: Instant) -> Option<f64> {
-            self.trace.joules(from, to)
-        }
-
-        fn major_faults(&self) -> Option<u64> {
-            Some(self.faults)
-        }
-
-        fn others(&mut self, round: u32, is_before: bool) -> Result<(), LabError> {
-            self.turns.push((round, is_before));
-            Ok(())
-        }
-    }
 
     fn item(prompt: u32, written: u32, answers: bool) -> Item {
         Item { answers, ..blocks(Kind::Quick, prompt, written, &[0], &Cpu::default())[0][0].clone() }

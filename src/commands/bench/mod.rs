@@ -1,6 +1,7 @@
 //! `tuichat bench`: models measured on this machine, as tables on stdout, lines of JSON or a chart; and the runs that are
 //! kept.
 
+mod dry_run;
 mod runs;
 mod suites;
 mod told;
@@ -17,8 +18,9 @@ use crate::bench::Ended;
 use crate::bench::history::{History, Kept};
 use crate::bench::live::{self, Live};
 use crate::bench::machine::Machine;
-use crate::bench::record::{BeforeAndAfter, Condition, End, Head, Run, Status};
-use crate::bench::report::Report;
+use crate::bench::record::{Head, Run};
+use crate::bench::report::{CORES, Report};
+use crate::bench::speed::plan::NamedSet;
 use crate::bench::suite::Models;
 use crate::bench::trust;
 use crate::cli::{Arguments, BenchCommand, Command, Suite};
@@ -26,8 +28,9 @@ use crate::engine::lab;
 use crate::engine::protocol::{CancelFlag, LoadSettings};
 use crate::engine::tuning::Tuning;
 use crate::exit::{Exit, Failure};
-use crate::hardware::cores;
+use crate::hardware::cores::{self, CoreSet, Cores};
 use crate::hardware::health::Health;
+use crate::hardware::meters::Choice;
 use crate::signals;
 
 /// The key under which the settings of a run have its models.
@@ -52,19 +55,28 @@ pub fn run(command: BenchCommand, surroundings: &Surroundings) -> Result<Exit, F
         Some(name) => take_up(&command, name, surroundings).map(|(command, run, kept)| (command, Some((run, kept))))?,
         None => (command, None),
     };
-    let models = models(&command, surroundings)?;
+    let sets = confine(&command)?;
+    let models = models(&command, &sets, surroundings)?;
     if let Some(way) = command.ways.iter().find(|way| way.needs_model())
         && models.iter().all(|model| model.draft.is_none())
     {
         return Err(Failure::usage(format!("`{way}` needs a draft model; name one with `--draft-model`")));
     }
-    let cancel = CancelFlag::default();
-    let stopped_by = watch(&cancel)?;
     let svg = command.svg.clone();
     let remark = cores::this_machine().remark(command.threads);
     let suite = if command.tune { "tune" } else { command.suite.name() };
-    let mut measurement = suites::of(command, &models, &surroundings.directories.cache);
+    let (is_dry, json, power) = (command.dry_run, command.json, command.power.clone().unwrap_or(Choice::Auto));
+    let mut measurement = suites::of(command, &models, sets.clone(), &surroundings.directories.cache);
+    if is_dry {
+        dry_run::tell(suite, &*measurement, &power, &models, json, surroundings)?;
+        return Ok(Exit::Success);
+    }
+    let cancel = CancelFlag::default();
+    let stopped_by = watch(&cancel)?;
     let mut settings = measurement.settings();
+    if !sets.is_empty() {
+        settings.insert(CORES.into(), sets.iter().map(|set| set.name.clone().into()).collect::<Vec<Value>>().into());
+    }
     settings.insert(MODELS.into(), models.iter().map(|model| path_of(model).into()).collect::<Vec<Value>>().into());
     let before = Health::read();
     let is_new = earlier.is_none();
@@ -90,7 +102,7 @@ pub fn run(command: BenchCommand, surroundings: &Surroundings) -> Result<Exit, F
     let ended = measurement.measure(&Models { all: &models, cancel: &cancel }, &report);
     report.leave();
     report.clear();
-    let end = end(&ended, &report.run(), before);
+    let end = trust::end(&ended, &report.run(), [&before, &Health::read()], Timestamp::now());
     report.end(end)?;
     // What was measured counts, whatever came afterwards.
     wish.fulfil(&report.run(), || measurement.tables(&report.run()))?;
@@ -181,24 +193,37 @@ fn same(head: &Head, settings: &Map<String, Value>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn end(ended: &Result<(), Ended>, run: &Run, before: Health) -> End {
-    let after = Health::read();
-    let doubts = trust::doubts(run, &before, &after);
-    let mut rest = Map::new();
-    let status = match ended {
-        Ok(()) => Status::Whole,
-        Err(Ended::Stopped) => Status::Stopped,
-        Err(Ended::Failed(failure)) => {
-            rest.insert("failure".into(), failure.message.clone().into());
-            Status::Failed
-        }
+/// Holds this program to the cores that were asked for, if some were.
+fn confine(command: &BenchCommand) -> Result<Vec<NamedSet>, Failure> {
+    if command.cores.len() > 1 && (command.tune || !matches!(command.suite, Suite::Sbc | Suite::Threads)) {
+        let sentence = "`--cores` may be typed several times with `--suite sbc` and `--suite threads` only";
+        return Err(Failure::usage(sentence).hint("separate the numbers of cores with commas: `--cores 0,2`"));
+    }
+    let refused = |words: String| Failure::usage(format!("`--cores`: {words}"));
+    let set = |wish: &Cores| {
+        Ok(NamedSet { name: wish.to_string(), cores: cores::this_machine().meant(wish).map_err(refused)? })
     };
-    let health = BeforeAndAfter { before: Condition::from(&before), after: Condition::from(&after) };
-    End { ended: Timestamp::now(), status, valid: doubts.is_empty() && ended.is_ok(), doubts, health, rest }
+    let sets = command.cores.iter().map(set).collect::<Result<Vec<_>, Failure>>()?;
+    let all: CoreSet = sets.iter().flat_map(|set| set.cores.numbers()).collect();
+    if !all.is_empty() {
+        cores::confine(&all).map_err(refused)?;
+    }
+    Ok(sets)
 }
 
 /// Every name is looked up before anything is measured.
-fn models(command: &BenchCommand, surroundings: &Surroundings) -> Result<Vec<LoadSettings>, Failure> {
+fn models(
+    command: &BenchCommand,
+    sets: &[NamedSet],
+    surroundings: &Surroundings,
+) -> Result<Vec<LoadSettings>, Failure> {
+    // A thread on each core of a single set; of several, each case has its own.
+    let on_each = match sets {
+        [set] => u32::try_from(set.cores.len()).ok(),
+        _ => None,
+    };
+    // What chats go by is measured on the cores that they have.
+    let speeds = if sets.is_empty() { surroundings.speeds_file() } else { None };
     let library = surroundings.library();
     let usual = [surroundings.config.model.as_deref()];
     let typed: Vec<Option<&str>> = command.models.iter().map(|name| Some(name.as_str())).collect();
@@ -215,8 +240,8 @@ fn models(command: &BenchCommand, surroundings: &Surroundings) -> Result<Vec<Loa
             let settings =
                 surroundings.config.clone().load_settings(found, draft, surroundings.probe(), None, None, None);
             let tuning = Tuning { file: surroundings.threads_file(), may_try: false };
-            let threads = command.threads.or(settings.threads);
-            Ok(LoadSettings { threads, tuning, speeds: surroundings.speeds_file(), ..settings })
+            let threads = command.threads.or(on_each).or(settings.threads);
+            Ok(LoadSettings { threads, tuning, speeds: speeds.clone(), ..settings })
         })
         .collect()
 }

@@ -15,7 +15,7 @@ use crate::bench::record::Run;
 use crate::bench::report::Report;
 use crate::bench::soak::{self, Soak};
 use crate::bench::spec::{self, Class, Spec, Way};
-use crate::bench::speed::plan::Kind;
+use crate::bench::speed::plan::{Kind, NamedSet};
 use crate::bench::speed::{self, Speed};
 use crate::bench::suite::{Measurement, Models};
 use crate::bench::tune;
@@ -41,24 +41,22 @@ const USUAL_MINUTES: u32 = 10;
 /// The suite `quick` takes two minutes at most, loading included, where the model is not very slow.
 const QUICK: Duration = Duration::from_secs(90);
 
-/// The suite that the command names, for these models. What it has to write it writes into `cache`.
-pub fn of(command: BenchCommand, models: &[LoadSettings], cache: &Path) -> Box<dyn Measurement> {
+/// The suite that the command names, for these models, on these sets of cores if some were asked for. What it has to write
+/// it writes into `cache`.
+pub fn of(command: BenchCommand, models: &[LoadSettings], sets: Vec<NamedSet>, cache: &Path) -> Box<dyn Measurement> {
+    let of_speed = |command, kind, threads| speed::Settings { sets, ..speed_settings(command, kind, threads) };
     let threads = models.first().and_then(|model| model.threads);
     match command.suite {
         _ if command.tune => Box::new(Tune::default()),
         Suite::Kv => Box::new(Kv { settings: kv_settings(command) }),
         Suite::Spec => Box::new(Spec { settings: spec_settings(command) }),
-        Suite::Quick => Box::new(Speed { settings: speed_settings(command, Kind::Quick, threads) }),
-        Suite::Depth => Box::new(Speed { settings: speed_settings(command, Kind::Depth, threads) }),
-        Suite::Threads => Box::new(Speed { settings: speed_settings(command, Kind::Threads, threads) }),
-        Suite::Sbc => Box::new(Speed { settings: speed_settings(command, Kind::Sbc, threads) }),
+        Suite::Quick => Box::new(Speed { settings: of_speed(command, Kind::Quick, threads) }),
+        Suite::Depth => Box::new(Speed { settings: of_speed(command, Kind::Depth, threads) }),
+        Suite::Threads => Box::new(Speed { settings: of_speed(command, Kind::Threads, threads) }),
+        Suite::Sbc => Box::new(Speed { settings: of_speed(command, Kind::Sbc, threads) }),
         Suite::Quant => {
             let formats = or(command.formats.clone(), &USUAL_FORMATS);
-            Box::new(Quant {
-                settings: speed_settings(command, Kind::Quant, threads),
-                formats,
-                folder: cache.join("bench"),
-            })
+            Box::new(Quant { settings: of_speed(command, Kind::Quant, threads), formats, folder: cache.join("bench") })
         }
         Suite::Cold => {
             let rounds = command.rounds.unwrap_or(USUAL_TIMINGS);
@@ -112,6 +110,7 @@ fn speed_settings(command: BenchCommand, kind: Kind, threads: Option<u32>) -> sp
         cool_down: command.cool_down.unwrap_or_default(),
         threads,
         power: command.power.unwrap_or(Choice::Auto),
+        sets: Vec::new(),
         judges: matches!(kind, Kind::Sbc | Kind::Quant),
         peers: command.peers,
     }

@@ -130,6 +130,13 @@ impl Cpu {
         is_of_matter.then_some(if cores.is_empty() { allowed } else { cores })
     }
 
+    /// One thread of each core that computes by the rule, and one of each core that may be used.
+    pub(super) fn fast_and_all(&self) -> (CoreSet, CoreSet) {
+        let plan = Plan::of(self);
+        let numbers = |cores: &[&Core]| cores.iter().map(|core| core.number).collect();
+        (numbers(&plan.fast), numbers(&plan.physical))
+    }
+
     /// What a measurement on these cores holds for.
     pub fn conditions(&self) -> String {
         let numbers = |cores: Vec<&Core>| cores.iter().map(|core| core.number).collect::<CoreSet>();

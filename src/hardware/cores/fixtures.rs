@@ -1,129 +1,30 @@
 //! Machines as they show themselves in their files, and what is made of them.
 
-use std::path::Path;
-
-use super::{CoreSet, Cpu};
-
-/// A root folder with files, for readers.
-pub(in crate::hardware) struct Tree(tempfile::TempDir);
-
-impl Tree {
-    pub fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    pub fn root(&self) -> &Path {
-        self.0.path()
-    }
-
-    pub fn file(self, path: &str, text: &str) -> Self {
-        let path = self.root().join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-        self
-    }
-
-    /// A file of a processor: `cpu_capacity`, `cpufreq/cpuinfo_max_freq`, …
-    fn of_core(self, core: usize, file: &str, text: impl ToString) -> Self {
-        self.file(&format!("sys/devices/system/cpu/cpu{core}/{file}"), &format!("{}\n", text.to_string()))
-    }
-
-    fn online(self, cores: &str) -> Self {
-        self.file("sys/devices/system/cpu/online", &format!("{cores}\n"))
-    }
-
-    fn cpuinfo(self, of_core: impl Fn(usize) -> String, cores: usize) -> Self {
-        let text: String = (0..cores).map(|core| format!("processor\t: {core}\n{}\n", of_core(core))).collect();
-        self.file("proc/cpuinfo", &text)
-    }
-
-    fn read(&self, allowed: &str) -> Cpu {
-        Cpu::read_under(self.root(), CoreSet::parse(allowed))
-    }
-}
-
-/// Cores of ARM, each with its part, capacity and highest clock in kHz.
-fn arm(board: &str, cores: &[(&str, u32, u32)]) -> Tree {
-    let identified = |core: usize| {
-        let part = cores[core].0;
-        format!(
-            "BogoMIPS\t: 108.00\nCPU implementer\t: 0x41\nCPU architecture: 8\nCPU part\t: {part}\nCPU revision\t: 1\n"
-        )
-    };
-    let mut tree = Tree::new()
-        .file("proc/device-tree/model", &format!("{board}\0"))
-        .cpuinfo(identified, cores.len())
-        .online(&format!("0-{}", cores.len() - 1));
-    for (number, (_, capacity, clock)) in cores.iter().enumerate() {
-        tree = tree
-            .of_core(number, "cpu_capacity", capacity)
-            .of_core(number, "cpufreq/cpuinfo_max_freq", clock)
-            .of_core(number, "topology/core_cpus_list", number)
-            .of_core(number, "topology/thread_siblings_list", number);
-    }
-    tree
-}
+use super::Cpu;
+use crate::hardware::boards::{self, Firmware, Tree};
 
 fn raspberry_pi_4() -> Tree {
-    arm("Raspberry Pi 4 Model B Rev 1.4", &[("0xd08", 1024, 1_800_000); 4])
+    boards::raspberry_pi_4().tree
 }
 
 fn raspberry_pi_5() -> Tree {
-    arm("Raspberry Pi 5 Model B Rev 1.0", &[("0xd0b", 1024, 2_400_000); 4])
+    boards::raspberry_pi_5(Firmware::Newer).tree
 }
 
-/// RK3588: four small cores, then four large ones in two clusters.
 fn orange_pi_5() -> Tree {
-    let (small, large) = (("0xd05", 414, 1_800_000), ("0xd0b", 1024, 2_352_000));
-    arm("Orange Pi 5", &[small, small, small, small, large, large, large, large])
+    boards::orange_pi_5_pro().tree
 }
 
-/// Intel's i5-1235U: two performance cores of two threads, eight efficient ones. Its kernel tells no capacities.
 fn hybrid_laptop() -> Tree {
-    let mut tree = Tree::new()
-        .cpuinfo(|_| "vendor_id\t: GenuineIntel\nmodel name\t: 12th Gen Intel(R) Core(TM) i5-1235U\n".into(), 12)
-        .online("0-11")
-        .file("sys/devices/cpu_core/cpus", "0-3\n")
-        .file("sys/devices/cpu_atom/cpus", "4-11\n");
-    for core in 0..12 {
-        let (siblings, clock) = match core {
-            0 | 1 => ("0-1".to_owned(), 4_400_000),
-            2 | 3 => ("2-3".to_owned(), 4_400_000),
-            _ => (core.to_string(), 3_300_000),
-        };
-        tree = tree
-            .of_core(core, "topology/core_cpus_list", &siblings)
-            .of_core(core, "topology/thread_siblings_list", &siblings)
-            .of_core(core, "cpufreq/cpuinfo_max_freq", clock);
-    }
-    tree
+    boards::laptop_on_battery().tree
 }
 
-/// Two cores of a server, without clocks, in a group with the time of one and a half.
 fn limited_vm() -> Tree {
-    Tree::new()
-        .cpuinfo(
-            |_| "vendor_id\t: GenuineIntel\nmodel name\t: Intel(R) Xeon(R) Platinum 8370C CPU @ 2.80GHz\n".into(),
-            2,
-        )
-        .online("0-1")
-        .of_core(0, "topology/thread_siblings_list", "0")
-        .of_core(1, "topology/thread_siblings_list", "1")
-        .file("proc/self/cgroup", "0::/\n")
-        .file("sys/fs/cgroup/cpu.max", "150000 100000\n")
+    boards::limited_vm().tree
 }
 
-/// Two sockets of 32 cores of two threads; the second threads are numbered behind all first ones.
 fn two_sockets() -> Tree {
-    let mut tree =
-        Tree::new().cpuinfo(|_| "model name\t: AMD EPYC 7543 32-Core Processor\n".into(), 128).online("0-127");
-    for core in 0..128 {
-        tree = tree
-            .of_core(core, "topology/core_cpus_list", format!("{},{}", core % 64, core % 64 + 64))
-            .of_core(core, "topology/physical_package_id", core % 64 / 32)
-            .of_core(core, "acpi_cppc/highest_perf", 255 - core % 3);
-    }
-    tree
+    boards::two_sockets()
 }
 
 /// The threads, the cores they are on, and the sentence.

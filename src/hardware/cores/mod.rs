@@ -2,25 +2,49 @@
 
 mod choice;
 #[cfg(test)]
-pub(in crate::hardware) mod fixtures;
+mod fixtures;
 mod names;
 pub mod quota;
 mod set;
 mod topology;
+mod wish;
 
 use std::sync::OnceLock;
 
 pub use choice::{CoreChoice, Crew, Crews};
 pub use set::CoreSet;
 pub use topology::{Core, Cpu, FULL_CAPACITY};
+pub use wish::Cores;
 
 /// Variables with which a person tells OpenMP where its threads are to run.
 const PLACING: [&str; 4] = ["OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY"];
 
 /// The processors of this machine, as they were when this was first asked.
+static MACHINE: OnceLock<Cpu> = OnceLock::new();
+/// The same, since this process was confined to some of them.
+static CONFINED: OnceLock<Cpu> = OnceLock::new();
+
+/// The processors of this machine, as they were when this was first asked or this process was confined.
 pub fn this_machine() -> &'static Cpu {
-    static MACHINE: OnceLock<Cpu> = OnceLock::new();
-    MACHINE.get_or_init(read)
+    CONFINED.get().unwrap_or_else(|| MACHINE.get_or_init(read))
+}
+
+/// Holds this process to these cores for the rest of its life: its first thread, which has to be the one that calls, and
+/// all that it starts from now on. No other cores are to be used then.
+///
+/// # Errors
+/// A sentence, if that cannot be.
+pub fn confine(cores: &CoreSet) -> Result<(), String> {
+    if let Some(name) = PLACING.iter().find(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty())) {
+        return Err(format!("`{name}` says already where threads are to run; unset it"));
+    }
+    pin(cores);
+    let confined = read();
+    let allowed: CoreSet = confined.allowed().iter().map(|core| core.number).collect();
+    if allowed != *cores {
+        return Err(format!("the system does not hold this program to the cores {cores}"));
+    }
+    CONFINED.set(confined).map_err(|_| "this program is held to some cores already".to_owned())
 }
 
 #[cfg(not(target_os = "macos"))]

@@ -81,7 +81,7 @@ fn ratio(quota: i64, period: i64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hardware::cores::fixtures::Tree;
+    use crate::hardware::boards::Tree;
 
     #[test]
     fn the_tightest_limit_of_the_groups_above_counts() {

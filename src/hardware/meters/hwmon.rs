@@ -70,8 +70,8 @@ fn number(file: &Path) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::cores::fixtures::Tree;
     use super::*;
+    use crate::hardware::boards::Tree;
 
     #[test]
     fn a_board_whose_chip_knows_the_input_counts_it_alone() {

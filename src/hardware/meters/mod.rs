@@ -36,6 +36,10 @@ impl std::str::FromStr for Choice {
     }
 }
 
+/// What a Raspberry Pi 5 lacks whose program does not answer.
+const NOT_ALLOWED: &str = "power is not measured: `vcgencmd` may not ask the power chip; `sudo usermod -aG video $USER` \
+     allows it from the next login on";
+
 /// Something that tells watts.
 #[derive(Clone, Debug)]
 pub struct Meter {
@@ -88,7 +92,7 @@ impl Meter {
     pub fn watts(&mut self, now: Instant) -> Result<Option<f64>, String> {
         match &mut self.source {
             Source::Pmic(program) => {
-                let said = output(Command::new(program).arg("pmic_read_adc"))?;
+                let said = output(Command::new(program).arg("pmic_read_adc")).map_err(|_| NOT_ALLOWED.to_owned())?;
                 pmic::watts(&said).map(Some).ok_or_else(|| "`vcgencmd pmic_read_adc` told no power".into())
             }
             Source::Hwmon(sensors) => Ok(hwmon::watts(sensors)),
@@ -155,8 +159,8 @@ fn output(command: &mut Command) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::cores::fixtures::Tree;
     use super::*;
+    use crate::hardware::boards::Tree;
 
     fn watts(tree: &Tree) -> Result<Option<f64>, String> {
         Meter::find(&Choice::Auto, tree.root(), &[tree.root().join("bin")])?.watts(Instant::now())

@@ -13,6 +13,7 @@ pub struct Rapl {
 
 #[derive(Clone, Debug)]
 struct Package {
+    name: String,
     file: PathBuf,
     /// The counter begins again behind this many µJ.
     range: u64,
@@ -25,10 +26,13 @@ impl Rapl {
     /// A sentence, if they may not be read.
     pub fn find(root: &Path) -> Result<Option<Self>, String> {
         let zones = std::fs::read_dir(root.join("sys/class/powercap")).into_iter().flatten().flatten();
-        let mut packages = Vec::new();
-        for folder in zones.map(|zone| zone.path()) {
+        let mut folders: Vec<PathBuf> = zones.map(|zone| zone.path()).collect();
+        // Behind `intel-rapl-mmio` are the counters of `intel-rapl` once more.
+        folders.sort_by_key(|folder| (folder.to_string_lossy().contains("mmio"), folder.clone()));
+        let mut packages: Vec<Package> = Vec::new();
+        for folder in folders {
             let name = std::fs::read_to_string(folder.join("name")).unwrap_or_default();
-            if !name.starts_with("package") {
+            if !name.starts_with("package") || packages.iter().any(|package| package.name == name) {
                 continue;
             }
             let file = folder.join("energy_uj");
@@ -42,7 +46,7 @@ impl Rapl {
                 Err(_) => continue,
             }
             let range = number(&folder.join("max_energy_range_uj")).unwrap_or(u64::from(u32::MAX));
-            packages.push(Package { file, range });
+            packages.push(Package { name, file, range });
         }
         Ok((!packages.is_empty()).then_some(Self { packages, last: None }))
     }
@@ -69,8 +73,8 @@ fn number(file: &Path) -> Option<u64> {
 mod tests {
     use std::time::Duration;
 
-    use super::super::super::cores::fixtures::Tree;
     use super::*;
+    use crate::hardware::boards::Tree;
 
     #[test]
     fn power_is_what_was_used_in_between_and_counters_may_begin_again() {
@@ -89,6 +93,28 @@ mod tests {
         assert_eq!(rapl.watts(start + Duration::from_secs(1)), Some(5.0));
         let _tree = tree.file(&count, "15000000\n");
         assert_eq!(rapl.watts(start + Duration::from_secs(3)), Some(10.0));
+    }
+
+    #[test]
+    fn a_counter_behind_two_doors_counts_once_and_two_processors_are_added_up() {
+        let zone = |tree: Tree, folder: &str, name: &str, count: &str| {
+            let folder = format!("sys/class/powercap/{folder}");
+            tree.file(&format!("{folder}/name"), name)
+                .file(&format!("{folder}/max_energy_range_uj"), "262143328850\n")
+                .file(&format!("{folder}/energy_uj"), count)
+        };
+        let tree = zone(Tree::new(), "intel-rapl:0", "package-0\n", "0\n");
+        let tree = zone(tree, "intel-rapl:1", "package-1\n", "0\n");
+        let tree = zone(tree, "intel-rapl-mmio:0", "package-0\n", "0\n");
+        let mut rapl = Rapl::find(tree.root()).unwrap().unwrap();
+        let start = Instant::now();
+        assert_eq!(rapl.watts(start), None);
+        for (folder, count) in
+            [("intel-rapl:0", "20000000\n"), ("intel-rapl:1", "15000000\n"), ("intel-rapl-mmio:0", "9\n")]
+        {
+            tree.write(&format!("sys/class/powercap/{folder}/energy_uj"), count);
+        }
+        assert_eq!(rapl.watts(start + Duration::from_secs(1)), Some(35.0));
     }
 
     #[test]
