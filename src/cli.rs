@@ -32,7 +32,7 @@ Examples:
   tuichat -p 'Sum this up' --file notes.txt      a file, then the prompt
   tuichat -p 'And shorter?' --continue           in the last chat
 
-`tuichat help options` lists all options. Each from --model on is also a key of config.toml (--top-k: top_k) and an environment variable (TUICHAT_TOP_K). `tuichat help COMMAND` explains a command, `tuichat help OPTION` an option, `tuichat help TOPIC` one of these topics: scripting, schema, extract, prompts, kv, speculation, models, config, exit-codes, keys";
+`tuichat help options` lists all options. Each from --model on is also a key of config.toml (--top-k: top_k) and an environment variable (TUICHAT_TOP_K). Of an option that is typed twice the last one counts, unless it is repeatable. `tuichat help COMMAND` explains a command, `tuichat help OPTION` an option, `tuichat help TOPIC` one of these topics: scripting, schema, extract, prompts, kv, speculation, models, config, exit-codes, keys";
 
 /// The options that `tuichat --help` shows; `tuichat help options` has all.
 const COMMON: [&str; 19] = [
@@ -66,7 +66,8 @@ To have it in every shell (in zsh, behind the line with compinit; in PowerShell,
 
 /// Talk to language models that run on your own machine
 #[derive(Parser, Clone, Debug, PartialEq)]
-#[command(name = "tuichat", version, after_help = EXAMPLES, max_term_width = 110, disable_help_subcommand = true)]
+#[command(name = "tuichat", version, after_help = EXAMPLES, max_term_width = 110, disable_help_subcommand = true,
+          args_override_self = true)]
 pub struct Arguments {
     #[command(flatten)]
     pub talk: Talk,
@@ -92,7 +93,7 @@ pub struct Talk {
     #[arg(long = "var", value_name = "NAME=TEXT", requires = "prompt_name")]
     pub variables: Vec<Variable>,
 
-    /// Put a file's text before the prompt (repeatable)
+    /// Put a file's text before the prompt (repeatable); `-` is what is piped in
     #[arg(long = "file", value_name = "PATH", num_args = 1..)]
     pub files: Vec<PathBuf>,
 
@@ -186,9 +187,9 @@ pub enum Command {
         #[arg(long, value_name = "FOLDER", conflicts_with = "command")]
         out: Option<PathBuf>,
     },
-    /// Explain a command or a topic, with examples
+    /// Explain a command, an option, a setting or a topic, with examples
     Help {
-        #[arg(value_name = "COMMAND|TOPIC")]
+        #[arg(value_name = "COMMAND|OPTION|TOPIC")]
         words: Vec<String>,
     },
     /// Load a model file that was never loaded: what the program runs in a child before it does so itself
@@ -295,6 +296,15 @@ pub fn command_named<'a>(
     Some(command)
 }
 
+/// What `help` is to explain may look like an option.
+fn explained(mut line: Vec<std::ffi::OsString>) -> Vec<std::ffi::OsString> {
+    let asks_for_help = |word: &std::ffi::OsString| word == "-h" || word == "--help";
+    if line.get(1).is_some_and(|word| word == "help") && !line.iter().any(asks_for_help) {
+        line.insert(2, "--".into());
+    }
+    line
+}
+
 impl Arguments {
     /// Reads the command line, beginning with the program's name.
     ///
@@ -310,7 +320,7 @@ impl Arguments {
             let sentence = format!("`-p` has no prompt: `{option}` is an option");
             return Err(definition().error(ErrorKind::TooFewValues, sentence));
         }
-        let matches = definition().try_get_matches_from(line)?;
+        let matches = definition().try_get_matches_from(explained(line))?;
         let arguments = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut definition()))?;
         let shows_settings =
             matches!(arguments.command, Some(Command::Config(ConfigCommand::Show) | Command::Doctor { .. }));
@@ -402,6 +412,19 @@ mod tests {
             it.settings.seed = "auto".parse().ok();
         });
         ask("--stop a --stop -b", |it| it.settings.stop = Some(vec!["a".into(), "-b".into()]));
+        ask("-p a --temp 0 --quiet -p b --temp 1 --quiet=no", |it| {
+            it.talk.prompt = Some("b".into());
+            it.settings.temp = "1".parse().ok();
+            it.settings.quiet = Some(false);
+        });
+        ask("--no-recall --recall on --recall off", |it| it.settings.recall = Some(false));
+        ask("--model-folders a:b --model-folders c", |it| {
+            it.settings.model_folders = Some(vec!["a".into(), "b".into(), "c".into()]);
+        });
+        ask("models list --limit-rate 1M --limit-rate 2M", |it| {
+            it.settings.limit_rate = "2M".parse().ok();
+            it.command = read("models list").unwrap().command;
+        });
         ask("--think 500", |it| it.settings.think = Some(Think::Budget(500)));
         ask("--private", |it| it.settings.private = Some(true));
         ask("--private=no", |it| it.settings.private = Some(false));
@@ -409,6 +432,12 @@ mod tests {
             it.settings.offline = Some(true);
             it.command = Some(Command::Models(ModelsCommand::Pull { reference: None }));
         });
+        ask("help --file", |it| it.command = Some(Command::Help { words: vec!["--file".into()] }));
+        ask("help -p", |it| it.command = Some(Command::Help { words: vec!["-p".into()] }));
+        ask("help batch --quiet", |it| {
+            it.command = Some(Command::Help { words: vec!["batch".into(), "--quiet".into()] });
+        });
+        ask("help", |it| it.command = Some(Command::Help { words: Vec::new() }));
         ask("chats show 3 --json", |it| {
             it.command = Some(Command::Chats(ChatsCommand::Show { id: ChatId(3), json: true }))
         });

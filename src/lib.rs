@@ -10,12 +10,14 @@
 //! - What a person sees: [`ui`] (the chat), [`oneshot`] (one answer on stdout), [`mod@bench`] (measurements).
 //! - From the shell inwards: [`cli`] (what was typed), [`config`] (what it means with the file and the environment),
 //!   [`mode`] (chat or one answer), [`commands`] (bring the rooms together, one file per command).
-//! - Around all of it: [`exit`] (codes and failures), [`remarks`] (stderr), [`logging`], [`signals`], [`cpu_check`].
+//! - Around all of it: [`exit`] (codes and failures), [`remarks`] (stderr), [`logging`], [`signals`], [`cpu_check`],
+//!   [`closed_stdout`].
 #![deny(unsafe_code)]
 
 pub mod bench;
 pub mod chat;
 pub mod cli;
+pub mod closed_stdout;
 pub mod commands;
 pub mod config;
 pub mod cpu_check;

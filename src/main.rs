@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use tuichat::cli::{Arguments, mistakes};
 use tuichat::commands::completions;
 use tuichat::exit::{Exit, Failure};
-use tuichat::{cpu_check, text};
+use tuichat::{closed_stdout, cpu_check, text};
 
 fn main() -> ExitCode {
     // First of all, before anything that was compiled for this processor and might not run on it.
@@ -27,6 +27,11 @@ fn main() -> ExitCode {
         Err(message) if mistakes::is_mistake(&message) => return fail(&tuichat::refuse(&message, &line)),
         Err(message) => {
             // Help and version are such messages too; a reader that does not want them to the end is no error.
+            if !message.use_stderr()
+                && let Err(failure) = closed_stdout::check()
+            {
+                return fail(&failure);
+            }
             let _ = message.print();
             return if message.use_stderr() { Exit::Usage.into() } else { Exit::Success.into() };
         }

@@ -116,6 +116,24 @@ fn a_failure_of_the_first_run_is_told_by_the_second() {
 }
 
 #[test]
+fn items_that_failed_are_answered_again_where_that_is_asked_for() {
+    let home = Home::new();
+    home.write("items.ndjson", "{\"id\": \"a\"}\n{\"id\": \"b\", \"prompt\": \"b\"}\n");
+    let run = |more: &[&str]| batch(&home, HELLO, &[&["items.ndjson", "--resume", "out.ndjson"], more].concat(), "");
+    assert_eq!(run(&[]).code, Some(1));
+    let ran = run(&[]);
+    let note = "note: 1 item has an error in the earlier results; `--retry-failed` answers them again\n";
+    assert!(ran.code == Some(1) && ran.stderr.starts_with(note), "{}", ran.stderr);
+    home.write("items.ndjson", "{\"id\": \"a\", \"prompt\": \"a\"}\n{\"id\": \"b\", \"prompt\": \"b\"}\n");
+    let ran = run(&["--retry-failed"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    let lines = lines(&fs::read_to_string(home.path("out.ndjson")).unwrap());
+    assert_eq!(ids(&lines), ["b", "a"], "what is done again comes behind what was done");
+    assert!(lines.iter().all(|line| line["text"] == "Hello there, you"));
+    assert_eq!(batch(&home, HELLO, &["items.ndjson", "--retry-failed"], "").code, Some(2), "of what?");
+}
+
+#[test]
 fn an_interrupt_leaves_what_is_done() {
     let home = Home::new();
     home.write("script.toml", format!("token_ms = 20\n{HELLO}"));

@@ -241,7 +241,7 @@ fn mistakes_are_told_with_what_to_type_and_code_2() {
         (&[], "there is no prompt to answer", "tuichat -p TEXT"),
         (&["-p", "x", "--file", "no.txt"], "cannot read `no.txt`", ""),
         (&["-p", "x", "--file", "latin1.txt"], "is not UTF-8 text", "iconv"),
-        (&["-p", "x", "--system", "@no.txt"], "cannot read `no.txt`", ""),
+        (&["-p", "x", "--system", "@no.txt"], "`--system`: cannot read `no.txt`", ""),
         (&["-p", "x", "--temp", "9"], "9 is not between 0 and 5", "tuichat help temp"),
     ] {
         let ran = home.ask(HELLO, arguments);
@@ -399,10 +399,16 @@ fn a_schema_or_grammar_that_cannot_be_used_is_told_before_the_model_is_looked_at
     home.write("text.json", "nothing of JSON");
     for (arguments, expected) in [
         (["--schema", "no/such.json"], "cannot read `no/such.json`"),
-        (["--schema", "text.json"], "the JSON schema cannot be used: it is not JSON"),
-        (["--schema", "{\"type\": \"sting\"}"], "the JSON schema cannot be used: at `/type`"),
+        (["--schema", "text.json"], "the JSON schema in `text.json` (`--schema`) cannot be used: it is not JSON"),
+        (
+            ["--schema", "{\"type\": \"sting\"}"],
+            "the JSON schema of `--schema` cannot be used: at `#/type`: `sting` is no type; `string` may be meant",
+        ),
         (["--schema", "{\"$ref\": \"https://example.org\"}"], "refer to a place in the schema"),
-        (["--grammar", "list.gbnf"], "the grammar cannot be used: line 1: there is no rule `item`"),
+        (
+            ["--grammar", "list.gbnf"],
+            "the grammar in `list.gbnf` (`--grammar`) cannot be used: line 1: there is no rule `item`",
+        ),
         (["--grammar", "no/such.gbnf"], "cannot read `no/such.gbnf`"),
     ] {
         let ran = home.run(&[&["-m", model.to_str().unwrap(), "-p", "hi"], arguments.as_slice()].concat());

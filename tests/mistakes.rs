@@ -69,6 +69,7 @@ fn whoever_asks_for_json_is_told_every_mistake_as_json() {
         &["-p", "x", "-o", "json", "--prompt-name", ""],
         &["-o", "json", "Sum up"],
         &["-o", "json", "--file", "a", "b"],
+        &["-o", "json", "-p", "x", "--quiet", "yes"],
     ] {
         let ran = ask(&home, arguments);
         assert_eq!(ran.code, Some(2), "{arguments:?}");
@@ -137,7 +138,7 @@ fn a_word_that_is_nearly_right_is_understood() {
     home.write("script.toml", HELLO);
     let line = home.run(&["batch", "items.ndjson", "--engine", "scripted:script.toml"]).json();
     let error = &line["error"];
-    assert_eq!(error["message"], "`max_token` is no key of an item");
+    assert_eq!(error["message"], "line 1: `max_token` is no key of an item");
     assert_eq!(error["hint"], "`max_tokens` may be meant");
     for (words, part) in
         [(&["help", "pipes"][..], "What is piped in"), (&["help", "continue"], "Go on with a saved chat")]
@@ -206,5 +207,184 @@ fn an_empty_file_is_no_form_of_an_answer() {
         let ran = home.run(&["-p", "x", option, "s.json"]);
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{}", ran.stderr);
         assert!(ran.stderr.contains("s.json` is empty"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn an_error_of_a_form_names_where_the_form_is_from() {
+    let home = Home::new();
+    home.write("wrong.json", "{\"properties\": {\"a\": {\"type\": \"objekt\"}}}");
+    home.write("wrong.gbnf", "root ::= item");
+    for (arguments, start) in [
+        (
+            &["--schema", "wrong.json"][..],
+            "error: the JSON schema in `wrong.json` (`--schema`) cannot be used: at `#/properties/a/type`: `objekt` is no \
+             type\nhint: `object` may be meant, of `string`, ",
+        ),
+        (
+            &["--schema", "{\"type\": 3}"],
+            "error: the JSON schema of `--schema` cannot be used: at `#/type`: it is `3`, and",
+        ),
+        (&["--grammar", "wrong.gbnf"], "error: the grammar in `wrong.gbnf` (`--grammar`) cannot be used: line 1: "),
+        (
+            &["--schema", "age imt"],
+            "error: `--schema`: as the short form of a schema, `age imt` is wrong at character 5",
+        ),
+        (&["--schema", "@no.json"], "error: `--schema`: cannot read `no.json`"),
+        (&["--schema", "@"], "error: `--schema`: no file is named behind the `@`\n"),
+        (&["--system", "@"], "error: `--system`: no file is named behind the `@`\n"),
+        (&["--system", "@no.txt"], "error: `--system`: cannot read `no.txt`"),
+    ] {
+        let ran = ask(&home, &[&["-p", "x"], arguments].concat());
+        assert!(ran.code == Some(2) && ran.stderr.starts_with(start), "{arguments:?}: {}", ran.stderr);
+    }
+    let mut command = home.command(&["-p", "x", "--engine", "scripted:script.toml"]);
+    let output = command.env("TUICHAT_SCHEMA", "@wrong.json").output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.starts_with("error: the JSON schema in `wrong.json` (`TUICHAT_SCHEMA`) cannot be used: "), "{told}");
+    home.write("home/config/config.toml", "schema = \"age imt\"\n");
+    let told = ask(&home, &["-p", "x"]).stderr;
+    let file = home.path("home/config/config.toml");
+    assert!(told.starts_with(&format!("error: `schema` in {}: as the short form", file.display())), "{told}");
+}
+
+#[test]
+fn a_short_form_that_is_a_files_name_too_is_said_to_be_no_file() {
+    let home = Home::new();
+    home.write("name", "{\"type\": \"null\"}");
+    let script = "[[answer]]\ntext = '{\"name\": \"Ann\"}'\n";
+    let ran = home.ask(script, &["-p", "x", "--schema", "name"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "{\"name\": \"Ann\"}\n"), "{}", ran.stderr);
+    assert_eq!(ran.stderr, "warning: `--schema`: `name` is taken as the short form of a schema; `@name` is the file\n");
+    assert_eq!(home.ask(script, &["-p", "x", "--schema", "@name"]).code, Some(7));
+}
+
+#[test]
+fn of_an_option_that_is_there_twice_the_last_one_counts() {
+    let home = Home::new();
+    let ran = ask(&home, &["-p", "a", "-o", "json", "--max-tokens", "3", "--max-tokens", "1", "-o", "text"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "Hello\n"), "{}", ran.stderr);
+    let ran = home.run(&["--temp", "1", "--temp", "0.5", "--stop", "a", "--stop", "b", "config", "show"]);
+    assert!(ran.stdout.contains("temp = 0.5\n") && ran.stdout.contains("stop = [\"a\", \"b\"]\n"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_variable_that_is_no_setting_is_told_once_and_not_where_it_is_quiet() {
+    let home = Home::new();
+    home.write("script.toml", HELLO);
+    let told = |name: &str, more: &[&str]| {
+        let arguments = [&["-p", "x", "--engine", "scripted:script.toml"], more].concat();
+        let output = home.command(&arguments).env(name, "1").stdin(std::process::Stdio::null()).output().unwrap();
+        assert_eq!(output.stdout, b"Hello there, you\n");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let sentence = "warning: the environment variable `TUICHAT_TMEP` is no setting; `TUICHAT_TEMP` may be meant\n";
+    assert_eq!(told("TUICHAT_TMEP", &[]), sentence);
+    assert_eq!(told("TUICHAT_TMEP", &["--quiet"]), "");
+    assert_eq!(told("TUICHAT_TEMP", &[]), "");
+}
+
+#[test]
+fn a_home_that_is_a_file_is_told_with_its_variable() {
+    let home = Home::new();
+    let file = home.write("file", "");
+    for arguments in [&["-p", "x"][..], &["models", "list"], &["config", "path"]] {
+        let output = home.command(arguments).env("TUICHAT_HOME", &file).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        assert!(
+            told.starts_with("error: `TUICHAT_HOME` cannot be `") && told.contains("is no folder\nhint: "),
+            "{told}"
+        );
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn output_to_a_closed_stdout_is_no_success() {
+    let home = Home::new();
+    home.write("script.toml", HELLO);
+    home.write("items.ndjson", "{\"prompt\": \"hi\"}\n");
+    let run = |line: &str| {
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", line]).envs(home.command(&[]).get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let path = std::path::Path::new(env!("CARGO_BIN_EXE_tuichat")).parent().unwrap().to_owned();
+        shell.env("PATH", format!("{}:{}", path.display(), std::env::var("PATH").unwrap()));
+        let output = shell.current_dir(home.folder.path()).stdin(std::process::Stdio::null()).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for line in [
+        "tuichat --engine scripted:script.toml -p hi >&-",
+        "tuichat --engine scripted:script.toml -p hi -o json >&-",
+        "tuichat batch items.ndjson --engine scripted:script.toml >&-",
+        "tuichat models list >&-",
+        "tuichat doctor >&-",
+        "tuichat help >&-",
+        "tuichat --version >&-",
+    ] {
+        let (code, told) = run(line);
+        assert_eq!(code, Some(5), "{line}: {told}");
+        assert!(told.contains("error: cannot write the output: stdout is closed\nhint: "), "{line}: {told}");
+    }
+    assert_eq!(run("tuichat --engine scripted:script.toml -p hi > /dev/null"), (Some(0), String::new()));
+    assert_eq!(run("tuichat --engine scripted:script.toml -p hi <> /dev/null 1<> /dev/null").0, Some(0));
+    assert_eq!(run("tuichat batch items.ndjson --output out --engine scripted:script.toml >&-").0, Some(0));
+    assert_eq!(run("tuichat --engine scripted:script.toml -p hi 2>&- >&-").0, Some(5));
+}
+
+#[test]
+fn what_has_no_effect_is_said_to_have_none() {
+    let home = Home::new();
+    let ran = ask(&home, &["-p", "x", "--think", "on"]);
+    assert_eq!(
+        (ran.stdout.as_str(), ran.stderr.as_str()),
+        ("Hello there, you\n", "note: `--think` asks for thoughts, and scripted had none; perhaps it cannot think\n")
+    );
+    assert_eq!(ask(&home, &["-p", "x", "--think", "on", "--quiet"]).stderr, "");
+    assert_eq!(ask(&home, &["-p", "x", "--think", "off"]).stderr, "");
+    std::fs::create_dir_all(home.path("home/data")).unwrap();
+    let mut store = tuichat::store::Store::open(&home.path("home/data/chats.db")).unwrap();
+    let chat = store.create_chat("Trees", Some("Be brief")).unwrap();
+    store.add_message(chat, None, tuichat::chat::Role::User, "What is a tree?").unwrap();
+    drop(store);
+    let ran = ask(&home, &["-p", "x", "--continue", "--system", "Be long"]);
+    let note = "note: chat 1 keeps the system prompt it began with, and `--system` is left out\n";
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), note));
+    assert_eq!(ask(&home, &["-p", "x", "--continue"]).stderr, "");
+}
+
+#[test]
+fn an_option_and_its_variable_are_explained() {
+    let home = Home::new();
+    for (words, part) in [
+        (&["help", "--file"][..], "Put a file's text before the prompt"),
+        (&["help", "-p"], "Answer TEXT on stdout"),
+        (&["help", "TUICHAT_TOP_K"], "In config.toml: top_k = 40"),
+        (&["help", "max_tokens"], "In the environment: TUICHAT_MAX_TOKENS"),
+        (&["help", "--quiet"], "Say nothing on stderr but errors"),
+        (&["help", "batch", "--as-done"], "Write each result when it is there"),
+        (&["help", "schema"], "In the environment: TUICHAT_SCHEMA"),
+        (&["help", "--help"], "Usage: tuichat help"),
+    ] {
+        let ran = home.run(words);
+        assert!(ran.code == Some(0) && ran.stdout.contains(part), "{words:?}: {}{}", ran.stdout, ran.stderr);
+    }
+    let ran = home.run(&["help", "--fiel"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("hint: `tuichat help file` may be meant"), "{}", ran.stderr);
+}
+
+#[test]
+fn what_is_no_batch_is_refused_in_one_sentence() {
+    let home = Home::new();
+    home.write("script.toml", HELLO);
+    home.write("questions.txt", "Why?\nHow?\n");
+    home.write("model.gguf", b"GGUF\x03\0\0\0\x01\n\xff\n\xfe\n");
+    for (file, part) in [
+        ("questions.txt", "hint: `jq -Rc '{prompt: .}' questions.txt | tuichat batch -` makes items of them\n"),
+        ("model.gguf", "error: `model.gguf` is not UTF-8 text (byte 5), so there are no items in it\n"),
+    ] {
+        let ran = home.run(&["batch", file, "--engine", "scripted:script.toml"]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{}", ran.stderr);
+        assert!(ran.stderr.contains(part) && ran.stderr.lines().count() == 2, "{}", ran.stderr);
     }
 }

@@ -40,13 +40,15 @@ Its keys: id (else the number of the line), prompt or messages, system, temp, to
 Every item becomes a line with the keys of `-o json`:
   {\"id\": \"a\", \"text\": \"…\", \"finish_reason\": \"stop\", \"error\": null, …}
 
-An item that fails has an `error`, and the others go on. What many items begin with alike (the system prompt, a text before the question) is computed once. Nothing leaves the KV cache: an item that is longer than it fails.
+An item that fails has an `error`, and the others go on; --resume leaves it out as done, and with --retry-failed answers it again. What many items begin with alike (the system prompt, a text before the question) is computed once. Nothing leaves the KV cache: an item that is longer than it fails.
 
 The exit code: 0 if every item has its answer, 7 if answers do not satisfy their schema and nothing else failed, 1 if other items failed, 2 if the items cannot be read or two have the same id, 130 after Ctrl-C; else as with -p.
 
 Examples:
   tuichat batch questions.ndjson > answers.ndjson
   tuichat batch questions.ndjson --resume answers.ndjson   # after Ctrl-C
+  tuichat batch questions.ndjson --resume answers.ndjson --retry-failed
+  jq -Rc '{prompt: .}' questions.txt | tuichat batch -     # a question a line
   jq -c '{id: .number, prompt: .body}' issues.json | tuichat batch - --temp 0";
 
 /// Answer many prompts from a file or a pipe
@@ -65,6 +67,10 @@ pub struct BatchCommand {
     /// Go on behind the results in this file: items that have a line there are left out
     #[arg(long = "resume", value_name = "FILE", conflicts_with = "to")]
     pub resume_file: Option<PathBuf>,
+
+    /// With --resume: answer items again whose line there has an `error`; these lines are taken out first
+    #[arg(long, requires = "resume_file")]
+    pub retry_failed: bool,
 
     /// Write each result when it is there, not in the order of the items
     #[arg(long)]

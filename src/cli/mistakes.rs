@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::unread::Unread;
+use super::unread::{self, Unread};
 use crate::config;
 use crate::exit::Failure;
 use crate::text::plain::{alternatives, meant};
@@ -18,7 +18,10 @@ pub fn is_mistake(error: &clap::Error) -> bool {
 /// The mistake in a line, which begins with the program's name.
 pub fn failure(error: &clap::Error, line: &[OsString]) -> Failure {
     let commands = Unread::of(line).commands;
-    let (sentence, hint) = told(error, &commands);
+    let (sentence, hint) = match error.kind() {
+        ErrorKind::InvalidUtf8 => not_utf8(line),
+        _ => value_apart(error, line).unwrap_or_else(|| told(error, &commands)),
+    };
     Failure::usage(sentence).hint(hint)
 }
 
@@ -61,9 +64,6 @@ fn told(error: &clap::Error, commands: &[String]) -> (String, String) {
         }
         ErrorKind::ArgumentConflict if !argument.is_empty() => {
             let others: Vec<String> = strings(error, ContextKind::PriorArg).iter().map(|other| name(other)).collect();
-            if others.is_empty() || others == [argument.as_str()] {
-                return (format!("`{argument}` is there twice, and may be there once"), help);
-            }
             let all: Vec<&str> = others.iter().map(String::as_str).chain([argument.as_str()]).collect();
             let hint =
                 match all.contains(&"--resume") && all.iter().any(|one| ["--prompt", "--prompt-name"].contains(one)) {
@@ -74,12 +74,47 @@ fn told(error: &clap::Error, commands: &[String]) -> (String, String) {
         }
         ErrorKind::MissingRequiredArgument => {
             let missing: Vec<String> = strings(error, ContextKind::InvalidArg).iter().map(|it| shown(it)).collect();
+            if missing == ["`--prompt-name NAME`"] {
+                let sentence = "`--var` puts a value into the text that `--prompt-name` names, and no text is named";
+                return (sentence.into(), "add `--prompt-name NAME`; `tuichat help prompts` explains it".into());
+            }
             let verb = if missing.len() == 1 { "is" } else { "are" };
             (format!("{} {verb} missing", missing.join(" and ")), help)
         }
         ErrorKind::NoEquals => (format!("the value of `{argument}` goes behind a `=`"), format!("type `{argument}=…`")),
         _ => (first_line(error), help),
     }
+}
+
+/// The word of the line that is no UTF-8, which is shown as far as it is.
+fn not_utf8(line: &[OsString]) -> (String, String) {
+    let at = line.iter().position(|word| word.to_str().is_none()).unwrap_or_default();
+    let word = line.get(at).map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
+    let (option, text) = match word.split_once('=').filter(|_| word.starts_with("--")) {
+        Some((option, value)) => (Some(option.to_owned()), value),
+        None => (at.checked_sub(1).and_then(|before| line[before].to_str()).map(str::to_owned), word.as_str()),
+    };
+    let text: String = text.chars().take(60).collect();
+    let sentence = match option.filter(|option| option.len() > 1 && option.starts_with('-')) {
+        Some(option) => format!("what stands behind `{option}` is not UTF-8: `{text}`"),
+        None => format!("word {at} of the command line is not UTF-8: `{text}`"),
+    };
+    (sentence, "convert it first, for instance with `iconv -t utf-8`".into())
+}
+
+/// A switch whose value stands apart from it, where it is taken for something else: `--quiet yes`.
+fn value_apart(error: &clap::Error, line: &[OsString]) -> Option<(String, String)> {
+    let kind = match error.kind() {
+        ErrorKind::InvalidSubcommand => ContextKind::InvalidSubcommand,
+        ErrorKind::UnknownArgument => ContextKind::InvalidArg,
+        _ => return None,
+    };
+    let word = text(error, kind)?;
+    let before = line.iter().zip(line.iter().skip(1)).find(|(_, next)| **next == *word)?.0.to_str()?;
+    let is_value = config::is_switch(&word) && unread::is_switch(before);
+    is_value.then(|| {
+        (format!("the value of `{before}` goes behind a `=`"), format!("type `{before}={word}`, or `{before}` alone"))
+    })
 }
 
 /// What to type instead of an option with an empty text, such as a script has in a variable that was never set.
@@ -214,8 +249,32 @@ mod tests {
                 "`--continue` cannot be used with `--private`",
                 "leave one of them out",
             ),
-            (&["-p", "x", "-p", "y"], "`--prompt` is there twice, and may be there once", all),
-            (&["-p", "x", "--var", "a=b"], "`--prompt-name NAME` is missing", all),
+            (
+                &["-p", "x", "--var", "a=b"],
+                "`--var` puts a value into the text that `--prompt-name` names, and no text is named",
+                "add `--prompt-name NAME`; `tuichat help prompts` explains it",
+            ),
+            (
+                &["-p", "x", "--quiet", "yes"],
+                "the value of `--quiet` goes behind a `=`",
+                "type `--quiet=yes`, or `--quiet` alone",
+            ),
+            (
+                &["models", "list", "-p", "x", "--offline", "off"],
+                "`-p` is no option of `tuichat models list`",
+                "`tuichat models list --help` tells more",
+            ),
+            (
+                &["models", "list", "--offline", "off"],
+                "the value of `--offline` goes behind a `=`",
+                "type `--offline=off`, or `--offline` alone",
+            ),
+            (
+                &["-p", "x", "--quiet", "maybe"],
+                "there is no command `maybe`",
+                "a question goes behind `-p`: `tuichat -p 'maybe'`",
+            ),
+            (&["--temp", "0", "yes"], "there is no command `yes`", "a question goes behind `-p`: `tuichat -p 'yes'`"),
             (&["models", "show"], "`NAME|PATH|hf:…` is missing", "`tuichat models show --help` tells more"),
             (
                 &["batch", "-o", "json"],
@@ -237,6 +296,23 @@ mod tests {
         ] {
             assert_eq!(told(line), (sentence.to_owned(), hint.to_owned()), "{line:?}");
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_word_that_is_not_utf_8_is_told_with_its_option() {
+        use std::os::unix::ffi::OsStringExt;
+        let told = |line: &[&[u8]]| {
+            let words = line.iter().map(|word| OsString::from_vec(word.to_vec()));
+            let line: Vec<OsString> = std::iter::once("tuichat".into()).chain(words).collect();
+            failure(&Arguments::read(line.clone()).expect_err("it is a mistake"), &line).message
+        };
+        assert_eq!(told(&[b"-p", b"caf\xe9"]), "what stands behind `-p` is not UTF-8: `caf\u{fffd}`");
+        assert_eq!(
+            told(&[b"--quiet", b"--system=caf\xe9"]),
+            "what stands behind `--system` is not UTF-8: `caf\u{fffd}`"
+        );
+        assert_eq!(told(&[b"help", b"caf\xe9"]), "word 2 of the command line is not UTF-8: `caf\u{fffd}`");
     }
 
     #[test]

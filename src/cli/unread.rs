@@ -60,6 +60,15 @@ pub fn instead_of_prompt(line: &[OsString]) -> Option<String> {
     (!argument.is_hide_set()).then_some(next)
 }
 
+/// Whether a word is an option of any command that is on by itself, and whose value would follow behind a `=`.
+pub fn is_switch(word: &str) -> bool {
+    fn has(command: &Command, word: &str) -> bool {
+        let of_this = option(command, word).is_some_and(|(argument, _)| argument.is_require_equals_set());
+        of_this || command.get_subcommands().any(|inner| has(inner, word))
+    }
+    !word.contains('=') && has(&super::definition(), word)
+}
+
 /// The option that a word names, with the value that is part of the word.
 fn option<'command>(command: &'command Command, word: &str) -> Option<(&'command Arg, Option<String>)> {
     if let Some(long) = word.strip_prefix("--") {

@@ -43,7 +43,7 @@ pub fn run(talk: Talk, surroundings: Surroundings) -> Result<Exit, Failure> {
 pub fn check(talk: &Talk) -> Result<(), Failure> {
     let has_prompt = talk.prompt.is_some() || talk.prompt_name.is_some();
     match &talk.files[..] {
-        [.., question] if !has_prompt && talk.files.len() > 1 && !question.exists() => {
+        [.., question] if !has_prompt && talk.files.len() > 1 && !question.exists() && question != Path::new("-") => {
             let question = question.to_string_lossy();
             Err(Failure::usage(format!("there is no prompt, and no file `{question}`"))
                 .hint(mistakes::question(&question)))
@@ -66,13 +66,18 @@ fn prepare(talk: Talk, mut surroundings: Surroundings) -> Result<Job, Failure> {
     let folder = surroundings.directories.prompts();
     let named = talk.prompt_name.map(|name| prompts::find(&folder, &name)).transpose().map_err(Failure::usage)?;
     if let Some(named) = &named {
-        surroundings.layers.put_under_typed(named.head.layer(), &folder)?;
+        surroundings.layers.put_under_typed(named.head.layer(), &folder.join(format!("{}.md", named.name)))?;
         surroundings.config = Config::from(surroundings.layers.settings.clone());
     }
-    let schema = check_constraint(surroundings.config.generate.constraint.as_ref())?;
+    let schema = check_constraint(&surroundings)?;
     let source = source(&talk.engine)?;
     check_form(&surroundings)?;
     let chat = talk.continues.map(|name| saved_chat(name, &surroundings)).transpose()?;
+    if let Some(chat) = chat.as_ref().filter(|_| surroundings.layers.typed.system.is_some()) {
+        let number = chat.key().0;
+        let sentence = format!("note: chat {number} keeps the system prompt it began with, and `--system` is left out");
+        Remarks::on_stderr(surroundings.config.quiet).note(&sentence);
+    }
     let model = match surroundings.model(&talk.engine) {
         Ok(found) => Ok(found),
         Err(failure) => Err(offers::to_get(&surroundings.config, failure)?),
@@ -115,7 +120,7 @@ fn prepare(talk: Talk, mut surroundings: Surroundings) -> Result<Job, Failure> {
         chat,
         keeps,
         verbose: config.verbose,
-        smaller: Box::new(move || offers::smaller(&surroundings)),
+        smaller: Box::new(move |bytes| offers::smaller(&surroundings, bytes)),
         hash: Box::new(move || sha256(model, hashes_file.as_deref())),
     })
 }
@@ -227,9 +232,9 @@ pub(super) fn get(entry: &Entry, surroundings: &Surroundings) -> Result<Found, F
 }
 
 /// Checks what the answer is to be held to, and gives what it can be checked against afterwards.
-fn check_constraint(constraint: Option<&Constraint>) -> Result<Option<Validator>, Failure> {
-    let Some(constraint) = constraint else { return Ok(None) };
-    constraint::check(constraint).map_err(Failure::usage)?;
+fn check_constraint(surroundings: &Surroundings) -> Result<Option<Validator>, Failure> {
+    let Some(constraint) = &surroundings.config.generate.constraint else { return Ok(None) };
+    constraint::check_from(constraint, &surroundings.layers.form_origin).map_err(Failure::usage)?;
     match constraint {
         Constraint::Schema(text) => Validator::new(text).map(Some).map_err(Failure::usage),
         Constraint::Grammar(_) => Ok(None),

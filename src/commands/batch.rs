@@ -18,18 +18,24 @@ pub fn run(command: BatchCommand, surroundings: Surroundings) -> Result<Exit, Fa
     let _log = surroundings.begin()?;
     let mut held_to = HeldTo::default();
     if let Some(constraint) = &surroundings.config.generate.constraint {
-        held_to.check(constraint).map_err(Failure::usage)?;
+        held_to.check_from(constraint, &surroundings.layers.form_origin).map_err(Failure::usage)?;
     }
     let source = source(&command.engine)?;
     let mut items = read(&command.items, &surroundings, &mut held_to)?;
     let (out, earlier): (Box<dyn io::Write>, Earlier) = match (&command.to, &command.resume_file) {
         (_, Some(path)) => {
-            let (file, earlier) = batch::go_on(path)?;
+            let (file, earlier) = batch::go_on(path, command.retry_failed)?;
             (Box::new(file), earlier)
         }
         (Some(path), None) => (Box::new(batch::begin(path)?), Earlier::default()),
-        (None, None) => (batch::stdout(), Earlier::default()),
+        (None, None) => (batch::stdout()?, Earlier::default()),
     };
+    let failed = earlier.tally.failed + earlier.tally.unsatisfied;
+    if failed > 0 {
+        let are = if failed == 1 { "1 item has" } else { &format!("{failed} items have") };
+        let sentence = format!("note: {are} an error in the earlier results; `--retry-failed` answers them again");
+        Remarks::on_stderr(surroundings.config.quiet).note(&sentence);
+    }
     let count = items.len();
     items.retain(|item| !earlier.done.contains(&item.id.to_string()));
     if items.is_empty() {
@@ -59,21 +65,21 @@ pub fn run(command: BatchCommand, surroundings: Surroundings) -> Result<Exit, Fa
         quiet: surroundings.config.quiet,
         verbose: surroundings.config.verbose,
         resume: written.map(|path| format!("`--resume {}`", path.display())),
-        smaller: Box::new(move || offers::smaller(&surroundings)),
+        smaller: Box::new(move |bytes| offers::smaller(&surroundings, bytes)),
     })
 }
 
 fn read(path: &Path, surroundings: &Surroundings, held_to: &mut HeldTo) -> Result<Vec<Item>, Failure> {
     let settings = &surroundings.layers.settings;
     if path == Path::new("-") {
-        return batch::read(io::stdin().lock(), settings, held_to);
+        return batch::read(io::stdin().lock(), batch::STDIN, settings, held_to);
     }
     let cannot_read = |error: io::Error| Failure::usage(format!("cannot read `{}`: {}", path.display(), cause(&error)));
     let file = File::open(path).map_err(cannot_read)?;
     if file.metadata().map_err(cannot_read)?.is_dir() {
         return Err(Failure::usage(format!("`{}` is a folder; name a file of items", path.display())));
     }
-    batch::read(BufReader::new(file), settings, held_to)
+    batch::read(BufReader::new(file), &format!("`{}`", path.display()), settings, held_to)
 }
 
 /// How the model is loaded for these items.

@@ -27,7 +27,9 @@ pub fn run(talk: Talk, surroundings: Surroundings) -> Result<Exit, Failure> {
     let supplier = Arc::new(Supplier(Arc::new(surroundings)));
     let surroundings = &supplier.0;
     let mut config = surroundings.config.clone();
-    if let Some(Err(sentence)) = config.generate.constraint.as_ref().map(constraint::check) {
+    let origin = &surroundings.layers.form_origin;
+    let checked = config.generate.constraint.as_ref().map(|form| constraint::check_from(form, origin));
+    if let Some(Err(sentence)) = checked {
         notices.push(format!("{sentence}; answers are held to nothing"));
         config.generate.constraint = None;
     }

@@ -63,7 +63,7 @@ fn with_names(command: Command, parent: Option<&str>) -> Command {
         ("id", ..) if is_of_chats => completed(argument, &[chats]),
         ("prompt_name", ..) => completed(argument, &[prompts]),
         ("extract", ..) => completed(argument, &[parts]),
-        ("words", _, "help") => completed(argument, &[topics, commands]),
+        ("words", _, "help") => completed(argument, &[topics, commands, options]),
         ("command", _, "man") => completed(argument, &[commands]),
         _ => argument,
     });
@@ -133,6 +133,14 @@ fn commands(_: &OsStr) -> Vec<CompletionCandidate> {
     let definition = cli::definition();
     let shown = definition.get_subcommands().filter(|command| !command.is_hide_set());
     shown.map(|command| candidate(command.get_name(), about(command))).collect()
+}
+
+/// Options, which are explained by their names alone, too.
+fn options(_: &OsStr) -> Vec<CompletionCandidate> {
+    let definition = cli::definition();
+    let shown = definition.get_arguments().filter(|argument| !argument.is_hide_set());
+    let named = shown.filter_map(|argument| Some((argument.get_long()?, argument.get_help()?.to_string())));
+    named.map(|(name, about)| candidate(name, about)).collect()
 }
 
 fn about(command: &Command) -> String {

@@ -7,6 +7,7 @@ use clap::{Arg, Command};
 
 use super::print;
 use crate::cli;
+use crate::config::{self, Settings};
 use crate::exit::Failure;
 use crate::text::plain::meant;
 use crate::ui::keys::{self, Mode};
@@ -23,6 +24,9 @@ const TOPICS: [(&str, &str); 9] = [
     ("config", include_str!("../../assets/help/config.txt")),
     ("exit-codes", include_str!("../../assets/help/exit-codes.txt")),
 ];
+/// The variable that is no setting.
+const HOME: &str = "TUICHAT_HOME=FOLDER puts everything below one folder: settings, chats, models, what is remembered, \
+                    the log.\n\n`tuichat help config` says more.";
 const KEYS: &str = "The keys of the chat; F1 shows them there, with the commands that are written.";
 const OPTIONS: &str = "All options, those of chats and answers.";
 /// What else a topic may be called.
@@ -55,26 +59,31 @@ pub fn run(words: &[String]) -> Result<(), Failure> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let topic = match words[..] {
         [] => return print(&with_topics()),
+        [word] if is_option(word) => None,
         [word] => topic(word),
         _ => None,
     };
     // The options of the program are no subcommand's.
     let command = cli::command_named(cli::definition(), words.iter().copied())
         .map(|mut command| command.render_long_help().to_string());
-    let option = if command.is_none() && topic.is_none() { option(&words) } else { None };
-    match (command, topic.or(option)) {
-        (None, None) => {
+    let option = if command.is_none() { option(&words) } else { None };
+    let parts: Vec<String> =
+        command.into_iter().chain(topic).chain(option).map(|part| part.trim_end().into()).collect();
+    match &parts[..] {
+        [] => {
             let hint = match perhaps(&words) {
                 Some(meant) => format!("`tuichat help {meant}` may be meant"),
                 None => "`tuichat help` lists them".into(),
             };
             Err(Failure::usage(format!("there is no command and no topic `{}`", words.join(" "))).hint(hint))
         }
-        (command, topic) => {
-            let parts: Vec<String> = command.into_iter().chain(topic).map(|part| part.trim_end().to_owned()).collect();
-            print(&(parts.join("\n\n") + "\n"))
-        }
+        parts => print(&(parts.join("\n\n") + "\n")),
     }
+}
+
+/// Whether a word can only be an option or its variable, and no topic.
+fn is_option(word: &str) -> bool {
+    word.starts_with('-') || word.starts_with("TUICHAT_")
 }
 
 /// The topics, each with what it is about.
@@ -84,18 +93,49 @@ pub fn topics() -> impl Iterator<Item = (&'static str, &'static str)> {
     written.chain([("keys", KEYS), ("options", OPTIONS)])
 }
 
-/// What there is to say about an option, behind the command that has it.
+/// What there is to say about an option, behind the command that has it: as it is typed, as config.toml calls it, or by
+/// its variable.
 fn option(words: &[&str]) -> Option<String> {
-    let (name, commands) = words.split_last()?;
-    let name = name.trim_start_matches('-').replace('_', "-");
+    let (word, commands) = words.split_last()?;
+    if *word == "TUICHAT_HOME" && commands.is_empty() {
+        return Some(HOME.to_owned());
+    }
     let command = cli::command_named(cli::definition(), commands.iter().copied())?;
-    let is_named = |argument: &&Arg| argument.get_long() == Some(name.as_str()) && !argument.is_hide_set();
-    let found = command.get_arguments().find(is_named)?.clone().help_heading(None::<&str>);
+    let found = command.get_arguments().find(|argument| is_named(argument, word))?.clone().help_heading(None::<&str>);
+    let setting = Settings::keys().into_iter().find(|key| found.get_id() == key.as_str());
     let mut alone = Command::new("tuichat").disable_help_flag(true).arg(found).help_template("{options}");
     alone = alone.max_term_width(110);
+    let mut text = alone.render_long_help().to_string().trim_end().to_owned();
+    if let Some(key) = setting {
+        let default =
+            config::SAMPLE.lines().find_map(|line| line.strip_prefix('#')?.strip_prefix(&format!("{key} = ")));
+        let default = default.unwrap_or_default();
+        let _ = write!(text, "\n\nIn config.toml: {key} = {default}\n");
+        let _ = write!(text, "In the environment: {}", config::variable_of(&key));
+    }
+    let topic = word.trim_start_matches('-');
+    if topic.len() < word.len() && commands.is_empty() && self::topic(topic).is_some() {
+        let _ = write!(text, "\n\n`tuichat help {topic}` says more.");
+    }
     let whole = ["tuichat", "help"].into_iter().chain(commands.iter().copied()).collect::<Vec<_>>().join(" ");
     let whole = if commands.is_empty() { "tuichat help options".to_owned() } else { whole };
-    Some(format!("{}\n\n`{whole}` lists the others.", alone.render_long_help().to_string().trim_end()))
+    Some(format!("{text}\n\n`{whole}` lists the others."))
+}
+
+/// Whether a word names this option: `-o`, `--top-k`, `--top-k=40`, `top_k`, `TUICHAT_TOP_K`.
+fn is_named(argument: &Arg, word: &str) -> bool {
+    if argument.is_hide_set() {
+        return false;
+    }
+    if let Some(letter) = word.strip_prefix('-').filter(|letter| letter.chars().count() == 1) {
+        return argument.get_short().map(String::from).as_deref() == Some(letter);
+    }
+    let name = match word.strip_prefix("TUICHAT_") {
+        Some(_) => return config::variable_of(argument.get_id().as_str()) == word,
+        None => word.split('=').next().unwrap_or_default().trim_start_matches('-').replace('_', "-"),
+    };
+    let names = argument.get_long().into_iter().chain(argument.get_all_aliases().into_iter().flatten());
+    names.into_iter().any(|known| known == name)
 }
 
 /// What was perhaps meant by words that are no command, no topic and no option.
@@ -105,9 +145,15 @@ fn perhaps(words: &[&str]) -> Option<String> {
     let inner = command.get_subcommands().filter(|inner| !inner.is_hide_set()).map(Command::get_name);
     let options = command.get_arguments().filter(|argument| !argument.is_hide_set()).filter_map(Arg::get_long);
     let topics = if commands.is_empty() { topics().map(|(name, _)| name).collect() } else { Vec::new() };
-    let name = name.trim_start_matches('-');
-    let meant = meant(name, topics.into_iter().chain(inner).chain(options))?;
-    Some(commands.iter().chain([&meant]).copied().collect::<Vec<_>>().join(" "))
+    let meant = match name.strip_prefix("TUICHAT_") {
+        Some(key) => config::variable_of(&config::setting_meant(key)?),
+        None => {
+            let name = name.trim_start_matches('-');
+            let near = meant(name, topics.into_iter().chain(inner).chain(options)).map(str::to_owned);
+            near.or_else(|| config::setting_meant(name))?
+        }
+    };
+    Some(commands.iter().copied().chain([meant.as_str()]).collect::<Vec<_>>().join(" "))
 }
 
 fn with_topics() -> String {
@@ -210,11 +256,27 @@ mod tests {
         assert!(told(&["--top_k"]).contains("most probable tokens"));
         assert!(told(&["models", "list", "--catalog"]).ends_with("`tuichat help models list` lists the others."));
         assert_eq!(option(&["engine"]), None, "what is hidden is not explained");
+        for word in ["-o", "--output", "--output=json", "output", "TUICHAT_OUTPUT"] {
+            let told = told(&[word]);
+            assert!(told.contains("The form of the answer to -p"), "{word}: {told}");
+            assert!(told.contains("In config.toml: output = \"text\"\nIn the environment: TUICHAT_OUTPUT\n"), "{told}");
+        }
+        assert!(told(&["-p"]).contains("Answer TEXT on stdout") && !told(&["-p"]).contains("config.toml:"));
+        assert!(told(&["--file"]).contains("Put a file's text before the prompt"));
+        assert!(told(&["--model-folder"]).contains("TUICHAT_MODEL_FOLDERS"));
+        assert!(told(&["--schema"]).contains("`tuichat help schema` says more."));
+        assert!(told(&["TUICHAT_HOME"]).starts_with("TUICHAT_HOME=FOLDER"));
+        for key in Settings::keys() {
+            let told = told(&[&config::variable_of(&key)]);
+            assert!(told.contains(&format!("In config.toml: {key} = ")), "{key}: {told}");
+        }
         for (words, meant) in [
             (&["schemas"][..], Some("schema")),
             (&["scriptng"], Some("scripting")),
             (&["--continu"], Some("continue")),
             (&["models", "pul"], Some("models pull")),
+            (&["temperature"], Some("temp")),
+            (&["TUICHAT_TMEP"], Some("TUICHAT_TEMP")),
             (&["nothing"], None),
         ] {
             assert_eq!(perhaps(words).as_deref(), meant, "{words:?}");

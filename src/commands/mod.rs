@@ -16,13 +16,15 @@ pub mod man;
 pub mod models;
 pub mod offers;
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
 use serde::Serialize;
 
 use crate::cli::EngineName;
-use crate::config::{Config, Directories, Layers, Room, Settings};
+use crate::closed_stdout;
+use crate::config::{Config, Directories, Layers, Room, Settings, unknown_variables};
 use crate::engine::SnapshotSettings;
 use crate::engine::Source;
 use crate::engine::probe::Probe;
@@ -50,10 +52,16 @@ impl Surroundings {
     /// # Errors
     /// If there is no place for files, or a setting from outside `config.toml` cannot be understood.
     pub fn find(typed: Settings) -> Result<Self, Failure> {
-        let directories = Directories::find(std::env::var_os("TUICHAT_HOME").map(Into::into))?;
+        let home = std::env::var_os("TUICHAT_HOME").map(PathBuf::from);
+        home.as_deref().map_or(Ok(()), Directories::check_home)?;
+        let directories = Directories::find(home)?;
         let variable = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
         let mut layers = Layers::read(&directories, variable, typed)?;
         let config = Config::from(layers.settings.clone());
+        let in_text = |(name, value): (OsString, OsString)| {
+            (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
+        };
+        layers.warnings.extend(unknown_variables(std::env::vars_os().map(in_text)));
         layers.warnings.extend(cores::this_machine().remark(config.threads));
         if let Err(sentence) = catalog::add_from(&directories.config.join("models.toml")) {
             layers.warnings.push(sentence);
@@ -198,6 +206,7 @@ fn source(engine: &EngineName) -> Result<Source, Failure> {
 
 /// Writes text to stdout, made harmless if that is a terminal. The text ends its own line.
 fn print(text: &str) -> Result<(), Failure> {
+    closed_stdout::check()?;
     let mut stdout = io::stdout().lock();
     let shown = if stdout.is_terminal() { text::escape(text) } else { text.into() };
     stdout.write_all(shown.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| Failure::output(&error))

@@ -79,9 +79,13 @@ pub fn all(surroundings: &Surroundings) -> Vec<Offer> {
     arranged(here.chain(of_others).chain(known))
 }
 
-/// What to type where the model that was asked for has no room in memory: the largest that has, of those that are here or
-/// else of those that can be downloaded.
-pub fn smaller(surroundings: &Surroundings) -> Option<String> {
+/// What to type where the model that was asked for, a file of so many bytes, has no room in memory: the largest smaller one
+/// that has, of those that are here or else of those that can be downloaded. Nothing where it is not the memory that is
+/// too little, but what `--kv-mem` allows of it.
+pub fn smaller(surroundings: &Surroundings, asked_bytes: u64) -> Option<String> {
+    if surroundings.config.kv.most_bytes.is_some() {
+        return None;
+    }
     let offers =
         all(surroundings).into_iter().filter(|offer| offer.verdict.is_some_and(|it| it != Verdict::DoesNotFit));
     let sized = offers.map(|offer| {
@@ -91,7 +95,7 @@ pub fn smaller(surroundings: &Surroundings) -> Option<String> {
         };
         (is_here, bytes, offer.name)
     });
-    let sized = sized.filter(|(is_here, ..)| *is_here || !surroundings.config.offline);
+    let sized = sized.filter(|(is_here, bytes, _)| *bytes < asked_bytes && (*is_here || !surroundings.config.offline));
     let (is_here, bytes, name) = sized.max()?;
     let name = escape_line(&name);
     Some(match is_here {

@@ -1,7 +1,7 @@
 //! Where tuichat's files are: where the system keeps such files, or all below `TUICHAT_HOME` (for tests, for a
 //! memory stick).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use directories::ProjectDirs;
 
@@ -47,6 +47,19 @@ impl Directories {
             // Logs are state where the system knows such a thing; elsewhere they lie beside the chats.
             logs: project.state_dir().unwrap_or(project.data_dir()).join("logs"),
         })
+    }
+
+    /// # Errors
+    /// If the value of `TUICHAT_HOME` is no folder and can become none.
+    pub fn check_home(home: &Path) -> Result<(), Failure> {
+        match home.ancestors().find(|path| path.exists()).filter(|path| !path.is_dir()) {
+            None => Ok(()),
+            Some(file) => {
+                let (home, file) = (home.display(), file.display());
+                Err(Failure::usage(format!("`TUICHAT_HOME` cannot be `{home}`: `{file}` is no folder"))
+                    .hint("set it to a folder, which need not be there, or `unset TUICHAT_HOME`"))
+            }
+        }
     }
 
     pub fn config_file(&self) -> PathBuf {
@@ -98,6 +111,19 @@ mod tests {
             assert!(path.starts_with("/stick"), "{}", path.display());
         }
         assert!(directories.logs.starts_with("/stick"));
+    }
+
+    #[test]
+    fn a_home_that_is_a_file_is_told_with_the_variable() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for home in [file.path().to_owned(), file.path().join("below")] {
+            let failure = Directories::check_home(&home).unwrap_err();
+            assert_eq!(failure.exit.code(), 2);
+            let sentence =
+                format!("`TUICHAT_HOME` cannot be `{}`: `{}` is no folder", home.display(), file.path().display());
+            assert_eq!(failure.message, sentence);
+        }
+        assert_eq!(Directories::check_home(&std::env::temp_dir().join("not there/yet")), Ok(()));
     }
 
     #[test]

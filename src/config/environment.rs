@@ -5,6 +5,9 @@ use clap::Parser;
 use super::refused;
 use super::settings::Settings;
 
+/// What the names of all variables begin with.
+pub const PREFIX: &str = "TUICHAT_";
+
 /// A command line of settings alone, so that a variable is read and refused exactly as its flag is.
 #[derive(Parser)]
 #[command(no_binary_name = true, disable_help_flag = true)]
@@ -20,7 +23,7 @@ struct SettingsLine {
 pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Settings, String> {
     let mut layer = Settings::default();
     for key in Settings::keys() {
-        let variable = format!("TUICHAT_{}", key.to_uppercase());
+        let variable = variable(&key);
         let Some(value) = lookup(&variable).filter(|value| !value.is_empty()) else { continue };
         let flag = format!("--{}={value}", key.replace('_', "-"));
         let line = SettingsLine::try_parse_from([flag]).map_err(|error| {
@@ -30,6 +33,11 @@ pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Settings, String>
         layer = line.settings.over(layer);
     }
     Ok(layer)
+}
+
+/// The variable of a setting.
+pub fn variable(key: &str) -> String {
+    format!("{PREFIX}{}", key.to_uppercase())
 }
 
 #[cfg(test)]

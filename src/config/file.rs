@@ -6,9 +6,10 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::de::DeTable;
 
+use super::names::meant;
 use super::settings::Settings;
 use crate::text::cause;
-use crate::text::plain::{meant, plain};
+use crate::text::plain::plain;
 
 /// What the file says, and what it says that nobody understands.
 #[derive(Debug, Default, PartialEq)]
@@ -43,7 +44,7 @@ pub fn parse(text: &str) -> Result<Read, String> {
         .filter(|key| !known.iter().any(|known| known == key.get_ref()))
         .map(|key| {
             let name = key.get_ref();
-            let near = meant(name, known.iter().map(String::as_str));
+            let near = meant(name);
             let near = near.map(|near| format!("; `{near}` may be meant")).unwrap_or_default();
             format!("config.toml, {}: there is no setting `{name}`{near}", place(text, Some(key.span())))
         })

@@ -5,6 +5,8 @@ mod directories;
 mod environment;
 mod extract;
 mod file;
+mod forms;
+mod names;
 mod refused;
 mod settings;
 mod value;
@@ -13,14 +15,16 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 pub use directories::Directories;
+pub use environment::variable as variable_of;
 pub use extract::Extract;
+use forms::Form;
+pub use names::{meant as setting_meant, unknown_variables};
 pub use refused::why as why_refused;
-pub use settings::{Output, Settings, Switch};
+pub use settings::{Output, Settings, Switch, is_switch};
 pub use value::{Auto, Penalty, Probability, Room, Temperature};
 
 use crate::chat::Sampling;
 use crate::engine::SnapshotSettings;
-use crate::engine::constraint::schema_of;
 use crate::engine::probe::Probe;
 use crate::engine::protocol::{
     Constraint, DeviceChoice, GenerateOptions, KvSettings, LoadSettings, SpeculationOptions,
@@ -30,9 +34,6 @@ use crate::exit::Failure;
 use crate::models::Found;
 use crate::text_file;
 use crate::ui::theme::ThemeName;
-
-/// What takes back a schema or a grammar that a lower layer sets.
-const OFF: &str = "off";
 
 /// The commented sample of `config.toml`.
 pub const SAMPLE: &str = include_str!("../../assets/config.toml");
@@ -85,7 +86,9 @@ pub struct Layers {
     pub settings: Settings,
     /// What was typed, with the files read that it names.
     pub typed: Settings,
-    /// Keys of `config.toml` that mean nothing.
+    /// Where the schema or the grammar is from that answers are held to, as a message goes on behind its name.
+    pub form_origin: String,
+    /// What means nothing, or perhaps not what it was meant to.
     pub warnings: Vec<String>,
     /// Why `config.toml` as a whole is left out: half a config is worse than none.
     pub broken: Option<String>,
@@ -102,45 +105,57 @@ impl Layers {
         typed: Settings,
     ) -> Result<Self, Failure> {
         let here = Path::new("");
-        let mut variables = environment::read(environment).map_err(Failure::usage)?;
-        // What is typed over is not looked for.
-        variables.system = variables.system.filter(|_| typed.system.is_none());
-        variables.schema = variables.schema.filter(|_| typed.schema.is_none());
-        variables.grammar = variables.grammar.filter(|_| typed.grammar.is_none());
-        let typed = with_files_read(typed, here).map_err(Failure::usage)?;
-        let upper = typed.clone().over(with_files_read(variables, here).map_err(Failure::usage)?);
         let path = directories.config_file();
-        let lower = file::read(&path).and_then(|mut read| {
-            read.settings = with_files_read(read.settings, &directories.config)?;
-            Ok(read)
+        let variables = environment::read(environment).map_err(Failure::usage)?;
+        let upper = with_files_read(typed.clone(), Place::CommandLine, here).map_err(Failure::usage)?;
+        let middle = with_files_read(variables, Place::Environment, here).map_err(Failure::usage)?;
+        let lower = file::read(&path).and_then(|read| {
+            let mut layer = with_files_read(read.settings, Place::File(&path), &directories.config)?;
+            layer.warnings.splice(0..0, read.warnings);
+            Ok(layer)
         });
-        let layers = match lower {
-            Ok(read) => Self { settings: upper.over(read.settings), typed, warnings: read.warnings, broken: None },
-            Err(sentence) => Self { settings: upper, typed, warnings: Vec::new(), broken: Some(sentence) },
+        let (lower, broken) = match lower {
+            Ok(layer) => (layer, None),
+            Err(sentence) => (Layer::default(), Some(sentence)),
         };
-        layers.check_forms()?;
+        let upper_typed = upper.settings.clone();
+        let (schema, grammar) =
+            (upper.schema.or(middle.schema).or(lower.schema), upper.grammar.or(middle.grammar).or(lower.grammar));
+        let mut layers = Self {
+            settings: upper.settings.over(middle.settings).over(lower.settings),
+            typed: upper_typed,
+            form_origin: String::new(),
+            warnings: [upper.warnings, middle.warnings, lower.warnings].concat(),
+            broken,
+        };
+        layers.form_origin = layers.origin_of_form(schema, grammar)?;
         Ok(layers)
     }
 
-    /// An answer has one form.
-    fn check_forms(&self) -> Result<(), Failure> {
+    /// Where the one form is from that an answer has, of what the schema and the grammar are from.
+    fn origin_of_form(&self, schema: Option<String>, grammar: Option<String>) -> Result<String, Failure> {
         let is_set = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
         if is_set(&self.settings.schema) && is_set(&self.settings.grammar) {
             return Err(Failure::usage("an answer is held to a schema or to a grammar, and both are set")
                 .hint("take one back with `--schema off` or `--grammar off`"));
         }
-        Ok(())
+        Ok(if is_set(&self.settings.schema) { schema } else { grammar }.unwrap_or_default())
     }
 
-    /// Puts another layer between what was typed and everything below; its files begin at `folder`.
+    /// Puts the settings of the text in `file` between what was typed and everything below.
     ///
     /// # Errors
-    /// If a file that it names cannot be read, or an answer would have two forms.
-    pub fn put_under_typed(&mut self, settings: Settings, folder: &Path) -> Result<(), Failure> {
-        let settings = with_files_read(settings, folder).map_err(Failure::usage)?;
+    /// If a file that they name cannot be read, or an answer would have two forms.
+    pub fn put_under_typed(&mut self, settings: Settings, file: &Path) -> Result<(), Failure> {
+        let folder = file.parent().unwrap_or(Path::new(""));
+        let layer = with_files_read(settings, Place::File(file), folder).map_err(Failure::usage)?;
         let lower = std::mem::take(&mut self.settings);
-        self.settings = self.typed.clone().over(settings).over(lower);
-        self.check_forms()
+        let is_typed = self.typed.schema.is_some() || self.typed.grammar.is_some();
+        self.settings = self.typed.clone().over(layer.settings).over(lower);
+        let origin = if is_typed { None } else { layer.schema.or(layer.grammar) };
+        let origin = origin.unwrap_or_else(|| std::mem::take(&mut self.form_origin));
+        self.form_origin = self.origin_of_form(Some(origin.clone()), Some(origin))?;
+        Ok(())
     }
 
     /// # Errors
@@ -178,58 +193,42 @@ fn uncommented_sample() -> String {
         .collect()
 }
 
-/// The JSON schema that a setting means: it is the schema, the name of a file with or without an `@`, or the short form.
-/// A relative path begins at `folder`.
-///
-/// # Errors
-/// If it is none of them.
-pub fn read_schema(setting: &str, folder: &Path) -> Result<String, String> {
-    if setting.trim_start().starts_with('{') {
-        return Ok(setting.to_owned());
-    }
-    let path = folder.join(setting.strip_prefix('@').unwrap_or(setting));
-    let is_path = setting.starts_with('@') || setting.contains('/') || setting.ends_with(".json");
-    if is_path || path.is_file() {
-        return read_form(&path);
-    }
-    if serde_json::from_str::<serde_json::Value>(setting)
-        .is_ok_and(|it| it.is_boolean() || it.is_null() || it.is_number())
-    {
-        return Err(format!("`{setting}` is JSON, and no schema; `tuichat help schema` shows what one is"));
-    }
-    schema_of(setting).map_err(|problem| {
-        format!(
-            "`{setting}` is no file, and as the short form of a schema it is wrong {problem}; `tuichat help schema` explains it"
-        )
-    })
+/// Where settings were written.
+#[derive(Clone, Copy, Debug)]
+enum Place<'p> {
+    CommandLine,
+    Environment,
+    File(&'p Path),
 }
 
-/// The grammar that a setting means: it is the grammar, or the name of a file with or without an `@`. A relative path
-/// begins at `folder`.
-fn read_grammar(setting: &str, folder: &Path) -> Result<String, String> {
-    if setting.contains("::=") && !setting.starts_with('@') {
-        return Ok(setting.to_owned());
+impl Place<'_> {
+    /// What a setting is called there.
+    fn name_of(self, key: &str) -> String {
+        match self {
+            Place::CommandLine => format!("`--{}`", key.replace('_', "-")),
+            Place::Environment => format!("`{}`", environment::variable(key)),
+            Place::File(path) => format!("`{key}` in {}", path.display()),
+        }
     }
-    let read = read_form(&folder.join(setting.strip_prefix('@').unwrap_or(setting)));
-    let is_text = setting.contains([' ', '"', '\n']);
-    read.map_err(
-        |problem| {
-            if is_text { format!("{problem}; a grammar that is typed has `root ::= …` in it") } else { problem }
-        },
-    )
 }
 
-/// The schema or grammar in a file. An empty one would hold the answer to nothing.
-fn read_form(path: &Path) -> Result<String, String> {
-    let text = text_file::read(path)?;
-    if text.trim().is_empty() { Err(format!("`{}` is empty", path.display())) } else { Ok(text) }
+/// A layer whose files are read.
+#[derive(Debug, Default)]
+struct Layer {
+    settings: Settings,
+    /// Where its schema and its grammar are from.
+    schema: Option<String>,
+    grammar: Option<String>,
+    warnings: Vec<String>,
 }
 
 /// Replaces the names of files by their texts: a system prompt `@FILE`, a schema and a grammar, with or without the
 /// `@`, and the short form of a schema by the schema. A relative path, of a folder of models too, begins at `folder`.
-fn with_files_read(mut settings: Settings, folder: &Path) -> Result<Settings, String> {
+fn with_files_read(mut settings: Settings, place: Place<'_>, folder: &Path) -> Result<Layer, String> {
+    let mut layer = Layer::default();
+    let named = |key: &'static str| move |problem: String| format!("{}: {problem}", place.name_of(key));
     if let Some(path) = settings.system.as_deref().and_then(|system| system.strip_prefix('@')) {
-        let text = text_file::read(&folder.join(path))?;
+        let text = forms::file_named(path, folder).and_then(|path| text_file::read(&path)).map_err(named("system"))?;
         settings.system = Some(text.trim_end().to_owned());
     }
     for model_folder in settings.model_folders.iter_mut().flatten() {
@@ -237,13 +236,26 @@ fn with_files_read(mut settings: Settings, folder: &Path) -> Result<Settings, St
             *model_folder = folder.join(&model_folder).to_string_lossy().into_owned();
         }
     }
-    if let Some(schema) = settings.schema.as_mut().filter(|schema| !schema.is_empty()) {
-        *schema = if *schema == OFF { String::new() } else { read_schema(schema, folder)? };
-    }
-    if let Some(grammar) = settings.grammar.as_mut().filter(|grammar| !grammar.is_empty()) {
-        *grammar = if *grammar == OFF { String::new() } else { read_grammar(grammar, folder)? };
-    }
-    Ok(settings)
+    let mut form = |setting: &mut Option<String>, key: &'static str, read: fn(&str, &Path) -> Result<Form, String>| {
+        let Some(text) = setting.as_mut().filter(|text| !text.is_empty()) else { return Ok(None) };
+        if text == forms::OFF {
+            text.clear();
+            return Ok(None);
+        }
+        let form = read(text, folder).map_err(named(key))?;
+        let origin = form.origin(&place.name_of(key));
+        if key == "schema" && forms::is_file_too(text, folder) {
+            let name = place.name_of(key);
+            layer
+                .warnings
+                .push(format!("{name}: `{text}` is taken as the short form of a schema; `@{text}` is the file"));
+        }
+        *text = form.text;
+        Ok::<_, String>(Some(origin))
+    };
+    let schema = form(&mut settings.schema, "schema", forms::schema)?;
+    let grammar = form(&mut settings.grammar, "grammar", forms::grammar)?;
+    Ok(Layer { settings, schema, grammar, ..layer })
 }
 
 impl From<Settings> for Config {
@@ -429,18 +441,6 @@ mod tests {
     }
 
     #[test]
-    fn a_grammar_is_text_or_a_file() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("list.gbnf"), "root ::= \"b\"").unwrap();
-        let read = |setting: &str| read_grammar(setting, folder.path());
-        assert_eq!(read("root ::= \"a\""), Ok("root ::= \"a\"".into()));
-        assert_eq!(read("list.gbnf"), Ok("root ::= \"b\"".into()));
-        assert_eq!(read("@list.gbnf"), read("list.gbnf"));
-        assert!(read("root = \"a\"").unwrap_err().ends_with("a grammar that is typed has `root ::= …` in it"));
-        assert!(read("no.gbnf").unwrap_err().ends_with("no such file or directory"));
-    }
-
-    #[test]
     fn the_form_of_an_answer_is_known_before_all_settings_are() {
         let home = tempfile::tempdir().unwrap();
         let directories = directories(&home);
@@ -474,7 +474,7 @@ mod tests {
         let instead = Settings { schema: Some("off".into()), ..grammar };
         assert_eq!(constraint(instead), Some(Constraint::Grammar("root ::= \"a\"".into())));
         let missing = Settings { schema: Some("no/such.json".into()), ..Settings::default() };
-        assert!(read(missing).unwrap_err().message.starts_with("cannot read `no/such.json`"));
+        assert!(read(missing).unwrap_err().message.starts_with("`--schema`: cannot read `no/such.json`"));
         let short = Settings { schema: Some("name, age int".into()), ..Settings::default() };
         let Some(Constraint::Schema(schema)) = constraint(short) else { panic!("no schema") };
         assert!(
@@ -484,6 +484,37 @@ mod tests {
         let wrong = Settings { schema: Some("name, age imt".into()), ..Settings::default() };
         let message = read(wrong).unwrap_err().message;
         assert!(message.contains("wrong at character 11: there is no type `imt`"), "{message}");
+    }
+
+    #[test]
+    fn where_a_form_is_from_is_known_in_every_layer() {
+        let home = tempfile::tempdir().unwrap();
+        let directories = directories(&home);
+        write(&directories, "schema = \"answer.json\"\nsystem = \"@gone.txt\"\n");
+        let file = directories.config.join("answer.json");
+        std::fs::write(&file, "{}\n").unwrap();
+        let read = |variable: &str, value: &str, typed: &str| {
+            let typed =
+                Settings { schema: Some(typed.to_owned()).filter(|typed| !typed.is_empty()), ..Settings::default() };
+            let layers = Layers::read(&directories, |name| (name == variable).then(|| value.to_owned()), typed);
+            layers.map_err(|failure| failure.message)
+        };
+        let config = directories.config_file().display().to_string();
+        let sentence = read("", "", "").unwrap().broken.unwrap();
+        assert!(sentence.starts_with(&format!("`system` in {config}: cannot read `")), "{sentence}");
+        write(&directories, "schema = \"answer.json\"\n");
+        let origin = |variable, value, typed| read(variable, value, typed).unwrap().form_origin;
+        assert_eq!(origin("", "", ""), format!("in `{}` (`schema` in {config})", file.display()));
+        assert_eq!(origin("TUICHAT_SCHEMA", "name", ""), "of `TUICHAT_SCHEMA`");
+        assert_eq!(origin("TUICHAT_SCHEMA", "name", "{}"), "of `--schema`");
+        let typed = format!("@{}", file.display());
+        assert_eq!(origin("", "", &typed), format!("in `{}` (`--schema`)", file.display()));
+        assert_eq!(origin("TUICHAT_GRAMMAR", "root ::= \"a\"", "off"), "of `TUICHAT_GRAMMAR`");
+        for (key, value) in [("schema", "name, age imt"), ("grammar", "no.gbnf"), ("system", "@")] {
+            let variable = format!("TUICHAT_{}", key.to_uppercase());
+            let problem = read(&variable, value, "").unwrap_err();
+            assert!(problem.starts_with(&format!("`{variable}`: ")), "{problem}");
+        }
     }
 
     #[test]

@@ -73,6 +73,11 @@ impl WordOrSwitch {
     }
 }
 
+/// Whether this is how a switch is set.
+pub fn is_switch(text: &str) -> bool {
+    switch(text).is_ok()
+}
+
 /// A switch as it is typed.
 fn switch(text: &str) -> Result<bool, String> {
     match text.to_lowercase().as_str() {

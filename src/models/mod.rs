@@ -41,7 +41,7 @@ pub mod speeds;
 pub mod templates;
 
 pub use error::{FailureClass, ModelError};
-pub use files::{check_space, create_private, free_bytes_near, write_atomically};
+pub use files::{check_space, create_private, free_bytes_near, sync_folder, write_atomically};
 pub use local::{
     Borrowed, Checked, Elsewhere, Exported, Found, Import, Installed, Library, Origin, Owner, Places, Removed, Taking,
     Unfinished, shell_word,

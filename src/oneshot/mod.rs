@@ -13,6 +13,7 @@ mod saved;
 mod start;
 
 use std::io::{self, IsTerminal};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,6 +22,7 @@ pub use question::{Question, Stdin};
 pub use saved::SavedChat;
 
 use crate::chat::{Ended, Stats};
+use crate::closed_stdout;
 use crate::config::{Extract, Output};
 use crate::engine::constraint::Validator;
 use crate::engine::protocol::{
@@ -66,8 +68,8 @@ pub struct Job {
     pub keeps: bool,
     /// Tell what the start went into.
     pub verbose: bool,
-    /// What to type where there is no memory for the model: names one that fits, if there is one.
-    pub smaller: Box<dyn FnOnce() -> Option<String> + Send>,
+    /// What to type where there is no memory for the model, a file of so many bytes: names one that fits, if there is one.
+    pub smaller: Box<dyn FnOnce(u64) -> Option<String> + Send>,
     /// Finds the SHA-256 of the model's file. It is asked for where the form shows it.
     pub hash: Box<dyn FnOnce() -> Result<String, String> + Send>,
 }
@@ -78,6 +80,7 @@ pub struct Job {
 /// Why there is no answer, or only a part of one. With the JSON forms stdout has been told already.
 pub fn run(form: Output, prepare: impl FnOnce() -> Result<Job, Failure>) -> Result<Exit, Failure> {
     let began = Start::now();
+    closed_stdout::check()?;
     let stdout = io::stdout().lock();
     let is_terminal = stdout.is_terminal();
     let mut printer = Printer::new(stdout, form, is_terminal);
@@ -103,6 +106,7 @@ pub fn run(form: Output, prepare: impl FnOnce() -> Result<Job, Failure>) -> Resu
                 rereading: None,
                 wants_beginning: job.options.shared.is_some(),
                 keeps: job.keeps,
+                wants_thoughts: job.tells_thoughts,
                 extractor: job.extract.clone().map(Extractor::new),
                 ends_with_part,
                 has_grammar: matches!(job.options.constraint, Some(Constraint::Grammar(_))),
@@ -136,11 +140,19 @@ pub fn run(form: Output, prepare: impl FnOnce() -> Result<Job, Failure>) -> Resu
 /// # Errors
 /// If it cannot be written.
 pub fn refuse(form: Output, failure: &Failure) -> io::Result<()> {
+    if closed_stdout::check().is_err() {
+        return Ok(());
+    }
     let stdout = io::stdout().lock();
     let is_terminal = stdout.is_terminal();
     let mut report = Report::default();
     report.set_failure(failure);
     Printer::new(stdout, form, is_terminal).end(&report)
+}
+
+/// How large a model's file is; of one that cannot be looked at, as large as any.
+fn file_bytes(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(u64::MAX, |file| file.len())
 }
 
 /// Starts the engine, and whatever else speaks into the channel.
@@ -188,6 +200,8 @@ struct Run<Out, Err> {
     wants_beginning: bool,
     /// Something of this is.
     keeps: bool,
+    /// The model was asked to think.
+    wants_thoughts: bool,
     /// If only a part of the answer is wanted.
     extractor: Option<Extractor>,
     /// Whether the answer is stopped when that part is there.
@@ -210,8 +224,9 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
         if let Some(start) = &mut self.start {
             start.asked = Some(Instant::now());
         }
+        let bytes = file_bytes(&job.load.path);
         let loaded = self.load(job.load).map_err(|failure| match failure.exit {
-            Exit::NotEnoughMemory => (job.smaller)().into_iter().fold(failure, Failure::hint),
+            Exit::NotEnoughMemory => (job.smaller)(bytes).into_iter().fold(failure, Failure::hint),
             _ => failure,
         });
         let Some(model) = loaded? else { return Ok(()) };
@@ -529,6 +544,12 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
         }
         if self.wants_beginning && self.report.usage.is_some_and(|usage| usage.kept_prompt_tokens == 0) {
             self.remarks.note(NOT_KEPT);
+        }
+        let has_ended = self.report.usage.is_some() && self.report.finish_reason != Ended::Cancelled.as_str();
+        if self.wants_thoughts && has_ended && self.report.thinking.is_none() {
+            let model = self.report.model.as_ref().map_or("the model", |model| &model.name);
+            self.remarks
+                .note(&format!("note: `--think` asks for thoughts, and {model} had none; perhaps it cannot think"));
         }
         let evicted = self.report.usage.map_or(0, |usage| usage.evicted_tokens);
         if evicted > 0 {

@@ -46,6 +46,13 @@ impl Question {
     /// # Errors
     /// What is missing or too much.
     pub fn check(&self) -> Result<(), Failure> {
+        let asks_by_name = self.named.as_ref().is_some_and(|named| Form::of(named).asks_for_stdin());
+        let asked = [self.typed.as_deref() == Some("-"), asks_by_name];
+        let asked = asked.into_iter().chain(self.files.iter().map(|path| is_stdin(path))).filter(|asks| *asks).count();
+        if asked > 1 {
+            return Err(Failure::usage("stdin is asked for twice, and can be read once")
+                .hint("`-p -`, `--file -` and `{{stdin}}` in a text are stdin; a file of that name is `./-`"));
+        }
         let Some(named) = &self.named else { return Ok(()) };
         Form::of(named).check(&self.variables, self.written()).map_err(Failure::usage)
     }
@@ -64,16 +71,23 @@ impl Question {
     pub fn read(&self, stdin: Stdin, read: impl FnOnce() -> Result<String, String>) -> Result<Asked, Failure> {
         let asks_for_stdin = self.typed.as_deref() == Some("-");
         let typed = self.written().unwrap_or_default();
-        let is_read = stdin != Stdin::Terminal || asks_for_stdin;
-        let piped = if is_read { read().map_err(Failure::usage)? } else { String::new() };
-        let piped = text_file::without_last_line_end(&piped);
+        let is_file = self.files.iter().any(|path| is_stdin(path));
+        let is_read = stdin != Stdin::Terminal || asks_for_stdin || is_file;
+        let read = if is_read { read().map_err(Failure::usage)? } else { String::new() };
         let mut notes = Vec::new();
-        if stdin == Stdin::Piped && piped.trim().is_empty() {
+        if (stdin == Stdin::Piped || is_file) && read.trim().is_empty() {
             notes.push("nothing was piped in".to_owned());
         }
+        // What is a file is not there again.
+        let piped = if is_file { "" } else { text_file::without_last_line_end(&read) };
         let mut parts = Vec::new();
         let mut are_empty = true;
         for path in &self.files {
+            if is_stdin(path) {
+                are_empty &= read.trim().is_empty();
+                parts.push(text_file::under_its_name("stdin", &read));
+                continue;
+            }
             let contents = text_file::read(path).map_err(|problem| self.unread(path, problem))?;
             let name = text::escape_line(&path.to_string_lossy());
             if contents.trim().is_empty() {
@@ -123,6 +137,11 @@ impl Question {
     }
 }
 
+/// Whether `--file` names what is piped in.
+fn is_stdin(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,6 +171,34 @@ mod tests {
         ] {
             assert_eq!(join(typed, piped).as_deref(), Ok(expected), "{typed:?} {piped:?}");
         }
+    }
+
+    #[test]
+    fn what_is_piped_in_may_be_one_of_the_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a");
+        std::fs::write(&file, "milk\n").unwrap();
+        let question = |typed: &str, files: &[&Path]| Question {
+            typed: Some(typed.into()),
+            files: files.iter().map(|path| path.to_path_buf()).collect(),
+            ..Question::default()
+        };
+        let before = question("Sum up", &[Path::new("-"), &file]);
+        assert_eq!(before.check(), Ok(()));
+        let asked = before.read(Stdin::Piped, || Ok("bread\n".into())).unwrap();
+        let stdin = "--- file: stdin ---\nbread\n--- end of file: stdin ---";
+        assert!(asked.text.starts_with(&format!("{stdin}\n\n--- file: ")), "{}", asked.text);
+        assert!(asked.text.ends_with("\n\nSum up") && asked.notes.is_empty(), "{}", asked.text);
+        assert_eq!(asked.text.len() - asked.shared, "\n\nSum up".len());
+        let asked = before.read(Stdin::Device, || Ok(String::new())).unwrap();
+        assert_eq!(asked.notes, ["nothing was piped in"]);
+        let typed = question("x", &[Path::new("-")]).read(Stdin::Terminal, || Ok("from the keyboard".into())).unwrap();
+        assert!(typed.text.contains("from the keyboard"), "{}", typed.text);
+        for twice in [question("-", &[Path::new("-")]), question("x", &[Path::new("-"), Path::new("-")])] {
+            assert!(twice.check().unwrap_err().message.starts_with("stdin is asked for twice"));
+        }
+        let named = Some(PromptText { name: "mail".into(), text: "{{stdin}}".into(), ..PromptText::default() });
+        assert!(Question { named, ..question("x", &[Path::new("-")]) }.check().is_err());
     }
 
     #[test]

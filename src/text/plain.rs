@@ -2,6 +2,11 @@
 
 /// Why a text is no JSON, or not the JSON that it should be: `a name must stand in double quotes (line 1, column 2)`.
 pub fn json(error: &serde_json::Error) -> String {
+    json_behind(error, 0)
+}
+
+/// The same of a text that stands behind so many lines of a file.
+pub fn json_behind(error: &serde_json::Error, lines: usize) -> String {
     let words = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     let Some(problem) = words.strip_suffix(&place) else { return plain(&words) };
@@ -27,7 +32,7 @@ pub fn json(error: &serde_json::Error) -> String {
         }
         other => plain(other),
     };
-    format!("{problem} (line {}, column {})", error.line(), error.column())
+    format!("{problem} (line {}, column {})", lines + error.line(), error.column())
 }
 
 /// Why a value is not what it should be: `it is the text "hot", and must be a number`. What is not known stays.
@@ -131,6 +136,8 @@ mod tests {
             let error = serde_json::from_str::<serde_json::Value>(text).unwrap_err();
             assert_eq!(json(&error), expected, "{text}");
         }
+        let error = serde_json::from_str::<serde_json::Value>("{a: 1}").unwrap_err();
+        assert_eq!(json_behind(&error, 6), "a name must stand in double quotes (line 7, column 2)");
     }
 
     #[test]

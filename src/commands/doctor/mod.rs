@@ -72,6 +72,7 @@ pub fn run(as_json: bool, typed: Settings) -> Result<Exit, Failure> {
 
 /// Writes what is escaped already, but for our own colours.
 fn write(page: &str) -> Result<(), Failure> {
+    crate::closed_stdout::check()?;
     let mut stdout = io::stdout().lock();
     stdout.write_all(page.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| Failure::output(&error))
 }

@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value};
 
+use super::values;
 use crate::text::plain::{self, meant};
 
 /// What holds one schema.
@@ -106,6 +107,7 @@ pub fn check(schema: &str) -> Result<(), String> {
         let Value::Object(fields) = schema else { continue };
         for (key, value) in fields {
             let within = format!("{place}/{key}");
+            values::check(key, value).map_err(|problem| format!("at `{within}`: {problem}"))?;
             match value {
                 Value::String(format) if key == "format" && !FORMATS.contains(&format.as_str()) => {
                     return Err(format!("at `{place}`: {}", unknown_format(format)));

@@ -10,6 +10,7 @@ mod schema;
 mod short;
 mod soundness;
 mod validator;
+mod values;
 
 pub use gbnf::Gbnf;
 pub(super) use guide::Guide;
@@ -43,23 +44,43 @@ const REPAIRS: [(&str, &str); 4] = [
 /// # Errors
 /// A sentence that says why not.
 pub fn check(constraint: &Constraint) -> Result<(), String> {
-    if let Constraint::Schema(text) = constraint {
+    check_from(constraint, "")
+}
+
+/// The same, with a word in messages about where it is from: `in x.json`.
+///
+/// # Errors
+/// A sentence that says why not.
+pub fn check_from(constraint: &Constraint, origin: &str) -> Result<(), String> {
+    let checked = match constraint {
         // Made ready first: that keeps it within limits.
-        let checked = Schema::prepare(text).and_then(|_| Validator::new(text)).and_then(|_| keywords::check(text));
-        checked.map_err(|problem| format!("the JSON schema cannot be used: {problem}"))?;
-    }
-    grammar(constraint).map(drop)
+        Constraint::Schema(text) => {
+            Schema::prepare(text).and_then(|_| keywords::check(text)).and_then(|()| Validator::new(text).map(drop))
+        }
+        Constraint::Grammar(_) => Ok(()),
+    };
+    let checked = checked.and_then(|()| grammar_of(constraint).map(drop));
+    checked.map_err(|problem| unusable(constraint, origin, &problem))
+}
+
+fn unusable(constraint: &Constraint, origin: &str, problem: &str) -> String {
+    let what = match constraint {
+        Constraint::Schema(_) => "JSON schema",
+        Constraint::Grammar(_) => "grammar",
+    };
+    let space = if origin.is_empty() { "" } else { " " };
+    format!("the {what}{space}{origin} cannot be used: {problem}")
 }
 
 /// The grammar that the answer follows.
 fn grammar(constraint: &Constraint) -> Result<Gbnf, String> {
+    grammar_of(constraint).map_err(|problem| unusable(constraint, "", &problem))
+}
+
+fn grammar_of(constraint: &Constraint) -> Result<Gbnf, String> {
     match constraint {
-        Constraint::Grammar(text) => {
-            Gbnf::check(text.clone()).map_err(|problem| format!("the grammar cannot be used: {problem}"))
-        }
-        Constraint::Schema(text) => {
-            grammar_of_schema(text).map_err(|problem| format!("the JSON schema cannot be used: {problem}"))
-        }
+        Constraint::Grammar(text) => Gbnf::check(text.clone()),
+        Constraint::Schema(text) => grammar_of_schema(text),
     }
 }
 
@@ -119,7 +140,13 @@ mod tests {
             "the grammar cannot be used: line 1: there is no rule `a`"
         );
         let sentence = problem(Constraint::Schema(r#"{"type": "sting"}"#.into()));
-        assert!(sentence.starts_with("the JSON schema cannot be used: at `/type`: \"sting\""), "{sentence}");
+        assert!(
+            sentence
+                .starts_with("the JSON schema cannot be used: at `#/type`: `sting` is no type; `string` may be meant"),
+            "{sentence}"
+        );
+        let from = check_from(&Constraint::Grammar("root ::= a".into()), "in `list.gbnf` (`--grammar`)").unwrap_err();
+        assert!(from.starts_with("the grammar in `list.gbnf` (`--grammar`) cannot be used: line 1: "), "{from}");
         let sentence = problem(Constraint::Schema(r#"{"properties": {"a": {"minlength": 1}}}"#.into()));
         assert!(sentence.ends_with("at `#/properties/a`: there is no keyword `minlength`; `minLength` may be meant, and a word of your own begins with `x-`"), "{sentence}");
         let endless = r##"{"$ref": "#/$defs/a", "$defs": {"a": {"type": "array", "items": {"$ref": "#/$defs/a"}, "minItems": 1}}}"##;

@@ -19,7 +19,15 @@ impl HeldTo {
     /// # Errors
     /// A sentence that says why not.
     pub fn check(&mut self, constraint: &Constraint) -> Result<(), String> {
-        let check = || constraint::check(constraint);
+        self.check_from(constraint, "")
+    }
+
+    /// The same, with a word in messages about where it is from.
+    ///
+    /// # Errors
+    /// A sentence that says why not.
+    pub fn check_from(&mut self, constraint: &Constraint, origin: &str) -> Result<(), String> {
+        let check = || constraint::check_from(constraint, origin);
         match constraint {
             Constraint::Schema(text) if self.schemas.contains_key(text) => {}
             Constraint::Schema(text) => {

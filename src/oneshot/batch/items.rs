@@ -8,13 +8,17 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::held_to::HeldTo;
+use super::no_items::{Seen, refuse_binary};
 use crate::chat::{Message, Role};
-use crate::config::{Config, Settings};
+use crate::config::{Config, Settings, setting_meant};
 use crate::engine::constraint::schema_of;
 use crate::engine::protocol::{GenerateOptions, Prompt};
 use crate::exit::Failure;
 use crate::text::cause;
 use crate::text::plain::{self, meant, plain};
+
+/// What messages call what is piped in.
+pub const STDIN: &str = "stdin";
 
 /// More than any model takes.
 const MOST_LINE_BYTES: u64 = 16 << 20;
@@ -39,18 +43,8 @@ const SETTINGS: [&str; 13] = [
     "loop_breaker",
 ];
 
-/// What keys are called elsewhere.
-const USUAL_NAMES: [(&str, &str); 9] = [
-    ("temperature", "temp"),
-    ("max_completion_tokens", "max_tokens"),
-    ("n_predict", "max_tokens"),
-    ("num_predict", "max_tokens"),
-    ("repetition_penalty", "repeat_penalty"),
-    ("json_schema", "schema"),
-    ("custom_id", "id"),
-    ("text", "prompt"),
-    ("question", "prompt"),
-];
+/// What keys that are no settings are called elsewhere.
+const USUAL_NAMES: [(&str, &str); 3] = [("custom_id", "id"), ("text", "prompt"), ("question", "prompt")];
 
 /// One item.
 #[derive(Debug)]
@@ -77,13 +71,14 @@ struct Said {
 }
 
 /// Reads items, which are answered by the settings of `base` where they have none of their own. What answers are held to
-/// is collected in `held_to`.
+/// is collected in `held_to`. Messages call the input `name`.
 ///
 /// # Errors
-/// If it cannot be read, is too much, or two items have the same id.
-pub fn read(mut input: impl BufRead, base: &Settings, held_to: &mut HeldTo) -> Result<Vec<Item>, Failure> {
+/// If it cannot be read, is no text, is too much, has something else than items in all its lines, or two items have the
+/// same id.
+pub fn read(mut input: impl BufRead, name: &str, base: &Settings, held_to: &mut HeldTo) -> Result<Vec<Item>, Failure> {
     let usual = Config::from(base.clone());
-    let mut reader = ItemReader { base, usual, held_to };
+    let mut reader = ItemReader { base, usual, held_to, seen: Seen::default() };
     let (mut items, mut bytes, mut line) = (Vec::new(), 0, Vec::new());
     let mut lines: HashMap<String, usize> = HashMap::new();
     for number in 1.. {
@@ -92,6 +87,7 @@ pub fn read(mut input: impl BufRead, base: &Settings, held_to: &mut HeldTo) -> R
         if read == 0 {
             break;
         }
+        refuse_binary(&line, bytes, name)?;
         bytes += read;
         if bytes >= MOST_BYTES || items.len() >= MOST_ITEMS {
             return Err(Failure::usage(
@@ -104,8 +100,7 @@ pub fn read(mut input: impl BufRead, base: &Settings, held_to: &mut HeldTo) -> R
             continue;
         }
         let item = if is_long {
-            let sentence = "the line is longer than 16 MiB, which no model can take in";
-            Item { id: number.into(), line: number, asked: Err(Failure::usage(sentence)) }
+            failed(number, number.into(), "it is longer than 16 MiB, which no model can take in".into())
         } else {
             reader.item(number, text)
         };
@@ -118,6 +113,7 @@ pub fn read(mut input: impl BufRead, base: &Settings, held_to: &mut HeldTo) -> R
         }
         items.push(item);
     }
+    reader.seen.check(name)?;
     Ok(items)
 }
 
@@ -142,15 +138,25 @@ struct ItemReader<'r> {
     /// What `base` comes to.
     usual: Config,
     held_to: &'r mut HeldTo,
+    seen: Seen,
 }
 
 impl ItemReader<'_> {
     fn item(&mut self, line: usize, text: &[u8]) -> Item {
-        let mut object = match serde_json::from_slice::<Value>(text) {
+        let read = serde_json::from_slice::<Value>(text.trim_ascii_end());
+        let mut object = match read {
             Ok(Value::Object(object)) => object,
-            Ok(_) => return failed(line, line.into(), "the line is no JSON object".into()),
-            Err(error) => return failed(line, line.into(), format!("the line is no JSON: {}", plain::json(&error))),
+            Ok(_) => {
+                self.seen.other(text);
+                return failed(line, line.into(), "it is no JSON object".into());
+            }
+            Err(error) => {
+                self.seen.other(text);
+                let problem = plain::json_behind(&error, line - 1);
+                return failed(line, line.into(), format!("it is no JSON: {problem}"));
+            }
         };
+        self.seen.objects += 1;
         let id = match object.shift_remove("id") {
             None | Some(Value::Null) => line.into(),
             Some(id @ (Value::String(_) | Value::Number(_))) => id,
@@ -189,8 +195,10 @@ impl ItemReader<'_> {
     }
 }
 
+/// An item with a mistake, which is told with its place.
 fn failed(line: usize, id: Value, sentence: String) -> Item {
-    Item { id, line, asked: Err(Failure::usage(sentence)) }
+    let named = if id == line { String::new() } else { format!(" (id {id})") };
+    Item { asked: Err(Failure::usage(format!("line {line}{named}: {sentence}"))), id, line }
 }
 
 /// The conversation of an item.
@@ -236,6 +244,9 @@ fn own_settings(object: Map<String, Value>) -> Result<Settings, String> {
         let one = Settings::deserialize(Value::Object(Map::from_iter([(key.clone(), value)])));
         own = one.map_err(|error| format!("`{key}`: {}", plain(&error.to_string())))?.over(own);
     }
+    if own.stop.iter().flatten().any(String::is_empty) {
+        return Err("`stop` has an empty text, which is in every answer; `[]` takes back what is set for all".into());
+    }
     match (&own.schema, &own.grammar) {
         (Some(_), Some(_)) => return Err("the item has `schema` and `grammar`, and can have only one of them".into()),
         // The other one is not for this item.
@@ -253,8 +264,9 @@ fn is_known(key: &str) -> bool {
 /// What is told of a key that means nothing: the one that was meant, or all of them.
 fn no_key(key: &str) -> String {
     let known = ["id", "prompt", "messages"].into_iter().chain(SETTINGS);
-    let usual = USUAL_NAMES.iter().find(|(usual, _)| *usual == key).map(|(_, name)| *name);
-    match usual.or_else(|| meant(key, known.clone())) {
+    let usual = USUAL_NAMES.iter().find(|(usual, _)| *usual == key).map(|(_, name)| (*name).to_owned());
+    let of_settings = || setting_meant(key).filter(|name| SETTINGS.contains(&name.as_str()));
+    match usual.or_else(of_settings).or_else(|| meant(key, known.clone()).map(str::to_owned)) {
         Some(name) => format!("`{key}` is no key of an item; `{name}` may be meant"),
         None => format!("`{key}` is no key of an item; there are {}", known.collect::<Vec<_>>().join(", ")),
     }
@@ -266,7 +278,7 @@ mod tests {
     use crate::engine::protocol::{Constraint, Think};
 
     fn read_with(base: &Settings, text: &str) -> Result<Vec<Item>, Failure> {
-        read(text.as_bytes(), base, &mut HeldTo::default())
+        read(text.as_bytes(), "`items.ndjson`", base, &mut HeldTo::default())
     }
 
     fn items(text: &str) -> Vec<Item> {
@@ -320,9 +332,13 @@ mod tests {
     #[test]
     fn what_is_wrong_with_an_item_is_told_in_its_place() {
         for (text, part) in [
-            ("hello", "the line is no JSON: something else stands where a value belongs (line 1, column 1)"),
-            ("[1]", "the line is no JSON object"),
-            ("{}", "no `prompt` and no `messages`"),
+            ("hello", "line 1: it is no JSON: something else stands where a value belongs (line 1, column 1)"),
+            ("\n\n{\"a\" 1}", "line 3: it is no JSON: a `:` is missing behind a name (line 3, column 6)"),
+            ("[1]", "line 1: it is no JSON object"),
+            ("{}", "line 1: the item has no `prompt` and no `messages`"),
+            (r#"{"id": "x", "prompt": "a", "temp": 9}"#, "line 1 (id \"x\"): `temp`: 9 is not between 0 and 5"),
+            (r#"{"prompt": "a", "stop": [""]}"#, "`stop` has an empty text"),
+            (r#"{"prompt": "a", "stop": ""}"#, "`stop` has an empty text"),
             (r#"{"prompt": " "}"#, "`prompt` is empty"),
             (r#"{"prompt": 3}"#, "`prompt` is to be a string"),
             (r#"{"prompt": "a", "messages": []}"#, "can have only one of them"),
@@ -353,13 +369,40 @@ mod tests {
             (r#"{"prompt": "a", "schema": {}, "grammar": "root ::= \"a\""}"#, "can have only one of them"),
             (r#"{"prompt": "a", "grammar": "root ::= x"}"#, "the grammar cannot be used"),
             (r#"{"id": [1], "prompt": "a"}"#, "`id` is to be a string or a number"),
-            ("{\"prompt\": \"caf\u{e9}", "the line is no JSON"),
+            ("{\"prompt\": \"caf\u{e9}", "it is no JSON"),
         ] {
             let failure = items(&format!("{text}\n{{\"prompt\": \"good\"}}"));
             let sentence = &failure[0].asked.as_ref().unwrap_err().message;
             assert!(sentence.contains(part), "{text}: {sentence}");
             assert!(failure[1].asked.is_ok(), "the others are not concerned");
         }
+    }
+
+    #[test]
+    fn what_has_no_items_at_all_is_refused_with_what_makes_items_of_it() {
+        for (text, what, hint) in [
+            ("Why?\nHow?\n", "its lines are no JSON", "jq -Rc '{prompt: .}' items.ndjson | tuichat batch -"),
+            ("\n[{\"prompt\": \"a\"},\n {}]", "it is a list", "jq -c '.[]' items.ndjson | tuichat batch -"),
+            ("{\n \"prompt\": \"a\"\n}\n", "its objects go over several lines", "jq -c . items.ndjson | tuichat"),
+            ("\"a\"\n\"b\"\n", "its lines are texts", "jq -c '{prompt: .}' items.ndjson | tuichat batch -"),
+        ] {
+            let failure = read_with(&Settings::default(), text).unwrap_err();
+            assert!(failure.message.ends_with(what), "{text}: {}", failure.message);
+            assert!(failure.hint.as_ref().unwrap().contains(hint), "{failure}");
+        }
+        let failure = read("Why?".as_bytes(), STDIN, &Settings::default(), &mut HeldTo::default()).unwrap_err();
+        assert_eq!(failure.hint.unwrap(), "`jq -Rc '{prompt: .}' | tuichat batch -` makes items of them");
+    }
+
+    #[test]
+    fn what_is_no_text_is_refused_as_a_whole() {
+        let refused = |bytes: &[u8]| read(bytes, "`x`", &Settings::default(), &mut HeldTo::default()).unwrap_err();
+        assert!(refused(b"GGUF\x03\0\0\n\xff").message.starts_with("`x` is not UTF-8 text (byte 5), so there are no"));
+        assert!(refused(b"\xff\xfe{\0").message.contains("(byte 3)"));
+        assert!(refused(b"\x1f\x8b\x08").message.contains("(byte 1)"));
+        assert!(refused(b"{\"prompt\": \"a\"}\n\0").message.contains("(byte 16)"));
+        let latin = read(&b"{\"prompt\": \"a\"}\n\"caf\xe9\""[..], "`x`", &Settings::default(), &mut HeldTo::default());
+        assert!(latin.unwrap()[1].asked.is_err(), "a line in another encoding is an item that failed");
     }
 
     #[test]
@@ -381,7 +424,7 @@ mod tests {
     #[test]
     fn a_line_that_is_too_long_is_an_item_that_failed() {
         let long = std::io::repeat(b'a').take(MOST_LINE_BYTES + 5).chain(&b"\n{\"prompt\": \"b\"}"[..]);
-        let items = read(std::io::BufReader::new(long), &Settings::default(), &mut HeldTo::default()).unwrap();
+        let items = read(std::io::BufReader::new(long), STDIN, &Settings::default(), &mut HeldTo::default()).unwrap();
         assert!(items[0].asked.as_ref().unwrap_err().message.contains("longer than 16 MiB"));
         assert_eq!((items.len(), items[1].line, items[1].asked.is_ok()), (2, 2, true));
     }
@@ -389,7 +432,7 @@ mod tests {
     #[test]
     fn a_stream_without_end_is_refused() {
         let endless = std::io::BufReader::new(std::io::repeat(b'a'));
-        let failure = read(endless, &Settings::default(), &mut HeldTo::default());
+        let failure = read(endless, STDIN, &Settings::default(), &mut HeldTo::default());
         assert!(failure.is_err());
     }
 }

@@ -5,6 +5,7 @@ mod earlier;
 mod held_to;
 mod items;
 mod line;
+mod no_items;
 mod order;
 mod progress;
 mod tally;
@@ -16,11 +17,12 @@ use std::time::{Duration, Instant};
 
 pub use earlier::{Earlier, begin, go_on};
 pub use held_to::HeldTo;
-pub use items::{Asked, Item, read};
+pub use items::{Asked, Item, STDIN, read};
 
 use super::report::Report;
-use super::{Happening, set_up};
+use super::{Happening, file_bytes, set_up};
 use crate::chat::Ended;
+use crate::closed_stdout;
 use crate::engine::protocol::{
     Batch, CancelFlag, Constraint, EngineError, Finish, GenerateOptions, Lanes, LoadSettings, RequestId, Step, Trial,
     Work,
@@ -54,16 +56,20 @@ pub struct Job {
     pub quiet: bool,
     /// Tell how it was done, and how fast.
     pub verbose: bool,
-    /// What to type where there is no memory for the model: names one that fits, if there is one.
-    pub smaller: Box<dyn FnOnce() -> Option<String> + Send>,
+    /// What to type where there is no memory for the model, a file of so many bytes: names one that fits, if there is one.
+    pub smaller: Box<dyn FnOnce(u64) -> Option<String> + Send>,
     /// What to type to go on after an interrupt.
     pub resume: Option<String>,
 }
 
 /// stdout, for results: made harmless if it is a terminal.
-pub fn stdout() -> Box<dyn Write> {
+///
+/// # Errors
+/// If it is closed.
+pub fn stdout() -> Result<Box<dyn Write>, Failure> {
+    closed_stdout::check()?;
     let stdout = io::stdout().lock();
-    if stdout.is_terminal() { Box::new(Escaped(stdout)) } else { Box::new(stdout) }
+    Ok(if stdout.is_terminal() { Box::new(Escaped(stdout)) } else { Box::new(stdout) })
 }
 
 /// A terminal, which must not be given what it could obey. What is written to it is whole lines.
@@ -125,8 +131,9 @@ pub fn run(job: Job) -> Result<Exit, Failure> {
         None => Ok(()),
         Some(load) => {
             let (engine, happenings, _) = set_up(job.source)?;
+            let bytes = file_bytes(&load.path);
             run.answer(&engine, &happenings, load, batch, &places).map_err(|failure| match failure.exit {
-                Exit::NotEnoughMemory => (job.smaller)().into_iter().fold(failure, Failure::hint),
+                Exit::NotEnoughMemory => (job.smaller)(bytes).into_iter().fold(failure, Failure::hint),
                 _ => failure,
             })
         }
