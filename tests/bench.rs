@@ -303,32 +303,57 @@ fn a_draft_model_is_asked_for_where_it_is_to_guess_and_none_is_named() {
 }
 
 #[test]
-fn threads_are_tried_and_what_is_the_fastest_is_remembered_for_the_model() {
+fn what_is_the_fastest_is_found_and_remembered_for_the_model() {
     let home = Home::new();
     TinyModel::default().context(2048).write(&home.path("tiny.gguf")).unwrap();
     let ran = home.run(&["bench", "./tiny.gguf", "--tune", "--json"]);
-    let tried = records(&ran);
-    let chosen = |key: &str| {
-        let chosen: Vec<&Value> = tried.iter().filter(|record| record[key] == true).collect();
-        assert_eq!(chosen.len(), 1, "{key}: {}", ran.stdout);
-        chosen[0]["tried_threads"].clone()
-    };
-    let (decode, prefill) = (chosen("chosen_for_decode"), chosen("chosen_for_prefill"));
-    assert!(tried.iter().all(|record| record["decode_tokens_per_second"].as_f64().is_some_and(|speed| speed > 0.0)));
+    let cases = cases(&ran.stdout);
+    let tried: Vec<&Value> = cases.iter().filter(|case| case["test"] == "tune").collect();
+    for factor in ["batch", "spec", "flash_attention"] {
+        let levels: Vec<&&Value> = tried.iter().filter(|case| case["factor"] == factor).collect();
+        assert!(levels.len() >= 2 && levels[0]["is_usual"] == true, "{factor}: {}", ran.stdout);
+        assert!(levels.iter().all(|level| level["tokens_per_second"].as_f64().is_some_and(|speed| speed > 0.0)));
+        assert_eq!(levels.iter().filter(|level| level["is_chosen"] == true).count(), 1, "{factor}: {}", ran.stdout);
+    }
+    let choice = cases.iter().find(|case| case["test"] == "choice").unwrap();
+    let of = |factor: &str| cases.iter().find(|case| case["factor"] == factor && case["is_chosen"] == true).unwrap();
+    assert_eq!(choice["batch"].to_string(), of("batch")["level"].as_str().unwrap(), "{choice}");
 
     let answer = home.run(&["-m", "./tiny.gguf", "-p", "hi", "--device", "cpu", "--max-tokens", "3", "-o", "json"]);
-    let device = &answer.json()["device"];
-    let is_tried = device["cores_reason"].as_str().unwrap().ends_with("those that were tried with this model");
+    let object = answer.json();
+    let device = &object["device"];
+    let is_kept = device["batch_reason"].as_str().unwrap().contains("bench --tune");
     // On a busy machine what was found is not remembered.
-    assert_eq!(is_tried, tried[0]["is_disturbed"] == false, "{device}");
-    if is_tried {
-        assert_eq!((&device["threads"], &device["prefill_threads"]), (&decode, &prefill), "{device}");
+    assert_eq!(is_kept, choice["is_remembered"] == true, "{device}");
+    if is_kept {
+        assert_eq!(device["batch"], choice["batch"], "{device}");
+        assert_eq!(device["threads"], choice["decode_threads"], "{device}");
+        assert_eq!(device["prefill_threads"], choice["prefill_threads"], "{device}");
+        let typed = home.run(&["-m", "./tiny.gguf", "-p", "hi", "--threads", "1", "--device", "cpu", "-o", "json"]);
+        assert_eq!(typed.json()["device"]["threads"], 1, "what is typed is stronger");
     }
 
-    let ran = home.run(&["bench", "./tiny.gguf", "--tune"]);
-    assert!(ran.code == Some(0) && ran.stdout.contains("answers tok/s"), "{} {}", ran.stdout, ran.stderr);
+    let ran = home.run(&["bench", "show", "last"]);
+    assert!(ran.code == Some(0) && ran.stdout.contains("chosen: threads"), "{} {}", ran.stdout, ran.stderr);
     let ran = home.run(&["bench", "./tiny.gguf", "--tune", "--rounds", "3"]);
     assert!(ran.code == Some(2) && ran.stderr.contains("`--rounds` is of no use with `--tune`"), "{}", ran.stderr);
+}
+
+#[test]
+fn what_was_found_with_few_timings_can_be_held_against_every_setting() {
+    let home = Home::new();
+    TinyModel::default().context(2048).write(&home.path("tiny.gguf")).unwrap();
+    let ran = home.run(&["bench", "./tiny.gguf", "--tune", "--exhaustive", "--rounds", "1", "--json"]);
+    let cases = cases(&ran.stdout);
+    let swept = cases.iter().find(|case| case["test"] == "exhaustive").unwrap();
+    let levels = |factor: &str| cases.iter().filter(|case| case["factor"] == factor).count().max(1);
+    let factors = ["decode_threads", "prefill_threads", "batch", "kv", "spec"];
+    assert_eq!(swept["combinations"], factors.map(levels).iter().product::<usize>(), "{swept}");
+    assert!(swept["ratio"].as_f64().unwrap() > 0.0 && swept["seconds"].as_f64().unwrap() > 0.0, "{swept}");
+    let ran = home.run(&["bench", "show"]);
+    assert!(ran.stdout.contains("the search"), "{}", ran.stdout);
+    let ran = home.run(&["bench", "./tiny.gguf", "--exhaustive"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("--tune"), "{}", ran.stderr);
 }
 
 /// A suite of prompts and answers with few rounds, and its cases.

@@ -86,9 +86,15 @@ pub struct BenchCommand {
     #[arg(long, value_name = "fast|slow|all|0,2|4-7")]
     pub cores: Vec<Cores>,
 
-    /// Find out instead how many threads are the fastest with these models, and remember it for them: chats use it from then on
-    #[arg(long, conflicts_with_all = ["suite", "seed", "cases", "depths", "threads"])]
+    /// Find out instead how these models are computed the fastest, and remember it for them: threads for answers and for
+    /// prompts, their cores, tokens at once, the KV cache's format (of those that the model bears), guessing tokens. Chats
+    /// and `-p` use it from then on
+    #[arg(long, conflicts_with_all = ["suite", "seed", "cases", "depths", "threads", "cores"])]
     pub tune: bool,
+
+    /// With `--tune`: measure every combination, too, and say how far what was found with few is from the best
+    #[arg(long, requires = "tune")]
+    pub exhaustive: bool,
 
     /// How often everything is timed, forwards and backwards in turn [default: 5; for spec 2]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -238,8 +244,13 @@ impl BenchCommand {
             ("--depths", !self.depths.is_empty(), &[Quick, Depth, Kv, Spec]),
             ("--threads", self.threads.is_some(), &[Quick, Depth, Sbc, Quant, Cold, Soak, Fit, Kv, Spec]),
         ];
-        let is_of_use = |suites: &[Suite]| !self.tune && suites.contains(&self.suite);
-        uses.iter().find(|(_, is_typed, suites)| *is_typed && !is_of_use(suites)).map(|(option, ..)| *option)
+        let is_of_use = |option: &str, suites: &[Suite]| match self.tune {
+            true => self.exhaustive && option == "--rounds",
+            false => suites.contains(&self.suite),
+        };
+        uses.iter()
+            .find(|(option, is_typed, suites)| *is_typed && !is_of_use(option, suites))
+            .map(|(option, ..)| *option)
     }
 }
 

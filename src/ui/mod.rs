@@ -8,7 +8,7 @@
 //! - `clipboard`: copying, through the terminal and to the machine's own clipboard.
 //! - `export`: the conversation as a file for others. `files`: those that a path may mean. `fuzzy`: which things a few
 //!   letters mean.
-//! - `folds`: which parts of a message were pasted or attached.
+//! - `days`: times in a few words. `folds`: which parts of a message were pasted or attached.
 //! - `attaching`: reading files for messages. `editor`: the person's own. `keyboard`: what is typed.
 //! - `supply`: where the models come from that can be chosen.
 //! - `pictures`: those attached to questions, shown where the terminal can.
@@ -18,6 +18,7 @@ mod app;
 mod attaching;
 mod clipboard;
 mod composer;
+mod days;
 mod editor;
 mod event_loop;
 mod export;

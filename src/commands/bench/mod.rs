@@ -65,8 +65,9 @@ pub fn run(command: BenchCommand, surroundings: &Surroundings) -> Result<Exit, F
     let svg = command.svg.clone();
     let remark = cores::this_machine().remark(command.threads);
     let suite = if command.tune { "tune" } else { command.suite.name() };
+    let guesses = surroundings.config.generate.speculation.by;
     let (is_dry, json, power) = (command.dry_run, command.json, command.power.clone().unwrap_or(Choice::Auto));
-    let mut measurement = suites::of(command, &models, sets.clone(), &surroundings.directories.cache);
+    let mut measurement = suites::of(command, &models, sets.clone(), &surroundings.directories.cache, guesses);
     if is_dry {
         dry_run::tell(suite, &*measurement, &power, &models, json, surroundings)?;
         return Ok(Exit::Success);
@@ -237,8 +238,9 @@ fn models(
                 true => surroundings.draft_model_named(&found, command.draft_model.as_deref()),
                 false => None,
             };
+            let checks = surroundings.kv_checks_file();
             let settings =
-                surroundings.config.clone().load_settings(found, draft, surroundings.probe(), None, None, None);
+                surroundings.config.clone().load_settings(found, draft, surroundings.probe(), None, checks, None);
             let tuning = Tuning { file: surroundings.threads_file(), may_try: false };
             let threads = command.threads.or(on_each).or(settings.threads);
             Ok(LoadSettings { threads, tuning, speeds: speeds.clone(), ..settings })

@@ -4,25 +4,21 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use serde_json::{Map, Value};
 
-use crate::bench::Ended;
 use crate::bench::cold::{self, Cold};
 use crate::bench::fit::{self, Fit};
 use crate::bench::kv::{self, Budget, Kv, Part, Policy};
 use crate::bench::quant::Quant;
-use crate::bench::record::Run;
-use crate::bench::report::Report;
 use crate::bench::soak::{self, Soak};
 use crate::bench::spec::{self, Class, Spec, Way};
 use crate::bench::speed::plan::{Kind, NamedSet};
 use crate::bench::speed::{self, Speed};
-use crate::bench::suite::{Measurement, Models};
-use crate::bench::tune;
+use crate::bench::suite::Measurement;
+use crate::bench::tune::{self, Tune};
 use crate::cli::{BenchCommand, Suite, Tokens};
 use crate::config::Probability;
 use crate::engine::lab::Format;
-use crate::engine::protocol::LoadSettings;
+use crate::engine::protocol::{LoadSettings, Speculate};
 use crate::hardware::meters::Choice;
 
 const USUAL_LENGTHS: [u32; 3] = [2048, 4096, 8192];
@@ -42,12 +38,21 @@ const USUAL_MINUTES: u32 = 10;
 const QUICK: Duration = Duration::from_secs(90);
 
 /// The suite that the command names, for these models, on these sets of cores if some were asked for. What it has to write
-/// it writes into `cache`.
-pub fn of(command: BenchCommand, models: &[LoadSettings], sets: Vec<NamedSet>, cache: &Path) -> Box<dyn Measurement> {
+/// it writes into `cache`; `guesses` is what is set about guessing tokens.
+pub fn of(
+    command: BenchCommand,
+    models: &[LoadSettings],
+    sets: Vec<NamedSet>,
+    cache: &Path,
+    guesses: Speculate,
+) -> Box<dyn Measurement> {
     let of_speed = |command, kind, threads| speed::Settings { sets, ..speed_settings(command, kind, threads) };
     let threads = models.first().and_then(|model| model.threads);
     match command.suite {
-        _ if command.tune => Box::new(Tune::default()),
+        _ if command.tune => {
+            let rounds = command.rounds.unwrap_or(USUAL_TIMINGS);
+            Box::new(Tune { settings: tune::Settings { exhaustive: command.exhaustive, rounds, spec: guesses } })
+        }
         Suite::Kv => Box::new(Kv { settings: kv_settings(command) }),
         Suite::Spec => Box::new(Spec { settings: spec_settings(command) }),
         Suite::Quick => Box::new(Speed { settings: of_speed(command, Kind::Quick, threads) }),
@@ -70,29 +75,6 @@ pub fn of(command: BenchCommand, models: &[LoadSettings], sets: Vec<NamedSet>, c
             let (minutes, power) = (command.minutes.unwrap_or(USUAL_MINUTES), command.power.unwrap_or(Choice::Auto));
             Box::new(Soak { settings: soak::Settings { seed: command.seed, minutes, threads, power } })
         }
-    }
-}
-
-/// `--tune`, whose tables are made as it goes.
-#[derive(Default)]
-struct Tune {
-    tables: Vec<String>,
-}
-
-impl Measurement for Tune {
-    fn settings(&self) -> Map<String, Value> {
-        Map::new()
-    }
-
-    fn measure(&mut self, models: &Models<'_>, report: &Report) -> Result<(), Ended> {
-        models.each(report, |lab| {
-            self.tables.push(tune::run(lab, report)?);
-            Ok(())
-        })
-    }
-
-    fn tables(&self, _run: &Run) -> String {
-        self.tables.join("\n")
     }
 }
 

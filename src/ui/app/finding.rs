@@ -94,12 +94,8 @@ fn called(wanted: &str, offers: &[Offer], picker: &Picker) -> Vec<Offer> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ui::app::tester::{Tester, download, here};
+    use crate::ui::app::tester::{Tester, chat_row as row, download, here};
     use crate::ui::msg::{Command, Msg};
-
-    fn row(id: i64, title: &str) -> ChatRow {
-        ChatRow { id: ChatId(id), title: title.into(), age: "1 h ago".into(), messages: 2, is_open_elsewhere: false }
-    }
 
     fn rows() -> Vec<ChatRow> {
         vec![row(1, "Bread and butter"), row(2, "Rust borrow"), row(3, "Rusty nails")]

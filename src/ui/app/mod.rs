@@ -25,11 +25,13 @@ mod picker;
 mod queue;
 mod retrying;
 mod saving;
+mod searching;
 mod selecting;
 mod settings;
 mod starting;
 mod stats;
 mod system;
+mod tagging;
 mod texts;
 mod tree;
 mod turn;
@@ -70,6 +72,8 @@ pub use palette::{Palette, Row as PaletteRow};
 pub use picker::Picker;
 use queue::Queue;
 use retrying::Again;
+pub use searching::ChatSearch;
+use searching::Jump;
 pub use selecting::{Select, Selection};
 pub use settings::{Setting, setting};
 use starting::Starting;
@@ -137,6 +141,8 @@ pub enum Popup {
         filter: String,
     },
     Chats(ChatList),
+    /// Messages of all chats are looked for.
+    Search(ChatSearch),
     Models(Picker),
     /// Whether to download a model.
     Confirm(Confirm),
@@ -227,6 +233,8 @@ pub struct App {
     title: Option<String>,
     /// This chat is being read from the store.
     opening: Option<ChatId>,
+    /// What is to be chosen in it.
+    jump: Option<Jump>,
     /// The chat is open in another window.
     elsewhere: Option<Elsewhere>,
     unsaved: Unsaved,
@@ -301,6 +309,7 @@ impl App {
             chat: Slot::default(),
             title: None,
             opening: None,
+            jump: None,
             elsewhere: None,
             unsaved: Unsaved::default(),
             continued: None,
@@ -370,7 +379,7 @@ impl App {
                 }
                 Vec::new()
             }
-            Popup::Chats(_) | Popup::Models(_) | Popup::Palette(_) => {
+            Popup::Chats(_) | Popup::Search(_) | Popup::Models(_) | Popup::Palette(_) => {
                 text.chars().flat_map(|character| self.filter(character)).collect()
             }
             Popup::Help { .. } => text.chars().flat_map(|character| self.filter(character)).collect(),
@@ -386,6 +395,7 @@ impl App {
             }
             Popup::Confirm(question) => question.top = question.top.saturating_add_signed(by),
             Popup::Chats(list) => list.move_by(by),
+            Popup::Search(search) => search.move_by(by),
             Popup::Models(_) => self.move_in_models(by),
             Popup::Palette(_) => self.move_in_palette(by),
         }

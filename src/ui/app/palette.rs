@@ -81,7 +81,7 @@ impl App {
             key: None,
             does: Does::Set(setting),
         });
-        let chats = self.chats.iter().flatten().map(|row| Row {
+        let chats = self.chats.iter().flatten().filter(|row| !row.is_archived).map(|row| Row {
             shown: row.title.clone(),
             about: row.age.clone(),
             key: None,
@@ -194,21 +194,14 @@ mod tests {
     use crossterm::event::{KeyCode, KeyModifiers};
 
     use super::*;
-    use crate::ui::app::tester::{Tester, download, here};
-    use crate::ui::msg::{ChatRow, Msg};
+    use crate::ui::app::tester::{Tester, chat_row as row, download, here};
+    use crate::ui::msg::Msg;
 
     /// With the palette open and everything there.
     fn opened() -> Tester {
         let mut tester = Tester::saving();
         let effects = tester.key(KeyCode::Char('k'), KeyModifiers::CONTROL);
         assert!(matches!(effects[..], [Effect::ListPrompts, Effect::ListModels, Effect::ListChats]), "{effects:?}");
-        let row = |id, title: &str| ChatRow {
-            id: ChatId(id),
-            title: title.into(),
-            age: "1 h ago".into(),
-            messages: 2,
-            is_open_elsewhere: false,
-        };
         tester.update(Msg::Chats(vec![row(4, "Theme parks"), row(9, "Rusty nails")]));
         tester.update(Msg::Offers(vec![here("qwen", None), here("smol", None)]));
         let texts = vec![PromptText { name: "review".into(), text: "Review this\n".into(), ..PromptText::default() }];

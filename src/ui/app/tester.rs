@@ -81,6 +81,8 @@ pub(in crate::ui) fn model(has_template: bool) -> ModelInfo {
             repacked: false,
             repack_reason: "no weights have another order on this processor".into(),
             cores_reason: "4 of 4 cores: all of them".into(),
+            batch: 512,
+            batch_reason: "as usual".into(),
             notice: None,
         },
     }
@@ -360,4 +362,18 @@ pub(in crate::ui) fn opened(chat: i64, mut messages: Vec<OpenedMessage>) -> Open
         message.parent = above.replace(message.id);
     }
     OpenedChat { id: ChatId(chat), title: format!("Chat {chat}"), leaf: above, messages, is_elsewhere: false }
+}
+
+/// A chat of the list.
+pub(in crate::ui) fn chat_row(id: i64, title: &str) -> ChatRow {
+    ChatRow {
+        id: ChatId(id),
+        title: title.into(),
+        age: "1 h ago".into(),
+        day: "Today".into(),
+        messages: 2,
+        is_open_elsewhere: false,
+        tags: Vec::new(),
+        is_archived: false,
+    }
 }

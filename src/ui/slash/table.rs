@@ -50,10 +50,28 @@ pub static COMMANDS: &[SlashCommand] = &[
     ),
     row(
         Group::Chats,
+        "search",
+        &["find"],
+        maybe("WORDS", |words| Ok(Command::SearchChats(words.map(Into::into)))),
+        "search the messages of all chats",
+    ),
+    row(
+        Group::Chats,
         "rename",
         &["title"],
         needed("TITLE", |title| Ok(Command::Rename(title.into()))),
         "give this chat another title",
+    ),
+    row(
+        Group::Chats,
+        "tag",
+        &["tags"],
+        maybe("WORDS", |words| Ok(Command::Tag(words.map(Into::into)))),
+        "give this chat tags; `-work` takes one away",
+    ),
+    among(
+        Choices::Words(&["undo"]),
+        row(Group::Chats, "archive", &[], maybe("undo", archive), "put this chat away: lists leave it out"),
     ),
     row(
         Group::Chats,
@@ -225,4 +243,12 @@ fn set(text: Option<&str>) -> Result<Command, String> {
     let value = Some(value).filter(|value| !value.is_empty());
     value.map_or(Ok(()), |value| setting.check(value))?;
     Ok(Command::Set { setting, value: value.map(str::to_owned) })
+}
+
+fn archive(text: Option<&str>) -> Result<Command, String> {
+    match text {
+        None => Ok(Command::Archive(true)),
+        Some("undo") => Ok(Command::Archive(false)),
+        Some(_) => Err("it takes `undo`, or nothing".into()),
+    }
 }

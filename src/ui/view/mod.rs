@@ -3,6 +3,7 @@
 //! The screen from the top: transcript, what waits to be sent, notices, composer, status line. Too small a window shows the composer's last
 //! rows rather than nothing, and says so when not even that is possible.
 
+mod chats;
 mod clusters;
 mod completion;
 mod composer;
@@ -13,6 +14,7 @@ mod palette;
 mod picker;
 mod popups;
 mod queue;
+mod searching;
 mod status;
 mod transcript;
 mod words;

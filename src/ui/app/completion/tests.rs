@@ -3,8 +3,8 @@ use crossterm::event::{KeyCode, KeyModifiers};
 use super::*;
 use crate::prompts::PromptText;
 use crate::store::ChatId;
-use crate::ui::app::tester::{Tester, here};
-use crate::ui::msg::{ChatRow, Command, Msg};
+use crate::ui::app::tester::{Tester, chat_row as row, here};
+use crate::ui::msg::{Command, Msg};
 
 fn menu(tester: &Tester) -> Vec<&str> {
     let items = tester.app.completion().map(|completion| &completion.items[..]).unwrap_or_default();
@@ -117,13 +117,6 @@ fn chats_models_and_texts_are_asked_for_once_and_completed() {
     tester.type_text("/resume");
     let effects = tester.key(KeyCode::Char(' '), KeyModifiers::NONE);
     assert!(matches!(effects[..], [Effect::ListChats]), "{effects:?}");
-    let row = |id, title: &str| ChatRow {
-        id: ChatId(id),
-        title: title.into(),
-        age: "1 h ago".into(),
-        messages: 2,
-        is_open_elsewhere: false,
-    };
     tester.update(Msg::Chats(vec![row(4, "Bread and butter"), row(9, "Rusty nails")]));
     assert_eq!(menu(&tester), ["4 Bread and butter", "9 Rusty nails"]);
     assert!(tester.key(KeyCode::Char('r'), KeyModifiers::NONE).is_empty());
