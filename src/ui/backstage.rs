@@ -7,11 +7,11 @@ use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::app::{App, Start};
+use super::app::{App, Look, Start};
 use super::msg::Msg;
 use super::perform::Performer;
 use super::pictures::{self, Protocol};
-use super::theme::Theme;
+use super::theme::{self, Themes};
 use super::{Face, Prepared, Setup, last_theme};
 use crate::engine;
 use crate::engine::protocol::Event as EngineEvent;
@@ -59,16 +59,19 @@ impl Backstage {
     pub fn set_up(setup: Setup) -> anyhow::Result<Self> {
         let environment = |name: &str| std::env::var(name).ok();
         let is_screen = setup.face == Face::Screen;
+        let (themes, problems) = Themes::with_those_in(&setup.themes);
+        let last = last_theme::recall(setup.theme_file.as_deref());
+        let terminal = theme::Terminal::detect(&environment);
+        let (look, missing) = Look::at_the_start(themes, terminal, setup.theme, last.as_ref());
+        let notices = setup.notices.into_iter().chain(problems).chain(missing).collect();
         let app = App::new(Start {
             resumes: setup.resumes,
             is_offline: setup.is_offline,
             options: setup.options,
             system: setup.system,
             saves: setup.saves,
-            notices: setup.notices,
-            theme: if is_screen { Theme::detect(&environment) } else { Theme::plain() },
-            named_theme: setup.theme,
-            last_theme: last_theme::recall(setup.theme_file.as_deref()),
+            notices,
+            look,
             prefill_while_typing: setup.prefill_while_typing,
             vi_keys: setup.vi_keys && is_screen,
             pictures: is_screen.then(|| picture_protocol(setup.images)).flatten(),
