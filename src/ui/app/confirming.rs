@@ -27,7 +27,9 @@ impl App {
 
     /// It was asked about this one before: a download that was stopped, or is under way.
     pub(super) fn was_confirmed(&self, offer: &Offer) -> bool {
-        let stopped = self.stopped_download().is_some_and(|stopped| stopped.name == offer.name);
+        let began = |progress: &Option<_>| progress.is_some();
+        let stopped =
+            self.stopped_download().is_some_and(|stopped| stopped.name == offer.name && began(&stopped.progress));
         stopped || self.download().is_some_and(|download| download.name == offer.name)
     }
 
