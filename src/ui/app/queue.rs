@@ -204,7 +204,10 @@ mod tests {
         let mut tester = waiting(&["two"]);
         assert!(matches!(tester.command(Command::Interrupt)[..], [Effect::CancelAnswer]));
         assert!(prompt(&tester.finish(Ended::Cancelled)).is_none());
-        assert_eq!(tester.app.notices(), ["a message waits: Enter sends it, behind what is in the text field; Esc takes it back"]);
+        assert_eq!(
+            tester.app.notices(),
+            ["a message waits: Enter sends it, behind what is in the text field; Esc takes it back"]
+        );
         let effects = tester.key(KeyCode::Enter, KeyModifiers::NONE);
         assert_eq!(prompt(&effects).unwrap().messages.last(), Some(&user("two")));
     }

@@ -187,7 +187,10 @@ impl App {
                 // What is here goes before what would have to be downloaded.
                 let offers = |here: bool| self.offers.iter().flatten().filter(move |offer| offer.is_here() == here);
                 let mut items = |here| {
-                    sorted_items(search, offers(here).map(|offer| Item::word(&offer.name, super::palette::about(offer))))
+                    sorted_items(
+                        search,
+                        offers(here).map(|offer| Item::word(&offer.name, super::palette::about(offer))),
+                    )
                 };
                 let here = items(true);
                 here.into_iter().chain(items(false)).collect()
