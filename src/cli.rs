@@ -3,6 +3,7 @@
 
 mod batch;
 mod bench;
+mod chats;
 pub mod mistakes;
 mod models;
 pub mod unread;
@@ -15,6 +16,7 @@ use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use batch::{BatchCommand, Parallel};
 pub use bench::{BenchCommand, RunsCommand, Suite, Telling, Tokens};
+pub use chats::{ChatsCommand, Form};
 pub use models::ModelsCommand;
 
 use crate::config::Settings;
@@ -156,7 +158,7 @@ pub enum Command {
     /// Get models, and see which there are
     #[command(subcommand)]
     Models(ModelsCommand),
-    /// See and remove earlier chats
+    /// See earlier chats, search them, and put them in order
     #[command(subcommand)]
     Chats(ChatsCommand),
     /// See the settings and where they come from
@@ -222,25 +224,6 @@ impl Shell {
             Shell::PowerShell => "powershell",
         }
     }
-}
-
-#[derive(Subcommand, Clone, Debug, PartialEq)]
-pub enum ChatsCommand {
-    /// List the chats, the latest first
-    List {
-        /// One JSON array instead of a table
-        #[arg(long)]
-        json: bool,
-    },
-    /// Print a chat
-    Show {
-        id: ChatId,
-        /// One JSON object instead of text
-        #[arg(long)]
-        json: bool,
-    },
-    /// Delete a chat for good
-    Rm { id: ChatId },
 }
 
 #[derive(Subcommand, Clone, Copy, Debug, PartialEq, Eq)]
@@ -439,7 +422,8 @@ mod tests {
         });
         ask("help", |it| it.command = Some(Command::Help { words: Vec::new() }));
         ask("chats show 3 --json", |it| {
-            it.command = Some(Command::Chats(ChatsCommand::Show { id: ChatId(3), json: true }))
+            let form = Form { json: true, output: None };
+            it.command = Some(Command::Chats(ChatsCommand::Show { id: ChatId(3), form }))
         });
         ask(
             "bench a b --suite kv --budgets 50,12.5 --lengths 1k,2000 --policies none,q8_0 --only needle --json",
@@ -466,11 +450,13 @@ mod tests {
                     cores: Vec::new(),
                     dry_run: false,
                     tune: false,
+                    exhaustive: false,
                     ways: Vec::new(),
                     tasks: Vec::new(),
                     fuzzy: Vec::new(),
                     rounds: None,
                     power: None,
+                    power_csv: None,
                     cool_down: None,
                     minutes: None,
                     peers: Vec::new(),

@@ -205,6 +205,40 @@ fn chats_are_listed_shown_and_removed() {
     assert!(gone.stderr.contains("`tuichat chats list`"), "{}", gone.stderr);
 }
 
+#[test]
+fn chats_are_searched_tagged_and_put_away() {
+    let home = Home::new();
+    let mut store = Store::open(&home.path("home/data/chats.db")).unwrap();
+    let mut begin = |title: &str, text: &str| {
+        let chat = store.create_chat(title, None).unwrap();
+        store.add_message(chat, None, Role::User, text).unwrap();
+        chat.to_string()
+    };
+    let (bread, weather) = (begin("Bread", "How to bake\u{1b}[31m bread?"), begin("天气", "今天天气很好"));
+    drop(store);
+    let found = home.run(&["chats", "search", "BREAD", "bak", "-o", "json"]).json();
+    assert_eq!((&found[0]["chat"], &found[0]["role"]), (&bread.parse::<i64>().unwrap().into(), &"user".into()));
+    assert_eq!(found[0]["matches"], serde_json::json!([[7, 10], [17, 22]]));
+    let text = home.run(&["chats", "search", "天气"]).stdout;
+    assert!(text.contains("今天[天气]很好") && text.contains(&weather), "{text}");
+    assert!(home.run(&["chats", "search", "bread"]).stdout.contains("<U+001B>[31m [bread]"));
+    assert_eq!(home.run(&["chats", "search", "how to"]).stdout.lines().count(), 2, "as it stands together");
+    assert_eq!(home.run(&["chats", "search", "bake how"]).stdout, "");
+
+    assert_eq!(home.run(&["chats", "tag", &bread, "#Food", "home"]).stdout, "food\nhome\n");
+    assert_eq!(home.run(&["chats", "tag", &bread, "--remove", "home"]).stdout, "food\n");
+    assert!(home.run(&["chats", "tag", &bread, "a b"]).stderr.contains("is no tag"));
+    assert!(home.run(&["chats", "list", "--tag", "food"]).stdout.ends_with("Bread  #food\n"));
+    assert_eq!(home.run(&["chats", "rename", &bread, "Sour", "dough"]).code, Some(0));
+    assert_eq!(home.run(&["chats", "archive", &bread]).code, Some(0));
+    assert_eq!(home.run(&["chats", "list"]).stdout.lines().count(), 1);
+    assert_eq!(home.run(&["chats", "list", "--all", "-o", "ndjson"]).stdout.lines().count(), 2);
+    let archived = home.run(&["chats", "list", "--archived", "--json"]).json();
+    assert_eq!((&archived[0]["title"], &archived[0]["tags"][0]), (&"Sour dough".into(), &"food".into()));
+    assert_eq!(home.run(&["chats", "archive", "--undo", &bread]).code, Some(0));
+    assert_eq!(home.run(&["chats", "list"]).stdout.lines().count(), 2);
+}
+
 /// All files and folders below.
 fn below(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();

@@ -44,10 +44,11 @@ const OTHER_NAMES: [(&str, &str); 12] = [
     ("exit", "exit-codes"),
     ("prompt", "prompts"),
 ];
-const PARTS_OF_KEYS: [(Mode, &str); 4] = [
+const PARTS_OF_KEYS: [(Mode, &str); 5] = [
     (Mode::Chat, "In the chat"),
     (Mode::Select, "With a message chosen"),
     (Mode::Chats, "In the list of chats"),
+    (Mode::SearchChats, "In the search of all chats"),
     (Mode::Models, "In the list of models"),
 ];
 

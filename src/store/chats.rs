@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row};
 
+use super::deleted::Deleted;
 use super::messages::{NewMessage, insert_message, timestamp};
 use super::migrations::STEPS;
 use super::{ChatId, Result, Store, StoreError, disk};
@@ -25,6 +26,10 @@ pub struct ChatSummary {
     pub model: Option<String>,
     /// Another program that runs has it open.
     pub is_open_elsewhere: bool,
+    /// By the alphabet.
+    pub tags: Vec<String>,
+    /// Lists leave it out until it is asked for.
+    pub is_archived: bool,
 }
 
 /// The columns of a summary; `c` is the chat.
@@ -35,7 +40,8 @@ const SUMMARY: &str = "c.id, c.title, c.created_at, c.updated_at,
         SELECT above.id, above.parent, above.role FROM branch JOIN messages above
             ON above.id = branch.parent AND above.id < branch.id)
      SELECT count(*) FROM branch WHERE role <> 'system'),
-    (SELECT model FROM messages WHERE chat = c.id AND model IS NOT NULL ORDER BY id DESC LIMIT 1), c.opener";
+    (SELECT model FROM messages WHERE chat = c.id AND model IS NOT NULL ORDER BY id DESC LIMIT 1),
+    (SELECT group_concat(tag, ' ') FROM (SELECT tag FROM tags WHERE chat = c.id ORDER BY tag)), c.archived, c.opener";
 
 impl Store {
     /// Begins a chat. The system prompt is the root of its tree, the first message of every [`branch`](Store::branch):
@@ -101,7 +107,7 @@ impl Store {
     }
 
     /// Deletes a chat with its messages, and what is left of them elsewhere: in the write-ahead log and in the
-    /// copies made before migrations.
+    /// copies made before migrations. While this store is open, [`restore_chat`](Store::restore_chat) brings it back.
     ///
     /// # Errors
     /// If there is no such chat, or another program has it open.
@@ -109,16 +115,24 @@ impl Store {
         if self.is_open_elsewhere(id)? {
             return Err(StoreError::OpenElsewhere(id));
         }
-        let deleted = self.write(|transaction| transaction.execute("DELETE FROM chats WHERE id = ?1", [id]))?;
-        if deleted == 0 {
-            return Err(StoreError::NoSuchChat(id));
-        }
+        let deleted = self.write(|transaction| {
+            let deleted = Deleted::read(transaction, id)?;
+            transaction.execute("DELETE FROM chats WHERE id = ?1", [id])?;
+            Ok(deleted)
+        })?;
+        let deleted = deleted.ok_or(StoreError::NoSuchChat(id))?;
+        self.remember_deleted(deleted);
         self.forget_deleted()
     }
 
-    /// Removes what is left elsewhere of what was deleted: in the write-ahead log and in the copies made before
-    /// migrations.
+    /// Removes what is left elsewhere of what was deleted: in the index of words, in the write-ahead log and in the copies
+    /// made before migrations.
     pub(super) fn forget_deleted(&self) -> Result<()> {
+        // The index only notes that something is deleted. To write it anew takes as long as it is large, which is less
+        // than to take a longer chat out of it, word by word.
+        self.write(|transaction| {
+            transaction.execute("INSERT INTO messages_index (messages_index) VALUES ('optimize')", []).map(drop)
+        })?;
         // Does less while another program reads, which is no failure: the log is then overwritten later.
         self.read(|connection| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())))?;
         self.remove_backups()
@@ -139,9 +153,11 @@ impl Store {
     }
 }
 
-/// By the id of the message last added to a chat: a clock may be set back.
+/// By the id of the message last added to a chat, since a clock may be set back; imported chats by their age.
 fn newest_first() -> String {
-    format!("SELECT {SUMMARY} FROM chats c WHERE c.newest IS NOT NULL ORDER BY c.newest DESC LIMIT ?1")
+    format!(
+        "SELECT {SUMMARY} FROM chats c WHERE c.newest IS NOT NULL ORDER BY c.newest DESC, c.updated_at DESC LIMIT ?1"
+    )
 }
 
 /// A chat, and the number of the program that has or had it open.
@@ -154,8 +170,12 @@ fn summary(row: &Row<'_>) -> rusqlite::Result<(ChatSummary, Option<i64>)> {
         messages: row.get(4)?,
         model: row.get(5)?,
         is_open_elsewhere: false,
+        tags: row
+            .get::<_, Option<String>>(6)?
+            .map_or_else(Vec::new, |tags| tags.split(' ').map(str::to_owned).collect()),
+        is_archived: row.get(7)?,
     };
-    Ok((chat, row.get(6)?))
+    Ok((chat, row.get(8)?))
 }
 
 #[cfg(test)]

@@ -59,6 +59,18 @@ impl Store {
                 }
                 sent.push(message);
             }
+            // Those of another program are the oldest, whenever they were sent.
+            let mut statement = connection
+                .prepare_cached("SELECT text FROM prompts WHERE octet_length(text) <= ?1 ORDER BY id DESC")?;
+            let mut rows = statement.query([MOST_SENT_BYTES])?;
+            while let Some(row) = rows.next()? {
+                let message = Sent { text: row.get(0)?, folds: None };
+                taken += message.text.len();
+                if sent.len() >= most || taken > bytes {
+                    break;
+                }
+                sent.push(message);
+            }
             Ok(sent)
         })
     }

@@ -56,8 +56,9 @@ pub fn titles(path: &Path, most: u32) -> Result<Vec<(ChatId, String)>> {
     }
     let connection = open(path, !beside(path, "-wal").exists()).map_err(sqlite)?;
     let read = || -> rusqlite::Result<Vec<_>> {
-        let mut statement =
-            connection.prepare("SELECT id, title FROM chats WHERE newest IS NOT NULL ORDER BY newest DESC LIMIT ?1")?;
+        let mut statement = connection.prepare(
+            "SELECT id, title FROM chats WHERE newest IS NOT NULL ORDER BY newest DESC, updated_at DESC LIMIT ?1",
+        )?;
         statement.query_map([most], |row| Ok((ChatId(row.get(0)?), row.get(1)?)))?.collect()
     };
     read().map_err(sqlite)

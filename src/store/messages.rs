@@ -124,7 +124,7 @@ impl Store {
             let Some(id) = insert_message(transaction, new, now)? else { return Ok(None) };
             transaction
                 .prepare_cached(
-                    "UPDATE chats SET leaf = ?2, newest = ?2, updated_at = ?3,
+                    "UPDATE chats SET leaf = ?2, newest = ?2, updated_at = ?3, archived = 0,
                         opened = (SELECT max(opened) + 1 FROM chats)
                      WHERE id = ?1",
                 )?

@@ -16,6 +16,8 @@ pub(super) const STEPS: &[M<'static>] = &[
     M::up(DRAFTS),
     M::up(NEWEST_MESSAGES),
     M::up(OPEN_CHATS_AND_FOLDS),
+    M::up(SEARCH),
+    M::up(TAGS_ARCHIVE_AND_ORIGINS),
 ];
 
 /// Ids grow and are never used twice (`AUTOINCREMENT`), and they alone order things: a clock may be set back.
@@ -95,9 +97,70 @@ CREATE INDEX chats_by_opened ON chats (opened);
 CREATE INDEX chats_by_opener ON chats (opener) WHERE opener IS NOT NULL;
 ";
 
+/// What can be searched for: every message but system prompts and answers that are being written, which would be read
+/// anew with each piece. Three characters each are a word of the index, so parts of words are found, and languages that
+/// write no spaces.
+const SEARCH: &str = "
+CREATE VIRTUAL TABLE messages_index USING fts5 (text, content = 'messages', content_rowid = 'id', tokenize = 'trigram');
+INSERT INTO messages_index (rowid, text)
+    SELECT id, text FROM messages WHERE role <> 'system' AND (role <> 'assistant' OR ended IS NOT NULL);
+
+CREATE TRIGGER message_added AFTER INSERT ON messages
+WHEN new.role <> 'system' AND (new.role <> 'assistant' OR new.ended IS NOT NULL) BEGIN
+    INSERT INTO messages_index (rowid, text) VALUES (new.id, new.text);
+END;
+CREATE TRIGGER message_deleted AFTER DELETE ON messages
+WHEN old.role <> 'system' AND (old.role <> 'assistant' OR old.ended IS NOT NULL) BEGIN
+    INSERT INTO messages_index (messages_index, rowid, text) VALUES ('delete', old.id, old.text);
+END;
+CREATE TRIGGER answer_reopened AFTER UPDATE OF ended ON messages
+WHEN old.role = 'assistant' AND old.ended IS NOT NULL BEGIN
+    INSERT INTO messages_index (messages_index, rowid, text) VALUES ('delete', old.id, old.text);
+END;
+CREATE TRIGGER answer_ended AFTER UPDATE OF ended ON messages
+WHEN new.role = 'assistant' AND new.ended IS NOT NULL BEGIN
+    INSERT INTO messages_index (rowid, text) VALUES (new.id, new.text);
+END;
+";
+
+/// `archived` is 1 for a chat that lists leave out until it is asked for. `origin` tells what an imported chat was made
+/// of, so that it is imported once. Imported chats lie among the others by their age: where `newest` is the same,
+/// `updated_at` orders. `prompts` are messages that were sent to another program.
+const TAGS_ARCHIVE_AND_ORIGINS: &str = "
+ALTER TABLE chats ADD COLUMN archived INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE chats ADD COLUMN origin TEXT;
+CREATE UNIQUE INDEX chats_by_origin ON chats (origin) WHERE origin IS NOT NULL;
+DROP INDEX chats_by_newest;
+CREATE INDEX chats_by_newest ON chats (newest, updated_at) WHERE newest IS NOT NULL;
+CREATE TABLE tags (
+    chat INTEGER NOT NULL REFERENCES chats (id) ON DELETE CASCADE,
+    tag  TEXT NOT NULL,
+    PRIMARY KEY (chat, tag)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE prompts (
+    id   INTEGER PRIMARY KEY,
+    text TEXT NOT NULL UNIQUE
+) STRICT;
+";
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn messages_of_an_older_file_can_be_searched() {
+        let mut connection = rusqlite::Connection::open_in_memory().unwrap();
+        rusqlite_migration::Migrations::from_slice(&STEPS[..6]).to_latest(&mut connection).unwrap();
+        let old = "INSERT INTO chats (title, created_at, updated_at) VALUES ('old', 1, 1);
+            INSERT INTO messages (chat, role, text, created_at, ended) VALUES (1, 'system', 'Bake cakes', 1, NULL),
+                (1, 'user', 'How to bake?', 1, NULL), (1, 'assistant', 'Baking is', 1, NULL),
+                (1, 'assistant', 'Bake it', 1, 'stop');";
+        connection.execute_batch(old).unwrap();
+        rusqlite_migration::Migrations::from_slice(STEPS).to_latest(&mut connection).unwrap();
+        let mut found = connection.prepare("SELECT rowid FROM messages_index('bak') ORDER BY rowid").unwrap();
+        let found: Vec<i64> = found.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        assert_eq!(found, [2, 4]);
+    }
 
     #[test]
     fn chats_of_an_older_file_keep_their_order() {

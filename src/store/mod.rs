@@ -5,6 +5,8 @@
 //! - `chats`, `messages`, `tree` and `answers` are the calls; each is a transaction of its own and durable when it
 //!   returns.
 //! - `drafts` is what was being written, and what was sent before.
+//! - `search` finds words in all messages; `tags` and `deleted` are what lists of chats need beside: tags, the archive,
+//!   and taking a deletion back.
 //! - `writers` tells an answer that is being written from one whose program died; `windows` which chat is open where.
 //! - `inspect` looks at the file and changes nothing.
 //! - `handle` puts a store on a thread of its own.
@@ -14,6 +16,7 @@
 
 mod answers;
 mod chats;
+mod deleted;
 mod disk;
 mod drafts;
 mod error;
@@ -21,6 +24,8 @@ mod handle;
 mod inspect;
 mod messages;
 mod migrations;
+mod search;
+mod tags;
 mod tree;
 mod windows;
 mod writers;
@@ -38,6 +43,8 @@ pub use error::{Result, StoreError};
 pub use handle::{Guard, Handle};
 pub use inspect::{Inspection, inspect, titles};
 pub use messages::StoredMessage;
+pub use search::{Excerpt, Hit};
+pub use tags::read_tag;
 pub use tree::ChatTree;
 
 /// Names a chat for as long as its file lives; never used again after the chat is deleted.
@@ -56,6 +63,8 @@ pub struct Store {
     path: Option<PathBuf>,
     /// Claimed with the first answer.
     writer: Option<writers::Writer>,
+    /// Chats that were deleted here and can be brought back, the last one last.
+    deleted: Vec<deleted::Deleted>,
 }
 
 impl Store {
@@ -68,7 +77,7 @@ impl Store {
     /// then left as it was.
     pub fn open(path: &Path) -> Result<Self> {
         let (connection, path) = disk::open(path)?;
-        let store = Self { connection, path: Some(path), writer: None };
+        let store = Self { connection, path: Some(path), writer: None, deleted: Vec::new() };
         store.mark_interrupted()?;
         Ok(store)
     }
@@ -78,7 +87,7 @@ impl Store {
     /// # Errors
     /// If there is no memory for it.
     pub fn in_memory() -> Result<Self> {
-        Ok(Self { connection: disk::open_in_memory()?, path: None, writer: None })
+        Ok(Self { connection: disk::open_in_memory()?, path: None, writer: None, deleted: Vec::new() })
     }
 
     fn read<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {

@@ -20,6 +20,8 @@ pub enum Mode {
     Search,
     /// The list of chats is open.
     Chats,
+    /// The messages of all chats are searched.
+    SearchChats,
     /// The list of models is open.
     Models,
     /// It is asked whether to download one.
@@ -39,6 +41,7 @@ const EVERYWHERE: &[Mode] = &[
     Mode::Select,
     Mode::Search,
     Mode::Chats,
+    Mode::SearchChats,
     Mode::Models,
     Mode::Confirm,
     Mode::Help,
@@ -53,13 +56,23 @@ const COMPLETING: &[Mode] = &[Mode::Completing];
 const PREFIXED: &[Mode] = &[Mode::Prefixed];
 const SEARCH: &[Mode] = &[Mode::Search];
 const CHATS: &[Mode] = &[Mode::Chats];
+const SEARCH_CHATS: &[Mode] = &[Mode::SearchChats];
 const MODELS: &[Mode] = &[Mode::Models];
 const CONFIRM: &[Mode] = &[Mode::Confirm];
 const PALETTE: &[Mode] = &[Mode::Palette];
-const LISTS: &[Mode] = &[Mode::Chats, Mode::Models, Mode::Palette, Mode::Help];
-const POPUPS: &[Mode] =
-    &[Mode::Chats, Mode::Models, Mode::Confirm, Mode::Help, Mode::Context, Mode::Words, Mode::Palette];
-const CLOSED_BY_ESCAPE: &[Mode] = &[Mode::Chats, Mode::Models, Mode::Help, Mode::Context, Mode::Words, Mode::Palette];
+const LISTS: &[Mode] = &[Mode::Chats, Mode::SearchChats, Mode::Models, Mode::Palette, Mode::Help];
+const POPUPS: &[Mode] = &[
+    Mode::Chats,
+    Mode::SearchChats,
+    Mode::Models,
+    Mode::Confirm,
+    Mode::Help,
+    Mode::Context,
+    Mode::Words,
+    Mode::Palette,
+];
+const CLOSED_BY_ESCAPE: &[Mode] =
+    &[Mode::Chats, Mode::SearchChats, Mode::Models, Mode::Help, Mode::Context, Mode::Words, Mode::Palette];
 const TEXTS: &[Mode] = &[Mode::Help, Mode::Context, Mode::Words];
 
 type Key = (KeyCode, KeyModifiers);
@@ -152,6 +165,7 @@ pub static BINDINGS: &[Binding] = &[
     bind(CHAT, &[(Char('o'), CTRL), (F(2), NONE)], "Ctrl-O, F2", "list the chats", Command::Chats),
     bind(CHAT, &[(F(3), NONE)], "F3", "show what the context holds, and what has left it", Command::Context),
     bind(CHAT, &[(F(4), NONE)], "F4", "choose another model, or get one", Command::Models),
+    bind(CHAT, &[(F(5), NONE)], "F5", "search the messages of all chats", Command::SearchChats(None)),
     bind(
         CHAT_OR_SELECT,
         &[(Char('t'), CTRL)],
@@ -254,7 +268,19 @@ pub static BINDINGS: &[Binding] = &[
     ),
     bind(SELECT, &[(Esc, NONE), (Enter, NONE), (Char('q'), NONE)], "Esc", "go on writing", select(Select::Leave)),
     bind(CHATS, &[(Enter, NONE)], "Enter", "open the chosen chat", Command::OpenChosen),
-    bind(CHATS, &[(Delete, NONE)], "Del", "delete the chosen chat; twice", Command::DeleteChosen),
+    bind(CHATS, &[(Delete, NONE)], "Del", "delete the chosen chat", Command::DeleteChosen),
+    bind(
+        CHATS,
+        &[(Char('u'), CTRL)],
+        "Ctrl-U",
+        "bring back what was deleted last, until you leave",
+        Command::RestoreChat,
+    ),
+    bind(CHATS, &[(Char('r'), CTRL)], "Ctrl-R", "give the chosen chat another title", Command::RenameChosen),
+    bind(CHATS, &[(Char('a'), CTRL)], "Ctrl-A", "put the chosen chat away, or take it back", Command::ArchiveChosen),
+    bind(CHATS, &[(Char('t'), CTRL)], "Ctrl-T", "list what was put away, or the others", Command::ShowArchived),
+    bind(CHATS, &[(Tab, NONE)], "Tab", "look for what is typed in the messages of all chats", Command::SearchTyped),
+    bind(SEARCH_CHATS, &[(Enter, NONE)], "Enter", "go to the message", Command::OpenFound),
     bind(MODELS, &[(Enter, NONE)], "Enter", "load the chosen model; get it first if need be", Command::ChooseModel),
     bind(MODELS, &[(Delete, NONE)], "Del", "stop the download; what came of it is kept", Command::StopDownload),
     bind(CONFIRM, &[(Enter, NONE), (Char('y'), NONE)], "", "", Command::Confirm),
@@ -267,7 +293,7 @@ pub static BINDINGS: &[Binding] = &[
     bind(POPUPS, &[(PageDown, NONE)], "", "", Command::Move(10)),
     bind(
         CLOSED_BY_ESCAPE,
-        &[(Esc, NONE), (Char('o'), CTRL), (F(1), NONE), (F(2), NONE), (F(3), NONE), (F(4), NONE)],
+        &[(Esc, NONE), (Char('o'), CTRL), (F(1), NONE), (F(2), NONE), (F(3), NONE), (F(4), NONE), (F(5), NONE)],
         "",
         "",
         Command::ClosePopup,
@@ -312,9 +338,10 @@ pub fn message(app: &App, event: KeyEvent) -> Option<Msg> {
         (Mode::Chat | Mode::Completing | Mode::Prefixed, _) => Some(Msg::Edit(event)),
         // Who types has read it.
         (Mode::Context | Mode::Words, (Char(_), NONE)) => Some(Msg::Edit(event)),
-        (Mode::Search | Mode::Chats | Mode::Models | Mode::Palette | Mode::Help, (Char(character), NONE)) => {
-            Some(Msg::Filter(character))
-        }
+        (
+            Mode::Search | Mode::Chats | Mode::SearchChats | Mode::Models | Mode::Palette | Mode::Help,
+            (Char(character), NONE),
+        ) => Some(Msg::Filter(character)),
         _ => None,
     }
 }
@@ -325,9 +352,14 @@ pub fn wheel(app: &App, lines: i16) -> Msg {
         Mode::Chat | Mode::Completing | Mode::Prefixed | Mode::Search | Mode::Select => {
             Command::Scroll(Scroll::Lines(lines))
         }
-        Mode::Chats | Mode::Models | Mode::Confirm | Mode::Help | Mode::Context | Mode::Words | Mode::Palette => {
-            Command::Move(lines.signum())
-        }
+        Mode::Chats
+        | Mode::SearchChats
+        | Mode::Models
+        | Mode::Confirm
+        | Mode::Help
+        | Mode::Context
+        | Mode::Words
+        | Mode::Palette => Command::Move(lines.signum()),
     })
 }
 
@@ -339,6 +371,7 @@ fn mode(app: &App) -> Mode {
         Popup::Closed => Mode::Chat,
         Popup::Help { .. } => Mode::Help,
         Popup::Chats(_) => Mode::Chats,
+        Popup::Search(_) => Mode::SearchChats,
         Popup::Models(_) => Mode::Models,
         Popup::Confirm(_) => Mode::Confirm,
         Popup::Context { .. } => Mode::Context,

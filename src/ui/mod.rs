@@ -8,7 +8,7 @@
 //! - `clipboard`: copying, through the terminal and to the machine's own clipboard.
 //! - `export`: the conversation as a file for others. `files`: those that a path may mean. `fuzzy`: which things a few
 //!   letters mean.
-//! - `folds`: which parts of a message were pasted or attached.
+//! - `days`: times in a few words. `folds`: which parts of a message were pasted or attached.
 //! - `attaching`: reading files for messages. `editor`: the person's own. `keyboard`: what is typed.
 //! - `supply`: where the models come from that can be chosen.
 //! - `pictures`: those attached to questions, shown where the terminal can.
@@ -18,6 +18,7 @@ mod app;
 mod attaching;
 mod clipboard;
 mod composer;
+mod days;
 mod editor;
 mod event_loop;
 mod export;
@@ -79,8 +80,10 @@ pub struct Setup {
     /// Whether pictures are shown.
     pub images: Switch,
     /// The theme that is set; else the one that was chosen last is taken, and remembered in this file.
-    pub theme: theme::Named,
+    pub theme: theme::ThemeName,
     pub theme_file: Option<PathBuf>,
+    /// The folder of the person's own themes.
+    pub themes: PathBuf,
     /// What the person should know at once.
     pub notices: Vec<String>,
 }

@@ -13,7 +13,7 @@ use crate::engine::protocol::{GenerateOptions, LoadSettings, Prompt, Step, Think
 use crate::models::Progress;
 use crate::models::offers::Offer;
 use crate::prompts::PromptText;
-use crate::store::{ChatId, MessageId};
+use crate::store::{ChatId, Hit, MessageId};
 
 use super::app::Setting;
 use super::export::Refused;
@@ -21,7 +21,7 @@ use super::files::Folder;
 use super::folds::Fold;
 use super::markdown::parts::PartKind;
 use super::pictures::{self, Wanted};
-use super::theme::Named;
+use super::theme::ThemeName;
 
 /// Where the store puts the id of something once it is written. Writes are done in order, so an effect can name a
 /// message whose id is not known yet.
@@ -81,8 +81,17 @@ pub enum Msg {
     /// The question is on disk.
     QuestionSaved,
     Chats(Vec<ChatRow>),
+    /// The newest messages that have all of these words.
+    FoundMessages {
+        words: String,
+        found: Vec<FoundMessage>,
+    },
     ChatOpened(OpenedChat),
     ChatDeleted(ChatId),
+    /// The chat that was deleted last is there again; `None` if there is none to bring back.
+    ChatRestored(Option<ChatId>),
+    /// The tags that the open chat has.
+    Tagged(Vec<String>),
     /// The chat was copied up to a message; this is the copy. After [`Effect::GoOn`] it may be the chat itself.
     Forked(OpenedChat),
     /// So many bytes of this are in the machine's own clipboard.
@@ -163,6 +172,11 @@ pub enum Command {
     Help,
     Context,
     Chats,
+    /// Search the messages of all chats, for these words if there are any.
+    SearchChats(Option<String>),
+    /// Search them for what was typed in the list of chats.
+    SearchTyped,
+    OpenFound,
     Models,
     NewChat,
     /// Give this chat another title.
@@ -200,7 +214,7 @@ pub enum Command {
     Kv,
     /// Tell what the last answer and the chat cost.
     Stats,
-    Theme(Option<Named>),
+    Theme(Option<String>),
     /// Tell what guessing tokens brought to the last answer.
     Drafts,
     /// Go on with the last answer.
@@ -228,6 +242,18 @@ pub enum Command {
     Move(i16),
     OpenChosen,
     DeleteChosen,
+    /// Bring the chat back that was deleted last.
+    RestoreChat,
+    /// Write another title for the chosen chat.
+    RenameChosen,
+    /// Put the chosen chat away, or take it back.
+    ArchiveChosen,
+    /// List the chats that were put away, or the others.
+    ShowArchived,
+    /// Give this chat tags, or take some away; tell which it has.
+    Tag(Option<String>),
+    /// Put this chat away, or take it back.
+    Archive(bool),
     /// Get the chosen model, and load it.
     ChooseModel,
     /// Download the model that was asked about.
@@ -287,8 +313,21 @@ pub struct ChatRow {
     pub title: String,
     /// How long ago it was changed, in words.
     pub age: String,
+    /// The part of the list in which it stands, by its age.
+    pub day: String,
     pub messages: u32,
     pub is_open_elsewhere: bool,
+    pub tags: Vec<String>,
+    /// It is put away, and left out of lists.
+    pub is_archived: bool,
+}
+
+/// A message that a search has found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundMessage {
+    pub hit: Hit,
+    /// When it was written, in words.
+    pub when: String,
 }
 
 /// A chat that was read from the store.
@@ -408,8 +447,22 @@ pub enum Effect {
     /// Read what was sent before, in all chats.
     ReadSent,
     ListChats,
+    /// Find the newest messages that have all of these words. Answered by [`Msg::FoundMessages`].
+    SearchChats(String),
     OpenChat(ChatId),
     DeleteChat(ChatId),
+    /// Bring the chat back that was deleted last.
+    RestoreChat,
+    /// Give a chat these tags, and take those away. Answered by [`Msg::Tagged`].
+    TagChat {
+        chat: Slot<ChatId>,
+        add: Vec<String>,
+        remove: Vec<String>,
+    },
+    ArchiveChat {
+        chat: Slot<ChatId>,
+        is_archived: bool,
+    },
     ListModels,
     /// Find the model at this path, or at this place on the hub. Answered by [`Msg::ModelFound`].
     FindModel(String),
@@ -422,7 +475,7 @@ pub enum Effect {
     /// The model of this name is to be the one for the next start.
     Remember(String),
     /// This theme is to be the one for the next start.
-    RememberTheme(Named),
+    RememberTheme(ThemeName),
     Suspend,
     /// Let the person's editor have the terminal and this text.
     EditOutside(String),
@@ -437,11 +490,13 @@ impl Effect {
             Self::Save(_) | Self::SaveDraft { .. } | Self::Pin { .. } | Self::Rename { .. } | Self::GoTo { .. }
         );
         let reads = matches!(self, Self::ReadDraft(_) | Self::ReadSent | Self::ListChats | Self::OpenChat(_));
+        let searches = matches!(self, Self::SearchChats(_));
+        let arranges = matches!(self, Self::RestoreChat | Self::TagChat { .. } | Self::ArchiveChat { .. });
         let is_about_chats = matches!(
             self,
             Self::Fork { .. } | Self::GoOn { .. } | Self::TakeChat(_) | Self::LeaveChat | Self::DeleteChat(_)
         );
-        writes || reads || is_about_chats || matches!(self, Self::DeleteMessage { .. })
+        writes || reads || searches || arranges || is_about_chats || matches!(self, Self::DeleteMessage { .. })
     }
 }
 

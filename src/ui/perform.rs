@@ -8,12 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::composer::Part;
-use super::msg::{ChatRow, Effect, Msg, OpenedChat, OpenedMessage, Save, SentMessage, Slot};
-use super::{Supply, attaching, clipboard, export, folds, last_theme, pictures};
+use super::msg::{ChatRow, Effect, FoundMessage, Msg, OpenedChat, OpenedMessage, Save, SentMessage, Slot};
+use super::{Supply, attaching, clipboard, days, export, folds, last_theme, pictures};
 use crate::chat::Message;
 use crate::engine::Engine;
 use crate::engine::protocol::{CancelFlag, ChatKey, Event, RequestId, Work};
@@ -24,6 +23,8 @@ use crate::{prompts, text_file};
 
 /// More than anybody looks through; the filter works on these.
 const MOST_CHATS: usize = 1000;
+/// More than anybody walks through.
+pub(in crate::ui) const MOST_FOUND: usize = 100;
 
 /// As many messages sent before as anybody walks through, and so many bytes of them.
 const MOST_SENT: usize = 1000;
@@ -218,6 +219,13 @@ impl Performer {
                 Msg::PictureRead { wanted, outcome }
             }),
             Effect::ListChats => self.ask(|store| store.chats(MOST_CHATS), |chats| Msg::Chats(rows(chats))),
+            Effect::SearchChats(words) => {
+                let wanted = words.clone();
+                self.ask(
+                    move |store| store.search(&wanted, MOST_FOUND),
+                    move |hits| Msg::FoundMessages { words, found: found(hits) },
+                );
+            }
             Effect::OpenChat(id) => {
                 self.ask(move |store| read_chat(store, id), Msg::ChatOpened);
                 self.read_draft(Some(id));
@@ -244,6 +252,18 @@ impl Performer {
             ),
             Effect::Copy { text, what } => self.copy(text, what),
             Effect::DeleteChat(id) => self.ask(move |store| store.delete_chat(id), move |()| Msg::ChatDeleted(id)),
+            Effect::RestoreChat => self.ask(Store::restore_chat, Msg::ChatRestored),
+            Effect::TagChat { chat, add, remove } => self.call(
+                move |store| chat.get().map(|id| store.tag_chat(*id, &add, &remove)).transpose(),
+                |tagged| match tagged {
+                    Ok(tags) => tags.map(Msg::Tagged),
+                    Err(sentence) => Some(Msg::StoreFailed(sentence)),
+                },
+            ),
+            Effect::ArchiveChat { chat, is_archived } => self.call(
+                move |store| chat.get().map_or(Ok(()), |id| store.archive_chat(*id, is_archived)),
+                |archived| archived.err().map(Msg::StoreFailed),
+            ),
             Effect::ListModels => {
                 let replies = self.replies.clone();
                 self.on_a_thread(move |supply| drop(replies.send(Msg::Offers(supply.offers()))));
@@ -258,9 +278,9 @@ impl Performer {
             Effect::Get { choice, offer } => self.get(choice, offer),
             Effect::StopDownload => self.stop_download(),
             Effect::Remember(name) => drop(self.on_a_thread(move |supply| supply.remember(&name))),
-            Effect::RememberTheme(named) => {
+            Effect::RememberTheme(name) => {
                 if let Some(file) = self.theme_file.clone() {
-                    self.on_a_thread(move |_| last_theme::remember(&file, named));
+                    self.on_a_thread(move |_| last_theme::remember(&file, &name));
                 }
             }
             Effect::Suspend | Effect::EditOutside(_) | Effect::Leave => {}
@@ -574,16 +594,25 @@ fn sent_read(sent: Vec<store::Sent>) -> Msg {
     Msg::SentRead(sent.into_iter().map(read).collect())
 }
 
+fn found(hits: Vec<store::Hit>) -> Vec<FoundMessage> {
+    let today = days::today();
+    hits.into_iter().map(|hit| FoundMessage { when: days::short(hit.created_at, &today), hit }).collect()
+}
+
 fn rows(chats: Vec<store::ChatSummary>) -> Vec<ChatRow> {
-    let now = Timestamp::now();
+    let today = days::today();
+    let now = today.timestamp();
     chats
         .into_iter()
         .map(|chat| ChatRow {
             id: chat.id,
             title: chat.title,
             age: age(now.as_second() - chat.updated_at.as_second()),
+            day: days::heading(chat.updated_at, &today),
             messages: chat.messages,
             is_open_elsewhere: chat.is_open_elsewhere,
+            tags: chat.tags,
+            is_archived: chat.is_archived,
         })
         .collect()
 }

@@ -8,6 +8,7 @@ use super::tree::Tree;
 use super::{App, Held, Popup};
 use crate::chat::Role;
 use crate::store::ChatId;
+use crate::text::escape_line;
 use crate::ui::msg::{ChatRow, Effect, OpenedChat, OpenedMessage, Slot};
 use crate::ui::transcript::{Answer, End, Entry, Hold, Question, Transcript};
 
@@ -18,8 +19,12 @@ pub struct ChatList {
     rows: Option<Vec<ChatRow>>,
     pub filter: String,
     pub chosen: usize,
-    /// Del was pressed once on the chosen chat.
-    pub deletes_next: bool,
+    /// It shows those that were put away, and not the others.
+    pub shows_archived: bool,
+    /// The chosen chat is given this title.
+    pub renaming: Option<String>,
+    /// What was done last, in a sentence.
+    pub told: Option<String>,
 }
 
 impl ChatList {
@@ -32,24 +37,47 @@ impl ChatList {
         self.rows.is_some()
     }
 
-    /// The chats in whose titles all of the words stand that were typed.
+    /// The chats in whose titles or tags all of the words stand that were typed; `#word` is a tag.
     pub fn matching(&self) -> Vec<&ChatRow> {
         let filter = self.filter.to_lowercase();
         let matches = |row: &&ChatRow| {
             let title = row.title.to_lowercase();
-            filter.split_whitespace().all(|word| title.contains(word))
+            let is_there = |word: &str| match word.strip_prefix('#') {
+                Some(tag) => row.tags.iter().any(|known| known.starts_with(tag)),
+                None => title.contains(word) || row.tags.iter().any(|known| known == word),
+            };
+            row.is_archived == self.shows_archived && filter.split_whitespace().all(is_there)
         };
         self.rows.iter().flatten().filter(matches).collect()
     }
 
     pub(super) fn move_by(&mut self, by: i16) {
-        self.deletes_next = false;
-        let last = self.matching().len().saturating_sub(1);
-        self.chosen = self.chosen.saturating_add_signed(by.into()).min(last);
+        if self.renaming.is_none() {
+            let last = self.matching().len().saturating_sub(1);
+            self.chosen = self.chosen.saturating_add_signed(by.into()).min(last);
+        }
+    }
+
+    fn chosen_row(&self) -> Option<&ChatRow> {
+        self.matching().get(self.chosen).copied()
     }
 
     fn chosen_chat(&self) -> Option<ChatId> {
-        self.matching().get(self.chosen).map(|row| row.id)
+        self.chosen_row().map(|row| row.id)
+    }
+
+    fn row_mut(&mut self, chat: ChatId) -> Option<&mut ChatRow> {
+        self.rows.iter_mut().flatten().find(|row| row.id == chat)
+    }
+
+    /// What is typed: a title, or what narrows the list.
+    fn typed(&mut self) -> &mut String {
+        self.told = None;
+        if let Some(title) = &mut self.renaming {
+            return title;
+        }
+        self.chosen = 0;
+        &mut self.filter
     }
 }
 
@@ -77,13 +105,7 @@ impl App {
         match &mut self.popup {
             _ if character.is_control() => {}
             Popup::Closed => self.change_search(Some(character)),
-            Popup::Chats(list) => {
-                // Whatever key answers the question whether to delete does nothing else.
-                if !std::mem::take(&mut list.deletes_next) {
-                    list.filter.push(character);
-                    list.chosen = 0;
-                }
-            }
+            Popup::Chats(list) => list.typed().push(character),
             Popup::Help { top, filter } => {
                 filter.push(character);
                 *top = 0;
@@ -92,6 +114,7 @@ impl App {
                 palette.filter.push(character);
                 palette.chosen = 0;
             }
+            Popup::Search(_) => return self.change_chat_search(Some(character)),
             _ => self.filter_models(character),
         }
         Vec::new()
@@ -99,9 +122,7 @@ impl App {
 
     pub(super) fn delete_filter_character(&mut self) {
         if let Popup::Chats(list) = &mut self.popup {
-            list.filter.pop();
-            list.chosen = 0;
-            list.deletes_next = false;
+            list.typed().pop();
         }
         if let Popup::Help { filter, .. } = &mut self.popup {
             filter.pop();
@@ -113,13 +134,14 @@ impl App {
         self.delete_models_filter_character();
     }
 
+    /// Enter: the chosen chat gets the title that was written, or is opened.
     pub(super) fn open_chosen(&mut self) -> Vec<Effect> {
         let Popup::Chats(list) = &mut self.popup else { return Vec::new() };
         let Some(chat) = list.chosen_chat() else { return Vec::new() };
-        if std::mem::take(&mut list.deletes_next) {
-            return Vec::new();
+        match list.renaming.take() {
+            Some(title) => self.rename_in_list(chat, &title),
+            None => self.open_chat(chat),
         }
-        self.open_chat(chat)
     }
 
     pub(super) fn open_chat(&mut self, chat: ChatId) -> Vec<Effect> {
@@ -135,27 +157,94 @@ impl App {
         let current = self.chat.get().copied();
         let is_busy = self.is_answering() || self.outbox.is_some();
         let Popup::Chats(list) = &mut self.popup else { return Vec::new() };
-        let Some(chat) = list.chosen_chat() else { return Vec::new() };
+        let Some(chat) = list.chosen_chat().filter(|_| list.renaming.is_none()) else { return Vec::new() };
         if is_busy && current == Some(chat) {
-            self.can_change_chat();
+            list.told = Some("an answer is in progress there; stop it first".into());
             return Vec::new();
         }
-        if !std::mem::replace(&mut list.deletes_next, true) {
-            return Vec::new();
-        }
-        list.deletes_next = false;
         vec![Effect::DeleteChat(chat)]
     }
 
     pub(super) fn chat_deleted(&mut self, chat: ChatId) -> Vec<Effect> {
-        if let Popup::Chats(ChatList { rows: Some(rows), .. }) = &mut self.popup {
-            rows.retain(|row| row.id != chat);
+        if let Popup::Chats(list) = &mut self.popup {
+            let title = list.row_mut(chat).map(|row| escape_line(&row.title)).unwrap_or_default();
+            list.told = Some(format!("deleted; Ctrl-U brings it back: {title}"));
+            list.rows.iter_mut().for_each(|rows| rows.retain(|row| row.id != chat));
         }
         self.move_in_popup(0);
         if self.chat.get() == Some(&chat) {
             self.begin_chat(Transcript::default());
         }
         vec![Effect::Forget(chat)]
+    }
+
+    pub(super) fn chat_restored(&mut self, chat: Option<ChatId>) -> Vec<Effect> {
+        if let Popup::Chats(list) = &mut self.popup {
+            list.told = Some(match chat {
+                Some(_) => "it is there again".into(),
+                None => "nothing was deleted here since the start".into(),
+            });
+        }
+        chat.map(|_| Effect::ListChats).into_iter().collect()
+    }
+
+    /// Begins to write another title for the chosen chat.
+    pub(super) fn rename_chosen(&mut self) {
+        let Popup::Chats(list) = &mut self.popup else { return };
+        let Some(row) = list.chosen_row() else { return };
+        if row.is_open_elsewhere {
+            list.told = Some("it is open in another window; rename it there".into());
+            return;
+        }
+        list.renaming = Some(row.title.clone());
+        list.told = None;
+    }
+
+    /// Esc: whether a title was being written, which stays as it was.
+    pub(super) fn stop_renaming(&mut self) -> bool {
+        let Popup::Chats(list) = &mut self.popup else { return false };
+        list.renaming.take().is_some()
+    }
+
+    fn rename_in_list(&mut self, chat: ChatId, title: &str) -> Vec<Effect> {
+        let title = escape_line(title.trim());
+        if title.is_empty() {
+            return Vec::new();
+        }
+        if let Popup::Chats(list) = &mut self.popup
+            && let Some(row) = list.row_mut(chat)
+        {
+            row.title.clone_from(&title);
+        }
+        if self.chat.get() == Some(&chat) {
+            self.title = Some(title.clone());
+        }
+        vec![Effect::Rename { chat: filled(chat), title }]
+    }
+
+    /// Puts the chosen chat away, or takes it back.
+    pub(super) fn archive_chosen(&mut self) -> Vec<Effect> {
+        let Popup::Chats(list) = &mut self.popup else { return Vec::new() };
+        let is_archived = !list.shows_archived;
+        let Some(chat) = list.chosen_chat().filter(|_| list.renaming.is_none()) else { return Vec::new() };
+        let Some(row) = list.row_mut(chat) else { return Vec::new() };
+        row.is_archived = is_archived;
+        let title = escape_line(&row.title);
+        list.told = Some(match is_archived {
+            true => format!("put away; Ctrl-T lists what is: {title}"),
+            false => format!("it is among the others again: {title}"),
+        });
+        list.move_by(0);
+        vec![Effect::ArchiveChat { chat: filled(chat), is_archived }]
+    }
+
+    pub(super) fn show_archived(&mut self) {
+        if let Popup::Chats(list) = &mut self.popup
+            && list.renaming.is_none()
+        {
+            list.shows_archived = !list.shows_archived;
+            (list.chosen, list.told) = (0, None);
+        }
     }
 
     pub(super) fn new_chat(&mut self) -> Vec<Effect> {
@@ -186,7 +275,7 @@ impl App {
         self.again = Again::default();
         self.branches = Tree::default();
         let show_thinking = self.transcript.show_thinking;
-        self.transcript = transcript;
+        self.transcript = transcript.in_place_of(&self.transcript);
         self.transcript.show_thinking = show_thinking;
         self.chat = Slot::default();
         self.title = None;
@@ -227,7 +316,14 @@ impl App {
             };
             nodes.insert(id, tree.keep(parent, entry));
         }
-        let branch = opened.leaf.and_then(|leaf| nodes.get(&leaf)).map(|&leaf| tree.branch_to(leaf));
+        let jump = self.take_jump(opened.id);
+        let leaf = opened.leaf.and_then(|leaf| nodes.get(&leaf)).map(|&leaf| tree.branch_to(leaf));
+        let wanted = jump.as_ref().and_then(|jump| nodes.get(&jump.message)).copied();
+        // The branch that the chat goes on with, if what is wanted is on it.
+        let branch = match wanted {
+            Some(node) if !leaf.as_ref().is_some_and(|leaf| leaf.contains(&node)) => Some(tree.branch_through(node)),
+            _ => leaf,
+        };
         let mut transcript = Transcript::default();
         tree.show(&branch.unwrap_or_default(), &mut transcript);
         let mut effects: Vec<Effect> = self.leave_draft().into_iter().collect();
@@ -242,11 +338,16 @@ impl App {
         } else {
             self.give_back_unanswered();
         }
+        if let Some(jump) = jump
+            && !self.choose_saved(&jump)
+        {
+            self.tell_lost_jump();
+        }
         effects
     }
 }
 
-fn filled<T>(value: T) -> Slot<T> {
+pub(super) fn filled<T>(value: T) -> Slot<T> {
     let slot = Slot::default();
     // A new slot is empty, so this always succeeds.
     let _ = slot.set(value);
@@ -279,7 +380,9 @@ mod tests {
     use crate::chat::{Ended, Message};
     use crate::engine::protocol::Step;
     use crate::store::MessageId;
-    use crate::ui::app::tester::{Tester, assistant, model, opened, prompt, saves, settings, stored, user};
+    use crate::ui::app::tester::{
+        Tester, assistant, chat_row as row, model, opened, prompt, saves, settings, stored, user,
+    };
     use crate::ui::msg::{Command, Msg, Save};
 
     #[test]
@@ -314,10 +417,6 @@ mod tests {
         assert!(tester.app.composer.is_empty(), "it belongs to the other chat");
     }
 
-    fn row(id: i64, title: &str) -> ChatRow {
-        ChatRow { id: ChatId(id), title: title.into(), age: "1 h ago".into(), messages: 2, is_open_elsewhere: false }
-    }
-
     #[test]
     fn the_chat_list_filters_as_one_types_and_opens_the_chosen_chat() {
         let mut tester = Tester::saving();
@@ -330,29 +429,85 @@ mod tests {
         assert!(matches!(tester.app.popup(), Popup::Closed));
     }
 
-    #[test]
-    fn a_chat_is_deleted_only_when_asked_twice_in_a_row() {
+    fn list(tester: &Tester) -> &ChatList {
+        let Popup::Chats(list) = tester.app.popup() else { panic!("no list") };
+        list
+    }
+
+    fn titles(tester: &Tester) -> Vec<&str> {
+        list(tester).matching().iter().map(|row| row.title.as_str()).collect()
+    }
+
+    /// The list with these chats.
+    fn listing(rows: Vec<ChatRow>) -> Tester {
         let mut tester = Tester::saving();
         tester.command(Command::Chats);
-        tester.update(Msg::Chats(vec![row(1, "Bread"), row(2, "Rust")]));
-        assert!(tester.command(Command::DeleteChosen).is_empty());
-        tester.command(Command::Move(1));
-        assert!(tester.command(Command::DeleteChosen).is_empty());
-        assert!(matches!(tester.command(Command::DeleteChosen)[..], [Effect::DeleteChat(ChatId(2))]));
-        tester.update(Msg::ChatDeleted(ChatId(2)));
-        assert!(matches!(tester.app.popup(), Popup::Chats(list) if list.matching().len() == 1 && list.chosen == 0));
+        tester.update(Msg::Chats(rows));
+        tester
     }
 
     #[test]
-    fn a_key_that_answers_whether_to_delete_does_nothing_else() {
-        let mut tester = Tester::saving();
-        tester.command(Command::Chats);
-        tester.update(Msg::Chats(vec![row(1, "Bread"), row(2, "Rust")]));
-        tester.command(Command::DeleteChosen);
-        assert!(tester.command(Command::OpenChosen).is_empty());
-        tester.command(Command::DeleteChosen);
-        tester.key(KeyCode::Char('n'), KeyModifiers::NONE);
-        assert!(matches!(tester.app.popup(), Popup::Chats(list) if list.filter.is_empty() && !list.deletes_next));
+    fn a_chat_is_deleted_at_once_and_can_be_brought_back() {
+        let mut tester = listing(vec![row(1, "Bread"), row(2, "Rust")]);
+        tester.command(Command::Move(1));
+        let effects = tester.key(KeyCode::Delete, KeyModifiers::NONE);
+        assert!(matches!(effects[..], [Effect::DeleteChat(ChatId(2))]), "{effects:?}");
+        tester.update(Msg::ChatDeleted(ChatId(2)));
+        assert_eq!((titles(&tester), list(&tester).chosen), (vec!["Bread"], 0));
+        assert!(list(&tester).told.as_deref().is_some_and(|told| told.contains("Ctrl-U") && told.contains("Rust")));
+        let effects = tester.key(KeyCode::Char('u'), KeyModifiers::CONTROL);
+        assert!(matches!(effects[..], [Effect::RestoreChat]), "{effects:?}");
+        assert!(matches!(tester.update(Msg::ChatRestored(Some(ChatId(2))))[..], [Effect::ListChats]));
+        assert!(tester.update(Msg::ChatRestored(None)).is_empty());
+    }
+
+    #[test]
+    fn a_chat_gets_another_title_in_the_list() {
+        let mut tester = listing(vec![row(1, "Bread"), row(2, "Rust")]);
+        tester.type_text("rus");
+        tester.key(KeyCode::Char('r'), KeyModifiers::CONTROL);
+        tester.type_text("y");
+        assert!(tester.key(KeyCode::Delete, KeyModifiers::NONE).is_empty(), "a title is being written");
+        let effects = tester.key(KeyCode::Enter, KeyModifiers::NONE);
+        let [Effect::Rename { chat, title }] = &effects[..] else { panic!("{effects:?}") };
+        assert_eq!((chat.get(), title.as_str(), titles(&tester)), (Some(&ChatId(2)), "Rusty", vec!["Rusty"]));
+        tester.key(KeyCode::Char('r'), KeyModifiers::CONTROL);
+        tester.type_text("!");
+        tester.key(KeyCode::Esc, KeyModifiers::NONE);
+        assert_eq!((titles(&tester), list(&tester).filter.as_str()), (vec!["Rusty"], "rus"));
+        tester.key(KeyCode::Esc, KeyModifiers::NONE);
+        assert!(matches!(tester.app.popup(), Popup::Closed));
+    }
+
+    #[test]
+    fn what_is_put_away_is_listed_when_it_is_asked_for() {
+        let mut tester = listing(vec![row(1, "Bread"), row(2, "Rust")]);
+        let effects = tester.key(KeyCode::Char('a'), KeyModifiers::CONTROL);
+        let [Effect::ArchiveChat { chat, is_archived: true }] = &effects[..] else { panic!("{effects:?}") };
+        assert_eq!((chat.get(), titles(&tester)), (Some(&ChatId(1)), vec!["Rust"]));
+        tester.key(KeyCode::Char('t'), KeyModifiers::CONTROL);
+        assert_eq!(titles(&tester), ["Bread"]);
+        let effects = tester.key(KeyCode::Char('a'), KeyModifiers::CONTROL);
+        assert!(matches!(effects[..], [Effect::ArchiveChat { is_archived: false, .. }]), "{effects:?}");
+        tester.key(KeyCode::Char('t'), KeyModifiers::CONTROL);
+        assert_eq!(titles(&tester), ["Bread", "Rust"]);
+    }
+
+    #[test]
+    fn tags_narrow_the_list() {
+        let tagged = |id, title: &str, tags: &[&str]| ChatRow {
+            tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+            ..row(id, title)
+        };
+        let mut tester = listing(vec![tagged(1, "Bread", &["food"]), tagged(2, "Food laws", &["work", "law"])]);
+        tester.type_text("food");
+        assert_eq!(titles(&tester).len(), 2, "a title, or a tag");
+        tester.key(KeyCode::Home, KeyModifiers::NONE);
+        for _ in 0..4 {
+            tester.key(KeyCode::Backspace, KeyModifiers::NONE);
+        }
+        tester.type_text("#foo");
+        assert_eq!(titles(&tester), ["Bread"]);
     }
 
     #[test]

@@ -43,7 +43,7 @@ impl App {
                 Vec::new()
             }
             Msg::PictureRead { wanted, outcome } => {
-                self.transcript.picture_came(&wanted, &outcome, &self.theme);
+                self.transcript.picture_came(&wanted, &outcome, &self.look.theme);
                 Vec::new()
             }
             Msg::DraftRead { chat, parts } => {
@@ -70,11 +70,17 @@ impl App {
             Msg::EngineLost => self.engine_lost(now),
             Msg::QuestionSaved => self.question_saved(),
             Msg::Chats(rows) => self.chats_listed(rows),
+            Msg::FoundMessages { words, found } => self.found_messages(words, found),
             Msg::ChatOpened(chat) => {
                 self.look_ahead(now);
                 self.chat_opened(chat)
             }
             Msg::ChatDeleted(chat) => self.chat_deleted(chat),
+            Msg::ChatRestored(chat) => self.chat_restored(chat),
+            Msg::Tagged(tags) => {
+                self.tell_tags(&tags);
+                Vec::new()
+            }
             Msg::Forked(chat) => self.forked(chat, now),
             Msg::Copied { what, bytes } => {
                 self.copied(&what, bytes);
@@ -95,10 +101,7 @@ impl App {
                 self.files_found(folder, paths);
                 Vec::new()
             }
-            Msg::Prompts { texts, problems } => {
-                self.prompts_listed(texts, problems);
-                Vec::new()
-            }
+            Msg::Prompts { texts, problems } => self.prompts_listed(texts, problems),
             Msg::Exported { path, result } => {
                 self.exported(path, result);
                 Vec::new()
@@ -114,6 +117,7 @@ impl App {
                 self.kept.opened();
                 self.kept.was_read();
                 self.stay_elsewhere();
+                self.search_failed();
                 self.notice(sentence);
                 Vec::new()
             }
@@ -168,7 +172,7 @@ impl App {
             }
             Command::Kv => self.show_kv(),
             Command::Stats => self.show_stats(),
-            Command::Theme(named) => return self.use_theme(named),
+            Command::Theme(name) => return self.use_theme(name),
             Command::Continue => return self.continue_answer(),
             Command::Select(step) => return self.select(step, now),
             Command::Copy(what) => return self.copy_named(what),
@@ -191,8 +195,17 @@ impl App {
             Command::Pin(number) => return self.pin(number, true, now),
             Command::Unpin(number) => return self.pin(number, false, now),
             Command::Chats => return self.list_chats(),
+            Command::SearchChats(words) => return self.search_chats(words),
+            Command::SearchTyped => return self.search_typed(),
+            Command::OpenFound => return self.open_found(),
             Command::OpenChosen => return self.open_chosen(),
             Command::DeleteChosen => return self.delete_chosen(),
+            Command::RestoreChat => return vec![Effect::RestoreChat],
+            Command::RenameChosen => self.rename_chosen(),
+            Command::ArchiveChosen => return self.archive_chosen(),
+            Command::ShowArchived => self.show_archived(),
+            Command::Tag(words) => return self.tag(words.as_deref()),
+            Command::Archive(is_archived) => return self.archive(is_archived),
             Command::Models => return self.list_models(),
             Command::ChooseModel => return self.choose_model(),
             Command::Confirm => return self.confirm(),
@@ -202,6 +215,7 @@ impl App {
             Command::DeleteFilterCharacter => {
                 self.change_search(None);
                 self.delete_filter_character();
+                return self.change_chat_search(None);
             }
             Command::Prefix => self.is_prefixed = true,
             Command::OpenToken => self.open_token(),
@@ -217,9 +231,10 @@ impl App {
             Command::Redo => self.composer.redo(),
             Command::DeleteToLineStart => self.composer.delete_to_line_start(),
             Command::Help => self.popup = Popup::Help { top: 0, filter: String::new() },
+            Command::ClosePopup if self.stop_renaming() => {}
             Command::ClosePopup => self.popup = Popup::Closed,
             Command::ShowThinking => self.transcript.show_thinking = !self.transcript.show_thinking,
-            Command::Scroll(scroll) => self.transcript.scroll(scroll, &self.theme),
+            Command::Scroll(scroll) => self.transcript.scroll(scroll, &self.look.theme),
             Command::Move(by) => self.move_in_popup(by),
         }
         Vec::new()

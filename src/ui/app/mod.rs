@@ -18,17 +18,21 @@ mod getting;
 mod held;
 mod history;
 mod kept;
+mod look;
 mod naming;
 mod palette;
 mod picker;
 mod queue;
 mod retrying;
 mod saving;
+mod searching;
 mod selecting;
 mod settings;
 mod starting;
 mod stats;
 mod system;
+mod tagging;
+mod texts;
 mod tree;
 mod turn;
 mod words;
@@ -40,7 +44,7 @@ use super::composer::Composer;
 use super::files::Folder;
 use super::msg::{ChatRow, Command, Effect, Msg, Slot};
 use super::pictures::{self, Protocol};
-use super::theme::{Named, Theme};
+use super::theme::Theme;
 use super::transcript::Transcript;
 use crate::chat::Stats;
 use crate::config::Switch;
@@ -63,10 +67,13 @@ pub use getting::Stopped;
 pub use held::Held;
 use history::History;
 use kept::Kept;
+pub use look::Look;
 pub use palette::{Palette, Row as PaletteRow};
 pub use picker::Picker;
 use queue::Queue;
 use retrying::Again;
+pub use searching::ChatSearch;
+use searching::Jump;
 pub use selecting::{Select, Selection};
 pub use settings::{Setting, setting};
 use starting::Starting;
@@ -134,6 +141,8 @@ pub enum Popup {
         filter: String,
     },
     Chats(ChatList),
+    /// Messages of all chats are looked for.
+    Search(ChatSearch),
     Models(Picker),
     /// Whether to download a model.
     Confirm(Confirm),
@@ -166,11 +175,7 @@ pub struct Start {
     /// Chats are to be saved.
     pub saves: bool,
     pub notices: Vec<String>,
-    /// What suits the terminal.
-    pub theme: Theme,
-    /// What is set, and what was chosen last.
-    pub named_theme: Named,
-    pub last_theme: Option<Named>,
+    pub look: Look,
     /// Whether a message is computed while it is being written.
     pub prefill_while_typing: Switch,
     /// The text is edited with the keys of vi.
@@ -193,11 +198,7 @@ pub struct App {
     /// The system message of new chats, and that of this one.
     new_system: Option<String>,
     system: Option<String>,
-    theme: Theme,
-    /// What suits the terminal.
-    detected_theme: Theme,
-    /// The one that is set in `config.toml` or at the start.
-    named_theme: Named,
+    look: Look,
     transcript: Transcript,
     /// All messages of the chat; the transcript shows one branch of them.
     branches: Tree,
@@ -232,6 +233,8 @@ pub struct App {
     title: Option<String>,
     /// This chat is being read from the store.
     opening: Option<ChatId>,
+    /// What is to be chosen in it.
+    jump: Option<Jump>,
     /// The chat is open in another window.
     elsewhere: Option<Elsewhere>,
     unsaved: Unsaved,
@@ -282,9 +285,7 @@ impl App {
             options: start.options,
             new_system: start.system.clone(),
             system: start.system,
-            theme: start.theme.preferring(start.named_theme, start.last_theme),
-            detected_theme: start.theme,
-            named_theme: start.named_theme,
+            look: start.look,
             transcript: Transcript::default(),
             branches: Tree::default(),
             selection: None,
@@ -308,6 +309,7 @@ impl App {
             chat: Slot::default(),
             title: None,
             opening: None,
+            jump: None,
             elsewhere: None,
             unsaved: Unsaved::default(),
             continued: None,
@@ -377,7 +379,7 @@ impl App {
                 }
                 Vec::new()
             }
-            Popup::Chats(_) | Popup::Models(_) | Popup::Palette(_) => {
+            Popup::Chats(_) | Popup::Search(_) | Popup::Models(_) | Popup::Palette(_) => {
                 text.chars().flat_map(|character| self.filter(character)).collect()
             }
             Popup::Help { .. } => text.chars().flat_map(|character| self.filter(character)).collect(),
@@ -393,6 +395,7 @@ impl App {
             }
             Popup::Confirm(question) => question.top = question.top.saturating_add_signed(by),
             Popup::Chats(list) => list.move_by(by),
+            Popup::Search(search) => search.move_by(by),
             Popup::Models(_) => self.move_in_models(by),
             Popup::Palette(_) => self.move_in_palette(by),
         }
@@ -435,20 +438,6 @@ impl App {
         self.notices.drain(..surplus);
     }
 
-    /// Takes another theme, or tells which there are.
-    fn use_theme(&mut self, named: Option<Named>) -> Vec<Effect> {
-        let Some(named) = named else {
-            self.notice("`/theme light`, `dark` or `mono` changes the colours, `auto` takes what suits the terminal");
-            return Vec::new();
-        };
-        self.theme = self.detected_theme.named(named);
-        if self.named_theme != Named::Auto && self.named_theme != named {
-            let set = self.named_theme.name();
-            self.notice(format!("`theme` is set to `{set}`, which is in force again at the next start"));
-        }
-        vec![Effect::RememberTheme(named)]
-    }
-
     /// When [`Msg::Tick`] is wanted; never, while nothing moves.
     pub fn wake_at(&self) -> Option<Instant> {
         let forget = self.leave_asked.map(|asked| asked + LEAVE_WITHIN);
@@ -468,17 +457,13 @@ impl App {
         self.model.as_ref().map_or(&self.model_file, |model| &model.name)
     }
 
-    pub fn theme(&self) -> &Theme {
-        &self.theme
-    }
-
     pub fn transcript(&self) -> &Transcript {
         &self.transcript
     }
 
     /// For the layout, which is remembered in the transcript.
     pub fn layout_parts(&mut self) -> (&mut Transcript, &mut Composer, &Theme) {
-        (&mut self.transcript, &mut self.composer, &self.theme)
+        (&mut self.transcript, &mut self.composer, &self.look.theme)
     }
 
     /// How the terminal is sent pictures, if it is.

@@ -15,7 +15,11 @@ use crate::store::MessageId;
 use crate::ui::Prepared;
 use crate::ui::keys;
 use crate::ui::msg::{OpenedChat, OpenedMessage, Save};
+use crate::ui::theme::{self, Theme, ThemeName, Themes};
 use crate::ui::transcript::Entry;
+
+const WITHOUT_COLOURS: theme::Terminal =
+    theme::Terminal { depth: theme::Depth::Sixteen, has_colours: false, is_light: false, ascii: false };
 
 /// An app with a clock of its own.
 pub(in crate::ui) struct Tester {
@@ -77,6 +81,8 @@ pub(in crate::ui) fn model(has_template: bool) -> ModelInfo {
             repacked: false,
             repack_reason: "no weights have another order on this processor".into(),
             cores_reason: "4 of 4 cores: all of them".into(),
+            batch: 512,
+            batch_reason: "as usual".into(),
             notice: None,
         },
     }
@@ -132,9 +138,7 @@ impl Tester {
             system: None,
             saves,
             notices: Vec::new(),
-            theme: Theme::plain(),
-            named_theme: Named::Auto,
-            last_theme: None,
+            look: Look::at_the_start(Themes::included(), WITHOUT_COLOURS, ThemeName::Auto, None).0,
             prefill_while_typing: Switch::Auto,
             vi_keys: false,
             pictures: None,
@@ -181,11 +185,11 @@ impl Tester {
     }
 
     pub fn wear(&mut self, theme: Theme) {
-        self.app.theme = theme;
+        self.app.look.theme = theme;
     }
 
     pub fn use_ascii(&mut self) {
-        self.app.theme.ascii = true;
+        self.app.look.theme.ascii = true;
     }
 
     pub fn update(&mut self, msg: Msg) -> Vec<Effect> {
@@ -358,4 +362,18 @@ pub(in crate::ui) fn opened(chat: i64, mut messages: Vec<OpenedMessage>) -> Open
         message.parent = above.replace(message.id);
     }
     OpenedChat { id: ChatId(chat), title: format!("Chat {chat}"), leaf: above, messages, is_elsewhere: false }
+}
+
+/// A chat of the list.
+pub(in crate::ui) fn chat_row(id: i64, title: &str) -> ChatRow {
+    ChatRow {
+        id: ChatId(id),
+        title: title.into(),
+        age: "1 h ago".into(),
+        day: "Today".into(),
+        messages: 2,
+        is_open_elsewhere: false,
+        tags: Vec::new(),
+        is_archived: false,
+    }
 }

@@ -4,7 +4,6 @@ use super::{Choices, Group, SlashCommand, Takes};
 use crate::ui::app::setting;
 use crate::ui::markdown::parts::PartKind;
 use crate::ui::msg::{Command, CopyOf, Retry};
-use crate::ui::theme::Named;
 
 const fn row(
     group: Group,
@@ -51,10 +50,28 @@ pub static COMMANDS: &[SlashCommand] = &[
     ),
     row(
         Group::Chats,
+        "search",
+        &["find"],
+        maybe("WORDS", |words| Ok(Command::SearchChats(words.map(Into::into)))),
+        "search the messages of all chats",
+    ),
+    row(
+        Group::Chats,
         "rename",
         &["title"],
         needed("TITLE", |title| Ok(Command::Rename(title.into()))),
         "give this chat another title",
+    ),
+    row(
+        Group::Chats,
+        "tag",
+        &["tags"],
+        maybe("WORDS", |words| Ok(Command::Tag(words.map(Into::into)))),
+        "give this chat tags; `-work` takes one away",
+    ),
+    among(
+        Choices::Words(&["undo"]),
+        row(Group::Chats, "archive", &[], maybe("undo", archive), "put this chat away: lists leave it out"),
     ),
     row(
         Group::Chats,
@@ -174,13 +191,13 @@ pub static COMMANDS: &[SlashCommand] = &[
     ),
     row(Group::Context, "kv", &[], nothing(Command::Kv), "what the KV cache is made of, and why"),
     among(
-        Choices::Words(&["auto", "light", "dark", "mono"]),
+        Choices::Themes,
         row(
             Group::Program,
             "theme",
             &[],
-            maybe("NAME", |name| name.map(theme).transpose().map(Command::Theme)),
-            "other colours: auto, light, dark or mono",
+            maybe("NAME", |name| Ok(Command::Theme(name.map(str::to_owned)))),
+            "other colours: auto, light, dark, mono, nord, …",
         ),
     ),
     row(Group::Program, "help", &[], nothing(Command::Help), "the keys and these commands"),
@@ -228,7 +245,10 @@ fn set(text: Option<&str>) -> Result<Command, String> {
     Ok(Command::Set { setting, value: value.map(str::to_owned) })
 }
 
-fn theme(name: &str) -> Result<Named, String> {
-    let found = Named::ALL.into_iter().find(|(known, _)| *known == name);
-    found.map(|(_, named)| named).ok_or_else(|| "there are `auto`, `light`, `dark` and `mono`".into())
+fn archive(text: Option<&str>) -> Result<Command, String> {
+    match text {
+        None => Ok(Command::Archive(true)),
+        Some("undo") => Ok(Command::Archive(false)),
+        Some(_) => Err("it takes `undo`, or nothing".into()),
+    }
 }

@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 
 use super::entry::Look;
 use super::{Entry, Place, Transcript};
-use crate::ui::markdown::parts::Part;
+use crate::ui::markdown::parts::{Part, PartKind};
 use crate::ui::theme::Theme;
 
 /// What is chosen.
@@ -55,6 +55,16 @@ impl Transcript {
             self.reveal(look, marked.entry, lines, theme);
         }
         self.marked = Some(marked);
+    }
+
+    /// Moves the view as little as it takes to show the lines in which these bytes of an entry's text stand.
+    pub fn reveal_text(&mut self, entry: usize, range: Range<usize>, theme: &Theme) {
+        let look = self.look(self.width, theme);
+        let Some(found) = self.entries.get_mut(entry).filter(|entry| entry.text().get(range.clone()).is_some()) else {
+            return;
+        };
+        let lines = found.lines_of(&Part { kind: PartKind::Code, range, text: String::new() }, look);
+        self.reveal(look, entry, lines, theme);
     }
 
     fn reveal(&mut self, look: Look, entry: usize, lines: Range<usize>, theme: &Theme) {

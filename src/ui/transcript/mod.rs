@@ -71,6 +71,11 @@ pub struct Transcript {
 }
 
 impl Transcript {
+    /// With the size of another one, which it is shown in the place of.
+    pub fn in_place_of(self, other: &Self) -> Self {
+        Self { width: other.width, height: other.height, picture_room: other.picture_room, ..self }
+    }
+
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }

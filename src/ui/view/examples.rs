@@ -8,9 +8,9 @@ use crate::engine::protocol::{Cost, MessageCost, Passage, Pin, Step};
 use crate::models::fit::Verdict;
 use crate::models::offers::{Offer, Place};
 use crate::models::{self, Progress};
-use crate::store::ChatId;
-use crate::ui::app::tester::{Tester, download, here, message_cost};
-use crate::ui::msg::{ChatRow, Command, Msg};
+use crate::store::{ChatId, Excerpt, Hit, MessageId};
+use crate::ui::app::tester::{Tester, chat_row, download, here, message_cost};
+use crate::ui::msg::{ChatRow, Command, FoundMessage, Msg};
 
 pub(super) fn screen(tester: &mut Tester, width: u16, height: u16) -> Terminal<TestBackend> {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
@@ -112,7 +112,47 @@ pub(super) fn branched(ascii: bool) -> Tester {
 }
 
 pub(super) fn row(id: i64, title: &str, messages: u32) -> ChatRow {
-    ChatRow { id: ChatId(id), title: title.into(), age: format!("{id} h ago"), messages, is_open_elsewhere: false }
+    ChatRow { age: format!("{id} h ago"), messages, ..chat_row(id, title) }
+}
+
+/// A message that a search for `bread` has found.
+pub(super) fn found(chat: i64, title: &str, role: Role, text: &str, when: &str) -> FoundMessage {
+    let marks = text.match_indices("bread").map(|(at, word)| at..at + word.len()).collect();
+    let excerpt = Excerpt { text: text.into(), marks, begins_before: chat % 2 == 0, goes_on: text.len() > 200 };
+    let hit = Hit {
+        chat: ChatId(chat),
+        title: title.into(),
+        is_archived: chat == 3,
+        message: MessageId(chat * 10),
+        role,
+        created_at: jiff::Timestamp::UNIX_EPOCH,
+        place: None,
+        excerpt,
+    };
+    FoundMessage { hit, when: when.into() }
+}
+
+/// The search of all chats with what it has found.
+pub(super) fn searched() -> Tester {
+    let mut tester = Tester::saving();
+    tester.send("/search bread");
+    let long = "and then the dough rests under a cloth in a warm place until it has doubled, which takes an hour or two. \
+        Only then is bread put into the oven, on a hot stone if there is one. A pan of water below keeps the crust of the \
+        bread soft until it has risen; take it out after a quarter of an hour, and let the bread become brown.";
+    let found = vec![
+        found(4, "Baking bread", Role::Assistant, long, "today 14:02"),
+        found(1, "Baking bread", Role::User, "How do I bake bread at home?", "today 14:00"),
+        found(
+            2,
+            "面包 and other words for bread in many languages of the world",
+            Role::User,
+            "全麦面包 is bread",
+            "Monday 09:30",
+        ),
+        found(3, "evil\x1b]0;x\x07", Role::User, "bread\u{202e}\x1b[31m", "3 October 2025"),
+    ];
+    tester.update(Msg::FoundMessages { words: "bread".into(), found });
+    tester
 }
 
 /// What a machine might offer: models of two programs, the recommended one, and others of the catalogue.

@@ -8,11 +8,12 @@ use crossterm::event::{KeyCode, KeyModifiers};
 use ratatui::buffer::{Buffer, Cell};
 use ratatui::style::{Color, Modifier};
 
-use super::examples::{branched, choosing, downloading, evicted, planned, row, screen, streaming};
+use super::examples::{branched, choosing, downloading, evicted, planned, row, screen, searched, streaming};
 use crate::chat::Ended;
 use crate::engine::protocol::Step;
+use crate::store::ChatId;
 use crate::ui::app::tester::{Tester, download, here};
-use crate::ui::msg::{Command, Msg};
+use crate::ui::msg::{ChatRow, Command, Msg};
 use crate::ui::theme::Theme;
 
 const SIZES: [(u16, u16); 4] = [(60, 20), (80, 24), (120, 40), (200, 50)];
@@ -148,7 +149,26 @@ fn sending(mut tester: Tester, text: &str) -> Tester {
 
 fn chats() -> Tester {
     let mut tester = with(Tester::saving(), Command::Chats);
-    tester.update(Msg::Chats(vec![row(1, "Baking bread", 12), row(2, "Sorting in Rust", 4)]));
+    let old = |day: &str, row: ChatRow| ChatRow { day: day.into(), ..row };
+    let tags = vec!["food".to_owned(), "home".to_owned()];
+    tester.update(Msg::Chats(vec![
+        ChatRow { tags, ..row(1, "Baking bread", 12) },
+        row(2, "Sorting in Rust", 4),
+        old("Yesterday", row(30, "天气 and other words, with a title that is longer than most lists are wide", 1)),
+        ChatRow { is_archived: true, ..old("October", row(99, "Put away", 3)) },
+    ]));
+    tester
+}
+
+fn renaming() -> Tester {
+    let mut tester = with(with(chats(), Command::Move(1)), Command::RenameChosen);
+    tester.type_text(", and in C");
+    tester
+}
+
+fn deleted() -> Tester {
+    let mut tester = with(chats(), Command::DeleteChosen);
+    tester.update(Msg::ChatDeleted(ChatId(1)));
     tester
 }
 
@@ -198,6 +218,11 @@ const VIEWS: &[View] = &[
     ("settings", || sending(answered(), "/set")),
     ("stats", || sending(answered(), "/stats")),
     ("chats", chats),
+    ("chats_archived", || with(chats(), Command::ShowArchived)),
+    ("chats_renaming", renaming),
+    ("chats_deleted", deleted),
+    ("search", searched),
+    ("search_empty", || with(Tester::saving(), Command::SearchChats(None))),
     ("models", choosing),
     ("downloading", downloading),
 ];

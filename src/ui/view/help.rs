@@ -17,11 +17,12 @@ use super::popups::{inner_width, open_box};
 
 /// What a row is about begins here at the latest.
 const NAME_WIDTH: usize = 22;
-const MODES: [(Mode, &str); 5] = [
+const MODES: [(Mode, &str); 6] = [
     (Mode::Chat, "In the chat"),
     (Mode::Select, "With a message chosen"),
     (Mode::Completing, "In the menu of what is being written"),
     (Mode::Chats, "In the list of chats"),
+    (Mode::SearchChats, "In the search of all chats"),
     (Mode::Models, "In the list of models"),
 ];
 

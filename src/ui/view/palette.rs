@@ -66,24 +66,20 @@ fn line(theme: &Theme, row: &PaletteRow, shown: usize, width: usize, is_chosen: 
 mod tests {
     use super::super::examples::text;
     use crate::prompts::PromptText;
-    use crate::store::ChatId;
-    use crate::ui::app::tester::{Tester, download, here};
-    use crate::ui::msg::{ChatRow, Command, Msg};
+    use crate::ui::app::tester::{Tester, chat_row as row, download, here};
+    use crate::ui::msg::{Command, Msg};
 
     #[test]
     fn the_palette_shows_groups_and_what_fits() {
         let mut tester = Tester::saving();
         tester.command(Command::Palette);
-        let row = |id, title: &str| ChatRow {
-            id: ChatId(id),
-            title: title.into(),
-            age: "1 h ago".into(),
-            messages: 2,
-            is_open_elsewhere: false,
-        };
         tester.update(Msg::Chats(vec![row(4, "How to model a bridge"), row(9, "evil\x1b]0;x\x07")]));
         tester.update(Msg::Offers(vec![here("qwen2.5-0.5b-instruct", None), download("smollm2-135m-instruct")]));
-        let texts = vec![PromptText { name: "review".into(), text: "Review the following code.\n".into() }];
+        let texts = vec![PromptText {
+            name: "review".into(),
+            text: "Review the following code.\n".into(),
+            ..PromptText::default()
+        }];
         tester.update(Msg::Prompts { texts, problems: Vec::new() });
         tester.command(Command::Move(2));
         insta::assert_snapshot!(text(&mut tester, 80, 24));

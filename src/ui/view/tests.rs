@@ -1,9 +1,10 @@
 use crossterm::event::{KeyCode, KeyModifiers};
 use proptest::prelude::*;
 
-use super::examples::{branched, choosing, downloading, evicted, offers, planned, row, screen, streaming, text};
+use super::examples::{branched, choosing, downloading, evicted, found, offers, planned, row, screen, streaming, text};
 use crate::chat::{DraftedBy, Ended, Role, Speculation, Stats};
 use crate::engine::protocol::{Cost, EngineError, Finish, MessageCost, Pin, Step};
+use crate::store::ChatId;
 use crate::ui::app::tester::{Tester, here, message_cost, model, opened, stored};
 use crate::ui::msg::{Command, Msg, Scroll};
 
@@ -295,12 +296,30 @@ fn the_list_of_chats() {
 }
 
 #[test]
-fn a_chat_is_deleted_only_after_a_confirmation_that_says_how() {
+fn a_deletion_says_how_it_is_taken_back() {
     let mut tester = Tester::saving();
     tester.command(Command::Chats);
     tester.update(Msg::Chats(vec![row(1, "Baking bread", 12)]));
     tester.command(Command::DeleteChosen);
-    assert!(text(&mut tester, 80, 14).contains("Del again deletes this chat for good"));
+    tester.update(Msg::ChatDeleted(ChatId(1)));
+    assert!(text(&mut tester, 80, 14).contains("deleted; Ctrl-U brings it back: Baking bread"));
+}
+
+#[test]
+fn what_was_found_in_the_middle_of_a_long_message_is_seen() {
+    let mut tester = Tester::saving();
+    tester.send("/search needle");
+    let words = "hay ".repeat(60);
+    let found = found(4, "Hay", Role::Assistant, &format!("{words}needle {words}"), "today 10:00");
+    let mut found = vec![found];
+    found[0].hit.excerpt.marks.push(words.len()..words.len() + 6);
+    tester.update(Msg::FoundMessages { words: "needle".into(), found });
+    for (width, height) in [(20, 8), (40, 12), (80, 24)] {
+        let screen = text(&mut tester, width, height);
+        assert!(screen.contains("hay needle"), "{screen}");
+    }
+    tester.use_ascii();
+    assert!(text(&mut tester, 80, 24).contains("... hay"));
 }
 
 #[test]

@@ -3,8 +3,8 @@ use crossterm::event::{KeyCode, KeyModifiers};
 use super::*;
 use crate::prompts::PromptText;
 use crate::store::ChatId;
-use crate::ui::app::tester::{Tester, here};
-use crate::ui::msg::{ChatRow, Command, Msg};
+use crate::ui::app::tester::{Tester, chat_row as row, here};
+use crate::ui::msg::{Command, Msg};
 
 fn menu(tester: &Tester) -> Vec<&str> {
     let items = tester.app.completion().map(|completion| &completion.items[..]).unwrap_or_default();
@@ -93,7 +93,7 @@ fn messages_and_escaped_commands_have_no_menu() {
 fn words_of_a_known_set_are_completed_but_nothing_is_forced() {
     let mut tester = Tester::ready();
     tester.type_text("/theme ");
-    assert_eq!(menu(&tester), ["auto", "light", "dark", "mono"]);
+    assert_eq!(menu(&tester)[..3], ["auto", "mono", "catppuccin-latte"]);
     assert_eq!(chosen(&tester), None, "alone it is a command, too");
     tester.type_text("mo");
     press(&mut tester, KeyCode::Enter);
@@ -117,13 +117,6 @@ fn chats_models_and_texts_are_asked_for_once_and_completed() {
     tester.type_text("/resume");
     let effects = tester.key(KeyCode::Char(' '), KeyModifiers::NONE);
     assert!(matches!(effects[..], [Effect::ListChats]), "{effects:?}");
-    let row = |id, title: &str| ChatRow {
-        id: ChatId(id),
-        title: title.into(),
-        age: "1 h ago".into(),
-        messages: 2,
-        is_open_elsewhere: false,
-    };
     tester.update(Msg::Chats(vec![row(4, "Bread and butter"), row(9, "Rusty nails")]));
     assert_eq!(menu(&tester), ["4 Bread and butter", "9 Rusty nails"]);
     assert!(tester.key(KeyCode::Char('r'), KeyModifiers::NONE).is_empty());
@@ -142,7 +135,7 @@ fn chats_models_and_texts_are_asked_for_once_and_completed() {
 
     let mut tester = Tester::ready();
     tester.type_text("/prompt re");
-    let texts = vec![PromptText { name: "review".into(), text: "Review\n".into() }];
+    let texts = vec![PromptText { name: "review".into(), text: "Review\n".into(), ..PromptText::default() }];
     tester.update(Msg::Prompts { texts, problems: Vec::new() });
     assert_eq!(menu(&tester), ["review"]);
 }

@@ -1,0 +1,83 @@
+//! `tuichat chats …` as it is typed.
+
+use clap::Subcommand;
+
+use crate::config::Output;
+use crate::store::{ChatId, read_tag};
+
+#[derive(Subcommand, Clone, Debug, PartialEq)]
+pub enum ChatsCommand {
+    /// List the chats, the latest first
+    List {
+        /// Only those with this tag (repeatable)
+        #[arg(long = "tag", value_name = "TAG", value_parser = read_tag)]
+        tags: Vec<String>,
+        /// Those that were put away, and only those
+        #[arg(long)]
+        archived: bool,
+        /// Those that were put away, too
+        #[arg(long, conflicts_with = "archived")]
+        all: bool,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Find messages that have all of the words, in all chats and on all branches, the newest first
+    Search {
+        /// Words or parts of words; what stands in double quotes is looked for as it is
+        #[arg(required = true)]
+        words: Vec<String>,
+        /// At most this many
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+        limit: u16,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Print a chat
+    Show {
+        id: ChatId,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Give a chat another title
+    Rename {
+        id: ChatId,
+        #[arg(required = true)]
+        title: Vec<String>,
+    },
+    /// Give a chat tags, or take them away, and print which it has
+    Tag {
+        id: ChatId,
+        #[arg(value_name = "TAG", value_parser = read_tag)]
+        tags: Vec<String>,
+        /// Take this tag away (repeatable)
+        #[arg(long, value_name = "TAG", value_parser = read_tag)]
+        remove: Vec<String>,
+    },
+    /// Put chats away: lists leave them out until they are asked for, or something is written there
+    Archive {
+        #[arg(required = true)]
+        id: Vec<ChatId>,
+        /// Take them back
+        #[arg(long)]
+        undo: bool,
+    },
+    /// Delete a chat for good
+    Rm { id: ChatId },
+}
+
+/// How what is told is written.
+#[derive(clap::Args, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Form {
+    /// JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+    /// `json` as --json, `ndjson` for an object a line
+    #[arg(short, long, value_name = "FORM", conflicts_with = "json")]
+    pub output: Option<Output>,
+}
+
+impl Form {
+    pub fn output(self) -> Output {
+        if self.json { Output::Json } else { self.output.unwrap_or_default() }
+    }
+}

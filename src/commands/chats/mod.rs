@@ -1,0 +1,137 @@
+//! `tuichat chats`: earlier chats, for a look from outside the interface.
+
+mod told;
+
+use serde::Serialize;
+use told::{Found, Shown, Summary, Whole};
+
+use super::{Surroundings, print, print_json};
+use crate::chat::{Ended, Role};
+use crate::cli::ChatsCommand;
+use crate::config::Output;
+use crate::engine::protocol::ChatKey;
+use crate::engine::remove_snapshots;
+use crate::exit::{Exit, Failure};
+use crate::store::{ChatId, ChatSummary, Hit, Store, StoreError, StoredMessage};
+use crate::text;
+
+/// # Errors
+/// If the chats cannot be opened, or there is no such chat.
+pub fn run(command: ChatsCommand, surroundings: &Surroundings) -> Result<Exit, Failure> {
+    let _log = surroundings.begin()?;
+    let mut store = Store::open(&surroundings.directories.chats_file())?;
+    match command {
+        ChatsCommand::List { tags, archived, all, form } => {
+            let mut chats = store.chats(usize::MAX)?;
+            chats.retain(|chat| all || chat.is_archived == archived);
+            chats.retain(|chat| tags.iter().all(|tag| chat.tags.contains(tag)));
+            let told = chats.iter().map(Summary::from).collect::<Vec<_>>();
+            tell(form.output(), &told, || table(&chats))?;
+        }
+        ChatsCommand::Search { words, limit, form } => {
+            let hits = store.search(&as_typed(&words), limit.into())?;
+            let told = hits.iter().map(Found::from).collect::<Vec<_>>();
+            tell(form.output(), &told, || hits.iter().map(found).collect())?;
+        }
+        ChatsCommand::Show { id, form } => {
+            let messages = store.branch(id)?;
+            match form.output() {
+                Output::Text => print(&transcript(&messages))?,
+                Output::Json => {
+                    let chat = store.chat(id)?.ok_or(StoreError::NoSuchChat(id))?;
+                    let messages = messages.iter().map(Shown::from).collect();
+                    print_json(&Whole { chat: Summary::from(&chat), messages })?;
+                }
+                Output::Ndjson => print(&lines(&messages.iter().map(Shown::from).collect::<Vec<_>>())?)?,
+            }
+        }
+        ChatsCommand::Rename { id, title } => store.rename_chat(id, &text::escape_line(title.join(" ").trim()))?,
+        ChatsCommand::Tag { id, tags, remove } => {
+            let tags = store.tag_chat(id, &tags, &remove)?;
+            print(&tags.iter().map(|tag| format!("{tag}\n")).collect::<String>())?;
+        }
+        ChatsCommand::Archive { id, undo } => id.into_iter().try_for_each(|id| store.archive_chat(id, !undo))?,
+        ChatsCommand::Rm { id } => {
+            store.delete_chat(id)?;
+            forget(id, surroundings);
+        }
+    }
+    Ok(Exit::Success)
+}
+
+/// Deletes what was computed of a chat.
+fn forget(id: ChatId, surroundings: &Surroundings) {
+    remove_snapshots(&surroundings.directories.snapshots(), ChatKey(id.0));
+}
+
+/// Prints a list in the form that is wanted.
+fn tell<T: Serialize>(form: Output, list: &[T], text: impl FnOnce() -> String) -> Result<(), Failure> {
+    match form {
+        Output::Text => print(&text()),
+        Output::Json => print_json(&list),
+        Output::Ndjson => print(&lines(list)?),
+    }
+}
+
+/// An object a line.
+fn lines<T: Serialize>(list: &[T]) -> Result<String, Failure> {
+    let line = |item: &T| serde_json::to_string(item).map(|line| line + "\n");
+    list.iter().map(line).collect::<Result<_, _>>().map_err(|error| Failure::error(error.to_string()))
+}
+
+/// What is looked for. An argument with spaces was in quotation marks, which the shell has taken away.
+fn as_typed(words: &[String]) -> String {
+    let word = |word: &String| match word.contains(char::is_whitespace) && !word.contains('"') {
+        true => format!("\"{word}\""),
+        false => word.clone(),
+    };
+    words.iter().map(word).collect::<Vec<_>>().join(" ")
+}
+
+fn when(time: jiff::Timestamp) -> String {
+    time.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
+}
+
+fn table(chats: &[ChatSummary]) -> String {
+    let mut lines = String::new();
+    for chat in chats {
+        let title = text::escape_line(&chat.title);
+        let tags: String = chat.tags.iter().map(|tag| format!("  #{tag}")).collect();
+        let archived = if chat.is_archived { "  (archived)" } else { "" };
+        let (id, when, messages) = (chat.id.0, when(chat.updated_at), chat.messages);
+        lines.push_str(&format!("{id:>6}  {when}  {messages:>4} messages  {title}{tags}{archived}\n"));
+    }
+    lines
+}
+
+/// A message that was found, with `[` and `]` around what was looked for.
+fn found(hit: &Hit) -> String {
+    let (title, when) = (text::escape_line(&hit.title), when(hit.created_at));
+    let pieces = hit.excerpt.pieces().map(|(piece, is_marked)| match (text::escape_line(piece), is_marked) {
+        (piece, true) => format!("[{piece}]"),
+        (piece, false) => piece,
+    });
+    let (before, after) =
+        (if hit.excerpt.begins_before { "… " } else { "" }, if hit.excerpt.goes_on { " …" } else { "" });
+    let excerpt: String = pieces.collect();
+    let archived = if hit.is_archived { "  (archived)" } else { "" };
+    let (chat, role) = (hit.chat.0, hit.role.as_str());
+    format!("{chat:>6}  {when}  {role:<9}  {title}{archived}\n        {before}{excerpt}{after}\n")
+}
+
+fn transcript(messages: &[StoredMessage]) -> String {
+    let mut text = String::new();
+    for message in messages {
+        let who = match (message.role, &message.model) {
+            (Role::Assistant, Some(model)) => format!("assistant ({})", text::escape_line(model)),
+            (role, _) => role.as_str().to_owned(),
+        };
+        let how = match message.ended {
+            None | Some(Ended::Stop) => String::new(),
+            Some(ended) => format!(" [{}]", ended.as_str()),
+        };
+        let pinned = if message.is_pinned { " [pinned]" } else { "" };
+        text.push_str(&format!("## {who}{how}{pinned}\n\n{}\n\n", message.text.trim_end()));
+    }
+    text
+}
