@@ -239,6 +239,26 @@ fn items_of_each_group_compute_once_what_only_these_begin_with() {
 }
 
 #[test]
+fn a_model_with_a_recurrent_layer_answers_side_by_side_what_it_answers_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hybrid.gguf");
+    TinyModel::default().context(2048).recurrent().write(&path).unwrap();
+    let engine = Running::with(for_lanes(&path, 2048, 4));
+    let text = "the same words for all of them ".repeat(6);
+    let same: Vec<_> = (0..6).map(|item| asked(&format!("{text}{item}"), 8)).collect();
+    let different: Vec<_> = (0..6).map(|item| asked(&format!("{item} {}", text.repeat(item + 1)), 8)).collect();
+    for (items, is_shared) in [(same, true), (different, false)] {
+        let (alone, together) = (answer(&engine, &items, 1), answer(&engine, &items, 4));
+        for (item, (one, other)) in alone.iter().zip(&together).enumerate() {
+            let (one, other) = (one.as_ref().unwrap(), other.as_ref().unwrap());
+            assert_eq!(one.0.get(..4), other.0.get(..4), "item {item}: {one:?} {other:?}");
+            assert_eq!(one.2 > 60, is_shared, "its state is shared where all begin alike: {one:?}");
+        }
+    }
+    assert_eq!(answer(&engine, &[asked("short", 4), asked(&text.repeat(40), 4)], 4).len(), 2);
+}
+
+#[test]
 fn beginnings_give_their_room_to_an_answer_that_needs_it() {
     let (engine, _folder) = tiny_engine(512, 2);
     let texts = ["first words ", "other words "].map(|text| text.repeat(8));
