@@ -9,7 +9,7 @@ use super::EngineName;
 use crate::config::Settings;
 
 /// Settings that mean nothing to a batch.
-const MEANINGLESS: [&str; 19] = [
+const MEANINGLESS: [&str; 23] = [
     "output",
     "extract",
     "cache_prompt",
@@ -26,6 +26,10 @@ const MEANINGLESS: [&str; 19] = [
     "plain",
     "plain_status",
     "plain_pieces",
+    "mouse",
+    "title",
+    "notify",
+    "ascii",
     "images",
     "theme",
     "limit_rate",

@@ -57,7 +57,15 @@ mod tests {
                 "kv_evict" => "window",
                 "spec" => "off",
                 "ctx" => "4096",
-                "prefill_while_typing" | "repack" | "images" | "plain" | "plain_status" => "off",
+                "prefill_while_typing"
+                | "repack"
+                | "images"
+                | "plain"
+                | "plain_status"
+                | "mouse"
+                | "title"
+                | "notify"
+                | "ascii" => "off",
                 "plain_pieces" => "words",
                 "theme" => "dark",
                 _ => "1",

@@ -33,6 +33,7 @@ use crate::engine::tuning::Tuning;
 use crate::exit::Failure;
 use crate::models::Found;
 use crate::text_file;
+use crate::ui::notifying::Notify;
 use crate::ui::plain::Saying;
 use crate::ui::theme::ThemeName;
 
@@ -76,6 +77,14 @@ pub struct Config {
     pub saying: Saying,
     /// Whether pictures are shown in the chat.
     pub images: Switch,
+    /// The chat takes the wheel of the mouse.
+    pub mouse: bool,
+    /// The chat names the window.
+    pub title: bool,
+    /// How the end of an answer is told while the window has no focus.
+    pub notify: Notify,
+    /// Whether the chat is drawn with ASCII characters only.
+    pub ascii: Switch,
     /// The colours of the chat.
     pub theme: ThemeName,
     /// Bytes a second that a download may bring.
@@ -330,6 +339,10 @@ impl From<Settings> for Config {
                 pieces: settings.plain_pieces.unwrap_or_default(),
             },
             images: settings.images.unwrap_or_default(),
+            mouse: settings.mouse.unwrap_or(true),
+            title: settings.title.unwrap_or(true),
+            notify: settings.notify.unwrap_or_default(),
+            ascii: settings.ascii.unwrap_or_default(),
             theme: settings.theme.unwrap_or_default(),
             limit_rate: settings.limit_rate.and_then(value::OrOff::chosen).map(value::Size::bytes),
             quiet: settings.quiet.unwrap_or_default(),

@@ -12,6 +12,7 @@ use super::extract::Extract;
 use super::value::{Auto, OrAuto, OrOff, Penalty, Probability, Room, Size, Temperature, UpTo};
 use crate::engine::KvTypes;
 use crate::engine::protocol::{DeviceChoice, Evict, Speculate, Think};
+use crate::ui::notifying::Notify;
 use crate::ui::plain::{Pieces, Status};
 use crate::ui::theme::ThemeName;
 
@@ -297,6 +298,32 @@ pub struct Settings {
     #[arg(long, value_enum, value_name = "sentences|words|lines", hide_possible_values = true, hide_short_help = true)]
     pub plain_pieces: Option<Pieces>,
 
+    /// Take the wheel of the mouse to scroll; `off` leaves the mouse to the terminal [default: on]
+    #[arg(long, value_name = "on|off", value_parser = switch, hide_possible_values = true, hide_short_help = true)]
+    #[serde(deserialize_with = "on_or_off")]
+    pub mouse: Option<bool>,
+
+    /// Name the window after the chat [default: on]
+    #[arg(long, value_name = "on|off", value_parser = switch, hide_possible_values = true, hide_short_help = true)]
+    #[serde(deserialize_with = "on_or_off")]
+    pub title: Option<bool>,
+
+    /// How to tell that an answer is done while the window has no focus; `auto`: as the terminal is known to, else by
+    /// the bell
+    #[arg(
+        long,
+        value_enum,
+        value_name = "auto|bell|osc9|osc777|off",
+        hide_possible_values = true,
+        hide_short_help = true
+    )]
+    pub notify: Option<Notify>,
+
+    /// Draw with ASCII characters only; `auto`: where the locale is not UTF-8
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "on", value_name = "on|off|auto",
+          value_parser = switch_or_auto, hide_possible_values = true, hide_short_help = true)]
+    pub ascii: Option<Switch>,
+
     /// Show pictures that are attached to messages, in terminals that are known to; `auto`: not over SSH
     #[arg(long, value_enum, value_name = "auto|on|off", hide_possible_values = true)]
     pub images: Option<Switch>,
@@ -411,6 +438,10 @@ impl Settings {
             plain: self.plain.or(lower.plain),
             plain_status: self.plain_status.or(lower.plain_status),
             plain_pieces: self.plain_pieces.or(lower.plain_pieces),
+            mouse: self.mouse.or(lower.mouse),
+            title: self.title.or(lower.title),
+            notify: self.notify.or(lower.notify),
+            ascii: self.ascii.or(lower.ascii),
             images: self.images.or(lower.images),
             theme: self.theme.or(lower.theme),
             limit_rate: self.limit_rate.or(lower.limit_rate),

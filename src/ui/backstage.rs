@@ -13,6 +13,7 @@ use super::perform::Performer;
 use super::pictures::{self, Protocol};
 use super::theme::{self, Themes};
 use super::{Face, Prepared, Setup, last_theme};
+use crate::config::Switch;
 use crate::engine;
 use crate::engine::protocol::Event as EngineEvent;
 
@@ -61,7 +62,11 @@ impl Backstage {
         let is_screen = setup.face == Face::Screen;
         let (themes, problems) = Themes::with_those_in(&setup.themes);
         let last = last_theme::recall(setup.theme_file.as_deref());
-        let terminal = theme::Terminal::detect(&environment);
+        let mut terminal = theme::Terminal::detect(&environment);
+        terminal.ascii = match setup.ascii {
+            Switch::Auto => terminal.ascii,
+            set => set == Switch::On,
+        };
         let (look, missing) = Look::at_the_start(themes, terminal, setup.theme, last.as_ref());
         let notices = setup.notices.into_iter().chain(problems).chain(missing).collect();
         let app = App::new(Start {
@@ -143,6 +148,6 @@ impl Backstage {
     }
 }
 
-fn picture_protocol(images: crate::config::Switch) -> Option<Protocol> {
+fn picture_protocol(images: Switch) -> Option<Protocol> {
     pictures::protocol(images, &|name: &str| std::env::var(name).ok())
 }

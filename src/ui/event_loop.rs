@@ -14,6 +14,7 @@ use super::backstage::{Backstage, Signals};
 use super::clipboard::{self, Multiplexer};
 use super::keyboard::Keyboard;
 use super::msg::{Effect, Msg};
+use super::notifying::{self, Watch};
 use super::terminal::Terminal;
 use super::{Setup, editor, keys, pictures, view};
 use crate::engine::protocol::Event as EngineEvent;
@@ -47,6 +48,9 @@ pub struct EventLoop<'t> {
     is_lent: bool,
     signals: Signals,
     multiplexer: Multiplexer,
+    watch: Watch,
+    /// What the window is called, where it is.
+    title: Option<Vec<u8>>,
     between_frames: Duration,
     next_frame: Instant,
     last_frame: Instant,
@@ -59,13 +63,18 @@ impl<'t> EventLoop<'t> {
         let environment = |name: &str| std::env::var(name).ok();
         let is_remote = ["SSH_CONNECTION", "SSH_TTY"].iter().any(|name| environment(name).is_some());
         let frames = if is_remote { FRAMES_PER_SECOND_REMOTE } else { FRAMES_PER_SECOND };
+        let multiplexer = Multiplexer::detect(&environment);
+        let watch = Watch::new(setup.notify.detect(&environment), multiplexer);
+        let title = setup.title.then(Vec::new);
         let mut event_loop = Self {
             backstage: Backstage::set_up(setup)?,
             terminal,
             keyboard: Keyboard::listen()?,
             is_lent: false,
             signals: Signals::listen()?,
-            multiplexer: Multiplexer::detect(&environment),
+            multiplexer,
+            watch,
+            title,
             between_frames: Duration::from_secs(1) / frames,
             next_frame: Instant::now(),
             last_frame: Instant::now(),
@@ -191,7 +200,14 @@ impl<'t> EventLoop<'t> {
                 self.changed = true;
                 None
             }
-            TerminalEvent::FocusGained | TerminalEvent::FocusLost => None,
+            TerminalEvent::FocusGained => {
+                self.watch.is_away = false;
+                None
+            }
+            TerminalEvent::FocusLost => {
+                self.watch.is_away = true;
+                None
+            }
         }
     }
 
@@ -217,7 +233,31 @@ impl<'t> EventLoop<'t> {
                 effect => self.backstage.performer.perform(effect),
             }
         }
+        if self.tell_terminal().is_err() {
+            return self.update(Msg::Terminate);
+        }
         ControlFlow::Continue(())
+    }
+
+    /// Names the window, and tells of an answer that is done.
+    fn tell_terminal(&mut self) -> std::io::Result<()> {
+        if self.is_lent {
+            return Ok(());
+        }
+        let app = &self.backstage.app;
+        let told = self.watch.look(app.is_answering(), std::time::Instant::now());
+        let title = notifying::title(app.title().filter(|_| app.is_saved()));
+        if let Some(told) = told {
+            self.terminal.write(&told)?;
+        }
+        match &mut self.title {
+            Some(known) if *known != title => {
+                self.terminal.write(&title)?;
+                *known = title;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Lets the person's editor have the terminal. Meanwhile everything goes on but drawing.

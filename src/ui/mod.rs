@@ -10,6 +10,7 @@
 //! - `export`: the conversation as a file for others. `files`: those that a path may mean. `fuzzy`: which things a few
 //!   letters mean.
 //! - `days`: times in a few words. `folds`: which parts of a message were pasted or attached.
+//! - `notifying`: what is told to the terminal about the program as a whole.
 //! - `attaching`: reading files for messages. `editor`: the person's own. `keyboard`: what is typed.
 //! - `supply`: where the models come from that can be chosen.
 //! - `pictures`: those attached to questions, shown where the terminal can.
@@ -33,6 +34,7 @@ mod last_theme;
 mod links;
 pub mod markdown;
 mod msg;
+pub mod notifying;
 mod outlet;
 mod perform;
 mod pictures;
@@ -92,6 +94,14 @@ pub struct Setup {
     pub vi_keys: bool,
     /// Whether pictures are shown.
     pub images: Switch,
+    /// The wheel is the program's, and not the terminal's.
+    pub mouse: bool,
+    /// The window is named.
+    pub title: bool,
+    /// How the end of an answer is told while the window has no focus.
+    pub notify: notifying::Notify,
+    /// Whether only ASCII characters are drawn; `Auto` goes by the locale.
+    pub ascii: Switch,
     /// The theme that is set; else the one that was chosen last is taken, and remembered in this file.
     pub theme: theme::ThemeName,
     pub theme_file: Option<PathBuf>,
@@ -124,7 +134,9 @@ pub fn run(setup: Setup) -> anyhow::Result<()> {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let _context = runtime.enter();
-    let mut terminal = terminal::Terminal::enter()
+    let focus = setup.notify != notifying::Notify::Off;
+    let wanted = terminal::Wanted { mouse: setup.mouse, focus, title: setup.title };
+    let mut terminal = terminal::Terminal::enter(wanted)
         .context("the chat needs a terminal; ask with `tuichat -p TEXT` where there is none")?;
     let event_loop = event_loop::EventLoop::start(&mut terminal, setup)?;
     runtime.block_on(event_loop.run());

@@ -20,16 +20,32 @@ use super::links::{self, Hyperlinks, Targets};
 use super::outlet::{Line, Outlet};
 use super::pictures::{self, Shown};
 
-/// First the modes that a killed program may have left on are reset. Then: alternate screen, bracketed paste, mouse
-/// buttons (the wheel is one) in the SGR form, and keys told apart (Shift+Enter) where the terminal can. The keyboard
-/// mode belongs to the screen, so it comes after the screen's change.
-const ENTER: &[u8] =
-    b"\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1049h\x1b[2J\x1b[?2004h\x1b[?1000h\x1b[?1006h\x1b[>1u";
-const LEAVE: &[u8] = b"\x1b[<1u\x1b[?1006l\x1b[?1000l\x1b[0m\x1b[?1049l\x1b[?25h\x1b[?2004l";
+/// First the modes that a killed program may have left on are reset. Then: alternate screen, bracketed paste, and keys
+/// told apart (Shift+Enter) where the terminal can. The keyboard mode belongs to the screen, so it comes after the
+/// screen's change.
+const ENTER: &[u8] = b"\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1049h\x1b[2J\x1b[?2004h\x1b[>1u";
+/// Mouse buttons (the wheel is one) in the SGR form.
+const ENTER_MOUSE: &[u8] = b"\x1b[?1000h\x1b[?1006h";
+/// The terminal says whether its window has the focus.
+const ENTER_FOCUS: &[u8] = b"\x1b[?1004h";
+/// The window's title is put aside, and taken back.
+const ENTER_TITLE: &[u8] = b"\x1b[22;2t";
+const LEAVE_TITLE: &[u8] = b"\x1b[23;2t";
+const LEAVE: &[u8] = b"\x1b[<1u\x1b[?1004l\x1b[?1006l\x1b[?1000l\x1b[0m\x1b[?1049l\x1b[?25h\x1b[?2004l";
 
 /// The line settings before the program touched them.
 static SAVED: OnceLock<Termios> = OnceLock::new();
 static ENTERED: AtomicBool = AtomicBool::new(false);
+/// The window's title was put aside.
+static TITLED: AtomicBool = AtomicBool::new(false);
+
+/// What of the terminal is wanted beside its screen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    pub mouse: bool,
+    pub focus: bool,
+    pub title: bool,
+}
 
 /// More was not typed by a person.
 const MOST_TYPED_AHEAD: u64 = 64 * 1024;
@@ -46,6 +62,7 @@ pub struct Terminal {
     /// The pictures of the frame.
     pictures: Rc<RefCell<Shown>>,
     typed_ahead: Option<String>,
+    wanted: Wanted,
 }
 
 type Screen = ratatui::Terminal<Hyperlinks<Outlet>>;
@@ -62,16 +79,16 @@ impl Terminal {
     ///
     /// # Errors
     /// If standard output is not a terminal.
-    pub fn enter() -> io::Result<Self> {
+    pub fn enter(wanted: Wanted) -> io::Result<Self> {
         let settings = tcgetattr(io::stdout().as_fd())?;
         let typed_ahead = typed_ahead(&settings);
         SAVED.get_or_init(|| settings);
         give_size_if_none()?;
         restore_on_panic();
         let line = Line::to(io::stdout())?;
-        take()?;
+        take(wanted)?;
         let (targets, pictures) = Default::default();
-        Ok(Self { screen: screen(&line, &targets, &pictures)?, line, targets, pictures, typed_ahead })
+        Ok(Self { screen: screen(&line, &targets, &pictures)?, line, targets, pictures, typed_ahead, wanted })
     }
 
     /// The whole lines that were typed before the terminal was taken.
@@ -132,7 +149,7 @@ impl Terminal {
 
     /// Takes the terminal again after something else had it; the next draw repaints everything.
     pub fn resume(&mut self) -> io::Result<()> {
-        take()?;
+        take(self.wanted)?;
         self.line.open();
         // Not `clear`, which asks the terminal where the cursor is and waits for the reply.
         self.screen = screen(&self.line, &self.targets, &self.pictures)?;
@@ -178,7 +195,7 @@ fn typed_ahead(settings: &Termios) -> Option<String> {
     Some(String::from_utf8_lossy(&lines).into_owned()).filter(|lines| !lines.is_empty())
 }
 
-fn take() -> io::Result<()> {
+fn take(wanted: Wanted) -> io::Result<()> {
     // Only then crossterm tells Ctrl-J from Enter. It acts once; the settings are ours to change later.
     crossterm::terminal::enable_raw_mode()?;
     if let Some(saved) = SAVED.get() {
@@ -189,6 +206,13 @@ fn take() -> io::Result<()> {
     ENTERED.store(true, Ordering::SeqCst);
     let mut output = io::stdout().lock();
     output.write_all(ENTER)?;
+    for (is_wanted, sequence) in [(wanted.mouse, ENTER_MOUSE), (wanted.focus, ENTER_FOCUS), (wanted.title, ENTER_TITLE)]
+    {
+        if is_wanted {
+            output.write_all(sequence)?;
+        }
+    }
+    TITLED.store(wanted.title, Ordering::SeqCst);
     output.flush()
 }
 
@@ -204,16 +228,23 @@ pub fn restore_after_crash() {
         return;
     }
     let stdout = io::stdout();
-    let mut rest = LEAVE;
+    write_fixed(LEAVE);
+    if TITLED.swap(false, Ordering::SeqCst) {
+        write_fixed(LEAVE_TITLE);
+    }
+    if let Some(saved) = SAVED.get() {
+        let _ = tcsetattr(stdout.as_fd(), OptionalActions::Now, saved);
+    }
+}
+
+/// Writes fixed bytes, without a lock.
+fn write_fixed(mut rest: &[u8]) {
     while !rest.is_empty() {
-        match rustix::io::write(stdout.as_fd(), rest) {
+        match rustix::io::write(io::stdout().as_fd(), rest) {
             Ok(written) if written > 0 => rest = &rest[written..],
             Err(rustix::io::Errno::INTR) => {}
             _ => break,
         }
-    }
-    if let Some(saved) = SAVED.get() {
-        let _ = tcsetattr(stdout.as_fd(), OptionalActions::Now, saved);
     }
 }
 

@@ -19,7 +19,7 @@ use crate::engine::protocol::CancelFlag;
 use crate::exit::Exit;
 use crate::hardware::health::Health;
 use crate::ui::keyboard::Keyboard;
-use crate::ui::terminal::{Terminal, restore_after_crash};
+use crate::ui::terminal::{Terminal, Wanted, restore_after_crash};
 use crate::ui::theme::{self, ThemeName, Themes};
 use state::State;
 
@@ -104,7 +104,8 @@ impl Live {
         let (seen, suite) = (Arc::clone(&shared), suite.to_owned());
         let (began, has_begun) = mpsc::channel();
         let thread = std::thread::Builder::new().name("view".into()).spawn(move || {
-            let taken = Terminal::enter().and_then(|terminal| Ok((terminal, Keyboard::listen()?)));
+            let taken = Terminal::enter(Wanted { mouse: true, ..Wanted::default() })
+                .and_then(|terminal| Ok((terminal, Keyboard::listen()?)));
             match taken {
                 Ok((terminal, keyboard)) => {
                     // Whoever waits for it is there.
