@@ -13,6 +13,8 @@ pub struct Labels {
     kv_types: bool,
     cores: bool,
     task: bool,
+    policy: bool,
+    guesses: bool,
 }
 
 impl Labels {
@@ -27,6 +29,8 @@ impl Labels {
             kv_types: differ(cases, kv_types),
             cores: differ(cases, |case| case.text("cores").map(str::to_owned)),
             task: differ(cases, |case| case.text("task").map(str::to_owned)),
+            policy: differ(cases, policy),
+            guesses: differ(cases, |case| case.text("spec").map(str::to_owned)),
         }
     }
 
@@ -45,10 +49,19 @@ impl Labels {
             (self.threads, threads(case.n_threads)),
             (self.cores, cores),
             (self.kv_types, kv_types(case).unwrap_or_default()),
+            (self.policy, policy(case)),
+            (self.guesses, case.text("spec").map(|way| format!("guesses {way}")).unwrap_or_default()),
         ];
         let parts = parts.into_iter().filter(|(differs, part)| *differs && !part.is_empty());
         parts.map(|(_, part)| part).collect::<Vec<_>>().join(", ")
     }
+}
+
+/// How the KV cache is made smaller, and how small.
+fn policy(case: &Case) -> String {
+    let Some(policy) = case.text("policy") else { return String::new() };
+    let budget = case.number("budget_percent").filter(|percent| *percent < 100.0);
+    budget.map_or_else(|| policy.to_owned(), |percent| format!("{policy} {percent} %"))
 }
 
 fn threads(count: u32) -> String {
@@ -68,5 +81,13 @@ mod tests {
         assert_eq!((labels.name(cases[0]).as_str(), labels.name(cases[1]).as_str()), ("1 thread", "2 threads"));
         assert_eq!(labels.without_threads().name(cases[0]), "");
         assert_eq!(Labels::of(&cases[..1]).name(cases[0]), "");
+        let rest = |policy: &str, percent: f64| {
+            [("policy".to_owned(), policy.into()), ("budget_percent".to_owned(), percent.into())].into_iter().collect()
+        };
+        let cases =
+            [("none", 100.0), ("score", 12.5)].map(|(policy, percent)| Case { rest: rest(policy, percent), ..case(1) });
+        let cases: Vec<&Case> = cases.iter().collect();
+        let labels = Labels::of(&cases);
+        assert_eq!((labels.name(cases[0]).as_str(), labels.name(cases[1]).as_str()), ("none", "score 12.5 %"));
     }
 }
