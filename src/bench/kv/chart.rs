@@ -166,7 +166,10 @@ fn legend(results: &[Results], y: f64, drawing: &mut Drawing) {
         drawing.text((x + 9.0, y), "", Anchor::Start, policy.as_str());
         x += 40.0 + 8.0 * policy.as_str().len() as f64;
     }
-    drawing.text((x, y), "small", Anchor::Start, "dashed: with recall");
+    let has_recall = results.iter().any(|results| results.needles.has_recall());
+    if has_recall {
+        drawing.text((LEFT - 4.0, y + 16.0), "small", Anchor::Start, "dashed: with recall");
+    }
 }
 
 fn class_of(policy: Policy) -> &'static str {

@@ -2,7 +2,7 @@
 
 use crate::bench::record::Case;
 
-use super::sections::{kv_types, model};
+use super::sections::{kv_types, model, policy};
 
 /// Which things differ among cases.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,13 +55,6 @@ impl Labels {
         let parts = parts.into_iter().filter(|(differs, part)| *differs && !part.is_empty());
         parts.map(|(_, part)| part).collect::<Vec<_>>().join(", ")
     }
-}
-
-/// How the KV cache is made smaller, and how small.
-fn policy(case: &Case) -> String {
-    let Some(policy) = case.text("policy") else { return String::new() };
-    let budget = case.number("budget_percent").filter(|percent| *percent < 100.0);
-    budget.map_or_else(|| policy.to_owned(), |percent| format!("{policy} {percent} %"))
 }
 
 fn threads(count: u32) -> String {
