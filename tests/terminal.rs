@@ -95,6 +95,30 @@ fn the_terminal_is_told_where_links_lead() {
     chat.assert_given_back();
 }
 
+#[test]
+fn the_window_is_named_and_gets_its_title_back_and_the_mouse_can_be_left_alone() {
+    let home = home("[[answer]]\ntext = \"the reply\"\n");
+    let mut named = chat(home.path());
+    named.wait_for("idle");
+    named.send("Hello\r");
+    named.wait_for("the reply");
+    named.send("/rename Greetings\r");
+    named.wait_for("this chat is called `Greetings`");
+    leave(&mut named);
+    let bytes = String::from_utf8_lossy(&named.bytes()).into_owned();
+    assert!(bytes.contains("\x1b[22;2t") && bytes.contains("\x1b]2;Greetings - tuichat\x07"), "{bytes:?}");
+    assert!(bytes.contains("\x1b[?1000h") && bytes.contains("\x1b[?1004h"));
+    named.assert_given_back();
+    let mut still = chat_with(home.path(), &["--mouse", "off", "--title", "off", "--notify", "off"]);
+    still.wait_for("idle");
+    leave(&mut still);
+    still.assert_given_back();
+    let bytes = String::from_utf8_lossy(&still.bytes()).into_owned();
+    for sequence in ["\x1b[?1000h", "\x1b[?1004h", "\x1b[22;2t", "\x1b[23;2t", "\x1b]2;"] {
+        assert!(!bytes.contains(sequence), "{sequence:?}");
+    }
+}
+
 /// A chat in a terminal that says that it is kitty, or not.
 fn chat_with_a_picture(home: &Path, is_kitty: bool, more: &[&str]) -> Pty {
     // A red dot.
@@ -716,7 +740,7 @@ fn a_panic_gives_the_terminal_back_before_it_is_reported() {
 #[test]
 #[ignore = "run in a pseudo-terminal by the test above"]
 fn panics_with_the_terminal_taken() {
-    let _terminal = tuichat::ui::terminal::Terminal::enter().unwrap();
+    let _terminal = tuichat::ui::terminal::Terminal::enter(Default::default()).unwrap();
     panic!("on purpose");
 }
 
@@ -728,7 +752,7 @@ fn an_abort_gives_the_terminal_back() {
 #[test]
 #[ignore = "run in a pseudo-terminal by the test above"]
 fn aborts_with_the_terminal_taken() {
-    let _terminal = tuichat::ui::terminal::Terminal::enter().unwrap();
+    let _terminal = tuichat::ui::terminal::Terminal::enter(Default::default()).unwrap();
     // What the engine's abort callback does.
     tuichat::ui::terminal::restore_after_crash();
     std::process::abort();
