@@ -22,6 +22,7 @@ pub mod commands;
 pub mod config;
 pub mod cpu_check;
 pub mod engine;
+pub mod exchange;
 pub mod exit;
 pub mod hardware;
 pub mod logging;

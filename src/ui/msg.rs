@@ -10,6 +10,7 @@ use super::app::Select;
 use super::composer::Part;
 use crate::chat::{Ended, Message, Sampling, Stats};
 use crate::engine::protocol::{GenerateOptions, LoadSettings, Prompt, Step, Think};
+use crate::exchange::Form;
 use crate::models::Progress;
 use crate::models::offers::Offer;
 use crate::prompts::PromptText;
@@ -356,6 +357,17 @@ pub struct OpenedMessage {
     pub ended: Option<Ended>,
 }
 
+/// What is written to a file.
+#[derive(Clone, Debug)]
+pub enum Exported {
+    Text(String),
+    /// A chat as the store has it.
+    Stored {
+        chat: ChatId,
+        form: Form,
+    },
+}
+
 /// Something to be done outside the interface's state.
 #[derive(Clone, Debug)]
 pub enum Effect {
@@ -421,7 +433,7 @@ pub enum Effect {
     Export {
         path: Option<PathBuf>,
         name: String,
-        text: String,
+        what: Exported,
         /// A file that is there gives way.
         replaces: bool,
     },

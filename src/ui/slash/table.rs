@@ -74,12 +74,15 @@ pub static COMMANDS: &[SlashCommand] = &[
         Choices::Words(&["undo"]),
         row(Group::Chats, "archive", &[], maybe("undo", archive), "put this chat away: lists leave it out"),
     ),
-    row(
-        Group::Chats,
-        "save",
-        &["export"],
-        maybe("PATH", |path| Ok(Command::Save(path.map(Into::into)))),
-        "write this chat to a file, as Markdown or JSON",
+    among(
+        Choices::Words(&["md", "json", "html", "txt"]),
+        row(
+            Group::Chats,
+            "save",
+            &["export"],
+            maybe("PATH|FORM", |path| Ok(Command::Save(path.map(Into::into)))),
+            "write this chat to a file: md, json, html or txt",
+        ),
     ),
     row(
         Group::Messages,
