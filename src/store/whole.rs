@@ -249,7 +249,7 @@ impl Store {
         self.write(|transaction| insert(transaction, chat, &digest)).map(Imported::New)
     }
 
-    /// A chat that was made of the same, or in which the same was said.
+    /// A chat that was made of the same, or one of this program's own in which the same was said.
     fn find_same(&self, chat: &WholeChat, digest: &str) -> Result<Option<ChatId>> {
         let (imported, as_old) = self.read(|connection| {
             let imported = connection
@@ -258,7 +258,7 @@ impl Store {
                 .optional()?;
             let created = chat.created_at.as_millisecond();
             let as_old: Vec<ChatId> = connection
-                .prepare_cached("SELECT id FROM chats WHERE created_at = ?1 AND newest IS NOT NULL")?
+                .prepare_cached("SELECT id FROM chats WHERE created_at = ?1 AND newest IS NOT NULL AND origin IS NULL")?
                 .query_map([created], |row| row.get(0))?
                 .collect::<rusqlite::Result<_>>()?;
             Ok((imported, as_old))

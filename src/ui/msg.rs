@@ -255,6 +255,8 @@ pub enum Command {
     Tag(Option<String>),
     /// Put this chat away, or take it back.
     Archive(bool),
+    /// Begin a chat of which nothing is written to disk.
+    Private,
     /// Get the chosen model, and load it.
     ChooseModel,
     /// Download the model that was asked about.
@@ -490,7 +492,11 @@ pub enum Effect {
     RememberTheme(Named),
     Suspend,
     /// Let the person's editor have the terminal and this text.
-    EditOutside(String),
+    EditOutside {
+        text: String,
+        /// It must not touch the disk.
+        is_private: bool,
+    },
     Leave,
 }
 

@@ -293,7 +293,7 @@ impl Performer {
                     self.on_a_thread(move |_| last_theme::remember(&file, named));
                 }
             }
-            Effect::Suspend | Effect::EditOutside(_) | Effect::Leave => {}
+            Effect::Suspend | Effect::EditOutside { .. } | Effect::Leave => {}
         }
     }
 

@@ -92,12 +92,12 @@ pub fn import(path: &Path, store: &mut Store, tell: &mut dyn FnMut(usize)) -> Re
                 ollama::Failed::Unknown(sentence) => ImportError::Unknown(shown(), sentence),
             })?;
         }
-        Start::Json => pieces::read(reader, &mut |piece| importer.piece(piece))?,
-        Start::Text if ollama::is_history(path) => {
+        Start::Json if !ollama::is_history(path) => pieces::read(reader, &mut |piece| importer.piece(piece))?,
+        Start::Json | Start::Text if ollama::is_history(path) => {
             let prompts = ollama::prompts(reader, &mut importer.report).map_err(|error| unreadable(&error))?;
             importer.report.prompts = importer.store.import_prompts(&prompts)?;
         }
-        Start::Text => {
+        Start::Json | Start::Text => {
             let sentence = "it begins with neither `{` nor `[`; `tuichat help chats` lists what can be imported";
             return Err(ImportError::Unknown(shown(), sentence.into()));
         }

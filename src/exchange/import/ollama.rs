@@ -24,7 +24,7 @@ pub(super) enum Failed {
 /// Whether a file is the history of `ollama run`, by its name: nothing in it tells.
 pub(super) fn is_history(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    name == "history" || name.ends_with("history.txt") || name.starts_with("ollama")
+    name == "history" || name.ends_with("history.txt")
 }
 
 /// The prompts of a history, one a line, without what was said to the program itself.

@@ -209,6 +209,7 @@ fn prompts_of_ollama_become_messages_that_were_sent_before() {
     assert_eq!(take(&mut store, "history", content).unwrap().prompts, 0);
     let sent: Vec<String> = store.sent(9, 1000).unwrap().into_iter().map(|sent| sent.text).collect();
     assert_eq!(sent, ["And the sea?", "Why is the sky blue?"]);
+    assert_eq!(take(&mut store, "ollama-history.txt", "[1] or [2]?\n").unwrap().prompts, 1);
     let long = [vec![b'x'; 3 << 20], b"\nshort\n".to_vec()].concat();
     let report = take(&mut store, "history", long).unwrap();
     assert_eq!((report.prompts, report.problems.len()), (1, 1), "{report:?}");

@@ -105,7 +105,11 @@ fn what_is_no_chat_is_a_sentence() {
         (vec![message(1, "7", "user")], "1", "does not come after its `parent`"),
         (vec![message(9, "7", "user")], "9", "it has no message 7"),
         (vec![message(1, "null", "user")], "4294967295", "which it does not have"),
-        (vec![message(1, "null", "user"), message(2, "2", "system")], "1", "does not come after its `parent`"),
+        (
+            vec![message(1, "null", "user"), message(2, "2", "system"), message(3, "2", "user")],
+            "1",
+            "does not come after its `parent`",
+        ),
         (vec![message(1, "null", "robot")], "1", "robot"),
     ] {
         let error = read(&format!(r#""leaf":{leaf},"messages":[{}]"#, messages.join(","))).unwrap_err();

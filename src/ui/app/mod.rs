@@ -21,6 +21,7 @@ mod kept;
 mod naming;
 mod palette;
 mod picker;
+mod private;
 mod queue;
 mod retrying;
 mod saving;
@@ -67,6 +68,7 @@ use history::History;
 use kept::Kept;
 pub use palette::{Palette, Row as PaletteRow};
 pub use picker::Picker;
+use private::Private;
 use queue::Queue;
 use retrying::Again;
 pub use searching::ChatSearch;
@@ -171,6 +173,8 @@ pub struct Start {
     pub system: Option<String>,
     /// Chats are to be saved.
     pub saves: bool,
+    /// They are not, because the person wants it so.
+    pub is_private: bool,
     pub notices: Vec<String>,
     /// What suits the terminal.
     pub theme: Theme,
@@ -233,6 +237,9 @@ pub struct App {
     has_store: bool,
     /// This chat is written to the store.
     saves: bool,
+    /// It is not, because the person wants it so.
+    is_private: bool,
+    private: Private,
     chat: Slot<ChatId>,
     /// The title that the person gave this chat.
     title: Option<String>,
@@ -313,6 +320,8 @@ impl App {
             notices: start.notices,
             has_store: start.saves,
             saves: start.saves,
+            is_private: start.is_private,
+            private: Private::default(),
             chat: Slot::default(),
             title: None,
             opening: None,

@@ -78,7 +78,14 @@ const TELLING: usize = 6;
 
 /// The first words of a message that say something, on one line.
 fn title(text: &str) -> String {
-    shortened(&said(text))
+    let said = said(text);
+    let title = shortened(&said);
+    if escape_line(text.trim()).starts_with(&said) {
+        return title;
+    }
+    // What stood before it is left out, so this is the beginning now.
+    let mut characters = title.chars();
+    characters.next().map_or(String::new(), |first| first.to_uppercase().chain(characters).collect())
 }
 
 /// Whether a message says too little for a title: a greeting, an emoji.
@@ -87,35 +94,50 @@ fn is_thin(text: &str) -> bool {
     let letters = said.chars().filter(|character| character.is_alphanumeric()).count();
     // A word of Chinese or Japanese is short.
     let is_dense = said.chars().any(|character| u32::from(character) >= 0x2e80);
-    letters < if is_dense { 2 } else { TELLING }
-        || POLITE.contains(&said.to_lowercase().trim_matches(|c: char| !c.is_alphanumeric()))
+    letters < if is_dense { 2 } else { TELLING } || is_politeness(&said)
 }
 
-/// The first line that says something, without marks of Markdown, and without the politeness before it.
+/// Whether a line is a greeting or a request alone.
+fn is_politeness(line: &str) -> bool {
+    POLITE.contains(&line.to_lowercase().trim_matches(|character: char| !character.is_alphanumeric()))
+}
+
+/// The first paragraph that says something, without marks of Markdown, and without the politeness before it.
 fn said(text: &str) -> String {
-    let line = |line: &str| {
-        let line = line.trim().trim_start_matches(['#', '>', '*', '-', '`', '_', '~', '=', '|']).trim_start();
+    let words = |line: &str| {
+        let line = line.trim_start_matches(['#', '>', '*', '-', '_', '~', '=', '|', ' ']);
         escape_line(&line.replace("**", "").replace('`', "")).trim_end_matches(['*', '_', '#', ' ']).to_owned()
     };
-    let mut lines = text.lines().map(line).filter(|line| line.chars().any(char::is_alphanumeric));
-    let first = lines.next().unwrap_or_else(|| escape_line(text.trim()));
-    let rest = without_politeness(&first);
-    if rest.chars().filter(|character| character.is_alphanumeric()).count() >= 2 {
-        return rest.to_owned();
+    let lines = text.lines().map(str::trim).filter(|line| !line.starts_with("```"));
+    let mut said = String::new();
+    for line in lines {
+        let line = words(line);
+        if line.is_empty() && !said.is_empty() {
+            break;
+        }
+        if said.is_empty() && (is_politeness(&line) || !line.chars().any(char::is_alphanumeric)) {
+            continue;
+        }
+        said.push_str(if said.is_empty() { "" } else { " " });
+        said.push_str(&line);
+        if said.len() > 8 * TITLE_CHARACTERS {
+            break;
+        }
     }
-    // A greeting on a line of its own.
-    lines.next().map_or(first, |second| without_politeness(&second).to_owned())
+    match said.is_empty() {
+        true => escape_line(text.trim()),
+        false => without_politeness(&said).to_owned(),
+    }
 }
 
 /// What follows greetings and requests; the same if nothing does.
 fn without_politeness(line: &str) -> &str {
     let mut rest = line;
     loop {
-        let lower = rest.to_lowercase();
+        let lower = rest.to_ascii_lowercase();
         let found = POLITE.iter().filter(|word| lower.starts_with(**word)).max_by_key(|word| word.len());
-        // The same length in both cases, since these are ASCII.
         let Some(next) = found.and_then(|word| rest.get(word.len()..)) else { return rest };
-        if !next.is_empty() && !next.starts_with(|next: char| next == ' ' || ",.!:;".contains(next)) {
+        if !next.starts_with(|next: char| next == ' ' || ",.!:;".contains(next)) {
             return rest;
         }
         let next = next.trim_start_matches([' ', ',', '.', '!', ':', ';']);
@@ -144,8 +166,7 @@ fn shortened(line: &str) -> String {
         }
         title.push_str(word);
     }
-    let mut characters = title.chars();
-    characters.next().map_or(String::new(), |first| first.to_uppercase().chain(characters).collect())
+    title
 }
 
 #[cfg(test)]
@@ -195,11 +216,11 @@ mod tests {
             ("Why is the sky blue?", "Why is the sky blue?"),
             ("Hi! Could you please explain lifetimes in Rust?", "Explain lifetimes in Rust?"),
             ("hello,\n\nhow long does dough rise", "How long does dough rise"),
-            ("## Review\n\nthis code", "Review"),
-            ("```rust\nfn main() {}\n```", "Rust"),
-            ("> quoted\ntext", "Quoted"),
-            ("please", "Please"),
-            ("highlight this word", "Highlight this word"),
+            ("## review\n\nthis code", "Review"),
+            ("```rust\nfn main() {}\n```\nWhat is this?", "Fn main() {} What is this?"),
+            ("> quoted\ntext", "Quoted text"),
+            ("please", "please"),
+            ("highlight this word", "highlight this word"),
             ("今天天气怎么样？", "今天天气怎么样？"),
             ("\u{1b}[31m red", "<U+001B>[31m red"),
             ("👍", "👍"),

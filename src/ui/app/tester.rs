@@ -131,6 +131,7 @@ impl Tester {
             options: GenerateOptions::default(),
             system: None,
             saves,
+            is_private: false,
             notices: Vec::new(),
             theme: Theme::plain(),
             named_theme: Named::Auto,

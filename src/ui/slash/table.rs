@@ -39,6 +39,7 @@ const fn needed(shown: &'static str, read: fn(&str) -> Result<Command, String>) 
 /// Every command, in the order of the help: by groups, in these the most used first.
 pub static COMMANDS: &[SlashCommand] = &[
     row(Group::Chats, "new", &[], nothing(Command::NewChat), "begin a new chat"),
+    row(Group::Chats, "private", &[], nothing(Command::Private), "begin a chat of which nothing is written to disk"),
     among(
         Choices::Chats,
         row(
