@@ -213,6 +213,8 @@ pub enum NotDrafted {
     NoDraftModel,
     Unlikely,
     Lost,
+    /// Tuning found that steps of several tokens save no time here.
+    Tuned,
 }
 
 impl NotDrafted {
@@ -224,6 +226,7 @@ impl NotDrafted {
             NotDrafted::NoDraftModel => "there is no draft model",
             NotDrafted::Unlikely => "no guess was likely enough to be right to save time",
             NotDrafted::Lost => "it took more time than it saved",
+            NotDrafted::Tuned => "it saves no time on this machine, as `tuichat bench --tune` found",
         }
     }
 }

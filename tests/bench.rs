@@ -172,6 +172,47 @@ fn a_meter_that_is_broken_costs_the_power_and_nothing_else() {
     assert!(ran.stdout.contains("tg128") && ran.stdout.contains("failed, so power is not known"), "{}", ran.stdout);
 }
 
+/// Runs with a meter beside it, which writes a line each 100 ms, its clock being off by so many seconds.
+fn beside_a_meter(home: &Home, off: f64, arguments: &[&str]) -> Ran {
+    use std::io::Write;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    TinyModel::default().context(2048).write(&home.path("tiny.gguf")).unwrap();
+    let path = home.path("power.csv");
+    std::fs::write(&path, "time,volts,amps\n").unwrap();
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut file = std::fs::File::options().append(true).open(&path).unwrap();
+            while !is_over.load(Ordering::Relaxed) {
+                let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
+                // In two parts, as buffers have it.
+                write!(file, "{:.3},5.0", now + off).unwrap();
+                std::thread::sleep(std::time::Duration::from_millis(20));
+                writeln!(file, ",0.8").unwrap();
+                std::thread::sleep(std::time::Duration::from_millis(80));
+            }
+        });
+        let ran = home.run(&[&["bench", "./tiny.gguf", "--threads", "1", "--rounds", "2"], arguments].concat());
+        is_over.store(true, Ordering::Relaxed);
+        ran
+    })
+}
+
+#[test]
+fn a_file_that_a_meter_writes_tells_the_power_by_its_times() {
+    let home = Home::new();
+    let ran = beside_a_meter(&home, -7200.0, &["--power-csv", "power.csv", "--json"]);
+    assert!(ran.stderr.contains("its clock is 2.0 hours behind this machine's, which is corrected"), "{}", ran.stderr);
+    for record in records(&ran) {
+        let number = |key: &str| record[key].as_f64().unwrap_or_else(|| panic!("no {key}: {record}"));
+        assert!((number("idle_watts") - 4.0).abs() < 1e-6 && (number("watts") - 4.0).abs() < 1e-6, "{record}");
+    }
+    let ran = home.run(&["bench", "./tiny.gguf", "--power-csv", "none.csv"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("there is no file `none.csv`"), "{}", ran.stderr);
+    let ran = home.run(&["bench", "./tiny.gguf", "--power-csv", "power.csv", "--power", "none"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+}
+
 #[test]
 fn a_dry_run_says_what_would_be_measured_and_measures_and_keeps_nothing() {
     let home = Home::new();
@@ -303,32 +344,57 @@ fn a_draft_model_is_asked_for_where_it_is_to_guess_and_none_is_named() {
 }
 
 #[test]
-fn threads_are_tried_and_what_is_the_fastest_is_remembered_for_the_model() {
+fn what_is_the_fastest_is_found_and_remembered_for_the_model() {
     let home = Home::new();
     TinyModel::default().context(2048).write(&home.path("tiny.gguf")).unwrap();
     let ran = home.run(&["bench", "./tiny.gguf", "--tune", "--json"]);
-    let tried = records(&ran);
-    let chosen = |key: &str| {
-        let chosen: Vec<&Value> = tried.iter().filter(|record| record[key] == true).collect();
-        assert_eq!(chosen.len(), 1, "{key}: {}", ran.stdout);
-        chosen[0]["tried_threads"].clone()
-    };
-    let (decode, prefill) = (chosen("chosen_for_decode"), chosen("chosen_for_prefill"));
-    assert!(tried.iter().all(|record| record["decode_tokens_per_second"].as_f64().is_some_and(|speed| speed > 0.0)));
+    let cases = cases(&ran.stdout);
+    let tried: Vec<&Value> = cases.iter().filter(|case| case["test"] == "tune").collect();
+    for factor in ["batch", "spec", "flash_attention"] {
+        let levels: Vec<&&Value> = tried.iter().filter(|case| case["factor"] == factor).collect();
+        assert!(levels.len() >= 2 && levels[0]["is_usual"] == true, "{factor}: {}", ran.stdout);
+        assert!(levels.iter().all(|level| level["tokens_per_second"].as_f64().is_some_and(|speed| speed > 0.0)));
+        assert_eq!(levels.iter().filter(|level| level["is_chosen"] == true).count(), 1, "{factor}: {}", ran.stdout);
+    }
+    let choice = cases.iter().find(|case| case["test"] == "choice").unwrap();
+    let of = |factor: &str| cases.iter().find(|case| case["factor"] == factor && case["is_chosen"] == true).unwrap();
+    assert_eq!(choice["batch"].to_string(), of("batch")["level"].as_str().unwrap(), "{choice}");
 
     let answer = home.run(&["-m", "./tiny.gguf", "-p", "hi", "--device", "cpu", "--max-tokens", "3", "-o", "json"]);
-    let device = &answer.json()["device"];
-    let is_tried = device["cores_reason"].as_str().unwrap().ends_with("those that were tried with this model");
+    let object = answer.json();
+    let device = &object["device"];
+    let is_kept = device["batch_reason"].as_str().unwrap().contains("bench --tune");
     // On a busy machine what was found is not remembered.
-    assert_eq!(is_tried, tried[0]["is_disturbed"] == false, "{device}");
-    if is_tried {
-        assert_eq!((&device["threads"], &device["prefill_threads"]), (&decode, &prefill), "{device}");
+    assert_eq!(is_kept, choice["is_remembered"] == true, "{device}");
+    if is_kept {
+        assert_eq!(device["batch"], choice["batch"], "{device}");
+        assert_eq!(device["threads"], choice["decode_threads"], "{device}");
+        assert_eq!(device["prefill_threads"], choice["prefill_threads"], "{device}");
+        let typed = home.run(&["-m", "./tiny.gguf", "-p", "hi", "--threads", "1", "--device", "cpu", "-o", "json"]);
+        assert_eq!(typed.json()["device"]["threads"], 1, "what is typed is stronger");
     }
 
-    let ran = home.run(&["bench", "./tiny.gguf", "--tune"]);
-    assert!(ran.code == Some(0) && ran.stdout.contains("answers tok/s"), "{} {}", ran.stdout, ran.stderr);
+    let ran = home.run(&["bench", "show", "last"]);
+    assert!(ran.code == Some(0) && ran.stdout.contains("chosen: threads"), "{} {}", ran.stdout, ran.stderr);
     let ran = home.run(&["bench", "./tiny.gguf", "--tune", "--rounds", "3"]);
     assert!(ran.code == Some(2) && ran.stderr.contains("`--rounds` is of no use with `--tune`"), "{}", ran.stderr);
+}
+
+#[test]
+fn what_was_found_with_few_timings_can_be_held_against_every_setting() {
+    let home = Home::new();
+    TinyModel::default().context(2048).write(&home.path("tiny.gguf")).unwrap();
+    let ran = home.run(&["bench", "./tiny.gguf", "--tune", "--exhaustive", "--rounds", "1", "--json"]);
+    let cases = cases(&ran.stdout);
+    let swept = cases.iter().find(|case| case["test"] == "exhaustive").unwrap();
+    let levels = |factor: &str| cases.iter().filter(|case| case["factor"] == factor).count().max(1);
+    let factors = ["decode_threads", "prefill_threads", "batch", "kv", "spec"];
+    assert_eq!(swept["combinations"], factors.map(levels).iter().product::<usize>(), "{swept}");
+    assert!(swept["ratio"].as_f64().unwrap() > 0.0 && swept["seconds"].as_f64().unwrap() > 0.0, "{swept}");
+    let ran = home.run(&["bench", "show"]);
+    assert!(ran.stdout.contains("the search"), "{}", ran.stdout);
+    let ran = home.run(&["bench", "./tiny.gguf", "--exhaustive"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("--tune"), "{}", ran.stderr);
 }
 
 /// A suite of prompts and answers with few rounds, and its cases.

@@ -1,7 +1,7 @@
 //! A run as tables, by its suite.
 
 use super::record::Run;
-use super::{cold, fit, kv, quant, reports, soak, spec, speed};
+use super::{cold, fit, kv, quant, reports, soak, spec, speed, tune};
 use crate::text::escape_line;
 
 /// Tables of a run that was read.
@@ -17,6 +17,7 @@ pub fn of(run: &Run) -> String {
         "cold" => cold::render(run),
         "soak" => soak::render(run),
         "fit" => fit::render(run),
+        "tune" => tune::render(run),
         _ => reports::plain(run),
     };
     about + &tables

@@ -86,9 +86,15 @@ pub struct BenchCommand {
     #[arg(long, value_name = "fast|slow|all|0,2|4-7")]
     pub cores: Vec<Cores>,
 
-    /// Find out instead how many threads are the fastest with these models, and remember it for them: chats use it from then on
-    #[arg(long, conflicts_with_all = ["suite", "seed", "cases", "depths", "threads"])]
+    /// Find out instead how these models are computed the fastest, and remember it for them: threads for answers and for
+    /// prompts, their cores, tokens at once, the KV cache's format (of those that the model bears), guessing tokens. Chats
+    /// and `-p` use it from then on
+    #[arg(long, conflicts_with_all = ["suite", "seed", "cases", "depths", "threads", "cores"])]
     pub tune: bool,
+
+    /// With `--tune`: measure every combination, too, and say how far what was found with few is from the best
+    #[arg(long, requires = "tune")]
+    pub exhaustive: bool,
 
     /// How often everything is timed, forwards and backwards in turn [default: 5; for spec 2]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -98,6 +104,11 @@ pub struct BenchCommand {
     /// a command that prints watts [default: auto]
     #[arg(long, value_name = "auto|none|cmd:COMMAND", help_heading = OF_SPEED)]
     pub power: Option<Power>,
+
+    /// The file into which a meter writes while the run goes on: lines `time,watts` or `time,volts,amps`, with a line that
+    /// names the columns or without, or what macOS's `powermetrics` prints. Matched by their time to what is measured
+    #[arg(long, value_name = "FILE", conflicts_with = "power", help_heading = OF_SPEED)]
+    pub power_csv: Option<PathBuf>,
 
     /// How long to let the machine cool down between what is measured: `auto` (until it is as cool as at the start, where it
     /// tells its temperature; a minute at most), `off`, or seconds [default: auto]
@@ -213,12 +224,18 @@ impl BenchCommand {
         matches!(nothing, Ok(Some(Command::Bench(nothing))) if *nothing == bare)
     }
 
+    /// What is to tell the watts.
+    pub fn source_of_power(&self) -> Power {
+        let file = self.power_csv.clone().map(Power::File);
+        file.or_else(|| self.power.clone()).unwrap_or(Power::Auto)
+    }
+
     /// An option that was typed and that the suite has no use for.
     pub fn useless_option(&self) -> Option<&'static str> {
         use Suite::{Cold, Depth, Fit, Kv, Quant, Quick, Sbc, Soak, Spec, Threads};
         /// An option, whether it was typed, and the suites that have a use for it.
         type Use<'a> = (&'static str, bool, &'a [Suite]);
-        let uses: [Use<'_>; 18] = [
+        let uses: [Use<'_>; 19] = [
             ("--peer", !self.peers.is_empty(), &[Quick]),
             ("--policies", !self.policies.is_empty(), &[Kv]),
             ("--budgets", !self.budgets.is_empty(), &[Kv]),
@@ -233,13 +250,19 @@ impl BenchCommand {
             ("--minutes", self.minutes.is_some(), &[Soak]),
             ("--formats", !self.formats.is_empty(), &[Quant]),
             ("--power", self.power.is_some(), &[Quick, Depth, Threads, Sbc, Quant, Soak]),
+            ("--power-csv", self.power_csv.is_some(), &[Quick, Depth, Threads, Sbc, Quant, Soak]),
             ("--cool-down", self.cool_down.is_some(), &[Quick, Depth, Threads, Sbc]),
             ("--rounds", self.rounds.is_some(), &[Quick, Depth, Threads, Sbc, Quant, Cold, Fit, Spec]),
             ("--depths", !self.depths.is_empty(), &[Quick, Depth, Kv, Spec]),
             ("--threads", self.threads.is_some(), &[Quick, Depth, Sbc, Quant, Cold, Soak, Fit, Kv, Spec]),
         ];
-        let is_of_use = |suites: &[Suite]| !self.tune && suites.contains(&self.suite);
-        uses.iter().find(|(_, is_typed, suites)| *is_typed && !is_of_use(suites)).map(|(option, ..)| *option)
+        let is_of_use = |option: &str, suites: &[Suite]| match self.tune {
+            true => self.exhaustive && option == "--rounds",
+            false => suites.contains(&self.suite),
+        };
+        uses.iter()
+            .find(|(option, is_typed, suites)| *is_typed && !is_of_use(option, suites))
+            .map(|(option, ..)| *option)
     }
 }
 

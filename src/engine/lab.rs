@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use super::context::Contents;
 use super::draft::Drafting;
 use super::eviction::WATCHED_ROWS;
-use super::kv::{KvTypes, Unknown};
+use super::kv::{Checks, KvType, KvTypes, Unknown};
 use super::llama::{self, Context, ContextSettings, LoadError, Model};
 use super::memory;
 use super::placing::{place, tried};
 use super::probe::Verdict;
+use super::profile::{self, Notes, Profile};
 use super::protocol::{
     CancelFlag, Channel, EngineError, Evict, Finish, GenerateOptions, LoadSettings, Passage, Prompt, Speculate,
     SpeculationOptions, Step, Think,
@@ -21,10 +22,10 @@ use super::rates;
 use super::repacking;
 use super::session::{Go, Session};
 use super::speculative::Speculator;
-use super::tuning::{self, Effort, Notes, Outcome};
+use super::tuning;
 use super::worker;
 use crate::chat::{Message, Sampling};
-use crate::hardware::cores::{self, CoreChoice, Crews};
+use crate::hardware::cores::{self, Crews};
 use crate::models::fit::Curve;
 use crate::models::{gguf, speeds};
 
@@ -98,7 +99,11 @@ pub struct Lab {
     subject: Subject,
     opening: Opening,
     crews: Crews,
+    /// Tokens that a chat computes at once.
+    batch: u32,
     threads_file: Option<PathBuf>,
+    /// Where it is remembered which formats of the KV cache the model bears.
+    checks_file: Option<PathBuf>,
     /// Where speeds are remembered, if these are the threads of a chat.
     speeds_file: Option<PathBuf>,
     drafting: Drafting,
@@ -149,10 +154,20 @@ impl Lab {
             library: llama::version(),
         };
         let drafting = Drafting::load(settings, &model, &choice.placement, plan.mapped, [cancel, cancel]);
-        let (crews, threads_file) = (chosen.crews, settings.tuning.file.clone());
         let is_usual = settings.threads.is_none_or(|threads| threads == rates::default_threads());
-        let speeds_file = settings.speeds.clone().filter(|_| is_usual);
-        Ok(Self { model, subject, opening, crews, threads_file, speeds_file, drafting, cancel: cancel.clone() })
+        let batch = profile::recall(settings, &subject.backend).map_or(worker::BATCH, |profile| profile.batch());
+        Ok(Self {
+            model,
+            subject,
+            opening,
+            crews: chosen.crews,
+            batch,
+            threads_file: settings.tuning.file.clone(),
+            checks_file: settings.kv.checks.clone(),
+            speeds_file: settings.speeds.clone().filter(|_| is_usual),
+            drafting,
+            cancel: cancel.clone(),
+        })
     }
 
     pub fn subject(&self) -> &Subject {
@@ -169,19 +184,38 @@ impl Lab {
         self.crews
     }
 
-    /// Tries numbers of threads, thoroughly, and remembers which are the fastest, unless something else was computing. `tell` is told each before it is tried.
+    /// Keeps what is the fastest with this model, for chats from now on; tells whether it could.
+    pub fn remember_profile(&self, profile: Profile) -> bool {
+        let (path, file) = (self.subject.path.as_path(), self.threads_file.as_deref());
+        Notes { path, file, backend: &self.subject.backend, cpu: cores::this_machine() }.remember(profile);
+        file.is_some()
+    }
+
+    /// Keeps how fast answers and prompts were seen to be, in tokens per second.
+    pub fn remember_speed(&self, decode: f64, prefill: f64) {
+        let Some(file) = &self.speeds_file else { return };
+        let conditions = rates::conditions(rates::default_threads());
+        speeds::remember(&self.subject.path, file, &conditions, decode, Some(prefill));
+    }
+
+    /// Whether the model answers as well with its KV cache in 8 bits as with 16, as far as can be told; `None` if it cannot
+    /// have such a cache. It is tried, which takes seconds, unless it was before.
     ///
     /// # Errors
-    /// If it was stopped, or there is not enough memory.
-    pub fn tune(&self, tell: &dyn Fn(u32)) -> Result<(Outcome, CoreChoice), LabError> {
-        let cpu = cores::this_machine();
-        let outcome = tuning::run(&self.model, &cpu.candidates(), Effort::THOROUGH, tell, &[&self.cancel])?;
-        let (path, file) = (self.subject.path.as_path(), self.threads_file.as_deref());
-        if !outcome.is_disturbed {
-            Notes { path, file, backend: &self.subject.backend, cpu }.remember(outcome.crews);
+    /// If it was stopped.
+    pub fn bears_eight_bits(&self) -> Result<Option<bool>, LabError> {
+        let checks = Checks {
+            model: &self.model,
+            path: &self.subject.path,
+            file: self.checks_file.as_deref(),
+            backend: &self.subject.backend,
+            crews: self.crews,
+        };
+        match checks.find(KvTypes::both(KvType::Q8), || {}, &[&self.cancel]) {
+            Ok(outcome) => Ok(Some(outcome.is_good())),
+            Err(Unknown::Failed(_)) => Ok(None),
+            Err(Unknown::Cancelled) => Err(LabError::Cancelled),
         }
-        let choice = cpu.measured(outcome.crews);
-        Ok((outcome, choice))
     }
 
     /// Keeps how long prompts and answers take, for chats and for `models show`; tells whether it could.
@@ -229,8 +263,21 @@ impl Lab {
     /// # Errors
     /// If there is not enough memory, or the model cannot have such a cache.
     pub fn rig(&self, cells: u32, types: KvTypes) -> Result<Rig<'_>, LabError> {
-        let settings = ContextSettings { cells, crews: self.crews, batch: worker::BATCH, types, sequences: 1 };
-        let context = Context::new(&self.model, settings).map_err(|words| {
+        self.made_rig(cells, Making { types, batch: self.batch, flash_attention: true })
+    }
+
+    /// The same, made in another way.
+    ///
+    /// # Errors
+    /// As [`Lab::rig`].
+    pub fn made_rig(&self, cells: u32, making: Making) -> Result<Rig<'_>, LabError> {
+        let Making { types, batch, flash_attention } = making;
+        let settings = ContextSettings { cells, crews: self.crews, batch, types, sequences: 1 };
+        let made = match flash_attention {
+            true => Context::new(&self.model, settings),
+            false => Context::without_flash_attention(&self.model, settings),
+        };
+        let context = made.map_err(|words| {
             EngineError::NotEnoughMemory(format!(
                 "llama.cpp could not make a {types} cache of {cells} tokens ({words}); try smaller ones with `--lengths` and `--depths`, or leave it out with `--policies`"
             ))
@@ -242,6 +289,16 @@ impl Lab {
         rig.limit(Limits::default());
         Ok(rig)
     }
+}
+
+/// How a context is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Making {
+    /// Number formats of the KV cache.
+    pub types: KvTypes,
+    /// Most tokens that are computed at once.
+    pub batch: u32,
+    pub flash_attention: bool,
 }
 
 /// How much of a context may be used, and what happens when that is full.

@@ -12,6 +12,7 @@ use super::llama::{self, Context, ContextSettings, LoadError, Model, Placement};
 use super::memory::{self, Plan};
 use super::placing::{place, place_after, tried};
 use super::probe::Verdict;
+use super::profile::{self, Profile};
 use super::protocol::{
     CancelFlag, DeviceInfo, EngineError, Event, KvInfo, LoadPart, LoadSettings, ModelInfo, RequestId, Step, Trial,
 };
@@ -70,6 +71,8 @@ pub(super) struct Loaded {
     pub plan: Plan,
     pub order: repacking::Choice,
     cores: CoreChoice,
+    /// What was found to be the fastest with this model, if that was looked for.
+    profile: Option<Profile>,
     /// Why the device has no room for a context.
     pub no_room: RefCell<Option<String>>,
 }
@@ -133,8 +136,9 @@ impl Loaded {
             .map_err(|error| NotLoaded::Last(unknown(error)))?;
         parts.push("threads");
         tracing::info!(crews = ?cores.crews, reason = cores.reason, "chose the threads");
+        let profile = profile::recall(settings, &choice.backend);
         let no_room = RefCell::new(None);
-        Ok(Self { model, header, choice, plan, order, cores, no_room })
+        Ok(Self { model, header, choice, plan, order, cores, profile, no_room })
     }
 
     /// Where the model goes that guesses for this one: to the device that holds all of this one, else to the CPU.
@@ -172,6 +176,9 @@ impl Loaded {
             self.session(settings, chosen.types, shutdown).map_err(|error| Box::new(Step::Failed(error)))?;
         let draft_model = drafting.open(&self.model, session.context.cells(), self.cores.crews);
         session.speculator = Speculator::new(self.choice.backend != "CPU", draft_model);
+        if self.profile.is_some_and(|profile| profile.advises_against_guesses()) {
+            session.speculator.leave_out();
+        }
         if let Some(file) = &settings.step_times {
             session.speculator.keep_times(TimesFile {
                 model: settings.path.clone(),
@@ -221,7 +228,8 @@ impl Loaded {
                     None if trial_bytes(types) > self.plan.kv.most => Err(Unknown::Failed("memory is short".into())),
                     None => checks.find(types, || tell_trial(types), cancel),
                 });
-                chosen.map_err(unknown)?
+                let fastest = self.profile.and_then(|profile| profile.types);
+                situation.tuned(chosen.map_err(unknown)?, fastest)
             }
         };
         tracing::info!(types = %chosen.types, reason = chosen.reason, "chose the format of the KV cache");
@@ -260,8 +268,9 @@ impl Loaded {
         // The state of a recurrent layer is one for each sequence, and large.
         let most = if self.model.is_recurrent() { MOST_RECURRENT } else { u32::MAX };
         let sequences = settings.expected.map_or(1, |expected| expected.sequences()).min(most);
-        let context = Context::new(&self.model, ContextSettings { cells, crews, batch: BATCH, types, sequences })
-            .map_err(|words| {
+        let batch = self.batch();
+        let context =
+            Context::new(&self.model, ContextSettings { cells, crews, batch, types, sequences }).map_err(|words| {
                 if self.choice.is_on_gpu() {
                     self.no_room.replace(Some(words.clone()));
                 }
@@ -275,6 +284,11 @@ impl Loaded {
         session.no_recall = settings.kv.no_recall;
         session.speed.follow(self.curve(settings));
         Ok(session)
+    }
+
+    /// Tokens that are computed at once.
+    fn batch(&self) -> u32 {
+        self.profile.map_or(BATCH, |profile| profile.batch())
     }
 
     /// How long prompts take with this model, if `tuichat bench --suite fit` measured it under these conditions.
@@ -329,6 +343,11 @@ impl Loaded {
                 repacked: self.order.copies,
                 repack_reason: self.order.reason.clone(),
                 cores_reason: self.cores.reason.clone(),
+                batch: session.context.batch_size() as u32,
+                batch_reason: match self.profile.and_then(|profile| profile.batch) {
+                    Some(_) => format!("the fastest of those that {} tried with this model", profile::SOURCE),
+                    None => "as usual".into(),
+                },
                 notice: self.choice.notice.clone(),
             },
             draft: None,

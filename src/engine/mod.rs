@@ -34,6 +34,7 @@ mod parts;
 mod placing;
 mod plan;
 pub mod probe;
+pub mod profile;
 mod prompt;
 pub mod protocol;
 pub mod rates;

@@ -693,6 +693,10 @@ pub struct DeviceInfo {
     pub repack_reason: String,
     /// The reason for the choice of threads and cores, in words.
     pub cores_reason: String,
+    /// Most tokens that are computed at once.
+    pub batch: u32,
+    /// Why so many, in words.
+    pub batch_reason: String,
     /// What a person should be told of it, and what to do: a graphics processor that is not used, for one. Part of the
     /// reason, which is why it is not in the JSON.
     #[serde(skip_serializing)]

@@ -2,15 +2,14 @@
 //! the loaded model, for answers and for prompts apart. That takes a few seconds once; what was found is kept for the
 //! model's file and these cores.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::kv::{self, KvTypes, Unknown};
+use super::kv::{KvTypes, Unknown};
 use super::llama::{Context, ContextSettings, Decoded, Model, Token};
+use super::profile::{Notes, Profile};
 use super::protocol::{CancelFlag, LoadSettings};
-use crate::hardware::cores::{self, CoreChoice, Cpu, Crew, Crews};
-use crate::models::identity;
+use crate::hardware::cores::{self, CoreChoice, Crew, Crews};
 
 /// A candidate has to be faster than the rule's choice by this part to be taken: less is chance.
 const NOTICEABLE: f64 = 0.05;
@@ -24,12 +23,12 @@ const MOST_TOKENS: usize = 8;
 const CELLS: u32 = 256;
 /// Threads that wait for each other do so awake. If they had less than this part of the processors' time that is theirs,
 /// something else was computing, and more threads suffer more from that than fewer: no day to go by.
-const UNDISTURBED: f64 = 0.75;
+pub const UNDISTURBED: f64 = 0.75;
 
 /// What may be found out about threads when a model is loaded, and where it is kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tuning {
-    /// A file that remembers which threads were the fastest; `None` remembers nothing.
+    /// A file that remembers what was the fastest; `None` remembers nothing.
     pub file: Option<PathBuf>,
     /// They may be tried if nothing is remembered, for a few seconds.
     pub may_try: bool,
@@ -49,8 +48,6 @@ pub struct Effort {
 impl Effort {
     /// While a person waits for the model.
     pub const QUICK: Self = Self { rounds: 3, most: Duration::from_secs(4), gives_up: true };
-    /// Where that is what was asked for.
-    pub const THOROUGH: Self = Self { rounds: 7, most: Duration::from_secs(60), gives_up: false };
 }
 
 /// What a candidate took, in each round.
@@ -120,8 +117,8 @@ pub(super) fn choose(
     if settings.threads.is_some() {
         return Ok(cpu.choose(settings.threads));
     }
-    if let Some(crews) = notes.recall() {
-        return Ok(cpu.measured(crews));
+    if let Some(known) = notes.recall() {
+        return Ok(cpu.measured(known.crews));
     }
     // On a graphics processor it is not these threads that take the time.
     let is_worth_it = backend == "CPU" && !cpu.is_obvious() && settings.tuning.file.is_some();
@@ -130,7 +127,7 @@ pub(super) fn choose(
     }
     match run(model, &cpu.candidates(), Effort::QUICK, tell, cancel) {
         Ok(outcome) if !outcome.is_disturbed => {
-            notes.remember(outcome.crews);
+            notes.remember(Profile::of(outcome.crews));
             Ok(cpu.measured(outcome.crews))
         }
         Ok(_) => Ok(cpu.choose(None)),
@@ -145,8 +142,8 @@ pub(super) fn choose(
 /// Tries the candidates.
 ///
 /// # Errors
-/// If it was cancelled, or cannot be computed.
-pub(super) fn run(
+/// If it was cancelled, something else is computing, or it cannot be computed.
+fn run(
     model: &Model,
     candidates: &[Crew],
     effort: Effort,
@@ -253,7 +250,7 @@ struct Took {
 }
 
 /// The time that processors have spent on this program, in seconds.
-fn processor_seconds() -> f64 {
+pub fn processor_seconds() -> f64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
 }
@@ -265,44 +262,6 @@ fn lengths(prefill: f64, decode: f64, candidates: usize) -> (usize, usize) {
     let prompt = PROMPTS.into_iter().find(|tokens| takes(*tokens) <= ROUND_OF_PROMPTS.as_secs_f64());
     let answer = (ANSWER.as_secs_f64() / decode.max(f64::MIN_POSITIVE)) as usize;
     (prompt.unwrap_or(shortest), answer.clamp(1, MOST_TOKENS))
-}
-
-/// What is remembered of a model's threads.
-#[derive(Debug)]
-pub(super) struct Notes<'a> {
-    /// The model's file.
-    pub path: &'a Path,
-    /// Where it is remembered, if it is.
-    pub file: Option<&'a Path>,
-    /// What the model runs on.
-    pub backend: &'a str,
-    pub cpu: &'a Cpu,
-}
-
-impl Notes<'_> {
-    /// What was found before under the same conditions.
-    pub fn recall(&self) -> Option<Crews> {
-        self.remembered().remove(&self.conditions())
-    }
-
-    pub fn remember(&self, crews: Crews) {
-        let Some(file) = self.file else { return };
-        let mut known = self.remembered();
-        known.retain(|conditions, _| conditions.starts_with(&kv::version()));
-        known.insert(self.conditions(), crews);
-        if let Ok(fact) = serde_json::to_string(&known) {
-            identity::remember(self.path, file, &fact);
-        }
-    }
-
-    fn remembered(&self) -> BTreeMap<String, Crews> {
-        let fact = self.file.and_then(|file| identity::recall(self.path, file));
-        fact.and_then(|fact| serde_json::from_str(&fact).ok()).unwrap_or_default()
-    }
-
-    fn conditions(&self) -> String {
-        format!("{}, {}, {}", kv::version(), self.backend, self.cpu.conditions())
-    }
 }
 
 #[cfg(test)]
@@ -388,23 +347,6 @@ mod tests {
         assert_eq!(tried, Err(Unknown::Cancelled));
     }
 
-    #[test]
-    fn what_was_found_is_remembered_for_the_file_and_these_cores_only() {
-        let folder = tempfile::tempdir().unwrap();
-        let (path, file) = (folder.path().join("m.gguf"), folder.path().join("threads.json"));
-        std::fs::write(&path, "weights").unwrap();
-        let cpu = Cpu { quota: Some(1.5), ..Cpu::default() };
-        let notes = Notes { path: &path, file: Some(&file), backend: "CPU", cpu: &cpu };
-        let crews = Crews { decode: Crew { threads: 4, cores: (4..8).collect() }, prefill: Crew::anywhere(8) };
-        assert_eq!(notes.recall(), None);
-        notes.remember(crews);
-        assert_eq!(notes.recall(), Some(crews));
-        assert_eq!(Notes { backend: "Vulkan", ..notes }.recall(), None);
-        assert_eq!(Notes { path: &path, file: Some(&file), backend: "CPU", cpu: &Cpu::default() }.recall(), None);
-        std::fs::write(&path, "other weights").unwrap();
-        assert_eq!(Notes { path: &path, file: Some(&file), backend: "CPU", cpu: &cpu }.recall(), None);
-    }
-
     fn settings(path: PathBuf) -> LoadSettings {
         LoadSettings {
             path,
@@ -438,7 +380,7 @@ mod tests {
         assert_eq!(choose(&settings), cpu.choose(None));
         assert_eq!(choose(&LoadSettings { threads: Some(3), ..settings.clone() }).crews.decode.threads, 3);
         let notes = Notes { path: &settings.path, file: settings.tuning.file.as_deref(), backend: "CPU", cpu };
-        notes.remember(Crews::anywhere(1));
+        notes.remember(Profile::of(Crews::anywhere(1)));
         assert_eq!(choose(&settings).crews, Crews::anywhere(1));
         assert!(choose(&settings).reason.starts_with("1 thread: the fastest"), "{}", choose(&settings).reason);
         if cpu.is_obvious() {

@@ -4,26 +4,21 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use serde_json::{Map, Value};
 
-use crate::bench::Ended;
 use crate::bench::cold::{self, Cold};
 use crate::bench::fit::{self, Fit};
 use crate::bench::kv::{self, Budget, Kv, Part, Policy};
 use crate::bench::quant::Quant;
-use crate::bench::record::Run;
-use crate::bench::report::Report;
 use crate::bench::soak::{self, Soak};
 use crate::bench::spec::{self, Class, Spec, Way};
 use crate::bench::speed::plan::{Kind, NamedSet};
 use crate::bench::speed::{self, Speed};
-use crate::bench::suite::{Measurement, Models};
-use crate::bench::tune;
+use crate::bench::suite::Measurement;
+use crate::bench::tune::{self, Tune};
 use crate::cli::{BenchCommand, Suite, Tokens};
 use crate::config::Probability;
 use crate::engine::lab::Format;
-use crate::engine::protocol::LoadSettings;
-use crate::hardware::meters::Choice;
+use crate::engine::protocol::{LoadSettings, Speculate};
 
 const USUAL_LENGTHS: [u32; 3] = [2048, 4096, 8192];
 const USUAL_DEPTHS: [u32; 6] = [0, 1024, 2048, 4096, 8192, 16_384];
@@ -42,12 +37,21 @@ const USUAL_MINUTES: u32 = 10;
 const QUICK: Duration = Duration::from_secs(90);
 
 /// The suite that the command names, for these models, on these sets of cores if some were asked for. What it has to write
-/// it writes into `cache`.
-pub fn of(command: BenchCommand, models: &[LoadSettings], sets: Vec<NamedSet>, cache: &Path) -> Box<dyn Measurement> {
+/// it writes into `cache`; `guesses` is what is set about guessing tokens.
+pub fn of(
+    command: BenchCommand,
+    models: &[LoadSettings],
+    sets: Vec<NamedSet>,
+    cache: &Path,
+    guesses: Speculate,
+) -> Box<dyn Measurement> {
     let of_speed = |command, kind, threads| speed::Settings { sets, ..speed_settings(command, kind, threads) };
     let threads = models.first().and_then(|model| model.threads);
     match command.suite {
-        _ if command.tune => Box::new(Tune::default()),
+        _ if command.tune => {
+            let rounds = command.rounds.unwrap_or(USUAL_TIMINGS);
+            Box::new(Tune { settings: tune::Settings { exhaustive: command.exhaustive, rounds, spec: guesses } })
+        }
         Suite::Kv => Box::new(Kv { settings: kv_settings(command) }),
         Suite::Spec => Box::new(Spec { settings: spec_settings(command) }),
         Suite::Quick => Box::new(Speed { settings: of_speed(command, Kind::Quick, threads) }),
@@ -67,38 +71,16 @@ pub fn of(command: BenchCommand, models: &[LoadSettings], sets: Vec<NamedSet>, c
             Box::new(Fit { settings: fit::Settings { seed: command.seed, rounds, threads } })
         }
         Suite::Soak => {
-            let (minutes, power) = (command.minutes.unwrap_or(USUAL_MINUTES), command.power.unwrap_or(Choice::Auto));
+            let (minutes, power) = (command.minutes.unwrap_or(USUAL_MINUTES), command.source_of_power());
             Box::new(Soak { settings: soak::Settings { seed: command.seed, minutes, threads, power } })
         }
-    }
-}
-
-/// `--tune`, whose tables are made as it goes.
-#[derive(Default)]
-struct Tune {
-    tables: Vec<String>,
-}
-
-impl Measurement for Tune {
-    fn settings(&self) -> Map<String, Value> {
-        Map::new()
-    }
-
-    fn measure(&mut self, models: &Models<'_>, report: &Report) -> Result<(), Ended> {
-        models.each(report, |lab| {
-            self.tables.push(tune::run(lab, report)?);
-            Ok(())
-        })
-    }
-
-    fn tables(&self, _run: &Run) -> String {
-        self.tables.join("\n")
     }
 }
 
 fn speed_settings(command: BenchCommand, kind: Kind, threads: Option<u32>) -> speed::Settings {
     let (prompt, written) = if kind == Kind::Quick { (512, 128) } else { (128, 32) };
     let usual = if kind == Kind::Depth { &USUAL_DEPTHS } else { &[0][..] };
+    let power = command.source_of_power();
     speed::Settings {
         kind,
         seed: command.seed,
@@ -109,7 +91,7 @@ fn speed_settings(command: BenchCommand, kind: Kind, threads: Option<u32>) -> sp
         within: (kind == Kind::Quick && command.rounds.is_none()).then_some(QUICK),
         cool_down: command.cool_down.unwrap_or_default(),
         threads,
-        power: command.power.unwrap_or(Choice::Auto),
+        power,
         sets: Vec::new(),
         judges: matches!(kind, Kind::Sbc | Kind::Quant),
         peers: command.peers,

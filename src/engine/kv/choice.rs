@@ -5,6 +5,7 @@ use super::budget::{LEAST_CONTEXT, whole_cells};
 use super::check::{Outcome, Unknown};
 use super::shape::{Shape, has_own_kernel};
 use super::types::{KvType, KvTypes};
+use crate::engine::profile::SOURCE;
 use crate::text::mebibytes;
 
 const F16: KvTypes = KvTypes { k: KvType::F16, v: KvType::F16 };
@@ -107,6 +108,15 @@ impl Situation<'_> {
         }
         notes.push(format!("so it is {types}, for {} tokens", self.cells(types).min(self.tokens)));
         Ok(Choice { types, reason: notes.join("; ") })
+    }
+
+    /// The format that was found to be the fastest with this model, where nothing smaller than the usual one is needed; what
+    /// is kept there was seen to be borne by the model.
+    pub fn tuned(&self, choice: Choice, fastest: Option<KvTypes>) -> Choice {
+        match fastest.filter(|types| *types != F16 && choice.types == F16 && self.is_possible(*types)) {
+            Some(types) => Choice { types, reason: format!("{types} is the fastest that this model bears ({SOURCE})") },
+            None => choice,
+        }
     }
 
     fn is_possible(&self, types: KvTypes) -> bool {
@@ -262,6 +272,21 @@ mod tests {
         let failed = situation(20).best(|_| Err(Unknown::Failed("no room".into()))).unwrap();
         assert!(failed.types == F16 && failed.reason.contains("q8_0 could not be tried: no room"), "{}", failed.reason);
         assert_eq!(situation(20).best(|_| Err(Unknown::Cancelled)), Err(Unknown::Cancelled));
+    }
+
+    #[test]
+    fn what_tuning_found_counts_only_where_memory_leaves_the_choice() {
+        let q8 = KvTypes::both(KvType::Q8);
+        let tuned = |mebibytes, fastest| {
+            let situation = situation(mebibytes);
+            situation.tuned(situation.best(bears_all).unwrap(), fastest)
+        };
+        let choice = tuned(180, Some(q8));
+        assert_eq!((choice.types, choice.reason.contains("bench --tune")), (q8, true));
+        assert_eq!((tuned(180, None).types, tuned(180, Some(F16)).types), (F16, F16));
+        assert_eq!(tuned(17, Some(q8)).types.to_string(), "q5_1");
+        let odd = Situation { shape: Shape { key_length: 80, value_length: 80, ..SHAPE }, ..situation(180) };
+        assert_eq!(odd.tuned(odd.best(bears_all).unwrap(), Some(q8)).types, F16);
     }
 
     #[test]

@@ -70,6 +70,22 @@ impl<'model> Context<'model> {
     /// # Errors
     /// llama.cpp's own words, usually for want of memory.
     pub fn new(model: &'model Model, settings: ContextSettings) -> Result<Self, String> {
+        Self::make(model, settings, sys::LLAMA_FLASH_ATTN_TYPE_AUTO)
+    }
+
+    /// The same without flash attention, to see what it brings: nobody sees what is attended to.
+    ///
+    /// # Errors
+    /// As [`Context::new`]; also where the values' format needs flash attention.
+    pub fn without_flash_attention(model: &'model Model, settings: ContextSettings) -> Result<Self, String> {
+        Self::make(model, settings, sys::LLAMA_FLASH_ATTN_TYPE_DISABLED)
+    }
+
+    fn make(
+        model: &'model Model,
+        settings: ContextSettings,
+        flash_attention: sys::llama_flash_attn_type,
+    ) -> Result<Self, String> {
         let batch = settings.batch.clamp(1, settings.cells.max(1));
         // SAFETY: a plain value.
         let mut parameters = unsafe { sys::llama_context_default_params() };
@@ -80,6 +96,7 @@ impl<'model> Context<'model> {
         parameters.kv_unified = settings.sequences > 1;
         parameters.n_threads = count(settings.crews.decode.threads);
         parameters.n_threads_batch = count(settings.crews.prefill.threads);
+        parameters.flash_attn_type = flash_attention;
         parameters.type_k = ggml_type(settings.types.k);
         parameters.type_v = ggml_type(settings.types.v);
         let observer = Box::into_raw(Box::new(Observer::new(settings.crews.prefill.threads as usize)));

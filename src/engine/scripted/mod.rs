@@ -119,6 +119,8 @@ impl<S: Sink> Player<S> {
                 repacked: false,
                 repack_reason: "the engine is scripted".into(),
                 cores_reason: "the engine is scripted".into(),
+                batch: 512,
+                batch_reason: "as usual".into(),
                 notice: None,
             },
         }

@@ -2,7 +2,7 @@
 //! or stays out of the way.
 
 use super::Speculator;
-use crate::chat::Sampling;
+use crate::chat::{NotDrafted, Sampling};
 use crate::engine::llama::Token;
 use crate::engine::protocol::{Speculate, SpeculationOptions};
 use crate::engine::sampler::Sampler;
@@ -252,6 +252,20 @@ fn without_leave_or_a_cache_that_gives_back_nothing_is_drafted() {
         assert!(!speculator.follow(4) && speculator.draft_freely(5, 0).is_empty());
         assert!(speculator.told().off.is_some());
     }
+}
+
+#[test]
+fn what_saves_no_time_here_is_left_to_those_who_insist() {
+    let text = [1, 2, 3, 4, 5, 6, 1, 2, 3];
+    let drafted = |by| {
+        let mut speculator = Speculator::new(false, None);
+        speculator.leave_out();
+        speculator.begin_with(SpeculationOptions { by, ..auto() }, &text, true);
+        speculator.follow(4);
+        (!speculator.draft_freely(5, 0).is_empty(), speculator.told().off)
+    };
+    assert_eq!(drafted(Speculate::Auto), (false, Some(NotDrafted::Tuned)));
+    assert!(drafted(Speculate::Ngram).0);
 }
 
 #[test]

@@ -28,6 +28,8 @@ pub struct Speculator<'model> {
     times: Option<TimesFile>,
     /// Steps may be timed while nobody waits.
     times_steps: bool,
+    /// Guesses were found to save no time here: only who insists has them.
+    is_left_out: bool,
 }
 
 impl<'model> Speculator<'model> {
@@ -43,7 +45,13 @@ impl<'model> Speculator<'model> {
             drafting: 0.0,
             times: None,
             times_steps: true,
+            is_left_out: false,
         }
+    }
+
+    /// Nothing is drafted from now on unless somebody insists.
+    pub fn leave_out(&mut self) {
+        self.is_left_out = true;
     }
 
     /// Begins with the times that are kept there, and keeps there what is measured.
@@ -98,7 +106,11 @@ impl<'model> Speculator<'model> {
     }
 
     fn drafts(&self) -> bool {
-        self.can_take_back && self.options.by != Speculate::Off
+        self.can_take_back && self.options.by != Speculate::Off && !self.is_tuned_off()
+    }
+
+    fn is_tuned_off(&self) -> bool {
+        self.is_left_out && self.options.by == Speculate::Auto
     }
 
     pub fn run(&self) -> &Run {
@@ -244,6 +256,7 @@ impl<'model> Speculator<'model> {
         [
             (self.options.by == Speculate::Off, NotDrafted::TurnedOff),
             (!self.can_take_back, NotDrafted::CannotTakeBack),
+            (self.is_tuned_off(), NotDrafted::Tuned),
             (has_no_model, NotDrafted::NoDraftModel),
             (self.options.by == Speculate::Auto && self.controller.has_lost(), NotDrafted::Lost),
             (self.by.is_none(), NotDrafted::Unlikely),
