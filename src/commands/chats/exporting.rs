@@ -15,12 +15,14 @@ use crate::text::cause;
 pub(super) fn run(
     store: &Store,
     chats: &[ChatId],
+    are_all: bool,
     form: Option<Form>,
     out: Option<&Path>,
     replaces: bool,
 ) -> Result<(), Failure> {
     let form = form.or_else(|| Form::of(out?)).unwrap_or_default();
-    let is_folder = out.is_some_and(|out| out.is_dir() || (chats.len() != 1 && form != Form::Json));
+    let are_several = are_all || chats.len() != 1;
+    let is_folder = out.is_some_and(|out| out.is_dir() || (are_several && form != Form::Json));
     match out {
         Some(folder) if is_folder => {
             fs::create_dir_all(folder).map_err(|error| cannot_write(folder, &error))?;
@@ -34,19 +36,19 @@ pub(super) fn run(
         Some(file) => {
             let mut text = String::new();
             for id in chats {
-                text.push_str(&one_of(form, &store.whole_chat(*id)?, chats.len()));
+                text.push_str(&one_of(form, &store.whole_chat(*id)?, are_several));
             }
             write(file, &text, replaces)
         }
-        None => chats.iter().try_for_each(|id| print(&one_of(form, &store.whole_chat(*id)?, chats.len()))),
+        None => chats.iter().try_for_each(|id| print(&one_of(form, &store.whole_chat(*id)?, are_several))),
     }
 }
 
-/// A chat among so many in one file.
-fn one_of(form: Form, chat: &WholeChat, count: usize) -> String {
+/// A chat in a file that may have several.
+fn one_of(form: Form, chat: &WholeChat, are_several: bool) -> String {
     match form {
         // Plain data under text keys always has a form.
-        Form::Json if count != 1 => serde_json::to_string(chat).unwrap_or_default() + "\n",
+        Form::Json if are_several => serde_json::to_string(chat).unwrap_or_default() + "\n",
         _ => form.write(chat),
     }
 }

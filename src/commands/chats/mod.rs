@@ -59,7 +59,7 @@ pub fn run(command: ChatsCommand, surroundings: &Surroundings) -> Result<Exit, F
                 true => store.chats(usize::MAX)?.into_iter().map(|chat| chat.id).collect(),
                 false => id.into_iter().map(|name| find(&store, name)).collect::<Result<Vec<_>, _>>()?,
             };
-            exporting::run(&store, &chats, format, out.as_deref(), force)?;
+            exporting::run(&store, &chats, all, format, out.as_deref(), force)?;
         }
         ChatsCommand::Import { files, json } => {
             return importing::run(&mut store, &files, json, surroundings.config.quiet);
