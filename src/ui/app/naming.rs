@@ -4,6 +4,7 @@
 use super::App;
 use super::elsewhere::NOT_HERE;
 use crate::text::escape_line;
+use crate::text_file;
 use crate::ui::msg::Effect;
 use crate::ui::transcript::Entry;
 
@@ -78,6 +79,7 @@ const TELLING: usize = 6;
 
 /// The first words of a message that say something, on one line.
 fn title(text: &str) -> String {
+    let text = text_file::behind_files(text);
     let said = said(text);
     let title = shortened(&said);
     if escape_line(text.trim()).starts_with(&said) {
@@ -90,7 +92,7 @@ fn title(text: &str) -> String {
 
 /// Whether a message says too little for a title: a greeting, an emoji.
 fn is_thin(text: &str) -> bool {
-    let said = said(text);
+    let said = said(text_file::behind_files(text));
     let letters = said.chars().filter(|character| character.is_alphanumeric()).count();
     // A word of Chinese or Japanese is short.
     let is_dense = said.chars().any(|character| u32::from(character) >= 0x2e80);
