@@ -29,7 +29,7 @@ pub(super) fn run(store: &mut Store, files: &[PathBuf], json: bool, quiet: bool)
         let name = escape_line(&file.to_string_lossy());
         let shows_progress = !quiet && std::io::stderr().is_terminal();
         let report = import(file, store, &mut |count| {
-            if shows_progress && count % 20 == 0 {
+            if shows_progress && count.is_multiple_of(20) {
                 // Progress that cannot be shown is no failure.
                 let _ = write!(std::io::stderr(), "\r{name}: {count} chats ");
             }

@@ -44,7 +44,7 @@ fn store_chat(store: &mut Store, system: Option<&str>, messages: &[Drawn]) -> Ch
         ids.push(id);
     }
     let leaf = ids.get(messages[0].2.len() % ids.len()).copied();
-    store.go_to(chat, leaf.filter(|_| messages.len() % 3 > 0)).unwrap();
+    store.go_to(chat, leaf.filter(|_| !messages.len().is_multiple_of(3))).unwrap();
     store.tag_chat(chat, &["art".into(), "work".into()], &[]).unwrap();
     store.archive_chat(chat, messages[0].6).unwrap();
     chat
