@@ -94,9 +94,9 @@ fn a_private_run_leaves_no_byte() {
     chat.send(&format!("/rename {CANARY}\r"));
     chat.send(&format!("a draft with {CANARY}"));
     chat.wait_for("a draft");
-    assert_eq!(singing(home.path()), [PathBuf::new(); 0]);
+    assert_eq!(singing(home.path()), Vec::<PathBuf>::new());
     leave(&mut chat);
-    assert_eq!(singing(home.path()), [PathBuf::new(); 0]);
+    assert_eq!(singing(home.path()), Vec::<PathBuf>::new());
     assert!(!home.path().join("home/data/chats.db").exists());
 }
 
@@ -136,9 +136,9 @@ fn a_private_chat_beside_saved_ones_leaves_no_byte() {
     chat.send(&format!("More {CANARY}\r"));
     chat.wait_for("Third.");
     chat.wait_for("idle, private");
-    assert_eq!(singing(home.path()), [PathBuf::new(); 0]);
+    assert_eq!(singing(home.path()), Vec::<PathBuf>::new());
     leave(&mut chat);
-    assert_eq!(singing(home.path()), [PathBuf::new(); 0], "of {:?}", files(&home.path().join("home")));
+    assert_eq!(singing(home.path()), Vec::<PathBuf>::new(), "of {:?}", files(&home.path().join("home")));
     assert!(home.path().join("home/data/chats.db").exists(), "the other chat was saved");
 }
 
@@ -159,6 +159,6 @@ fn nothing_that_was_computed_of_a_private_chat_is_kept() {
     chat.send(&format!("{}What did I repeat, {CANARY}?\r", "I like long walks in the rain. ".repeat(10)));
     chat.wait_for("ended at the limit");
     leave(&mut chat);
-    assert_eq!(files(&home.path().join("home/cache/kv")), [PathBuf::new(); 0]);
-    assert_eq!(singing(home.path()), [PathBuf::new(); 0]);
+    assert_eq!(files(&home.path().join("home/cache/kv")), Vec::<PathBuf>::new());
+    assert_eq!(singing(home.path()), Vec::<PathBuf>::new());
 }
