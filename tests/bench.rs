@@ -356,6 +356,25 @@ fn what_was_found_with_few_timings_can_be_held_against_every_setting() {
     assert!(ran.code == Some(2) && ran.stderr.contains("--tune"), "{}", ran.stderr);
 }
 
+#[test]
+fn a_run_ends_in_a_recommendation_that_goes_by_what_was_measured() {
+    let home = Home::new();
+    TinyModel::default().context(4096).write(&home.path("tiny.gguf")).unwrap();
+    let ran = home.run(&["bench", "./tiny.gguf", "--rounds", "3", "--cool-down", "off", "--power", "none"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let (_, advice) = ran.stdout.split_once("on this machine (").unwrap_or_else(|| panic!("{}", ran.stdout));
+    assert!(advice.contains("tiny.gguf at ") && advice.contains("tokens per second (measured)"), "{advice}");
+    assert!(!advice.contains("watts") && !advice.contains("battery"), "nothing told them: {advice}");
+
+    let ran = home.run(&["bench", "advice", "--json"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let lines: Vec<Value> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let aims: Vec<&str> = lines.iter().map(|line| line["aim"].as_str().unwrap()).collect();
+    assert_eq!(aims, ["quality", "balance", "speed"], "{}", ran.stdout);
+    assert!(lines.iter().all(|line| line["record"] == "advice" && line["watts"].is_null()), "{}", ran.stdout);
+    assert!(lines[2]["tokens_per_second"].as_f64().unwrap() >= lines[0]["tokens_per_second"].as_f64().unwrap());
+}
+
 /// A suite of prompts and answers with few rounds, and its cases.
 fn listed(home: &Home, suite: &str, more: &[&str]) -> (Ran, Vec<Value>) {
     TinyModel::default().context(4096).write(&home.path("tiny.gguf")).unwrap();

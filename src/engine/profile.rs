@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::kv::{self, KvTypes};
 use super::protocol::LoadSettings;
 use super::worker::BATCH;
-use crate::hardware::cores::{self, Cpu, Crews};
+use crate::hardware::cores::{self, Cpu, Crew, Crews};
 use crate::models::identity;
 
 /// Where a value of the profile is from, for reasons in words.
@@ -42,6 +42,23 @@ impl Profile {
     /// Tokens at once that memory was planned for: what is kept in a file may be anything.
     pub fn batch(&self) -> u32 {
         self.batch.filter(|batch| (LEAST_BATCH..=BATCH).contains(batch)).unwrap_or(BATCH)
+    }
+
+    /// What it is, for people: `2 threads for answers and 4 for prompts, 256 tokens at once, a KV cache in q8_0`.
+    pub fn words(&self) -> String {
+        let crew = |crew: Crew| match crew.cores.is_empty() {
+            true => crew.threads.to_string(),
+            false => format!("{} on cores {}", crew.threads, crew.cores),
+        };
+        let (decode, prefill) = (crew(self.crews.decode), crew(self.crews.prefill));
+        let mut parts = vec![match decode == prefill {
+            true => format!("threads: {decode}"),
+            false => format!("threads: {decode} for answers, {prefill} for prompts"),
+        }];
+        parts.extend(self.batch.map(|_| format!("{} tokens at once", self.batch())));
+        parts.extend(self.types.map(|types| format!("a KV cache in {types}")));
+        parts.extend(self.guesses.map(|guesses| if guesses { "guessing" } else { "no guessing" }.to_owned()));
+        parts.join("; ")
     }
 
     /// Guessing was found to save no time here.
@@ -99,7 +116,6 @@ impl Notes<'_> {
 mod tests {
     use super::*;
     use crate::engine::kv::KvType;
-    use crate::hardware::cores::Crew;
 
     #[test]
     fn what_was_found_is_remembered_for_the_file_and_these_cores_only() {
@@ -111,6 +127,11 @@ mod tests {
         let crews = Crews { decode: Crew { threads: 4, cores: (4..8).collect() }, prefill: Crew::anywhere(8) };
         let types = Some(KvTypes::both(KvType::Q8));
         let profile = Profile { crews, batch: Some(128), types, guesses: Some(false) };
+        assert_eq!(
+            profile.words(),
+            "threads: 4 on cores 4-7 for answers, 8 for prompts; 128 tokens at once; a KV cache in q8_0; no guessing"
+        );
+        assert_eq!(Profile::of(Crews::anywhere(2)).words(), "threads: 2");
         assert_eq!(notes.recall(), None);
         notes.remember(profile);
         assert_eq!(notes.recall(), Some(profile));

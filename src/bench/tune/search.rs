@@ -5,7 +5,10 @@ use super::race::{Limits, Race};
 use super::setting::{Factor, Level, Part, Setting, Space, Trial};
 use crate::engine::KvTypes;
 
+/// What was chosen may be slower by no more than this, as far as its proof can tell.
+const HARDLY_SLOWER: f64 = 0.97;
 const OF_A_FACTOR: Limits = Limits { most_rounds: 4, is_short: true };
+const TO_BE_SHOWN: Limits = Limits { most_rounds: 6, is_short: true };
 /// What is only told needs no more than an interval.
 const ONLY_TOLD: Limits = Limits { most_rounds: 2, is_short: false };
 const OF_THE_WHOLE: Limits = Limits { most_rounds: 5, is_short: true };
@@ -26,7 +29,12 @@ impl Heat {
 
     /// The level that is taken.
     pub fn best(&self) -> usize {
-        if self.factor().is_only_told() { 0 } else { self.race.best() }
+        let best = self.race.best();
+        let is_shown = self.race.ratio(best, 0).low().is_some_and(|low| low > 1.0);
+        match self.factor() {
+            factor if factor.is_only_told() || (factor.has_to_be_shown() && !is_shown) => 0,
+            _ => best,
+        }
     }
 }
 
@@ -88,6 +96,7 @@ impl Search {
             let (limits, around) = match levels[0].factor().is_only_told() {
                 // Rounded values cannot be read without flash attention.
                 true => (ONLY_TOLD, self.setting.with(Level::Cache(KvTypes::default()))),
+                false if levels[0].factor().has_to_be_shown() => (TO_BE_SHOWN, self.setting),
                 false => (OF_A_FACTOR, self.setting),
             };
             let race = Race::new(levels.len(), limits);
@@ -114,7 +123,9 @@ impl Search {
     /// The setting to take: what was found best, if the whole of it is better than the usual one.
     pub fn chosen(&self) -> Setting {
         match &self.proof {
-            Some(proof) if proof.best() == 0 => self.space.usual,
+            Some(proof) if proof.best() == 0 || proof.ratio(1, 0).low().is_none_or(|low| low < HARDLY_SLOWER) => {
+                self.space.usual
+            }
             _ => self.setting,
         }
     }
@@ -211,6 +222,16 @@ mod tests {
         let chosen = search.chosen();
         assert_eq!((chosen.types, chosen.guesses), (KvTypes::both(KvType::Q8), false));
         assert!(chosen.flash_attention, "it is only told");
+    }
+
+    #[test]
+    fn what_only_looks_faster_is_not_rounded_for_nor_guesses_given_up() {
+        let cpu = plain(2);
+        let mut machine = Machine { eight_bits: 1.03, noise: 0.06, steps_pay: false, ..Machine::quiet(&cpu) };
+        let found = search(&mut machine, Space::of(&given(&cpu)));
+        let cache = found.heats().iter().find(|heat| heat.factor() == Factor::Cache).unwrap();
+        assert!(cache.race.ratio(1, 0).low().unwrap() < 1.0, "{cache:?}");
+        assert_eq!(found.chosen().types, KvTypes::default());
     }
 
     #[test]
