@@ -456,6 +456,7 @@ mod tests {
                     fuzzy: Vec::new(),
                     rounds: None,
                     power: None,
+                    power_csv: None,
                     cool_down: None,
                     minutes: None,
                     peers: Vec::new(),

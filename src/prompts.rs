@@ -2,10 +2,12 @@
 //! person's, where one of the same name replaces one that comes with the program.
 
 mod filling;
+mod head;
 
 use std::path::Path;
 
 pub use filling::{Form, Variable};
+pub use head::Head;
 
 use crate::text_file;
 
@@ -13,15 +15,19 @@ use crate::text_file;
 const MOST: usize = 500;
 
 /// A text with a name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PromptText {
     pub name: String,
+    pub head: Head,
     pub text: String,
 }
 
 impl PromptText {
-    /// Its first line that says something.
+    /// What it is for, or its first line that says something.
     pub fn beginning(&self) -> &str {
+        if let Some(description) = &self.head.description {
+            return description;
+        }
         self.text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default()
     }
 }
@@ -40,14 +46,17 @@ pub fn all(folder: &Path) -> (Vec<PromptText>, Vec<String>) {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().take(MOST);
     for path in entries.map(|entry| entry.path()) {
         let Some(name) = name(&path) else { continue };
-        match text_file::read(&path) {
-            Ok(text) => texts.push(PromptText { name, text }),
+        let read = text_file::read(&path).and_then(|text| {
+            head::split(&text, folder).map_err(|problem| format!("`{}` is not used: {problem}", path.display()))
+        });
+        match read {
+            Ok((head, text)) => texts.push(PromptText { name, head, text }),
             Err(problem) => problems.push(problem),
         }
     }
     for (name, text) in INCLUDED {
         if texts.iter().all(|own| own.name != name) {
-            texts.push(PromptText { name: name.into(), text: text.into() });
+            texts.push(PromptText { name: name.into(), text: text.into(), ..PromptText::default() });
         }
     }
     texts.sort_by(|one, other| one.name.cmp(&other.name));
@@ -61,15 +70,18 @@ pub fn all(folder: &Path) -> (Vec<PromptText>, Vec<String>) {
 pub fn find(folder: &Path, name: &str) -> Result<PromptText, String> {
     let (texts, problems) = all(folder);
     let names: Vec<String> = texts.iter().map(|text| format!("`{}`", text.name)).collect();
-    match texts.into_iter().find(|text| text.name == name) {
-        Some(text) => Ok(text),
-        None => Err(format!(
+    if let Some(text) = texts.into_iter().find(|text| text.name == name) {
+        return Ok(text);
+    }
+    let file = format!("`{}`", folder.join(format!("{name}.md")).display());
+    Err(problems.iter().find(|problem| problem.starts_with(&file)).cloned().unwrap_or_else(|| {
+        format!(
             "there is no text `{name}`; there are {}, and what lies in {} as `NAME.md`{}",
             names.join(", "),
             folder.display(),
             problems.iter().map(|problem| format!(" ({problem})")).collect::<String>()
-        )),
-    }
+        )
+    }))
 }
 
 /// The name of the text in a file, if it is one.
@@ -94,6 +106,11 @@ mod tests {
         let names: Vec<&str> = texts.iter().map(|text| text.name.as_str()).collect();
         assert_eq!(names, ["explain", "mail", "proofread", "review", "summarize", "translate"]);
         assert_eq!(texts[1].beginning(), "Answer this mail");
+        write("mail.md", b"+++\ndescription = \"Reply\"\n+++\nAnswer this mail\n");
+        write("odd.md", b"+++\nAnswer\n");
+        let (again, told) = all(folder.path());
+        assert_eq!((again[1].beginning(), again[1].text.as_str()), ("Reply", "Answer this mail\n"));
+        assert!(told.iter().any(|problem| problem.contains("odd.md` is not used: its head")), "{told:?}");
         assert_eq!(texts[3].text, "Be kind");
         assert!(matches!(&problems[..], [problem] if problem.contains("broken.md")), "{problems:?}");
     }

@@ -172,6 +172,47 @@ fn a_meter_that_is_broken_costs_the_power_and_nothing_else() {
     assert!(ran.stdout.contains("tg128") && ran.stdout.contains("failed, so power is not known"), "{}", ran.stdout);
 }
 
+/// Runs with a meter beside it, which writes a line each 100 ms, its clock being off by so many seconds.
+fn beside_a_meter(home: &Home, off: f64, arguments: &[&str]) -> Ran {
+    use std::io::Write;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    TinyModel::default().context(2048).write(&home.path("tiny.gguf")).unwrap();
+    let path = home.path("power.csv");
+    std::fs::write(&path, "time,volts,amps\n").unwrap();
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut file = std::fs::File::options().append(true).open(&path).unwrap();
+            while !is_over.load(Ordering::Relaxed) {
+                let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
+                // In two parts, as buffers have it.
+                write!(file, "{:.3},5.0", now + off).unwrap();
+                std::thread::sleep(std::time::Duration::from_millis(20));
+                writeln!(file, ",0.8").unwrap();
+                std::thread::sleep(std::time::Duration::from_millis(80));
+            }
+        });
+        let ran = home.run(&[&["bench", "./tiny.gguf", "--threads", "1", "--rounds", "2"], arguments].concat());
+        is_over.store(true, Ordering::Relaxed);
+        ran
+    })
+}
+
+#[test]
+fn a_file_that_a_meter_writes_tells_the_power_by_its_times() {
+    let home = Home::new();
+    let ran = beside_a_meter(&home, -7200.0, &["--power-csv", "power.csv", "--json"]);
+    assert!(ran.stderr.contains("its clock is 2.0 hours behind this machine's, which is corrected"), "{}", ran.stderr);
+    for record in records(&ran) {
+        let number = |key: &str| record[key].as_f64().unwrap_or_else(|| panic!("no {key}: {record}"));
+        assert!((number("idle_watts") - 4.0).abs() < 1e-6 && (number("watts") - 4.0).abs() < 1e-6, "{record}");
+    }
+    let ran = home.run(&["bench", "./tiny.gguf", "--power-csv", "none.csv"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("there is no file `none.csv`"), "{}", ran.stderr);
+    let ran = home.run(&["bench", "./tiny.gguf", "--power-csv", "power.csv", "--power", "none"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+}
+
 #[test]
 fn a_dry_run_says_what_would_be_measured_and_measures_and_keeps_nothing() {
     let home = Home::new();

@@ -528,6 +528,27 @@ fn a_text_with_a_name_is_answered_with_everything_put_into_it() {
 }
 
 #[test]
+fn a_text_is_answered_as_its_head_says_unless_something_else_is_typed() {
+    let home = Home::new();
+    let head = "+++\nsystem = \"two words\"\n[settings]\nmax_tokens = 2\n[variables]\nto = \"Ben\"\n+++\n";
+    home.write("home/config/prompts/mail.md", format!("{head}Dear {{{{to}}}}"));
+    home.write("home/config/config.toml", "max_tokens = 1\n");
+    let ask = |arguments: &[&str]| home.ask(HELLO, &[&["-o", "json", "--prompt-name", "mail"], arguments].concat());
+    // Two words each, and one for each message.
+    let ran = ask(&[]);
+    assert_eq!((ran.code, prompt_tokens(&ran)), (Some(0), 1 + 2 + 1 + 2), "{}", ran.stderr);
+    assert!(ran.stdout.contains("\"completion_tokens\":2"), "{}", ran.stdout);
+    let ran = ask(&["--max-tokens", "3", "--system", "", "--var", "to=Ann or Eve"]);
+    assert_eq!((ran.code, prompt_tokens(&ran)), (Some(0), 1 + 4), "{}", ran.stderr);
+    assert!(ran.stdout.contains("\"completion_tokens\":3"), "{}", ran.stdout);
+    home.write("home/config/prompts/mail.md", "+++\n[settings]\ntmep = 1\n+++\nDear");
+    let ran = ask(&[]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stderr.contains("mail.md` is not used: `tmep` is no setting of a text"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("hint: `temp` may be meant\n"), "{}", ran.stderr);
+}
+
+#[test]
 fn every_command_explains_itself() {
     let home = Home::new();
     for command in ["bench", "batch", "models", "models pull", "chats show", "config show", "doctor", "completions"] {

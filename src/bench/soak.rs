@@ -13,7 +13,7 @@ use super::outlook::{Known, Outlook, Step};
 use super::record::{Case, Run};
 use super::report::{Report, base};
 use super::speed::plan::{Item, Kind, blocks};
-use super::speed::{Model, Player, meter, title, trusted};
+use super::speed::{Model, Player, meter, remark_on, title, trusted};
 use super::statistics::percentile;
 use super::stream::Stream;
 use super::suite::{self, Measurement, Models};
@@ -99,6 +99,7 @@ impl Soak {
             case.rest.insert("power_source".into(), power_source.clone().into());
             report.add(case)?;
         }
+        remark_on(sampler.as_ref(), report);
         Ok(())
     }
 }

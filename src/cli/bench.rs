@@ -105,6 +105,11 @@ pub struct BenchCommand {
     #[arg(long, value_name = "auto|none|cmd:COMMAND", help_heading = OF_SPEED)]
     pub power: Option<Power>,
 
+    /// The file into which a meter writes while the run goes on: lines `time,watts` or `time,volts,amps`, with a line that
+    /// names the columns or without, or what macOS's `powermetrics` prints. Matched by their time to what is measured
+    #[arg(long, value_name = "FILE", conflicts_with = "power", help_heading = OF_SPEED)]
+    pub power_csv: Option<PathBuf>,
+
     /// How long to let the machine cool down between what is measured: `auto` (until it is as cool as at the start, where it
     /// tells its temperature; a minute at most), `off`, or seconds [default: auto]
     #[arg(long, value_name = "SECONDS|off|auto", help_heading = OF_SPEED)]
@@ -225,12 +230,18 @@ impl BenchCommand {
         matches!(nothing, Ok(Some(Command::Bench(nothing))) if *nothing == bare)
     }
 
+    /// What is to tell the watts.
+    pub fn source_of_power(&self) -> Power {
+        let file = self.power_csv.clone().map(Power::File);
+        file.or_else(|| self.power.clone()).unwrap_or(Power::Auto)
+    }
+
     /// An option that was typed and that the suite has no use for.
     pub fn useless_option(&self) -> Option<&'static str> {
         use Suite::{Cold, Depth, Fit, Kv, Quant, Quick, Sbc, Soak, Spec, Threads};
         /// An option, whether it was typed, and the suites that have a use for it.
         type Use<'a> = (&'static str, bool, &'a [Suite]);
-        let uses: [Use<'_>; 18] = [
+        let uses: [Use<'_>; 19] = [
             ("--peer", !self.peers.is_empty(), &[Quick]),
             ("--policies", !self.policies.is_empty(), &[Kv]),
             ("--budgets", !self.budgets.is_empty(), &[Kv]),
@@ -245,6 +256,7 @@ impl BenchCommand {
             ("--minutes", self.minutes.is_some(), &[Soak]),
             ("--formats", !self.formats.is_empty(), &[Quant]),
             ("--power", self.power.is_some(), &[Quick, Depth, Threads, Sbc, Quant, Soak]),
+            ("--power-csv", self.power_csv.is_some(), &[Quick, Depth, Threads, Sbc, Quant, Soak]),
             ("--cool-down", self.cool_down.is_some(), &[Quick, Depth, Threads, Sbc]),
             ("--rounds", self.rounds.is_some(), &[Quick, Depth, Threads, Sbc, Quant, Cold, Fit, Spec]),
             ("--depths", !self.depths.is_empty(), &[Quick, Depth, Kv, Spec]),

@@ -62,7 +62,13 @@ pub fn refuse(typed: Option<Output>, failure: &Failure) {
 
 /// Finds the model before stdin is read: a mistake in its name should not have to wait for the whole pipe. One that is
 /// not here is got after that: nothing is downloaded for a question that cannot be read.
-fn prepare(talk: Talk, surroundings: Surroundings) -> Result<Job, Failure> {
+fn prepare(talk: Talk, mut surroundings: Surroundings) -> Result<Job, Failure> {
+    let folder = surroundings.directories.prompts();
+    let named = talk.prompt_name.map(|name| prompts::find(&folder, &name)).transpose().map_err(Failure::usage)?;
+    if let Some(named) = &named {
+        surroundings.layers.put_under_typed(named.head.layer(), &folder.join(format!("{}.md", named.name)))?;
+        surroundings.config = Config::from(surroundings.layers.settings.clone());
+    }
     let schema = check_constraint(&surroundings)?;
     let source = source(&talk.engine)?;
     check_form(&surroundings)?;
@@ -76,8 +82,6 @@ fn prepare(talk: Talk, surroundings: Surroundings) -> Result<Job, Failure> {
         Ok(found) => Ok(found),
         Err(failure) => Err(offers::to_get(&surroundings.config, failure)?),
     };
-    let folder = surroundings.directories.prompts();
-    let named = talk.prompt_name.map(|name| prompts::find(&folder, &name)).transpose().map_err(Failure::usage)?;
     let question = Question { named, variables: talk.variables, typed: talk.prompt, files: talk.files };
     question.check()?;
     let asked = question.read(stdin(), || read_stdin(surroundings.config.quiet))?;

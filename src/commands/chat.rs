@@ -34,6 +34,7 @@ pub fn run(talk: Talk, surroundings: Surroundings) -> Result<Exit, Failure> {
         config.generate.constraint = None;
     }
     let prompts = surroundings.directories.prompts();
+    let themes = surroundings.directories.themes();
     let theme_file = surroundings.directories.theme_file();
     let behind = Arc::new(Mutex::new(Behind::default()));
     let (resumes, saves) = (talk.resume.is_some(), !config.private);
@@ -55,6 +56,7 @@ pub fn run(talk: Talk, surroundings: Surroundings) -> Result<Exit, Failure> {
         vi_keys: config.vi_keys,
         images: config.images,
         theme: config.theme,
+        themes,
         theme_file: (!config.private).then_some(theme_file),
         notices,
     };

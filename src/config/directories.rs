@@ -71,6 +71,11 @@ impl Directories {
         self.config.join("prompts")
     }
 
+    /// The person's own themes, by their names.
+    pub fn themes(&self) -> PathBuf {
+        self.config.join("themes")
+    }
+
     pub fn chats_file(&self) -> PathBuf {
         self.data.join("chats.db")
     }

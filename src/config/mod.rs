@@ -33,7 +33,7 @@ use crate::engine::tuning::Tuning;
 use crate::exit::Failure;
 use crate::models::Found;
 use crate::text_file;
-use crate::ui::theme::Named;
+use crate::ui::theme::ThemeName;
 
 /// The commented sample of `config.toml`.
 pub const SAMPLE: &str = include_str!("../../assets/config.toml");
@@ -72,7 +72,7 @@ pub struct Config {
     /// Whether pictures are shown in the chat.
     pub images: Switch,
     /// The colours of the chat.
-    pub theme: Named,
+    pub theme: ThemeName,
     /// Bytes a second that a download may bring.
     pub limit_rate: Option<u64>,
     pub quiet: bool,
@@ -84,7 +84,7 @@ pub struct Config {
 pub struct Layers {
     /// All layers, the upper over the lower.
     pub settings: Settings,
-    /// What was typed.
+    /// What was typed, with the files read that it names.
     pub typed: Settings,
     /// Where the schema or the grammar is from that answers are held to, as a message goes on behind its name.
     pub form_origin: String,
@@ -118,22 +118,44 @@ impl Layers {
             Ok(layer) => (layer, None),
             Err(sentence) => (Layer::default(), Some(sentence)),
         };
+        let upper_typed = upper.settings.clone();
         let (schema, grammar) =
             (upper.schema.or(middle.schema).or(lower.schema), upper.grammar.or(middle.grammar).or(lower.grammar));
         let mut layers = Self {
             settings: upper.settings.over(middle.settings).over(lower.settings),
-            typed,
+            typed: upper_typed,
             form_origin: String::new(),
             warnings: [upper.warnings, middle.warnings, lower.warnings].concat(),
             broken,
         };
+        layers.form_origin = layers.origin_of_form(schema, grammar)?;
+        Ok(layers)
+    }
+
+    /// Where the one form is from that an answer has, of what the schema and the grammar are from.
+    fn origin_of_form(&self, schema: Option<String>, grammar: Option<String>) -> Result<String, Failure> {
         let is_set = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
-        if is_set(&layers.settings.schema) && is_set(&layers.settings.grammar) {
+        if is_set(&self.settings.schema) && is_set(&self.settings.grammar) {
             return Err(Failure::usage("an answer is held to a schema or to a grammar, and both are set")
                 .hint("take one back with `--schema off` or `--grammar off`"));
         }
-        layers.form_origin = if is_set(&layers.settings.schema) { schema } else { grammar }.unwrap_or_default();
-        Ok(layers)
+        Ok(if is_set(&self.settings.schema) { schema } else { grammar }.unwrap_or_default())
+    }
+
+    /// Puts the settings of the text in `file` between what was typed and everything below.
+    ///
+    /// # Errors
+    /// If a file that they name cannot be read, or an answer would have two forms.
+    pub fn put_under_typed(&mut self, settings: Settings, file: &Path) -> Result<(), Failure> {
+        let folder = file.parent().unwrap_or(Path::new(""));
+        let layer = with_files_read(settings, Place::File(file), folder).map_err(Failure::usage)?;
+        let lower = std::mem::take(&mut self.settings);
+        let is_typed = self.typed.schema.is_some() || self.typed.grammar.is_some();
+        self.settings = self.typed.clone().over(layer.settings).over(lower);
+        let origin = if is_typed { None } else { layer.schema.or(layer.grammar) };
+        let origin = origin.unwrap_or_else(|| std::mem::take(&mut self.form_origin));
+        self.form_origin = self.origin_of_form(Some(origin.clone()), Some(origin))?;
+        Ok(())
     }
 
     /// # Errors

@@ -12,7 +12,7 @@ use super::extract::Extract;
 use super::value::{Auto, OrAuto, OrOff, Penalty, Probability, Room, Size, Temperature, UpTo};
 use crate::engine::KvTypes;
 use crate::engine::protocol::{DeviceChoice, Evict, Speculate, Think};
-use crate::ui::theme::Named;
+use crate::ui::theme::ThemeName;
 
 /// The form of a one-shot answer on stdout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -277,9 +277,10 @@ pub struct Settings {
     #[arg(long, value_enum, value_name = "auto|on|off", hide_possible_values = true)]
     pub images: Option<Switch>,
 
-    /// Colours of the chat; `auto`: those chosen last with /theme, else what suits the terminal
-    #[arg(long, value_enum, value_name = "auto|light|dark|mono", hide_possible_values = true)]
-    pub theme: Option<Named>,
+    /// Colours of the chat: light, dark, mono, or another that /theme lists; `auto`: those chosen last with /theme,
+    /// else what suits the terminal
+    #[arg(long, value_name = "auto|NAME")]
+    pub theme: Option<ThemeName>,
 
     /// Download no faster than this a second (500K, 2M) [default: off]
     #[arg(long, global = true, value_name = "SIZE|off", allow_negative_numbers = true, hide_short_help = true)]

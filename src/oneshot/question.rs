@@ -197,14 +197,14 @@ mod tests {
         for twice in [question("-", &[Path::new("-")]), question("x", &[Path::new("-"), Path::new("-")])] {
             assert!(twice.check().unwrap_err().message.starts_with("stdin is asked for twice"));
         }
-        let named = Some(PromptText { name: "mail".into(), text: "{{stdin}}".into() });
+        let named = Some(PromptText { name: "mail".into(), text: "{{stdin}}".into(), ..PromptText::default() });
         assert!(Question { named, ..question("x", &[Path::new("-")]) }.check().is_err());
     }
 
     #[test]
     fn a_text_with_a_name_comes_before_what_is_said_or_has_it_in_it() {
         let ask = |text: &str, typed: Option<&str>, piped: Option<&str>| -> Result<String, Failure> {
-            let named = PromptText { name: "mail".into(), text: text.into() };
+            let named = PromptText { name: "mail".into(), text: text.into(), ..PromptText::default() };
             let variables = vec!["to=Ann".parse().unwrap()];
             let typed = typed.map(str::to_owned);
             let question = Question { named: Some(named), variables, typed, files: Vec::new() };
@@ -256,7 +256,7 @@ mod tests {
         let there = folder.path().join("notes.txt");
         std::fs::write(&there, "milk").unwrap();
         let files = vec![there, "Sum up".into()];
-        let named = Some(PromptText { name: "mail".into(), text: "Dear".into() });
+        let named = Some(PromptText { name: "mail".into(), text: "Dear".into(), ..PromptText::default() });
         let failure = Question { named, files, ..Question::default() }.read(Stdin::Terminal, || Ok(String::new()));
         assert!(failure.unwrap_err().to_string().contains("a question goes behind `-p`"));
     }
@@ -268,7 +268,7 @@ mod tests {
         std::fs::write(&empty, " \n").unwrap();
         std::fs::write(&full, "milk").unwrap();
         let ask = |text: Option<&str>, typed: Option<&str>, files: &[&PathBuf], stdin| {
-            let named = text.map(|text| PromptText { name: "mail".into(), text: text.into() });
+            let named = text.map(|text| PromptText { name: "mail".into(), text: text.into(), ..PromptText::default() });
             let files = files.iter().map(|file| (*file).clone()).collect();
             let question = Question { named, typed: typed.map(str::to_owned), files, variables: Vec::new() };
             question.read(stdin, || Ok("\n".into())).map(|asked| asked.notes)

@@ -40,6 +40,8 @@ fn is_name(text: &str) -> bool {
 pub struct Form<'text> {
     name: &'text str,
     parts: Vec<Part<'text>>,
+    /// Values of gaps that are given none.
+    defaults: &'text [(String, String)],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +72,7 @@ impl<'text> Form<'text> {
             }
         }
         parts.push(Part::Text(rest));
-        Self { name: &text.name, parts }
+        Self { name: &text.name, parts, defaults: &text.head.variables }
     }
 
     pub fn asks_for_stdin(&self) -> bool {
@@ -99,13 +101,30 @@ impl<'text> Form<'text> {
         names
     }
 
+    fn default(&self, name: &str) -> Option<&'text str> {
+        self.defaults.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The text as it is written into the chat: the gaps that have values of their own are filled, the others are left
+    /// for the person.
+    pub fn begun(&self) -> String {
+        let part = |part: &Part<'_>| match *part {
+            Part::Text(text) => text.to_owned(),
+            Part::Value(name) => self.default(name).map_or_else(|| format!("{{{{{name}}}}}"), str::to_owned),
+            Part::File(path) => format!("{{{{file:{path}}}}}"),
+        };
+        self.parts.iter().map(part).collect()
+    }
+
     /// Whether exactly the values are there that it has gaps for; `prompt` is the text that was typed for it.
     ///
     /// # Errors
     /// What is missing or too much, and what to type.
     pub fn check(&self, variables: &[Variable], prompt: Option<&str>) -> Result<(), String> {
         let (name, names) = (self.name, self.names());
-        let missing: Vec<_> = names.iter().filter(|name| variables.iter().all(|given| given.name != **name)).collect();
+        let is_missing =
+            |name: &&&str| variables.iter().all(|given| given.name != **name) && self.default(name).is_none();
+        let missing: Vec<_> = names.iter().filter(is_missing).collect();
         if !missing.is_empty() {
             let shown: Vec<String> = missing.iter().map(|name| format!("`{{{{{name}}}}}`")).collect();
             let typed: String = missing.iter().map(|name| format!(" --var {name}=TEXT")).collect();
@@ -148,7 +167,8 @@ impl<'text> Form<'text> {
                 Part::Value("prompt") => filled.push_str(prompt),
                 Part::Value(name) => {
                     let given = variables.iter().find(|given| given.name == *name);
-                    filled.push_str(given.map_or("", |given| &given.value));
+                    let given = given.map(|given| given.value.as_str()).or_else(|| self.default(name));
+                    filled.push_str(given.unwrap_or_default());
                 }
                 Part::File(path) => {
                     let text = text_file::read(&folder.join(from_home(path)))?;
@@ -176,7 +196,7 @@ mod tests {
     use super::*;
 
     fn text(text: &str) -> PromptText {
-        PromptText { name: "mail".into(), text: text.into() }
+        PromptText { name: "mail".into(), text: text.into(), ..PromptText::default() }
     }
 
     fn variables(given: &[&str]) -> Vec<Variable> {
@@ -208,6 +228,22 @@ mod tests {
         ] {
             assert_eq!(filled(form, given).as_deref(), Ok(expected), "{form}");
         }
+    }
+
+    #[test]
+    fn a_value_that_the_head_gives_is_taken_where_no_other_is_given() {
+        let mut text = text("{{tone}} {{to}}");
+        text.head.variables = vec![("tone".into(), "kind".into())];
+        let form = Form::of(&text);
+        let fill = |given: &[&str]| {
+            let given = variables(given);
+            form.check(&given, None)?;
+            form.fill(&given, "", "", Path::new(""))
+        };
+        assert_eq!(fill(&["to=Ada"]).as_deref(), Ok("kind Ada"));
+        assert_eq!(fill(&["to=Ada", "tone=stern"]).as_deref(), Ok("stern Ada"));
+        assert_eq!(fill(&[]), Err("`{{to}}` of the text `mail` has no value; add `--var to=TEXT`".into()));
+        assert_eq!(form.begun(), "kind {{to}}");
     }
 
     #[test]

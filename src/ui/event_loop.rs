@@ -14,13 +14,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep_until};
 
-use super::app::{App, Start};
+use super::app::{App, Look, Start};
 use super::clipboard::{self, Multiplexer};
 use super::keyboard::Keyboard;
 use super::msg::{Effect, Msg};
 use super::perform::Performer;
 use super::terminal::Terminal;
-use super::theme::Theme;
+use super::theme::{self, Themes};
 use super::{Setup, editor, keys, last_theme, pictures, view};
 use crate::engine;
 use crate::engine::protocol::Event as EngineEvent;
@@ -76,16 +76,19 @@ impl<'t> EventLoop<'t> {
     /// Starts the engine and draws the first frame; the model is loaded behind it.
     pub fn start(terminal: &'t mut Terminal, setup: Setup) -> anyhow::Result<Self> {
         let environment = |name: &str| std::env::var(name).ok();
+        let (themes, problems) = Themes::with_those_in(&setup.themes);
+        let last = last_theme::recall(setup.theme_file.as_deref());
+        let terminal_now = theme::Terminal::detect(&environment);
+        let (look, missing) = Look::at_the_start(themes, terminal_now, setup.theme, last.as_ref());
+        let notices = setup.notices.into_iter().chain(problems).chain(missing).collect();
         let app = App::new(Start {
             resumes: setup.resumes,
             is_offline: setup.is_offline,
             options: setup.options,
             system: setup.system,
             saves: setup.saves,
-            notices: setup.notices,
-            theme: Theme::detect(&environment),
-            named_theme: setup.theme,
-            last_theme: last_theme::recall(setup.theme_file.as_deref()),
+            notices,
+            look,
             prefill_while_typing: setup.prefill_while_typing,
             vi_keys: setup.vi_keys,
             pictures: pictures::protocol(setup.images, &environment),

@@ -2,18 +2,19 @@
 
 use std::path::Path;
 
-use super::theme::Named;
+use super::theme::ThemeName;
 use crate::models::write_atomically;
 
 /// What was chosen last, if anything was.
-pub fn recall(file: Option<&Path>) -> Option<Named> {
+pub fn recall(file: Option<&Path>) -> Option<ThemeName> {
     let text = std::fs::read_to_string(file?).ok()?;
-    Named::ALL.into_iter().find(|(name, _)| *name == text.trim()).map(|(_, named)| named)
+    let name = text.trim();
+    (!name.is_empty()).then(|| name.to_owned().into())
 }
 
 /// It is the one for the next start.
-pub fn remember(file: &Path, named: Named) {
-    if let Err(error) = write_atomically(file, format!("{}\n", named.name()).as_bytes()) {
+pub fn remember(file: &Path, name: &ThemeName) {
+    if let Err(error) = write_atomically(file, format!("{name}\n").as_bytes()) {
         tracing::warn!(%error, "the theme is not remembered");
     }
 }
@@ -23,13 +24,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_remembered_is_recalled_and_nothing_else() {
+    fn what_was_remembered_is_recalled() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("data/theme");
         assert_eq!((recall(None), recall(Some(&file))), (None, None));
-        remember(&file, Named::Light);
-        assert_eq!(recall(Some(&file)), Some(Named::Light));
-        std::fs::write(&file, "pink\n").unwrap();
+        let light = ThemeName::from("light".to_owned());
+        remember(&file, &light);
+        assert_eq!(recall(Some(&file)), Some(light));
+        std::fs::write(&file, "\n").unwrap();
         assert_eq!(recall(Some(&file)), None);
     }
 }

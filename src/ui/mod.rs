@@ -80,8 +80,10 @@ pub struct Setup {
     /// Whether pictures are shown.
     pub images: Switch,
     /// The theme that is set; else the one that was chosen last is taken, and remembered in this file.
-    pub theme: theme::Named,
+    pub theme: theme::ThemeName,
     pub theme_file: Option<PathBuf>,
+    /// The folder of the person's own themes.
+    pub themes: PathBuf,
     /// What the person should know at once.
     pub notices: Vec<String>,
 }

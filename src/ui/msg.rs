@@ -21,7 +21,7 @@ use super::files::Folder;
 use super::folds::Fold;
 use super::markdown::parts::PartKind;
 use super::pictures::{self, Wanted};
-use super::theme::Named;
+use super::theme::ThemeName;
 
 /// Where the store puts the id of something once it is written. Writes are done in order, so an effect can name a
 /// message whose id is not known yet.
@@ -214,7 +214,7 @@ pub enum Command {
     Kv,
     /// Tell what the last answer and the chat cost.
     Stats,
-    Theme(Option<Named>),
+    Theme(Option<String>),
     /// Tell what guessing tokens brought to the last answer.
     Drafts,
     /// Go on with the last answer.
@@ -475,7 +475,7 @@ pub enum Effect {
     /// The model of this name is to be the one for the next start.
     Remember(String),
     /// This theme is to be the one for the next start.
-    RememberTheme(Named),
+    RememberTheme(ThemeName),
     Suspend,
     /// Let the person's editor have the terminal and this text.
     EditOutside(String),

@@ -278,9 +278,9 @@ impl Performer {
             Effect::Get { choice, offer } => self.get(choice, offer),
             Effect::StopDownload => self.stop_download(),
             Effect::Remember(name) => drop(self.on_a_thread(move |supply| supply.remember(&name))),
-            Effect::RememberTheme(named) => {
+            Effect::RememberTheme(name) => {
                 if let Some(file) = self.theme_file.clone() {
-                    self.on_a_thread(move |_| last_theme::remember(&file, named));
+                    self.on_a_thread(move |_| last_theme::remember(&file, &name));
                 }
             }
             Effect::Suspend | Effect::EditOutside(_) | Effect::Leave => {}

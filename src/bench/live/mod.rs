@@ -20,7 +20,7 @@ use crate::exit::Exit;
 use crate::hardware::health::Health;
 use crate::ui::keyboard::Keyboard;
 use crate::ui::terminal::{Terminal, restore_after_crash};
-use crate::ui::theme::Theme;
+use crate::ui::theme::{self, ThemeName, Themes};
 use state::State;
 
 /// Between two frames.
@@ -176,7 +176,8 @@ struct Viewer {
 
 impl Viewer {
     fn run(mut self) {
-        let theme = Theme::detect(&|name| std::env::var(name).ok());
+        let terminal = theme::Terminal::detect(&|name| std::env::var(name).ok());
+        let (theme, _) = Themes::included().first(&ThemeName::Auto, None, &terminal);
         while !self.shared.is_closed.load(Ordering::SeqCst) && !IS_OVER.load(Ordering::SeqCst) {
             self.take();
             // A line that is still writing a frame gets the next one later.

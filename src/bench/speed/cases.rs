@@ -90,7 +90,12 @@ pub fn of(item: &Item, samples: &Samples, beside: &Beside, before: Footprint, af
             major_faults: samples.major_faults,
             swap_bytes: after.swapped_bytes.zip(before.swapped_bytes).map(|(now, then)| now.saturating_sub(then)),
             share_of_bandwidth: if is_prompt { None } else { share(mean(speeds), depth, tokens, beside) },
-            rest: rest(item, beside, if is_prompt { &samples.prefill_watts } else { &samples.decode_watts }),
+            rest: rest(
+                item,
+                beside,
+                if is_prompt { &samples.prefill_watts } else { &samples.decode_watts },
+                speeds.len(),
+            ),
             ..beside.base.clone()
         }
     };
@@ -105,7 +110,7 @@ fn share(speed: f64, depth: u32, tokens: u32, beside: &Beside) -> Option<f64> {
     Some(speed * bytes / beside.bandwidth?)
 }
 
-fn rest(item: &Item, beside: &Beside, watts: &[f64]) -> Map<String, Value> {
+fn rest(item: &Item, beside: &Beside, watts: &[f64], rounds: usize) -> Map<String, Value> {
     let mut rest = beside.base.rest.clone();
     rest.insert("item".into(), item.name.clone().into());
     let mut put = |name: &str, value: Option<Value>| {
@@ -118,6 +123,8 @@ fn rest(item: &Item, beside: &Beside, watts: &[f64]) -> Map<String, Value> {
     let mask = item.crews.map(|crews| crews.decode.cores).filter(|cores| !cores.is_empty());
     put("cpu_mask", mask.map(|cores| cores.to_string().into()));
     put("watts", (!watts.is_empty()).then(|| mean(watts).into()));
+    // The meter was silent in some rounds.
+    put("n_power", (!watts.is_empty() && watts.len() < rounds).then(|| watts.len().into()));
     put("bandwidth_bytes_per_second", beside.bandwidth.map(Value::from));
     put("power_source", Some(beside.power_source.as_str().into()));
     rest
@@ -153,8 +160,8 @@ pub mod tests_of {
             ttft_ms: vec![5120.0, 5070.0, 5170.0],
             prefill_joules: vec![0.05],
             decode_joules: vec![0.9],
-            prefill_watts: vec![5.0],
-            decode_watts: vec![9.0],
+            prefill_watts: vec![5.0; 3],
+            decode_watts: vec![9.0; 3],
             major_faults: Some(0),
         };
         let footprint =

@@ -50,8 +50,8 @@ impl Drawing<'_> {
     fn ask(&self, now: Instant) {
         let since = now - self.last.replace(now);
         self.board.draws(self.watts, since.as_secs_f64());
-        if let Some(watts) = self.meter.borrow_mut().watts(now).unwrap() {
-            self.trace.borrow_mut().push(now, watts);
+        for (moment, watts) in self.meter.borrow_mut().samples(now).unwrap() {
+            self.trace.borrow_mut().push(moment, watts);
         }
     }
 }
@@ -74,11 +74,15 @@ impl Power for Option<Drawing<'_>> {
     }
 }
 
-/// The suite `quick` on a board.
+/// The suite `quick` on a board, with what it has to tell watts.
 fn measured(board: &Board, script: Script) -> Run {
+    measured_by(&Choice::Auto, board, script)
+}
+
+fn measured_by(power: &Choice, board: &Board, script: Script) -> Run {
     let (cpu, before) = (board.cpu(), Health::read_under(board.root()));
     let start = Instant::now();
-    let found = Meter::find(&Choice::Auto, board.root(), &board.programs());
+    let found = Meter::find(power, board.root(), &board.programs());
     let power_source = found.as_ref().map_or_else(Clone::clone, |meter| meter.about().to_owned());
     let drawing = |meter: Meter| {
         let (meter, last) = (RefCell::new(meter), RefCell::new(start));
@@ -202,6 +206,10 @@ fn an_orange_pi_5_pro_has_two_kinds_of_cores_and_no_sensor_of_what_it_draws() {
         throttles: true,
     };
     insta::assert_snapshot!(told(&measured(&boards::orange_pi_5_pro(), script)));
+    let board = boards::orange_pi_5_pro().with_a_meter();
+    let script = Script { idle_watts: 3.1, load_watts: 10.4, throttles: false, celsius: 68.0, ..script };
+    let run = measured_by(&Choice::File(board.power_csv()), &board, script);
+    insta::assert_snapshot!("an_orange_pi_5_pro_beside_a_meter", told(&run));
 }
 
 #[test]

@@ -223,6 +223,7 @@ fn time(
         }
         anchor.look(&mut model, number + 1 == count, report)?;
     }
+    remark_on(sampler.as_ref(), report);
     Ok(())
 }
 
@@ -272,15 +273,21 @@ pub fn meter(power: &Choice, report: &Report) -> (Option<Sampler>, String) {
     let programs: Vec<_> = std::env::var_os("PATH").iter().flat_map(std::env::split_paths).collect();
     let found = Meter::find(power, std::path::Path::new("/"), &programs).and_then(|meter| {
         report.progress("what the machine draws while it does nothing");
-        let about = meter.about();
-        Sampler::start(meter, IDLE).map(|sampler| {
-            report.watch(sampler.watch());
-            (sampler, about)
-        })
+        Sampler::start(meter, IDLE).inspect(|sampler| report.watch(sampler.watch()))
     });
     match found {
-        Ok((sampler, about)) => (Some(sampler), about.to_owned()),
+        Ok(sampler) => {
+            let about = sampler.about.to_owned();
+            (Some(sampler), about)
+        }
         Err(sentence) => (None, sentence),
+    }
+}
+
+/// Says in the end what is to be said of what told the watts.
+pub fn remark_on(sampler: Option<&Sampler>, report: &Report) {
+    if let Some((sampler, remark)) = sampler.and_then(|sampler| Some((sampler, sampler.remark()?))) {
+        report.note(&format!("note: {}: {remark}", sampler.about));
     }
 }
 

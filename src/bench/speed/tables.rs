@@ -180,10 +180,15 @@ pub fn circumstances(run: &Run) -> String {
     let source = case.text("power_source").unwrap_or_default();
     let power = match case.idle_watts {
         Some(watts) => format!("{watts:.2} W while idle, as told by {source}\n"),
+        None if run.cases.iter().any(|case| case.joules_per_token.is_some()) => format!("power as told by {source}\n"),
         None if source.is_empty() => String::new(),
         None => format!("{source}\n"),
     };
-    format!("{}\n{power}", lines.join("; "))
+    let silent = run.cases.iter().filter_map(|case| Some((case.number("n_power")?, case)));
+    let silent = silent.min_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(told, case)| {
+        format!("power is not known of all rounds: of {} it is of {told} of {}\n", case.test, case.samples_ts.len())
+    });
+    format!("{}\n{power}{}", lines.join("; "), silent.unwrap_or_default())
 }
 
 /// How the run ended, where that is not as it should be, and what speaks against it.

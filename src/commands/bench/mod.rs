@@ -31,7 +31,6 @@ use crate::engine::tuning::Tuning;
 use crate::exit::{Exit, Failure};
 use crate::hardware::cores::{self, CoreSet, Cores};
 use crate::hardware::health::Health;
-use crate::hardware::meters::Choice;
 use crate::signals;
 
 /// The key under which the settings of a run have its models.
@@ -47,6 +46,12 @@ pub fn run(command: BenchCommand, surroundings: &Surroundings) -> Result<Exit, F
         let sentence = "is for another suite; `tuichat bench --help` tells which";
         let sentence = if command.tune { "is of no use with `--tune`" } else { sentence };
         return Err(Failure::usage(format!("`{option}` {sentence}")));
+    }
+    if let Some(path) = command.power_csv.as_ref().filter(|path| !path.is_file()) {
+        let sentence = format!("`--power-csv`: there is no file `{}`", path.display());
+        return Err(
+            Failure::usage(sentence).hint("start the meter first, and have it write lines `time,watts` into a file")
+        );
     }
     let _log = surroundings.begin()?;
     let wish = told::Wish::of(&command, &History::new(surroundings.directories.runs()))?;
@@ -68,7 +73,7 @@ pub fn run(command: BenchCommand, surroundings: &Surroundings) -> Result<Exit, F
     let suite = if command.tune { "tune" } else { command.suite.name() };
     let guesses = surroundings.config.generate.speculation.by;
     let recommends = command.tune || matches!(command.suite, Suite::Quick | Suite::Sbc);
-    let (is_dry, json, power) = (command.dry_run, command.json, command.power.clone().unwrap_or(Choice::Auto));
+    let (is_dry, json, power) = (command.dry_run, command.json, command.source_of_power());
     let mut measurement = suites::of(command, &models, sets.clone(), &surroundings.directories.cache, guesses);
     if is_dry {
         dry_run::tell(suite, &*measurement, &power, &models, json, surroundings)?;

@@ -19,7 +19,6 @@ use crate::cli::{BenchCommand, Suite, Tokens};
 use crate::config::Probability;
 use crate::engine::lab::Format;
 use crate::engine::protocol::{LoadSettings, Speculate};
-use crate::hardware::meters::Choice;
 
 const USUAL_LENGTHS: [u32; 3] = [2048, 4096, 8192];
 const USUAL_DEPTHS: [u32; 6] = [0, 1024, 2048, 4096, 8192, 16_384];
@@ -72,7 +71,7 @@ pub fn of(
             Box::new(Fit { settings: fit::Settings { seed: command.seed, rounds, threads } })
         }
         Suite::Soak => {
-            let (minutes, power) = (command.minutes.unwrap_or(USUAL_MINUTES), command.power.unwrap_or(Choice::Auto));
+            let (minutes, power) = (command.minutes.unwrap_or(USUAL_MINUTES), command.source_of_power());
             Box::new(Soak { settings: soak::Settings { seed: command.seed, minutes, threads, power } })
         }
     }
@@ -81,6 +80,7 @@ pub fn of(
 fn speed_settings(command: BenchCommand, kind: Kind, threads: Option<u32>) -> speed::Settings {
     let (prompt, written) = if kind == Kind::Quick { (512, 128) } else { (128, 32) };
     let usual = if kind == Kind::Depth { &USUAL_DEPTHS } else { &[0][..] };
+    let power = command.source_of_power();
     speed::Settings {
         kind,
         seed: command.seed,
@@ -91,7 +91,7 @@ fn speed_settings(command: BenchCommand, kind: Kind, threads: Option<u32>) -> sp
         within: (kind == Kind::Quick && command.rounds.is_none()).then_some(QUICK),
         cool_down: command.cool_down.unwrap_or_default(),
         threads,
-        power: command.power.unwrap_or(Choice::Auto),
+        power,
         sets: Vec::new(),
         judges: matches!(kind, Kind::Sbc | Kind::Quant),
         peers: command.peers,

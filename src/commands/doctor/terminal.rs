@@ -2,13 +2,12 @@
 
 use std::io::{self, IsTerminal};
 
-use ratatui::style::Color;
 use rustix::termios::tcgetwinsize;
 use serde::Serialize;
 
 use super::finding::{Finding, Section, object};
 use super::system::System;
-use crate::ui::theme::Theme;
+use crate::ui::theme::{self, Depth};
 
 /// Columns and rows below which the chat is cramped.
 const LEAST_SIZE: (u16, u16) = (60, 15);
@@ -66,7 +65,7 @@ pub struct Terminal {
 
 impl Terminal {
     pub fn read(system: &System<'_>, ends: Ends) -> Self {
-        let theme = Theme::detect(&system.variable);
+        let seen = theme::Terminal::detect(&system.variable);
         let term = system.set("TERM");
         let program = system.set("TERM_PROGRAM").unwrap_or_default();
         let kind = format!("{} {program}", term.as_deref().unwrap_or_default()).to_lowercase();
@@ -86,13 +85,13 @@ impl Terminal {
             rows: ends.size.map(|(_, rows)| rows),
             colorterm: system.set("COLORTERM"),
             no_color: system.set("NO_COLOR").is_some(),
-            colours: match theme.accent.fg {
-                None => "none",
-                Some(Color::Rgb(..)) => "16 million",
-                Some(Color::Indexed(_)) => "256",
-                Some(_) => "16",
+            colours: match seen.depth {
+                _ if !seen.has_colours => "none",
+                Depth::True => "16 million",
+                Depth::TwoHundredFiftySix => "256",
+                Depth::Sixteen => "16",
             },
-            utf8: !theme.ascii,
+            utf8: !seen.ascii,
             locale: ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| system.set(name)),
             bracketed_paste: if is_plain {
                 Some(false)

@@ -26,6 +26,8 @@ enum Source {
     Pmic(Firmware),
     Battery,
     Rapl,
+    /// A meter beside it, which writes a file.
+    Beside,
 }
 
 /// A whole machine.
@@ -58,11 +60,28 @@ impl Board {
         vec![self.root().join("bin")]
     }
 
+    /// The file that a meter beside it writes.
+    pub fn power_csv(&self) -> PathBuf {
+        self.root().join("power.csv")
+    }
+
+    /// The same with a meter beside it.
+    pub fn with_a_meter(self) -> Self {
+        self.tree.write("power.csv", "seconds,volts,amps\n");
+        Self { source: Source::Beside, ..self }
+    }
+
     /// From now on it draws so many watts; counters have gone on for so many seconds with that.
     pub fn draws(&self, watts: f64, seconds: f64) {
         match self.source {
             Source::Nothing => {}
             Source::Pmic(firmware) => self.tree.write("pmic.txt", &pmic(firmware, watts)),
+            Source::Beside => {
+                let written = std::fs::read_to_string(self.power_csv()).unwrap();
+                let last = written.lines().last().and_then(|line| line.split(',').next()?.parse::<f64>().ok());
+                let line = format!("{:.6},5.1,{:.9}\n", last.unwrap_or(0.0) + seconds, watts / 5.1);
+                std::fs::write(self.power_csv(), written + &line).unwrap();
+            }
             Source::Battery => {
                 self.tree.write("sys/class/power_supply/BAT0/power_now", &format!("{:.0}\n", watts * 1e6));
             }

@@ -1,14 +1,19 @@
 //! What this machine draws, in watts, as far as it or something beside it tells. Every source leaves something out, and
 //! says what.
 
+mod clock;
+mod csv;
+mod followed;
 mod hwmon;
 mod pmic;
+mod powermetrics;
 mod rapl;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use followed::Followed;
 use rapl::Rapl;
 
 /// Where to find what is drawn.
@@ -19,6 +24,8 @@ pub enum Choice {
     None,
     /// A command of the shell that prints watts: that of a meter at the wall, for instance.
     Command(String),
+    /// A file that a meter goes on writing.
+    File(PathBuf),
 }
 
 impl std::str::FromStr for Choice {
@@ -41,12 +48,12 @@ const NOT_ALLOWED: &str = "power is not measured: `vcgencmd` may not ask the pow
      allows it from the next login on";
 
 /// Something that tells watts.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Meter {
     source: Source,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 enum Source {
     /// The Raspberry Pi 5's power chip, asked by this program.
     Pmic(PathBuf),
@@ -55,6 +62,10 @@ enum Source {
     Battery(PathBuf),
     Rapl(Rapl),
     Command(String),
+    /// A file that a meter goes on writing.
+    File(Followed),
+    /// A Mac's own program.
+    Powermetrics(Followed),
 }
 
 impl Meter {
@@ -66,6 +77,10 @@ impl Meter {
         let source = match choice {
             Choice::None => return Err("power is not measured: it is switched off".into()),
             Choice::Command(command) => Source::Command(command.clone()),
+            Choice::File(path) => {
+                let followed = Followed::file(path);
+                Source::File(followed.map_err(|words| format!("power is not measured: {words}"))?)
+            }
             Choice::Auto => found(root, programs)?,
         };
         Ok(Self { source })
@@ -81,6 +96,29 @@ impl Meter {
             Source::Battery(_) => "the battery; the whole machine, once a second or so",
             Source::Rapl(_) => "the processor's counters (RAPL); without disk, screen and losses of the power supply",
             Source::Command(_) => "the command of `--power`",
+            Source::File(_) => "the meter that writes the file of `--power-csv`",
+            Source::Powermetrics(_) => {
+                "the processor's own estimate (powermetrics); without memory, disk, screen and losses of the power supply"
+            }
+        }
+    }
+
+    /// What is to be said of what it told so far; nothing if it is as it should be.
+    pub fn remark(&self) -> Option<String> {
+        match &self.source {
+            Source::File(followed) | Source::Powermetrics(followed) => followed.remark(),
+            _ => None,
+        }
+    }
+
+    /// What was drawn since this was asked before, at moments in order: several where it goes on writing by itself.
+    ///
+    /// # Errors
+    /// As [`Self::watts`].
+    pub fn samples(&mut self, now: Instant) -> Result<Vec<(Instant, f64)>, String> {
+        match &mut self.source {
+            Source::File(followed) | Source::Powermetrics(followed) => followed.samples(now),
+            _ => Ok(self.watts(now)?.map(|watts| (now, watts)).into_iter().collect()),
         }
     }
 
@@ -98,6 +136,9 @@ impl Meter {
             Source::Hwmon(sensors) => Ok(hwmon::watts(sensors)),
             Source::Battery(folder) => Ok(battery(folder)),
             Source::Rapl(rapl) => Ok(rapl.watts(now)),
+            Source::File(followed) | Source::Powermetrics(followed) => {
+                Ok(followed.samples(now)?.last().map(|(_, watts)| *watts))
+            }
             Source::Command(command) => {
                 let said = output(Command::new("sh").arg("-c").arg(&*command))?;
                 let first = said.split_whitespace().next().and_then(|word| word.trim_end_matches('W').parse().ok());
@@ -124,15 +165,15 @@ fn found(root: &Path, programs: &[PathBuf]) -> Result<Source, String> {
     if let Some(folder) = supplies.map(|supply| supply.path()).find(|folder| battery(folder).is_some()) {
         return Ok(Source::Battery(folder));
     }
-    match Rapl::find(root) {
-        Ok(Some(rapl)) => Ok(Source::Rapl(rapl)),
-        Ok(None) => {
-            Err("power is not measured: this machine does not tell it; `--power cmd:COMMAND` asks a meter that \
-                         prints watts"
-                .into())
-        }
-        Err(sentence) => Err(sentence),
+    if let Some(rapl) = Rapl::find(root)? {
+        return Ok(Source::Rapl(rapl));
     }
+    if let Some(program) = programs.iter().map(|folder| folder.join("powermetrics")).find(|program| program.is_file()) {
+        return Followed::powermetrics(&program).map(Source::Powermetrics);
+    }
+    Err("power is not measured: this machine does not tell it; `--power cmd:COMMAND` asks a meter that prints watts, \
+         `--power-csv FILE` reads what one writes"
+        .into())
 }
 
 /// Watts drawn from a battery that is being emptied.

@@ -159,7 +159,7 @@ impl App {
         }
         self.branches.note_undo();
         self.cut(message);
-        self.transcript.scroll(Scroll::Bottom, &self.theme);
+        self.transcript.scroll(Scroll::Bottom, &self.look.theme);
         self.notice(
             "the last exchange is taken back, and nothing is deleted: `/redo` (Ctrl-K finds it) brings it back",
         );
@@ -182,7 +182,7 @@ impl App {
         if brought_back.is_some_and(|entry| self.is_written(entry.text())) {
             self.composer.take();
         }
-        self.transcript.scroll(Scroll::Bottom, &self.theme);
+        self.transcript.scroll(Scroll::Bottom, &self.look.theme);
         effects
     }
 

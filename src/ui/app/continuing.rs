@@ -40,7 +40,7 @@ impl App {
         self.continued = Some(Continued { end, bytes: answer.document.text().len() });
         let message = answer.saved.clone();
         self.notices.clear();
-        self.transcript.scroll(Scroll::Bottom, &self.theme);
+        self.transcript.scroll(Scroll::Bottom, &self.look.theme);
         self.activity = Activity::Prefilling { done: 0, total: 0 };
         let mut effects: Vec<Effect> = self.stop_looking_ahead().into_iter().collect();
         let options = self.options.clone();

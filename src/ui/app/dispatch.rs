@@ -43,7 +43,7 @@ impl App {
                 Vec::new()
             }
             Msg::PictureRead { wanted, outcome } => {
-                self.transcript.picture_came(&wanted, &outcome, &self.theme);
+                self.transcript.picture_came(&wanted, &outcome, &self.look.theme);
                 Vec::new()
             }
             Msg::DraftRead { chat, parts } => {
@@ -101,10 +101,7 @@ impl App {
                 self.files_found(folder, paths);
                 Vec::new()
             }
-            Msg::Prompts { texts, problems } => {
-                self.prompts_listed(texts, problems);
-                Vec::new()
-            }
+            Msg::Prompts { texts, problems } => self.prompts_listed(texts, problems),
             Msg::Exported { path, result } => {
                 self.exported(path, result);
                 Vec::new()
@@ -175,7 +172,7 @@ impl App {
             }
             Command::Kv => self.show_kv(),
             Command::Stats => self.show_stats(),
-            Command::Theme(named) => return self.use_theme(named),
+            Command::Theme(name) => return self.use_theme(name),
             Command::Continue => return self.continue_answer(),
             Command::Select(step) => return self.select(step, now),
             Command::Copy(what) => return self.copy_named(what),
@@ -237,7 +234,7 @@ impl App {
             Command::ClosePopup if self.stop_renaming() => {}
             Command::ClosePopup => self.popup = Popup::Closed,
             Command::ShowThinking => self.transcript.show_thinking = !self.transcript.show_thinking,
-            Command::Scroll(scroll) => self.transcript.scroll(scroll, &self.theme),
+            Command::Scroll(scroll) => self.transcript.scroll(scroll, &self.look.theme),
             Command::Move(by) => self.move_in_popup(by),
         }
         Vec::new()

@@ -1,9 +1,8 @@
-//! Chats, models and texts that are named in a written command: what there is has to be asked for first, and then the
+//! Chats and models that are named in a written command: what there is has to be asked for first, and then the
 //! one that was meant is found, or the list opens with those it may be.
 
 use super::{App, ChatList, Picker, Popup};
 use crate::models::offers::Offer;
-use crate::prompts::PromptText;
 use crate::store::ChatId;
 use crate::text::escape_line;
 use crate::ui::msg::{ChatRow, Effect};
@@ -13,7 +12,7 @@ use crate::ui::msg::{ChatRow, Effect};
 pub(super) struct Wanted {
     chat: Option<String>,
     model: Option<String>,
-    prompt: Option<String>,
+    pub(super) prompt: Option<String>,
 }
 
 impl App {
@@ -78,39 +77,6 @@ impl App {
                 self.notice(escape_line(&sentence));
                 Vec::new()
             }
-        }
-    }
-
-    /// Puts the text of this name into the composer.
-    pub(super) fn use_prompt(&mut self, name: String) -> Vec<Effect> {
-        self.wanted.prompt = Some(name);
-        vec![Effect::ListPrompts]
-    }
-
-    /// The texts are there, in which one may be looked for.
-    pub(super) fn prompts_listed(&mut self, prompts: Vec<PromptText>, problems: Vec<String>) {
-        self.prompts = Some(prompts);
-        problems.into_iter().for_each(|problem| self.notice(problem));
-        let Some(wanted) = self.wanted.prompt.take() else { return };
-        let prompts = self.prompts.as_deref().unwrap_or_default();
-        let exact = prompts.iter().find(|prompt| prompt.name == wanted);
-        let mut beginning = prompts.iter().filter(|prompt| prompt.name.starts_with(&wanted));
-        let found = exact.or_else(|| beginning.next().filter(|_| beginning.next().is_none()));
-        match found.map(|prompt| prompt.text.clone()) {
-            Some(text) => self.write_prompt(&text),
-            None => {
-                let names: Vec<String> =
-                    prompts.iter().map(|prompt| format!("`{}`", escape_line(&prompt.name))).collect();
-                let wanted = escape_line(&wanted);
-                self.notice(format!("no text is called `{wanted}`; there are {}", names.join(", ")));
-            }
-        }
-    }
-
-    pub(super) fn write_prompt(&mut self, text: &str) {
-        let text = if self.composer.is_empty() { crate::ui::slash::written(text) } else { text.to_owned() };
-        if let Err(sentence) = self.composer.paste(&text) {
-            self.notice(sentence);
         }
     }
 }
@@ -206,21 +172,5 @@ mod tests {
         tester.command(Command::Refuse);
         tester.update(Msg::ModelFound(Err("`./no.gguf` is not there".into())));
         assert_eq!(tester.app.notices(), ["`./no.gguf` is not there"]);
-    }
-
-    #[test]
-    fn a_text_is_put_into_the_composer_and_not_sent() {
-        let prompts = || vec![PromptText { name: "review".into(), text: "/Review this\nand that".into() }];
-        for named in ["review", "rev"] {
-            let mut tester = Tester::ready();
-            assert!(matches!(tester.send(&format!("/prompt {named}"))[..], [Effect::ListPrompts]));
-            tester.update(Msg::Prompts { texts: prompts(), problems: Vec::new() });
-            assert_eq!(tester.app.composer.text(), "/Review this\nand that");
-        }
-        let mut tester = Tester::ready();
-        tester.send("/prompt poem");
-        tester.update(Msg::Prompts { texts: prompts(), problems: vec!["cannot read `x.md`".into()] });
-        assert_eq!(tester.app.notices(), ["cannot read `x.md`", "no text is called `poem`; there are `review`"]);
-        assert!(tester.app.composer.is_empty());
     }
 }

@@ -18,6 +18,7 @@ mod getting;
 mod held;
 mod history;
 mod kept;
+mod look;
 mod naming;
 mod palette;
 mod picker;
@@ -31,6 +32,7 @@ mod starting;
 mod stats;
 mod system;
 mod tagging;
+mod texts;
 mod tree;
 mod turn;
 mod words;
@@ -42,7 +44,7 @@ use super::composer::Composer;
 use super::files::Folder;
 use super::msg::{ChatRow, Command, Effect, Msg, Slot};
 use super::pictures::{self, Protocol};
-use super::theme::{Named, Theme};
+use super::theme::Theme;
 use super::transcript::Transcript;
 use crate::chat::Stats;
 use crate::config::Switch;
@@ -65,6 +67,7 @@ pub use getting::Stopped;
 pub use held::Held;
 use history::History;
 use kept::Kept;
+pub use look::Look;
 pub use palette::{Palette, Row as PaletteRow};
 pub use picker::Picker;
 use queue::Queue;
@@ -172,11 +175,7 @@ pub struct Start {
     /// Chats are to be saved.
     pub saves: bool,
     pub notices: Vec<String>,
-    /// What suits the terminal.
-    pub theme: Theme,
-    /// What is set, and what was chosen last.
-    pub named_theme: Named,
-    pub last_theme: Option<Named>,
+    pub look: Look,
     /// Whether a message is computed while it is being written.
     pub prefill_while_typing: Switch,
     /// The text is edited with the keys of vi.
@@ -199,11 +198,7 @@ pub struct App {
     /// The system message of new chats, and that of this one.
     new_system: Option<String>,
     system: Option<String>,
-    theme: Theme,
-    /// What suits the terminal.
-    detected_theme: Theme,
-    /// The one that is set in `config.toml` or at the start.
-    named_theme: Named,
+    look: Look,
     transcript: Transcript,
     /// All messages of the chat; the transcript shows one branch of them.
     branches: Tree,
@@ -290,9 +285,7 @@ impl App {
             options: start.options,
             new_system: start.system.clone(),
             system: start.system,
-            theme: start.theme.preferring(start.named_theme, start.last_theme),
-            detected_theme: start.theme,
-            named_theme: start.named_theme,
+            look: start.look,
             transcript: Transcript::default(),
             branches: Tree::default(),
             selection: None,
@@ -445,20 +438,6 @@ impl App {
         self.notices.drain(..surplus);
     }
 
-    /// Takes another theme, or tells which there are.
-    fn use_theme(&mut self, named: Option<Named>) -> Vec<Effect> {
-        let Some(named) = named else {
-            self.notice("`/theme light`, `dark` or `mono` changes the colours, `auto` takes what suits the terminal");
-            return Vec::new();
-        };
-        self.theme = self.detected_theme.named(named);
-        if self.named_theme != Named::Auto && self.named_theme != named {
-            let set = self.named_theme.name();
-            self.notice(format!("`theme` is set to `{set}`, which is in force again at the next start"));
-        }
-        vec![Effect::RememberTheme(named)]
-    }
-
     /// When [`Msg::Tick`] is wanted; never, while nothing moves.
     pub fn wake_at(&self) -> Option<Instant> {
         let forget = self.leave_asked.map(|asked| asked + LEAVE_WITHIN);
@@ -478,17 +457,13 @@ impl App {
         self.model.as_ref().map_or(&self.model_file, |model| &model.name)
     }
 
-    pub fn theme(&self) -> &Theme {
-        &self.theme
-    }
-
     pub fn transcript(&self) -> &Transcript {
         &self.transcript
     }
 
     /// For the layout, which is remembered in the transcript.
     pub fn layout_parts(&mut self) -> (&mut Transcript, &mut Composer, &Theme) {
-        (&mut self.transcript, &mut self.composer, &self.theme)
+        (&mut self.transcript, &mut self.composer, &self.look.theme)
     }
 
     /// How the terminal is sent pictures, if it is.

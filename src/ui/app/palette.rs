@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::settings::{SETTINGS, Setting};
 use super::{App, Popup};
 use crate::models::offers::{Offer, Place};
+use crate::prompts::PromptText;
 use crate::store::ChatId;
 use crate::text::file_size;
 use crate::ui::composer::Part;
@@ -33,7 +34,7 @@ enum Does {
     Set(&'static Setting),
     Open(ChatId),
     Use(Box<Offer>),
-    Write(String),
+    Write(Box<PromptText>),
 }
 
 /// A row that can be chosen.
@@ -96,7 +97,7 @@ impl App {
             shown: text.name.clone(),
             about: text.beginning().into(),
             key: None,
-            does: Does::Write(text.text.clone()),
+            does: Does::Write(Box::new(text.clone())),
         });
         let prompts = group("Texts", usize::MAX, &mut search, prompts);
         let mut groups = if palette.only_prompts {
@@ -139,7 +140,11 @@ impl App {
             Does::Set(setting) => self.begin_command(&format!("/set {} ", setting.name), &row.shown),
             Does::Open(chat) => return self.open_chat(chat),
             Does::Use(offer) => return self.choose_offer(*offer),
-            Does::Write(text) => self.write_prompt(&text),
+            Does::Write(text) => {
+                let effects = self.write_prompt(&text);
+                self.look_ahead(now);
+                return effects;
+            }
         }
         self.look_ahead(now);
         Vec::new()
@@ -189,7 +194,6 @@ mod tests {
     use crossterm::event::{KeyCode, KeyModifiers};
 
     use super::*;
-    use crate::prompts::PromptText;
     use crate::ui::app::tester::{Tester, chat_row as row, download, here};
     use crate::ui::msg::Msg;
 
@@ -200,7 +204,7 @@ mod tests {
         assert!(matches!(effects[..], [Effect::ListPrompts, Effect::ListModels, Effect::ListChats]), "{effects:?}");
         tester.update(Msg::Chats(vec![row(4, "Theme parks"), row(9, "Rusty nails")]));
         tester.update(Msg::Offers(vec![here("qwen", None), here("smol", None)]));
-        let texts = vec![PromptText { name: "review".into(), text: "Review this\n".into() }];
+        let texts = vec![PromptText { name: "review".into(), text: "Review this\n".into(), ..PromptText::default() }];
         tester.update(Msg::Prompts { texts, problems: Vec::new() });
         tester
     }
@@ -293,7 +297,7 @@ mod tests {
     fn texts_alone_are_listed_by_their_command() {
         let mut tester = Tester::ready();
         assert!(matches!(tester.send("/prompt")[..], [Effect::ListPrompts]));
-        let texts = vec![PromptText { name: "review".into(), text: "Review this\n".into() }];
+        let texts = vec![PromptText { name: "review".into(), text: "Review this\n".into(), ..PromptText::default() }];
         tester.update(Msg::Prompts { texts, problems: Vec::new() });
         assert_eq!(headings(&tester), ["Texts"]);
     }

@@ -84,7 +84,7 @@ impl App {
         self.again.back = is_answered.then_some(back);
         self.cut(question + 1);
         self.notices.clear();
-        self.transcript.scroll(Scroll::Bottom, &self.theme);
+        self.transcript.scroll(Scroll::Bottom, &self.look.theme);
         self.outbox = Some(Outbox::Ready);
         let waits = self.activity != Activity::Idle;
         if let Some(question) = self.transcript.last_question_mut() {

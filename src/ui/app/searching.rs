@@ -144,7 +144,7 @@ impl App {
         let Some(message) = message else { return false };
         self.choose(message);
         if let (Some(entry), Some(place)) = (self.entry_of_message(message), &jump.place) {
-            self.transcript.reveal_text(entry, place.clone(), &self.theme);
+            self.transcript.reveal_text(entry, place.clone(), &self.look.theme);
         }
         true
     }

@@ -132,7 +132,7 @@ impl App {
         let parts = self.transcript.entries().get(entry).map(|entry| parts(entry.text())).unwrap_or_default();
         self.selection = Some(Selection { message, part: None, parts, deletes_next: false });
         self.transcript.mark(Some(entry), None);
-        self.transcript.reveal_marked(&self.theme);
+        self.transcript.reveal_marked(&self.look.theme);
     }
 
     fn choose_part(&mut self, part: Option<usize>) {
@@ -147,7 +147,7 @@ impl App {
         selection.part = part.filter(|part| *part < selection.parts.len());
         let (part, entry) = (selection.part().cloned(), self.entry_of_message(message));
         self.transcript.mark(entry, part);
-        self.transcript.reveal_marked(&self.theme);
+        self.transcript.reveal_marked(&self.look.theme);
     }
 
     pub(super) fn stop_selecting(&mut self) {

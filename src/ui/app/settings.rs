@@ -200,21 +200,8 @@ impl App {
             self.notice(format!("{name} is {value}: {}; `/set {name} {example}` changes it", setting.about));
             return;
         };
-        let mut options = self.options.clone();
-        let result = match value {
-            DEFAULT => {
-                if setting.name == "stop" {
-                    options.stop.clone_from(&self.new_options.stop);
-                    Ok(())
-                } else {
-                    (setting.set)(&mut options, &(setting.shown)(&self.new_options))
-                }
-            }
-            _ => (setting.set)(&mut options, value),
-        };
-        match result {
+        match self.apply(setting, value) {
             Ok(()) => {
-                self.options = options;
                 let value = (setting.shown)(&self.options);
                 self.notice(format!(
                     "{} is {} in this chat, from the next answer on",
@@ -224,6 +211,27 @@ impl App {
             }
             Err(problem) => self.notice(format!("`{}`: {problem}", setting.name)),
         }
+    }
+
+    /// Changes a setting without a word.
+    ///
+    /// # Errors
+    /// What the value has to be.
+    pub(super) fn apply(&mut self, setting: &Setting, value: &str) -> Result<(), String> {
+        let mut options = self.options.clone();
+        match value {
+            DEFAULT => {
+                if setting.name == "stop" {
+                    options.stop.clone_from(&self.new_options.stop);
+                    Ok(())
+                } else {
+                    (setting.set)(&mut options, &(setting.shown)(&self.new_options))
+                }
+            }
+            _ => (setting.set)(&mut options, value),
+        }?;
+        self.options = options;
+        Ok(())
     }
 
     /// Shows all settings.

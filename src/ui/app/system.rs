@@ -45,7 +45,7 @@ impl App {
         self.show_words(words);
     }
 
-    fn change_system(&mut self, system: Option<String>) {
+    pub(super) fn change_system(&mut self, system: Option<String>) {
         let is_begun = self.transcript.entries().iter().any(|entry| entry.message().is_some());
         if is_begun && !self.can_change_chat() {
             return;

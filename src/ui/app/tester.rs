@@ -15,7 +15,11 @@ use crate::store::MessageId;
 use crate::ui::Prepared;
 use crate::ui::keys;
 use crate::ui::msg::{OpenedChat, OpenedMessage, Save};
+use crate::ui::theme::{self, Theme, ThemeName, Themes};
 use crate::ui::transcript::Entry;
+
+const WITHOUT_COLOURS: theme::Terminal =
+    theme::Terminal { depth: theme::Depth::Sixteen, has_colours: false, is_light: false, ascii: false };
 
 /// An app with a clock of its own.
 pub(in crate::ui) struct Tester {
@@ -134,9 +138,7 @@ impl Tester {
             system: None,
             saves,
             notices: Vec::new(),
-            theme: Theme::plain(),
-            named_theme: Named::Auto,
-            last_theme: None,
+            look: Look::at_the_start(Themes::included(), WITHOUT_COLOURS, ThemeName::Auto, None).0,
             prefill_while_typing: Switch::Auto,
             vi_keys: false,
             pictures: None,
@@ -183,11 +185,11 @@ impl Tester {
     }
 
     pub fn wear(&mut self, theme: Theme) {
-        self.app.theme = theme;
+        self.app.look.theme = theme;
     }
 
     pub fn use_ascii(&mut self) {
-        self.app.theme.ascii = true;
+        self.app.look.theme.ascii = true;
     }
 
     pub fn update(&mut self, msg: Msg) -> Vec<Effect> {

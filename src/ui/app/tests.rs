@@ -467,13 +467,3 @@ fn the_limit_that_ended_an_answer_is_named_with_what_to_type() {
     let said = mark(&mut tester);
     assert!(said.contains("context of 4096 tokens is full") && said.contains("--ctx 8192"), "{said}");
 }
-
-#[test]
-fn a_theme_that_is_chosen_is_remembered_and_one_that_is_set_comes_back() {
-    let mut tester = Tester::ready();
-    assert!(matches!(tester.send("/theme light")[..], [Effect::RememberTheme(Named::Light)]));
-    assert!(tester.app.notices().is_empty());
-    tester.app.named_theme = Named::Dark;
-    tester.send("/theme mono");
-    assert!(tester.app.notices()[0].contains("`theme` is set to `dark`"), "{:?}", tester.app.notices());
-}

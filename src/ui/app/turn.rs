@@ -109,7 +109,7 @@ impl App {
         };
         let message = question.saved.clone();
         self.push_message(Entry::Question(question));
-        self.transcript.scroll(Scroll::Bottom, &self.theme);
+        self.transcript.scroll(Scroll::Bottom, &self.look.theme);
         if !self.saves {
             self.outbox = Some(Outbox::Ready);
             return self.answer_if_possible();

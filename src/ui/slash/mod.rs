@@ -52,6 +52,7 @@ pub enum Choices {
     Chats,
     Models,
     Prompts,
+    Themes,
     /// A setting, and its value behind it.
     Settings,
     Files,

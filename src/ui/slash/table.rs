@@ -4,7 +4,6 @@ use super::{Choices, Group, SlashCommand, Takes};
 use crate::ui::app::setting;
 use crate::ui::markdown::parts::PartKind;
 use crate::ui::msg::{Command, CopyOf, Retry};
-use crate::ui::theme::Named;
 
 const fn row(
     group: Group,
@@ -192,13 +191,13 @@ pub static COMMANDS: &[SlashCommand] = &[
     ),
     row(Group::Context, "kv", &[], nothing(Command::Kv), "what the KV cache is made of, and why"),
     among(
-        Choices::Words(&["auto", "light", "dark", "mono"]),
+        Choices::Themes,
         row(
             Group::Program,
             "theme",
             &[],
-            maybe("NAME", |name| name.map(theme).transpose().map(Command::Theme)),
-            "other colours: auto, light, dark or mono",
+            maybe("NAME", |name| Ok(Command::Theme(name.map(str::to_owned)))),
+            "other colours: auto, light, dark, mono, nord, …",
         ),
     ),
     row(Group::Program, "help", &[], nothing(Command::Help), "the keys and these commands"),
@@ -252,9 +251,4 @@ fn archive(text: Option<&str>) -> Result<Command, String> {
         Some("undo") => Ok(Command::Archive(false)),
         Some(_) => Err("it takes `undo`, or nothing".into()),
     }
-}
-
-fn theme(name: &str) -> Result<Named, String> {
-    let found = Named::ALL.into_iter().find(|(known, _)| *known == name);
-    found.map(|(_, named)| named).ok_or_else(|| "there are `auto`, `light`, `dark` and `mono`".into())
 }

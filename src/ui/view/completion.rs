@@ -3,12 +3,12 @@
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Clear, Paragraph};
+use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
 use crate::ui::app::App;
 
-use super::{padded, rule};
+use super::{erase, padded, rule};
 
 const MOST_ROWS: u16 = 8;
 /// What an item is about begins here at the latest.
@@ -46,7 +46,7 @@ pub fn draw(app: &App, composer: Rect, frame: &mut Frame) {
             Span::styled(key, style(theme.accent)),
         ]));
     }
-    frame.render_widget(Clear, area);
+    erase(area, theme, frame);
     frame.render_widget(Paragraph::new(lines), area);
 }
 

@@ -22,9 +22,10 @@ mod words;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
-use ratatui::widgets::Paragraph;
+use ratatui::widgets::{Clear, Paragraph};
 
 use super::app::App;
+use super::theme::Theme;
 use super::transcript::wrap;
 
 /// A window below this cannot be used.
@@ -100,6 +101,7 @@ pub fn draw(app: &App, places: &Places, frame: &mut Frame) {
         frame.render_widget(Paragraph::new("too small"), area);
         return;
     }
+    frame.buffer_mut().set_style(area, app.theme().canvas());
     transcript::draw(app, places.transcript, frame);
     queue::draw(app, places.queue, frame);
     draw_notices(app, places, frame);
@@ -116,6 +118,12 @@ fn draw_notices(app: &App, places: &Places, frame: &mut Frame) {
     let text: Vec<String> =
         lines.map(|(index, line)| format!("{}{line}", if index == 0 { mark } else { "  " })).collect();
     frame.render_widget(Paragraph::new(text.join("\n")).style(app.theme().warning), places.notices);
+}
+
+/// Leaves nothing of what is drawn there but the background.
+fn erase(place: Rect, theme: &Theme, frame: &mut Frame) {
+    frame.render_widget(Clear, place);
+    frame.buffer_mut().set_style(place, theme.canvas());
 }
 
 /// A horizontal rule with words in it, so that parts of the screen are told apart without colour.

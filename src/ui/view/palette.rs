@@ -75,7 +75,11 @@ mod tests {
         tester.command(Command::Palette);
         tester.update(Msg::Chats(vec![row(4, "How to model a bridge"), row(9, "evil\x1b]0;x\x07")]));
         tester.update(Msg::Offers(vec![here("qwen2.5-0.5b-instruct", None), download("smollm2-135m-instruct")]));
-        let texts = vec![PromptText { name: "review".into(), text: "Review the following code.\n".into() }];
+        let texts = vec![PromptText {
+            name: "review".into(),
+            text: "Review the following code.\n".into(),
+            ..PromptText::default()
+        }];
         tester.update(Msg::Prompts { texts, problems: Vec::new() });
         tester.command(Command::Move(2));
         insta::assert_snapshot!(text(&mut tester, 80, 24));

@@ -6,12 +6,12 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::symbols::border;
 use ratatui::text::Span;
-use ratatui::widgets::{Block, Clear, Padding, Paragraph};
+use ratatui::widgets::{Block, Padding, Paragraph};
 
 use crate::ui::app::{App, Popup};
 use crate::ui::theme::Theme;
 
-use super::{chats, confirm, context, fitted, help, palette, picker, searching, words};
+use super::{chats, confirm, context, erase, fitted, help, palette, picker, searching, words};
 
 const MOST_WIDTH: u16 = 90;
 /// Rows and columns that a box leaves free round itself, and those of its border.
@@ -49,7 +49,7 @@ pub(super) fn inner_width(screen: Rect) -> usize {
 pub(super) fn open_box(title: &str, bottom: &str, rows: usize, theme: &Theme, screen: Rect, frame: &mut Frame) -> Rect {
     if is_tiny(screen) {
         let [head, inside] = Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]).areas(screen);
-        frame.render_widget(Clear, screen);
+        erase(screen, theme, frame);
         let words = fitted(&format!("{title}: {bottom}"), screen.width.into(), theme.ascii);
         frame.render_widget(Paragraph::new(words).style(theme.heading), head);
         return inside;
@@ -66,7 +66,7 @@ pub(super) fn open_box(title: &str, bottom: &str, rows: usize, theme: &Theme, sc
         .title(Span::styled(format!(" {} ", fitted(title, room, theme.ascii)), theme.heading))
         .title_bottom(Span::styled(format!(" {} ", fitted(bottom, room, theme.ascii)), theme.dim));
     let inside = block.inner(place);
-    frame.render_widget(Clear, place);
+    erase(place, theme, frame);
     frame.render_widget(block, place);
     inside
 }

@@ -3,17 +3,17 @@
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Text};
-use ratatui::widgets::{Clear, Paragraph};
+use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
 use crate::ui::app::{Activity, App};
 use crate::ui::transcript::Entry;
 
-use super::line;
+use super::{erase, line};
 
 pub fn draw(app: &App, area: Rect, frame: &mut Frame) {
     let visible = app.transcript().visible();
-    frame.render_widget(Paragraph::new(Text::from(visible.to_vec())).style(app.theme().text), area);
+    frame.render_widget(Paragraph::new(Text::from(visible.to_vec())), area);
     let has_conversation = app.transcript().entries().iter().any(|entry| !matches!(entry, Entry::Note(_)));
     if !has_conversation {
         draw_welcome(app, area, visible.len() as u16, frame);
@@ -58,6 +58,6 @@ fn draw_place(app: &App, area: Rect, frame: &mut Frame) {
     };
     let width = (words.width() as u16).min(area.width);
     let place = Rect { x: area.right() - width, y: area.bottom() - 1, width, height: 1 };
-    frame.render_widget(Clear, place);
+    erase(place, app.theme(), frame);
     line(frame, place, words, app.theme().selection);
 }

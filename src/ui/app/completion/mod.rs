@@ -175,6 +175,7 @@ impl App {
         match choices {
             Choices::None | Choices::Files => Vec::new(),
             Choices::Words(words) => sorted_items(search, words.iter().map(|word| Item::word(word, ""))),
+            Choices::Themes => sorted_items(search, self.look.themes.names().map(|name| Item::word(name, ""))),
             Choices::Settings => {
                 let items = settings::SETTINGS.iter().map(|setting| {
                     let about = format!("{}: {}", self.setting_now(setting), setting.about);

@@ -1,0 +1,89 @@
+//! The theme: which is in force, and `/theme`.
+
+use super::App;
+use crate::ui::msg::Effect;
+use crate::ui::theme::{Terminal, Theme, ThemeName, Themes};
+
+/// What the interface looks like, and could.
+#[derive(Clone, Debug)]
+pub struct Look {
+    pub(super) theme: Theme,
+    pub(super) themes: Themes,
+    terminal: Terminal,
+    /// What is set in `config.toml` or at the start.
+    set: ThemeName,
+}
+
+impl Look {
+    /// The look at the start, and a sentence if the theme that is set is not there.
+    pub fn at_the_start(
+        themes: Themes,
+        terminal: Terminal,
+        set: ThemeName,
+        last: Option<&ThemeName>,
+    ) -> (Self, Option<String>) {
+        let (theme, sentence) = themes.first(&set, last, &terminal);
+        (Self { theme, themes, terminal, set }, sentence)
+    }
+}
+
+impl App {
+    pub fn theme(&self) -> &Theme {
+        &self.look.theme
+    }
+
+    /// Takes another theme, or tells which there are.
+    pub(super) fn use_theme(&mut self, name: Option<String>) -> Vec<Effect> {
+        let Some(name) = name else {
+            let names: Vec<String> = self.look.themes.names().map(|name| format!("`{name}`")).collect();
+            self.notice(format!(
+                "`/theme NAME` changes the colours: {}; yours lie in the folder `themes` beside `config.toml`",
+                names.join(", ")
+            ));
+            return Vec::new();
+        };
+        let name = ThemeName::from(name);
+        match self.look.themes.get(&name, &self.look.terminal) {
+            Ok(theme) => self.look.theme = theme,
+            Err(sentence) => {
+                self.notice(sentence);
+                return Vec::new();
+            }
+        }
+        let set = &self.look.set;
+        if *set != ThemeName::Auto && *set != name {
+            self.notice(format!("`theme` is set to `{set}`, which is in force again at the next start"));
+        }
+        vec![Effect::RememberTheme(name)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::ui::app::tester::Tester;
+    use crate::ui::msg::Effect;
+    use crate::ui::theme::ThemeName;
+
+    #[test]
+    fn a_theme_that_is_chosen_is_remembered_and_one_that_is_set_comes_back() {
+        let mut tester = Tester::ready();
+        let effects = tester.send("/theme light");
+        assert!(matches!(&effects[..], [Effect::RememberTheme(ThemeName::Of(name))] if name == "light"), "{effects:?}");
+        assert!(tester.app.notices().is_empty());
+        tester.app.look.set = "dark".to_owned().into();
+        tester.send("/theme mono");
+        assert!(tester.app.notices()[0].contains("`theme` is set to `dark`"), "{:?}", tester.app.notices());
+    }
+
+    #[test]
+    fn a_theme_that_is_not_there_changes_nothing_and_names_those_that_are() {
+        let mut tester = Tester::ready();
+        let before = *tester.app.theme();
+        assert!(tester.send("/theme pink").is_empty());
+        assert_eq!(*tester.app.theme(), before);
+        assert!(tester.app.notices()[0].contains("no theme `pink`; there are `auto`, `mono`"));
+        tester.send("/theme");
+        let told = tester.app.notices().last().expect("it tells which there are");
+        assert!(told.contains("`nord`") && told.contains("the folder `themes`"), "{told}");
+    }
+}
