@@ -50,6 +50,19 @@ pub fn under_its_name(name: &str, text: &str) -> String {
     format!("--- file: {name} ---\n{text}\n--- end of file: {name} ---")
 }
 
+/// What is said behind the files that a text begins with, as [`under_its_name`] writes them; the name of the first where
+/// nothing is.
+pub fn behind_files(text: &str) -> &str {
+    let mut rest = text.trim_start();
+    let mut first = None;
+    while let Some((name, behind)) = rest.strip_prefix("--- file: ").and_then(|rest| rest.split_once(" ---\n")) {
+        let Some((_, behind)) = behind.split_once(&format!("\n--- end of file: {name} ---")) else { break };
+        first.get_or_insert(name);
+        rest = behind.trim_start();
+    }
+    if rest.is_empty() { first.unwrap_or_default() } else { rest }
+}
+
 /// The line end that `echo` and editors put last is no part of what is said.
 pub fn without_last_line_end(text: &str) -> &str {
     let text = text.strip_suffix('\n').unwrap_or(text);
@@ -59,6 +72,17 @@ pub fn without_last_line_end(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_said_stands_behind_the_files() {
+        let file = |name: &str| under_its_name(name, "The secret word is\n--- file: x ---\n");
+        let both = format!("{}\n\n{}\n\nWhat is it?", file("my notes.txt"), file("b.txt"));
+        assert_eq!(behind_files(&both), "What is it?");
+        assert_eq!(behind_files(&file("my notes.txt")), "my notes.txt");
+        for text in ["Hello", "", "--- file: x ---\nno end"] {
+            assert_eq!(behind_files(text), text);
+        }
+    }
 
     #[test]
     fn what_is_not_utf_8_is_refused_with_the_place() {

@@ -20,6 +20,12 @@ pub struct Offer {
     pub is_recommended: bool,
 }
 
+impl Offer {
+    pub fn is_here(&self) -> bool {
+        matches!(self.place, Place::Here { .. })
+    }
+}
+
 /// Where a model is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {

@@ -98,8 +98,9 @@ fn table(chats: &[ChatSummary]) -> String {
         let title = text::escape_line(&chat.title);
         let tags: String = chat.tags.iter().map(|tag| format!("  #{tag}")).collect();
         let archived = if chat.is_archived { "  (archived)" } else { "" };
+        let what = if chat.messages == 1 { "message" } else { "messages" };
         let (id, when, messages) = (chat.id.0, when(chat.updated_at), chat.messages);
-        lines.push_str(&format!("{id:>6}  {when}  {messages:>4} messages  {title}{tags}{archived}\n"));
+        lines.push_str(&format!("{id:>6}  {when}  {messages:>4} {what:<8}  {title}{tags}{archived}\n"));
     }
     lines
 }

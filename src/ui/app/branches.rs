@@ -149,7 +149,7 @@ impl App {
             (message, written_again(&text, question.folds()), text)
         });
         let Some((message, parts, text)) = last else {
-            self.notice("there is nothing to take back; `/redo` brings back what was");
+            self.notice("there is nothing to take back");
             return Vec::new();
         };
         self.stop_editing();

@@ -27,7 +27,9 @@ impl App {
 
     /// It was asked about this one before: a download that was stopped, or is under way.
     pub(super) fn was_confirmed(&self, offer: &Offer) -> bool {
-        let stopped = self.stopped_download().is_some_and(|stopped| stopped.name == offer.name);
+        let began = |progress: &Option<_>| progress.is_some();
+        let stopped =
+            self.stopped_download().is_some_and(|stopped| stopped.name == offer.name && began(&stopped.progress));
         stopped || self.download().is_some_and(|download| download.name == offer.name)
     }
 
@@ -72,6 +74,7 @@ mod tests {
     use crossterm::event::{KeyCode, KeyModifiers};
 
     use super::*;
+    use crate::models::Progress;
     use crate::ui::app::tester::{Tester, download, here};
     use crate::ui::msg::{Command, Msg};
 
@@ -138,11 +141,20 @@ mod tests {
     #[test]
     fn a_download_that_was_stopped_goes_on_without_another_question() {
         let mut tester = choosing();
+        let again = |tester: &mut Tester| {
+            tester.command(Command::StopDownload);
+            tester.command(Command::Models);
+            tester.type_text("large");
+            press(tester, KeyCode::Enter)
+        };
         press(&mut tester, KeyCode::Enter);
         press(&mut tester, KeyCode::Enter);
-        tester.command(Command::StopDownload);
-        tester.command(Command::Models);
-        tester.type_text("large");
-        assert!(matches!(&press(&mut tester, KeyCode::Enter)[..], [Effect::Get { .. }]));
+        assert!(again(&mut tester).is_empty(), "nothing came of it yet, so it is asked again");
+        let effects = press(&mut tester, KeyCode::Enter);
+        let &[Effect::Get { choice, .. }] = &effects[..] else { panic!("{effects:?}") };
+        let step = crate::models::Step::Downloading;
+        let progress = Progress { step, done_bytes: 450, total_bytes: 1000, bytes_per_second: None };
+        tester.update(Msg::Downloading { choice, progress });
+        assert!(matches!(&again(&mut tester)[..], [Effect::Get { .. }]));
     }
 }

@@ -176,7 +176,10 @@ impl App {
             Command::Continue => return self.continue_answer(),
             Command::Select(step) => return self.select(step, now),
             Command::Copy(what) => return self.copy_named(what),
-            Command::EditMessage(number) => self.edit_message(number),
+            Command::EditMessage(number) => {
+                self.edit_message(number);
+                self.look_ahead(now);
+            }
             Command::Retry(how) => return self.retry(how, now),
             Command::Fork(number) => return self.fork(number),
             Command::UndoExchange => return self.undo_exchange(now),

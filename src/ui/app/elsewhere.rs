@@ -67,7 +67,10 @@ impl App {
         let message = self.elsewhere.as_mut().and_then(|elsewhere| elsewhere.message.take());
         self.opening = Some(id);
         self.look_ahead(now);
+        let options = self.options.clone();
         let mut effects = self.chat_opened(chat);
+        // The copy goes on as its original would.
+        self.options = options;
         effects.push(Effect::TakeChat(id));
         self.notice(match (is_same, &message) {
             (true, _) => "the other window has left this chat, so it goes on here",

@@ -142,6 +142,9 @@ impl App {
             return;
         }
         self.kept.is_on_disk = true;
+        if self.elsewhere.is_some() {
+            self.notice("in the text field is what you had begun to write for a new chat");
+        }
         let is_given_back = self.unanswered_text().is_some_and(|text| self.is_written(&text));
         if self.composer.is_empty() || is_given_back {
             self.composer.begin(parts);

@@ -3,6 +3,7 @@
 use super::App;
 use super::elsewhere::NOT_HERE;
 use crate::text::escape_line;
+use crate::text_file;
 use crate::ui::msg::Effect;
 
 const TITLE_CHARACTERS: usize = 48;
@@ -34,7 +35,7 @@ impl App {
 
 /// The first words of a message, on one line.
 fn title(text: &str) -> String {
-    let line = escape_line(text.trim());
+    let line = escape_line(text_file::behind_files(text).trim());
     let mut title = String::new();
     for word in line.split_whitespace() {
         let length = title.chars().count();

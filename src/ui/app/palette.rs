@@ -161,7 +161,7 @@ impl App {
 }
 
 /// What a model is good for, and what has to be downloaded first.
-fn about(offer: &Offer) -> String {
+pub(super) fn about(offer: &Offer) -> String {
     match offer.place {
         Place::Here { .. } => offer.note.clone(),
         Place::Download { bytes: None, .. } => format!("to download; {}", offer.note),

@@ -93,8 +93,10 @@ impl App {
     pub(super) fn hold_queue(&mut self) {
         let waiting = match self.queue.waiting.len() {
             0 => return,
-            1 => "a message waits: Enter sends it, Esc takes it back".to_owned(),
-            count => format!("{count} messages wait: Enter sends them, Esc takes back the last one"),
+            1 => "a message waits: Enter sends it, behind what is in the text field; Esc takes it back".to_owned(),
+            count => format!(
+                "{count} messages wait: Enter sends them, behind what is in the text field; Esc takes back the last one"
+            ),
         };
         self.queue.is_held = true;
         self.notice(waiting);
@@ -202,7 +204,10 @@ mod tests {
         let mut tester = waiting(&["two"]);
         assert!(matches!(tester.command(Command::Interrupt)[..], [Effect::CancelAnswer]));
         assert!(prompt(&tester.finish(Ended::Cancelled)).is_none());
-        assert_eq!(tester.app.notices(), ["a message waits: Enter sends it, Esc takes it back"]);
+        assert_eq!(
+            tester.app.notices(),
+            ["a message waits: Enter sends it, behind what is in the text field; Esc takes it back"]
+        );
         let effects = tester.key(KeyCode::Enter, KeyModifiers::NONE);
         assert_eq!(prompt(&effects).unwrap().messages.last(), Some(&user("two")));
     }

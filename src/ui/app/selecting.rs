@@ -91,7 +91,10 @@ impl App {
                 (Some(part), _) => part.checked_sub(1),
             }),
             Select::Copy => return self.copy_selected(),
-            Select::Edit => self.edit_at(message),
+            Select::Edit => {
+                self.edit_at(message);
+                self.look_ahead(now);
+            }
             Select::Retry => return self.retry_at(message, now),
             Select::Fork => return self.fork_at(message),
             Select::Delete if deletes => {

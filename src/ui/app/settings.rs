@@ -204,7 +204,7 @@ impl App {
             Ok(()) => {
                 let value = (setting.shown)(&self.options);
                 self.notice(format!(
-                    "{} is {} in this chat, from the next answer on",
+                    "{} is {} while this chat is open, from the next answer on",
                     setting.name,
                     escape_line(&value)
                 ));

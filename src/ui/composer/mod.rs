@@ -381,6 +381,11 @@ impl Composer {
         (column.min(u16::MAX.into()) as u16, row.saturating_sub(self.top).min(u16::MAX.into()) as u16)
     }
 
+    /// Whether there is more of the text above what is shown.
+    pub fn begins_above(&self) -> bool {
+        self.top > 0
+    }
+
     /// Draws the rows that [`Composer::fit`] brought into view.
     pub fn draw(&self, area: Rect, screen: &mut Screen, token_style: Style) {
         let rows = self.rows.iter().skip(self.top).take(area.height.into());

@@ -155,7 +155,7 @@ pub static COMMANDS: &[SlashCommand] = &[
             "system",
             &[],
             maybe("TEXT|@FILE", |text| Ok(Command::System(text.map(Into::into)))),
-            "show or change the system prompt",
+            "show or change the system prompt; a begun chat keeps its own",
         ),
     ),
     among(

@@ -193,7 +193,7 @@ fn ended_in_words(ended: Ended, empty: bool) -> &'static str {
         Ended::Loop => "stopped because it repeats itself",
         Ended::Cancelled => "stopped",
         Ended::Error => "the engine failed here",
-        Ended::Interrupted => "interrupted: the program ended before the answer did",
+        Ended::Interrupted => "interrupted: the program ended before the answer did; Ctrl-G goes on",
     }
 }
 

@@ -68,6 +68,10 @@ impl Transcript {
     }
 
     fn reveal(&mut self, look: Look, entry: usize, lines: Range<usize>, theme: &Theme) {
+        if self.follows_end() {
+            // What is below may have changed since it was laid out.
+            self.top = self.end_place(look);
+        }
         let height = usize::from(self.height).max(1);
         let first = Place { entry, line: lines.start };
         if first < self.top || lines.len() >= height {

@@ -32,7 +32,13 @@ pub fn draw(app: &App, area: Rect, frame: &mut Frame) {
     if rows.is_empty() || text.is_empty() {
         return;
     }
-    line(frame, rows, if theme.ascii { "> " } else { "› " }, theme.accent);
+    let mark = match (app.composer().begins_above(), theme.ascii) {
+        (false, false) => "› ",
+        (false, true) => "> ",
+        (true, false) => "↑ ",
+        (true, true) => "^ ",
+    };
+    line(frame, rows, mark, theme.accent);
     app.composer().draw(text, frame.buffer_mut(), theme.accent);
     if matches!(app.popup(), Popup::Closed) && app.search().is_some() {
         // Behind what is searched for, in the rule.
@@ -131,6 +137,11 @@ fn activity_hints(app: &App, room: usize) -> String {
     }
     let is_queued = app.queued().len() > 0;
     let choices: [&str; 3] = match app.activity() {
+        _ if app.holds_queue() && !app.composer().is_empty() => [
+            "Enter sends this, then what waits · Esc takes back the last · F1 keys",
+            "Enter sends this, then what waits",
+            "Enter sends",
+        ],
         _ if app.holds_queue() => {
             ["Enter sends what waits · Esc takes back the last · F1 keys", "Enter sends what waits", "Enter sends"]
         }

@@ -32,9 +32,10 @@ fn words(app: &App, width: usize) -> String {
     // From everything to the least. What is being written costs something, and that matters more than the rest.
     let choices = match cost(app) {
         Some(Costs { whole, wait }) => vec![
+            [name(NAME_WIDTH), Some(whole.clone()), joined(&gauge, &short), None],
             [name(SHORT_NAME_WIDTH), Some(whole.clone()), joined(&gauge, &short), None],
             [None, Some(whole.clone()), joined(&gauge, &short), None],
-            [None, Some(whole.clone()), gauge, None],
+            [None, Some(whole.clone()), short.clone(), None],
             [None, Some(whole), None, None],
             [None, wait, None, short.clone()],
             [None, None, None, short],

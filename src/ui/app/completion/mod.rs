@@ -184,8 +184,16 @@ impl App {
                 sorted_items(search, items)
             }
             Choices::Models => {
-                let items = self.offers.iter().flatten().map(|offer| Item::word(&offer.name, &offer.note));
-                sorted_items(search, items)
+                // What is here goes before what would have to be downloaded.
+                let offers = |here: bool| self.offers.iter().flatten().filter(move |offer| offer.is_here() == here);
+                let mut items = |here| {
+                    sorted_items(
+                        search,
+                        offers(here).map(|offer| Item::word(&offer.name, super::palette::about(offer))),
+                    )
+                };
+                let here = items(true);
+                here.into_iter().chain(items(false)).collect()
             }
             Choices::Prompts => {
                 let items = self.prompts.iter().flatten().map(|text| Item::word(&text.name, text.beginning()));
