@@ -36,6 +36,10 @@ pub fn read_from(reader: impl Read, name: &str) -> Result<String, String> {
     if bytes.len() as u64 > MOST_BYTES {
         return Err(format!("{name} is larger than 16 MiB, which no model can take in; send a part of it"));
     }
+    let is_utf16 = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
+    if bytes.contains(&0) && !is_utf16 {
+        return Err(format!("{name} is no text; what can be read is text made of it (of a PDF, with `pdftotext`)"));
+    }
     let text = String::from_utf8(bytes).map_err(|error| {
         let position = error.utf8_error().valid_up_to();
         format!("{name} is not UTF-8 text (byte {position}); convert it first, for instance with `iconv -t utf-8`")
@@ -72,6 +76,14 @@ pub fn without_last_line_end(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_has_bytes_of_no_text_is_told_apart_from_another_encoding() {
+        let read = |bytes: &[u8]| read_from(bytes, "`x`").unwrap_err();
+        assert!(read(b"%PDF\x00\x01").contains("is no text"));
+        assert!(read(b"\xff\xfeh\x00i\x00").contains("iconv"));
+        assert!(read(b"caf\xe9").contains("iconv"));
+    }
 
     #[test]
     fn what_is_said_stands_behind_the_files() {

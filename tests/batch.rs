@@ -220,6 +220,56 @@ fn items_that_share_their_beginning_compute_it_once() {
 }
 
 #[test]
+fn items_of_each_group_compute_once_what_only_these_begin_with() {
+    let (engine, _folder) = tiny_engine(2048, 4);
+    let texts =
+        ["a house by the sea, ", "one river and a bridge; ", "bread, butter and milk! "].map(|text| text.repeat(8));
+    // One of each in turn, and more of them than are looked at ahead.
+    let question = |item: usize| format!("{}{item}", texts[item % 3]);
+    let items: Vec<_> = (0..600).map(|item| asked(&question(item), 2)).collect();
+    let outcomes = answer(&engine, &items, 4);
+    assert_eq!(outcomes.len(), 600);
+    let cached: Vec<u32> = outcomes.iter().map(|outcome| outcome.as_ref().unwrap().2).collect();
+    assert!(cached.iter().all(|tokens| *tokens > 90), "{cached:?}");
+    let alone = answer(&engine, &items[..6], 1);
+    for (item, (one, other)) in alone.iter().zip(&outcomes).enumerate() {
+        let (one, other) = (one.as_ref().unwrap(), other.as_ref().unwrap());
+        assert_eq!((&one.0, one.1), (&other.0, other.1), "item {item}");
+    }
+}
+
+#[test]
+fn a_model_with_a_recurrent_layer_answers_side_by_side_what_it_answers_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hybrid.gguf");
+    TinyModel::default().context(2048).recurrent().write(&path).unwrap();
+    let engine = Running::with(for_lanes(&path, 2048, 4));
+    let text = "the same words for all of them ".repeat(6);
+    let same: Vec<_> = (0..6).map(|item| asked(&format!("{text}{item}"), 8)).collect();
+    let different: Vec<_> = (0..6).map(|item| asked(&format!("{item} {}", text.repeat(item + 1)), 8)).collect();
+    for (items, is_shared) in [(same, true), (different, false)] {
+        let (alone, together) = (answer(&engine, &items, 1), answer(&engine, &items, 4));
+        for (item, (one, other)) in alone.iter().zip(&together).enumerate() {
+            let (one, other) = (one.as_ref().unwrap(), other.as_ref().unwrap());
+            assert_eq!(one.0.get(..4), other.0.get(..4), "item {item}: {one:?} {other:?}");
+            assert_eq!(one.2 > 60, is_shared, "its state is shared where all begin alike: {one:?}");
+        }
+    }
+    assert_eq!(answer(&engine, &[asked("short", 4), asked(&text.repeat(40), 4)], 4).len(), 2);
+}
+
+#[test]
+fn beginnings_give_their_room_to_an_answer_that_needs_it() {
+    let (engine, _folder) = tiny_engine(512, 2);
+    let texts = ["first words ", "other words "].map(|text| text.repeat(8));
+    let mut items: Vec<_> = (0..8).map(|item| asked(&format!("{}{item}", texts[item % 2]), 4)).collect();
+    let (long, options) = asked("on and on", 1);
+    items.insert(0, (long, GenerateOptions { max_tokens: None, loop_breaker: false, ..options }));
+    let outcomes = answer(&engine, &items, 2);
+    assert!(outcomes.len() == 9 && outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+}
+
+#[test]
 fn items_that_have_no_room_side_by_side_wait_for_each_other_and_say_the_same() {
     let (engine, _folder) = tiny_engine(512, 4);
     // Each may have 300 tokens, and there are 512 cells.

@@ -402,7 +402,7 @@ fn a_schema_or_grammar_that_cannot_be_used_is_told_before_the_model_is_looked_at
         (["--schema", "text.json"], "the JSON schema in `text.json` (`--schema`) cannot be used: it is not JSON"),
         (
             ["--schema", "{\"type\": \"sting\"}"],
-            "the JSON schema of `--schema` cannot be used: at `#/type`: `sting` is no type; `string` may be meant",
+            "the JSON schema of `--schema` cannot be used: at `#/type`: `sting` is none of the types `string`, ",
         ),
         (["--schema", "{\"$ref\": \"https://example.org\"}"], "refer to a place in the schema"),
         (

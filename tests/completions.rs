@@ -81,6 +81,90 @@ fn chats_texts_and_topics_complete_where_they_are_meant() {
     assert_eq!(completed(&home, &["man", "ch"]), ["chats"]);
 }
 
+/// The output of a shell that runs a script in a home with a model and a text; `None`, with a word about it, where this
+/// machine has no such shell.
+fn in_shell(shell: &str, arguments: &[&str], home: &Home) -> Option<String> {
+    if Command::new(shell).arg("--version").output().is_err() {
+        println!("skipped: there is no {shell} here");
+        return None;
+    }
+    home.write("tiny.gguf", TinyModel::default().bytes());
+    assert_eq!(home.run(&["models", "import", "tiny.gguf", "--name", "smart-one"]).code, Some(0));
+    home.write("home/config/prompts/mail.md", "Dear {{to}}");
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_tuichat"));
+    let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let mut command = Command::new("timeout");
+    command.arg("60").arg(shell).args(arguments).env("PATH", path).env("TERM", "xterm");
+    for (name, value) in home.command(&[]).get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let output = command.current_dir(home.folder.path()).stdin(std::process::Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[test]
+fn fish_completes_what_is_typed() {
+    let home = Home::new();
+    for (typed, expected) in [
+        ("tuichat --model sm", "smart-one"),
+        ("tuichat -m ", "smart-one"),
+        ("tuichat mod", "models"),
+        ("tuichat models rm sm", "smart-one"),
+        ("tuichat --kv-ev", "--kv-evict"),
+        ("tuichat --prompt-name m", "mail"),
+        ("tuichat -p x --output nd", "ndjson"),
+    ] {
+        let script = format!("source (tuichat completions fish | psub); complete -C '{typed}'");
+        let Some(told) = in_shell("fish", &["--no-config", "-c", &script], &home) else { return };
+        let names: Vec<&str> = told.lines().map(|line| line.split('\t').next().unwrap_or_default()).collect();
+        assert_eq!(names.first(), Some(&expected), "{typed}: {told}");
+        std::fs::remove_dir_all(home.path("home/models")).unwrap();
+    }
+}
+
+/// Types into a zsh in a terminal of its own, and prints what then stands in its line.
+const IN_ZSH: &str = r#"
+zmodload zsh/zpty
+zpty inner zsh -f -i
+line() {
+    local all= chunk= n=0
+    while (( n++ < 600 )); do
+        if zpty -rt inner chunk 2>/dev/null; then all+=$chunk; else sleep 0.05; fi
+        [[ $all == *"LINE<"*">"* ]] && { all=${all##*LINE<}; print -r -- "${all%%>*}"; return }
+    done
+    print -r -- "nothing came: $all"
+}
+zpty -w inner 'PS1=; autoload -Uz compinit; compinit -u -D; source <(tuichat completions zsh)'
+zpty -w inner 'show() { zle -I; print -r -- "LINE"\<"$BUFFER"\>; zle kill-whole-line }; zle -N show; bindkey "^T" show'
+for typed in "$@"; do
+    zpty -w -n inner "$typed"$'\t\x14'
+    line
+done
+zpty -d inner
+"#;
+
+#[test]
+fn zsh_completes_what_is_typed() {
+    let home = Home::new();
+    let typed = [
+        ("tuichat --model sm", "tuichat --model smart-one "),
+        ("tuichat mod", "tuichat models "),
+        ("tuichat models rm sm", "tuichat models rm smart-one "),
+        ("tuichat --kv-ev", "tuichat --kv-evict "),
+        ("tuichat --prompt-name m", "tuichat --prompt-name mail "),
+        ("tuichat -p x --output nd", "tuichat -p x --output ndjson "),
+    ];
+    let words: Vec<&str> = typed.iter().map(|(typed, _)| *typed).collect();
+    let Some(told) = in_shell("zsh", &[&["-f", "-c", IN_ZSH, "zsh"][..], &words].concat(), &home) else { return };
+    let expected: Vec<&str> = typed.iter().map(|(_, expected)| *expected).collect();
+    let lines: Vec<&str> = told.lines().map(|line| line.trim_end_matches('\r')).collect();
+    assert_eq!(lines, expected, "{told}");
+}
+
 #[test]
 fn a_folder_that_cannot_be_read_is_no_word_and_no_name() {
     let home = Home::new();

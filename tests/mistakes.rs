@@ -218,8 +218,9 @@ fn an_error_of_a_form_names_where_the_form_is_from() {
     for (arguments, start) in [
         (
             &["--schema", "wrong.json"][..],
-            "error: the JSON schema in `wrong.json` (`--schema`) cannot be used: at `#/properties/a/type`: `objekt` is no \
-             type\nhint: `object` may be meant, of `string`, ",
+            "error: the JSON schema in `wrong.json` (`--schema`) cannot be used: at `#/properties/a/type`: `objekt` is none \
+             of the types `string`, `integer`, `number`, `boolean`, `object`, `array` and `null`\nhint: `object` may be \
+             meant\n",
         ),
         (
             &["--schema", "{\"type\": 3}"],

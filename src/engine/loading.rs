@@ -266,8 +266,10 @@ impl Loaded {
         let snapshots = self.snapshots(settings, types, shutdown);
         let crews = self.cores.crews;
         // The state of a recurrent layer is one for each sequence, and large.
-        let most = if self.model.is_recurrent() { MOST_RECURRENT } else { u32::MAX };
-        let sequences = settings.expected.map_or(1, |expected| expected.sequences()).min(most);
+        let sequences = settings.expected.map_or(1, |expected| match self.model.is_recurrent() {
+            true => expected.lanes.saturating_add(1).min(MOST_RECURRENT),
+            false => expected.sequences(),
+        });
         let batch = self.batch();
         let context =
             Context::new(&self.model, ContextSettings { cells, crews, batch, types, sequences }).map_err(|words| {

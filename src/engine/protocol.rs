@@ -134,9 +134,13 @@ impl Expected {
         self.prompt_bytes / Self::BYTES_PER_TOKEN
     }
 
-    /// Sequences that the context needs: one for each lane, and one for what they begin with.
+    /// Beginnings that only some of the answers have, which are kept at once.
+    pub const BEGINNINGS: u32 = 6;
+
+    /// Sequences that the context needs: one for each lane, one for what they begin with, and more for what only some of
+    /// them begin with.
     pub fn sequences(&self) -> u32 {
-        self.lanes.saturating_add(1)
+        self.lanes.saturating_add(if self.lanes > 1 { 1 + Self::BEGINNINGS } else { 1 })
     }
 
     /// Tokens that prompt and answer will hardly exceed: a token stands for a byte or more.

@@ -9,6 +9,7 @@
 //! TinyModel::default().write_split(&folder, "tiny", 3)?;                 // in three files
 //! TinyModel::default().forgetful().write(&path)?;                       // goes round in circles
 //! TinyModel::default().of_experts().write(&path)?;                      // a mixture of experts
+//! TinyModel::default().recurrent().write(&path)?;                       // a hybrid, with a recurrent layer
 //! TinyModel::default().set("llama.block_count", Value::U32(0)).write(&path)?;   // a bad one
 //! ```
 //!
@@ -31,6 +32,8 @@ const FEED_FORWARD_LENGTH: u32 = 256;
 /// Experts of a layer in a model of experts, and to how many of them a token goes.
 const EXPERTS: u32 = 4;
 const EXPERTS_USED: u32 = 2;
+/// Tokens that a recurrent layer looks at.
+const SHORT_CONVOLUTION: u32 = 3;
 const ALIGNMENT: usize = 32;
 
 /// The tokens that are not bytes or merges, with llama.cpp's token type: 3 is CONTROL, 4 is USER_DEFINED.
@@ -71,12 +74,14 @@ pub struct TinyModel {
     ends_at_once: bool,
     is_forgetful: bool,
     has_experts: bool,
+    is_recurrent: bool,
 }
 
 impl Default for TinyModel {
     /// A chat model named "Tiny" with a ChatML template and a context of 1024 tokens.
     fn default() -> Self {
-        Self { metadata: default_metadata(), seed: 1, ends_at_once: false, is_forgetful: false, has_experts: false }
+        let (metadata, seed) = (default_metadata(), 1);
+        Self { metadata, seed, ends_at_once: false, is_forgetful: false, has_experts: false, is_recurrent: false }
     }
 }
 
@@ -113,6 +118,17 @@ impl TinyModel {
     pub fn of_experts(self) -> Self {
         let counted = self.set("llama.expert_count", Value::U32(EXPERTS));
         Self { has_experts: true, ..counted.set("llama.expert_used_count", Value::U32(EXPERTS_USED)) }
+    }
+
+    /// Makes the first layer a recurrent one: a short convolution, as LFM2 has them. What is set by the names of `llama`
+    /// has to be set before.
+    pub fn recurrent(mut self) -> Self {
+        for (key, _) in &mut self.metadata {
+            *key = key.replace("llama.", "lfm2.");
+        }
+        let architecture = self.set("general.architecture", Value::Text("lfm2".into()));
+        let heads = architecture.set("lfm2.attention.head_count_kv", Value::I32s(vec![0, HEAD_COUNT_KV as i32]));
+        Self { is_recurrent: true, ..heads.set("lfm2.shortconv.l_cache", Value::U32(SHORT_CONVOLUTION)) }
     }
 
     /// Sets or replaces a metadata value, good or bad.
@@ -180,20 +196,35 @@ impl TinyModel {
         let key_value_width = EMBEDDING_LENGTH / HEAD_COUNT * HEAD_COUNT_KV;
         let mut tensors = vec![
             embeddings(&mut random),
-            Tensor::ones("output_norm.weight", EMBEDDING_LENGTH),
+            Tensor::ones(
+                if self.is_recurrent { "token_embd_norm.weight" } else { "output_norm.weight" },
+                EMBEDDING_LENGTH,
+            ),
             output(&mut random, self.ends_at_once),
         ];
         for block in 0..BLOCK_COUNT {
             let name = |part: &str| format!("blk.{block}.{part}.weight");
             let mut matrix = |part, columns, rows| Tensor::matrix(&name(part), columns, rows, 1.0, &mut random);
-            tensors.extend([
-                Tensor::ones(&name("attn_norm"), EMBEDDING_LENGTH),
-                matrix("attn_q", EMBEDDING_LENGTH, EMBEDDING_LENGTH),
-                matrix("attn_k", EMBEDDING_LENGTH, key_value_width),
-                matrix("attn_v", EMBEDDING_LENGTH, key_value_width),
-                matrix("attn_output", EMBEDDING_LENGTH, EMBEDDING_LENGTH).without_first_row(),
-                Tensor::ones(&name("ffn_norm"), EMBEDDING_LENGTH),
-            ]);
+            tensors.push(Tensor::ones(&name("attn_norm"), EMBEDDING_LENGTH));
+            if self.is_recurrent && block == 0 {
+                tensors.extend([
+                    matrix("shortconv.conv", SHORT_CONVOLUTION, EMBEDDING_LENGTH),
+                    matrix("shortconv.in_proj", EMBEDDING_LENGTH, 3 * EMBEDDING_LENGTH),
+                    matrix("shortconv.out_proj", EMBEDDING_LENGTH, EMBEDDING_LENGTH).without_first_row(),
+                ]);
+            } else {
+                tensors.extend([
+                    matrix("attn_q", EMBEDDING_LENGTH, EMBEDDING_LENGTH),
+                    matrix("attn_k", EMBEDDING_LENGTH, key_value_width),
+                    matrix("attn_v", EMBEDDING_LENGTH, key_value_width),
+                    matrix("attn_output", EMBEDDING_LENGTH, EMBEDDING_LENGTH).without_first_row(),
+                ]);
+            }
+            if self.is_recurrent && block > 0 {
+                let head = EMBEDDING_LENGTH / HEAD_COUNT;
+                tensors.extend(["attn_q_norm", "attn_k_norm"].map(|part| Tensor::ones(&name(part), head)));
+            }
+            tensors.push(Tensor::ones(&name("ffn_norm"), EMBEDDING_LENGTH));
             if self.has_experts {
                 let inner = FEED_FORWARD_LENGTH * EXPERTS;
                 tensors.extend([

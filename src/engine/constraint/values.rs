@@ -77,11 +77,11 @@ fn check_type(value: &Value) -> Result<(), String> {
         None => Ok(()),
         Some(Value::String(name)) => {
             let usual = USUAL_NAMES.iter().find(|(usual, _)| usual.eq_ignore_ascii_case(name)).map(|(_, name)| *name);
-            let near = usual.or_else(|| meant(name, TYPES)).map(|near| format!("`{near}` may be meant, of "));
+            let near = usual.or_else(|| meant(name, TYPES)).map(|near| format!("; `{near}` may be meant"));
             let name: String = name.chars().take(MOST_CHARACTERS).collect();
-            Err(format!("`{name}` is no type; {}{}", near.unwrap_or_else(|| "there are ".into()), listed()))
+            Err(format!("`{name}` is none of the types {}{}", listed(), near.unwrap_or_default()))
         }
-        Some(other) => Err(format!("{} is no type; there are {}", shown(other), listed())),
+        Some(other) => Err(format!("{} is none of the types {}", shown(other), listed())),
     }
 }
 
@@ -104,21 +104,19 @@ mod tests {
 
     #[test]
     fn a_type_that_is_none_is_told_with_the_one_that_was_meant() {
+        let none = "is none of the types `string`, `integer`, `number`, `boolean`, `object`, `array` and `null`";
         for (value, expected) in [
-            (
-                json!("objekt"),
-                "`objekt` is no type; `object` may be meant, of `string`, `integer`, `number`, `boolean`, \
-                `object`, `array` and `null`",
-            ),
-            (json!("Dict"), "`Dict` is no type; `object` may be meant, of "),
-            (json!(["string", "int"]), "`int` is no type; `integer` may be meant, of "),
-            (json!("any"), "`any` is no type; there are `string`, "),
-            (json!(["string", 3]), "`3` is no type; there are `string`, "),
-            (json!({"a": 1}), "it is `{\"a\":1}`, and must be `string`, `integer`, "),
-            (json!([]), "it is `[]`, and must be `string`, "),
+            (json!("objekt"), format!("`objekt` {none}; `object` may be meant")),
+            (json!("Dict"), format!("`Dict` {none}; `object` may be meant")),
+            (json!(["string", "int"]), format!("`int` {none}; `integer` may be meant")),
+            (json!("any"), format!("`any` {none}")),
+            (json!(["string", 3]), format!("`3` {none}")),
         ] {
+            assert_eq!(check("type", &value), Err(expected), "{value}");
+        }
+        for value in [json!({"a": 1}), json!([])] {
             let problem = check("type", &value).unwrap_err();
-            assert!(problem.starts_with(expected), "{value}: {problem}");
+            assert!(problem.starts_with(&format!("it is `{value}`, and must be `string`, `integer`, ")), "{problem}");
         }
         for value in [json!("null"), json!(["string", "null"])] {
             assert_eq!(check("type", &value), Ok(()));

@@ -13,6 +13,8 @@ pub struct Lane<'model> {
     /// Which of the batch's items it is.
     pub item: usize,
     pub sequence: u32,
+    /// The sequence in whose cells its beginning is: the conversation's, or one of those beside it.
+    pub from: u32,
     answer: Answering<'model>,
     /// The prompt, and what was chosen behind it.
     tokens: Vec<Token>,
@@ -26,18 +28,18 @@ pub struct Lane<'model> {
 }
 
 impl<'model> Lane<'model> {
-    /// An item with this prompt, of which the first `shared` tokens are in the cache.
+    /// An item with this prompt, of which the first tokens are in the cache: so many, in a sequence `from`.
     pub fn new(
         item: usize,
         sequence: u32,
         tokens: Vec<Token>,
-        shared: usize,
+        (from, shared): (u32, usize),
         mut answer: Answering<'model>,
         started: Instant,
     ) -> Self {
         answer.stats.usage.prompt_tokens = tokens.len() as u32;
         answer.stats.usage.cached_prompt_tokens = shared as u32;
-        Self { item, sequence, answer, tokens, computed: shared, shared, started, weighed: 0 }
+        Self { item, sequence, from, answer, tokens, computed: shared, shared, started, weighed: 0 }
     }
 
     /// Tokens, the last of which was not computed yet.
@@ -45,6 +47,17 @@ impl<'model> Lane<'model> {
         self.tokens.len()
     }
 
+    /// What it and its answer are so far.
+    pub fn tokens(&self) -> &[Token] {
+        &self.tokens
+    }
+
+    /// What it began with is no longer there; other cells have so many of its tokens. Only while it has no sequence.
+    pub fn rebase(&mut self, (from, shared): (u32, usize)) {
+        (self.from, self.shared) = (from, shared);
+    }
+
+    /// Tokens that are in cells of its beginning.
     pub fn shared(&self) -> usize {
         self.shared
     }

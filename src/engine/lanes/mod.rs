@@ -1,10 +1,12 @@
 //! Many prompts answered side by side. What they begin with alike is computed once, as the conversation's sequence, and
-//! every item has a sequence of its own that begins in the same cells. In each step of the model, every answer under way
+//! every item has a sequence of its own that begins in the same cells; what only some of them begin with is computed once
+//! beside it ([`beginnings`]). In each step of the model, every answer under way
 //! goes on by one token, and what is left of the step is filled with prompts that are to begin.
 //!
 //! Nothing leaves the cache for an answer. When the cells run out, the item that began last gives its own back and begins
 //! anew later, with the tokens that were chosen so far; so an item fails for want of room only if it would do so alone.
 
+mod beginnings;
 mod lane;
 mod prefix;
 mod width;
@@ -15,10 +17,12 @@ use std::time::Instant;
 use super::answering::Answering;
 use super::llama::{Decoded, Row, Token};
 use super::prompt;
+use super::protocol::Expected;
 use super::protocol::{Batch, CancelFlag, EngineError, Evict, Lanes, Prompt, Step, Think};
 use super::session::{Go, Session};
 use super::template::Rendered;
 use crate::chat::Ended;
+use beginnings::Beginning;
 use lane::Lane;
 use width::Width;
 
@@ -40,6 +44,8 @@ struct Waiting {
     item: usize,
     /// `None` until it is looked at.
     prepared: Option<Result<Prepared, EngineError>>,
+    /// The sequence that it is going to begin in: the conversation's, or one of the beginnings beside it.
+    from: u32,
 }
 
 /// Whether there is more to do.
@@ -62,7 +68,7 @@ impl<'model> Session<'model> {
         self.go_to(None);
         self.keep(0);
         let mut waiting: VecDeque<Waiting> =
-            (0..batch.items.len()).map(|item| Waiting { item, prepared: None }).collect();
+            (0..batch.items.len()).map(|item| Waiting { item, prepared: None, from: 0 }).collect();
         for next in waiting.iter_mut().take(LOOKED_AT) {
             if cancel.iter().any(|flag| flag.is_cancelled()) {
                 return Ok(());
@@ -84,11 +90,8 @@ impl<'model> Session<'model> {
         let Some(Width { lanes, reason }) = self.width(batch.lanes, batch.items.len(), &example, cancel)? else {
             return Ok(());
         };
-        tracing::info!(lanes, reason, shared = shared.len(), "answers a batch");
-        let told = Lanes { lanes: lanes as u32, shared_tokens: shared.len() as u32, reason };
-        if !emit(Step::Lanes(told)) {
-            return Ok(());
-        }
+        let beginnings =
+            (self.context.sequences() as usize).saturating_sub(1 + lanes).min(Expected::BEGINNINGS as usize);
         let mut run = Run {
             session: self,
             batch,
@@ -100,8 +103,15 @@ impl<'model> Session<'model> {
             paused: VecDeque::new(),
             lanes: Vec::new(),
             free: (1..=lanes as u32).rev().collect(),
+            beginnings: Vec::new(),
+            free_beginnings: (1..=beginnings as u32).map(|number| lanes as u32 + number).collect(),
         };
-        let outcome = run.answer_all();
+        let outcome = run.find_beginnings(emit).and_then(|()| {
+            let shared_tokens = run.shared.len() + run.beginnings_cells();
+            tracing::info!(lanes, reason, shared_tokens, beginnings = run.beginnings.len(), "answers a batch");
+            let told = Lanes { lanes: lanes as u32, shared_tokens: shared_tokens as u32, reason };
+            if run.is_stopped() || !emit(Step::Lanes(told)) { Ok(()) } else { run.answer_all() }
+        });
         run.clear();
         outcome
     }
@@ -133,11 +143,24 @@ struct Run<'r, 'model> {
     lanes: Vec<Lane<'model>>,
     /// Sequences that nobody uses.
     free: Vec<u32>,
+    /// What some of the items begin with, beside what is shared.
+    beginnings: Vec<Beginning>,
+    /// Sequences for more of them.
+    free_beginnings: Vec<u32>,
+}
+
+/// What is told of a step that failed.
+fn failed(status: i32) -> EngineError {
+    EngineError::Failed(format!(
+        "the model failed while computing (llama.cpp's status {status}); what is done is done: go on with `--resume`"
+    ))
 }
 
 impl<'model> Run<'_, 'model> {
     fn answer_all(&mut self) -> Result<(), EngineError> {
-        while let Next::Step(rows) = self.next() {
+        loop {
+            self.look_ahead()?;
+            let Next::Step(rows) = self.next() else { break };
             if self.is_stopped() {
                 return Ok(());
             }
@@ -145,11 +168,7 @@ impl<'model> Run<'_, 'model> {
                 Decoded::Done => self.choose(&rows),
                 Decoded::Cancelled => return Ok(()),
                 Decoded::Full => self.give_way(),
-                Decoded::Failed(status) => {
-                    return Err(EngineError::Failed(format!(
-                        "the model failed while computing (llama.cpp's status {status}); what is done is done: go on with `--resume`"
-                    )));
-                }
+                Decoded::Failed(status) => return Err(failed(status)),
             }
         }
         Ok(())
@@ -177,6 +196,7 @@ impl<'model> Run<'_, 'model> {
             if self.late.is_empty() || self.is_stopped() {
                 return Next::Done;
             }
+            self.drop_beginnings(|_| true);
             self.shared.clear();
             self.session.keep(0);
             self.waiting = std::mem::take(&mut self.late);
@@ -185,7 +205,7 @@ impl<'model> Run<'_, 'model> {
 
     /// Cells that are needed for what is under way to go on by one token.
     fn used(&self) -> usize {
-        self.shared.len() + self.lanes.iter().map(Lane::cells).sum::<usize>()
+        self.shared.len() + self.beginnings_cells() + self.lanes.iter().map(Lane::cells).sum::<usize>()
     }
 
     /// Begins an item, or is done with it otherwise; `false` if none is left or there is no room.
@@ -214,15 +234,17 @@ impl<'model> Run<'_, 'model> {
             let needed = prepared.tokens.len() as u32 + 1;
             return self.tell(item, Step::Failed(EngineError::ItemTooLong { needed, cells: most as u32 }));
         }
-        let common = prefix::of(&prepared.tokens, &self.shared, self.session.context.can_evict());
+        let (from, common) = self.best(&prepared.tokens);
         let own = prepared.tokens.len() - common;
-        if own + self.shared.len() >= self.session.cells() {
-            self.late.push_back(Waiting { item, prepared: Some(Ok(prepared)) });
+        let beginning = self.beginnings.iter().find(|beginning| beginning.sequence == from);
+        if own + beginning.map_or(0, Beginning::cells) + self.shared.len() >= self.session.cells() {
+            self.late.push_back(Waiting { item, prepared: Some(Ok(prepared)), from: 0 });
+            self.release(from);
             return true;
         }
         let most_answer = options.max_tokens.unwrap_or(most as u32);
         if !self.lanes.is_empty() && own + (most_answer as usize).min(ROOM_TO_BEGIN) > room {
-            self.waiting.push_front(Waiting { item, prepared: Some(Ok(prepared)) });
+            self.waiting.push_front(Waiting { item, prepared: Some(Ok(prepared)), from });
             return false;
         }
         let started = Instant::now();
@@ -233,7 +255,7 @@ impl<'model> Run<'_, 'model> {
         };
         let writer = self.session.writer(prompt, &prepared.rendered, options, &tags);
         let answer = Answering::new(self.session.model, options, tags, writer, guide, most_answer, started);
-        let mut lane = Lane::new(item, sequence, prepared.tokens, common, answer, started);
+        let mut lane = Lane::new(item, sequence, prepared.tokens, (from, common), answer, started);
         lane.weighed = options.weighed;
         self.begin(lane);
         true
@@ -243,7 +265,7 @@ impl<'model> Run<'_, 'model> {
     fn begin(&mut self, lane: Lane<'model>) {
         self.free.pop();
         if lane.shared() > 0 {
-            self.session.context.share(lane.sequence, lane.shared() as u32);
+            self.session.context.share(lane.from, lane.sequence, lane.shared() as u32);
         }
         self.lanes.push(lane);
     }
@@ -285,7 +307,8 @@ impl<'model> Run<'_, 'model> {
                 Ok(None) if lane.length() <= most => {}
                 Ok(ended) => self.finish(place, ended.unwrap_or(Ended::Length)),
                 Err(error) => {
-                    self.leave(place);
+                    let from = self.leave(place).from;
+                    self.release(from);
                     self.tell(item, Step::Failed(error));
                 }
             }
@@ -294,6 +317,7 @@ impl<'model> Run<'_, 'model> {
 
     fn finish(&mut self, place: usize, ended: Ended) {
         let lane = self.leave(place);
+        self.release(lane.from);
         let (item, emit) = (lane.item, self.emit);
         lane.finish(ended, &|step| emit(Step::Item(item, Box::new(step))));
     }
@@ -306,10 +330,12 @@ impl<'model> Run<'_, 'model> {
         lane
     }
 
-    /// There is no room for all to go on: the one that began last waits, and one that is alone ends.
+    /// There is no room for all to go on: the one that began last waits. What is alone goes on in the cells of beginnings
+    /// that are not its own, or ends.
     fn give_way(&mut self) {
         match self.lanes.len() {
             0 => {}
+            1 if self.drop_beginnings(|_| true) => {}
             1 => self.finish(0, Ended::Length),
             count => {
                 let lane = self.leave(count - 1);
@@ -323,6 +349,7 @@ impl<'model> Run<'_, 'model> {
         while !self.lanes.is_empty() {
             self.leave(0);
         }
+        self.drop_beginnings(|_| true);
         self.session.keep(0);
     }
 }

@@ -2,7 +2,7 @@
 //! against one. Where that is not known, it is timed.
 
 use crate::engine::llama::Token;
-use crate::engine::protocol::{CancelFlag, EngineError};
+use crate::engine::protocol::{CancelFlag, EngineError, Expected};
 use crate::engine::session::{Go, Session};
 
 /// Numbers that are compared. What lies between is no better on any machine that was seen: kernels take four rows at once.
@@ -31,7 +31,7 @@ impl Session<'_> {
         prompt: &[Token],
         cancel: &[&CancelFlag],
     ) -> Result<Option<Width>, EngineError> {
-        let most = (self.context.sequences() as usize).saturating_sub(1).min(items).max(1);
+        let most = self.lanes_there_may_be().min(items).max(1);
         if let Some(wanted) = wanted {
             let lanes = (wanted as usize).clamp(1, most);
             let reason = if lanes == wanted as usize { "as asked" } else { "as asked, and as there are items" };
@@ -62,6 +62,16 @@ impl Session<'_> {
                 Width { lanes, reason: format!("measured: {lanes} at once are {gain:.1} times as fast as one") }
             }
         }))
+    }
+
+    /// The sequences that are left of those of the context when beginnings have theirs.
+    pub(super) fn lanes_there_may_be(&self) -> usize {
+        let sequences = self.context.sequences();
+        let of_beginnings = if self.context.can_evict() { Expected::BEGINNINGS } else { 0 };
+        match sequences.saturating_sub(1) {
+            beside if beside > of_beginnings => (beside - of_beginnings) as usize,
+            beside => beside as usize,
+        }
     }
 
     /// How much longer than one so many tokens take, for each number that may be the best. Of what is timed, the fastest

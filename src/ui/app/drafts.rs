@@ -45,7 +45,7 @@ fn explanation(stats: &Stats) -> String {
         _ => format!("{tokens} tokens came one by one"),
     };
     if let Some(reason) = off {
-        let what = if drafted > 0 { "guessing was given up" } else { "nothing was guessed" };
+        let what = if drafted > 0 { "then guessing was given up" } else { "nothing was guessed" };
         words.push_str(&format!("; {what}: {}", reason.as_str()));
     }
     if fuzzy > 0.0 {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::parts::Part;
 use super::units;
 use crate::text::escape_line;
+use crate::text_file;
 
 /// A name in a token is cut to this many characters.
 const NAME_CHARACTERS: usize = 40;
@@ -58,7 +59,9 @@ impl Tokens {
                     if lines > 1 { format!("{lines} lines") } else { format!("{} characters", text.chars().count()) };
                 format!("[paste {}: {size}]", self.pastes)
             }
-            Kind::File(name) => format!("[{}, {}]", short(name), size(text.len())),
+            Kind::File(name) => {
+                format!("[{}, {}]", short(name), size(text_file::without_last_line_end(&text).len()))
+            }
             Kind::Image(path) => format!("[{}, image]", short(path)),
         };
         self.all.push(Token { kind, label, text });

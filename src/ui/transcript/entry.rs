@@ -193,7 +193,7 @@ fn ended_in_words(ended: Ended, empty: bool) -> &'static str {
         Ended::Loop => "stopped because it repeats itself",
         Ended::Cancelled => "stopped",
         Ended::Error => "the engine failed here",
-        Ended::Interrupted => "interrupted: the program ended before the answer did; Ctrl-G goes on",
+        Ended::Interrupted => "interrupted: the answer was not written to its end; Ctrl-G goes on",
     }
 }
 
@@ -425,8 +425,12 @@ impl Answer {
 
     fn parts(&mut self, look: Look) -> Parts {
         let width = look.text_width();
-        let thinking = if self.thinking.is_empty() { 0 } else { 1 + self.thinking_lines(look).len() };
         let text = self.document.lines(width as u16, look.theme).len();
+        // With an empty line before the answer.
+        let thinking = match self.thinking.is_empty() {
+            true => 0,
+            false => 1 + self.thinking_lines(look).len() + usize::from(text > 0),
+        };
         let mark = self.mark.lines(width).len();
         // An answer of which nothing is there yet shows a placeholder.
         let text = if thinking + text + mark == 0 { 1 } else { text };
@@ -472,6 +476,7 @@ impl Answer {
     fn thinking_line(&mut self, look: Look, index: usize) -> Line<'static> {
         let shown = self.thinking_lines(look);
         let line = match index.checked_sub(1) {
+            Some(index) if index == shown.len() => return Line::default(),
             Some(index) => self.thinking.lines(look.text_width()).get(shown.start + index).cloned().unwrap_or_default(),
             None => self.thinking_head(look, &shown),
         };

@@ -142,6 +142,8 @@ fn thoughts_are_folded_once_the_answer_begins_and_shown_on_demand() {
     transcript.show_thinking = true;
     transcript.lay_out(60, 10, &theme());
     assert_eq!(shown(&transcript), ["  ▾ thought in 4 words (Ctrl-T folds them)", "  let me see", "  yes", "  Hello"]);
+    let lines: Vec<String> = transcript.visible().iter().map(ToString::to_string).collect();
+    assert_eq!(lines[3..5], ["", "  Hello"], "an empty line stands between them");
 }
 
 #[test]

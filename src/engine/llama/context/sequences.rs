@@ -36,17 +36,17 @@ impl Context<'_> {
         self.run(cancel)
     }
 
-    /// Lets an empty sequence begin with the first `length` tokens of the conversation, in the same cells. A cache that
-    /// cannot be cut (see [`Context::can_evict`]) shares all of them, or none.
-    pub fn share(&mut self, sequence: u32, length: u32) {
-        let (true, Ok(to), Ok(end)) = (self.is_beside(sequence), i32::try_from(sequence), i32::try_from(length)) else {
-            return;
-        };
+    /// Lets an empty sequence begin with the first `length` tokens of another one, in the same cells. A cache that cannot
+    /// be cut (see [`Context::can_evict`]) shares all of them, or none.
+    pub fn share(&mut self, from: u32, sequence: u32, length: u32) {
+        let is_sound = self.is_beside(sequence) && from < self.sequences() && from != sequence;
+        let numbers = (i32::try_from(from), i32::try_from(sequence), i32::try_from(length));
+        let (true, (Ok(from), Ok(to), Ok(end))) = (is_sound, numbers) else { return };
         let end = if self.can_evict() { end } else { -1 };
-        // SAFETY: the context lives, and with it its memory, which has this sequence (checked above).
+        // SAFETY: the context lives, and with it its memory, which has these sequences (checked above).
         unsafe {
             let memory = sys::llama_get_memory(self.context.as_ptr());
-            sys::llama_memory_seq_cp(memory, super::SEQUENCE, to, 0, end);
+            sys::llama_memory_seq_cp(memory, from, to, 0, end);
         }
     }
 
