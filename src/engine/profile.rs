@@ -18,10 +18,11 @@ pub const SOURCE: &str = "`tuichat bench --tune`";
 const LEAST_BATCH: u32 = 32;
 
 /// How a model is computed the fastest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
+    /// `None` if that was not found out.
     #[serde(flatten)]
-    pub crews: Crews,
+    pub crews: Option<Crews>,
     /// Tokens of a prompt that are computed at once; `None` for the usual number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<u32>,
@@ -36,7 +37,7 @@ pub struct Profile {
 impl Profile {
     /// Only threads were looked for.
     pub fn of(crews: Crews) -> Self {
-        Self { crews, batch: None, types: None, guesses: None }
+        Self { crews: Some(crews), ..Self::default() }
     }
 
     /// Tokens at once that memory was planned for: what is kept in a file may be anything.
@@ -50,11 +51,11 @@ impl Profile {
             true => crew.threads.to_string(),
             false => format!("{} on cores {}", crew.threads, crew.cores),
         };
-        let (decode, prefill) = (crew(self.crews.decode), crew(self.crews.prefill));
-        let mut parts = vec![match decode == prefill {
-            true => format!("threads: {decode}"),
-            false => format!("threads: {decode} for answers, {prefill} for prompts"),
-        }];
+        let threads = self.crews.map(|crews| match (crew(crews.decode), crew(crews.prefill)) {
+            (decode, prefill) if decode == prefill => format!("threads: {decode}"),
+            (decode, prefill) => format!("threads: {decode} for answers, {prefill} for prompts"),
+        });
+        let mut parts: Vec<String> = threads.into_iter().collect();
         parts.extend(self.batch.map(|_| format!("{} tokens at once", self.batch())));
         parts.extend(self.types.map(|types| format!("a KV cache in {types}")));
         parts.extend(self.guesses.map(|guesses| if guesses { "guessing" } else { "no guessing" }.to_owned()));
@@ -126,7 +127,7 @@ mod tests {
         let notes = Notes { path: &path, file: Some(&file), backend: "CPU", cpu: &cpu };
         let crews = Crews { decode: Crew { threads: 4, cores: (4..8).collect() }, prefill: Crew::anywhere(8) };
         let types = Some(KvTypes::both(KvType::Q8));
-        let profile = Profile { crews, batch: Some(128), types, guesses: Some(false) };
+        let profile = Profile { crews: Some(crews), batch: Some(128), types, guesses: Some(false) };
         assert_eq!(
             profile.words(),
             "threads: 4 on cores 4-7 for answers, 8 for prompts; 128 tokens at once; a KV cache in q8_0; no guessing"
@@ -148,6 +149,10 @@ mod tests {
         let read: Profile = serde_json::from_str(&old).unwrap();
         assert_eq!((read, read.batch(), read.advises_against_guesses()), (Profile::of(crews), BATCH, false));
         assert_eq!(serde_json::to_string(&read).unwrap(), old);
+        let without = Profile { batch: Some(256), ..Profile::default() };
+        let text = serde_json::to_string(&without).unwrap();
+        assert_eq!((text.as_str(), serde_json::from_str(&text).ok()), (r#"{"batch":256}"#, Some(without)));
+        assert_eq!(without.words(), "256 tokens at once");
     }
 
     #[test]

@@ -117,8 +117,9 @@ pub(super) fn choose(
     if settings.threads.is_some() {
         return Ok(cpu.choose(settings.threads));
     }
-    if let Some(known) = notes.recall() {
-        return Ok(cpu.measured(known.crews));
+    let known = notes.recall().unwrap_or_default();
+    if let Some(crews) = known.crews {
+        return Ok(cpu.measured(crews));
     }
     // On a graphics processor it is not these threads that take the time.
     let is_worth_it = backend == "CPU" && !cpu.is_obvious() && settings.tuning.file.is_some();
@@ -127,7 +128,7 @@ pub(super) fn choose(
     }
     match run(model, &cpu.candidates(), Effort::QUICK, tell, cancel) {
         Ok(outcome) if !outcome.is_disturbed => {
-            notes.remember(Profile::of(outcome.crews));
+            notes.remember(Profile { crews: Some(outcome.crews), ..known });
             Ok(cpu.measured(outcome.crews))
         }
         Ok(_) => Ok(cpu.choose(None)),
