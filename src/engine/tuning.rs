@@ -105,8 +105,8 @@ pub fn median(mut numbers: Vec<f64>) -> Option<f64> {
 pub fn known(settings: &LoadSettings, backend: &str) -> CoreChoice {
     let cpu = cores::this_machine();
     let notes = Notes { path: &settings.path, file: settings.tuning.file.as_deref(), backend, cpu };
-    let remembered = if settings.threads.is_none() { notes.recall() } else { None };
-    remembered.map_or_else(|| cpu.choose(settings.threads), |known| cpu.measured(known.crews))
+    let remembered = notes.recall().filter(|_| settings.threads.is_none()).and_then(|known| known.crews);
+    remembered.map_or_else(|| cpu.choose(settings.threads), |crews| cpu.measured(crews))
 }
 
 /// Which threads compute this model: as many as were asked for, else what is remembered, else what is tried now, if
