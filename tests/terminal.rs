@@ -473,7 +473,7 @@ fn commands_and_paths_are_completed_and_everything_is_found_in_the_palette() {
     chat.wait_for("the reply");
     chat.wait_for("idle");
     chat.send("/sa");
-    chat.wait_for("> /save [PATH]");
+    chat.wait_for("> /save [PATH|FORM]");
     chat.send("\t");
     chat.wait_for("› /save\n");
     chat.send("chat.json\r");
