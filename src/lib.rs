@@ -93,10 +93,10 @@ fn talk_or_answer(talk: Talk, settings: Settings, circumstances: Circumstances) 
     let form = settings.output;
     let ready = commands::answer::check(&talk)
         .and_then(|()| Surroundings::find(settings))
-        .and_then(|surroundings| Ok((mode::decide(circumstances)?, surroundings)));
+        .and_then(|surroundings| Ok((mode::decide(circumstances, surroundings.config.plain)?, surroundings)));
     match ready {
         Ok((Mode::OneShot, surroundings)) => commands::answer::run(talk, surroundings),
-        Ok((Mode::Chat, surroundings)) => commands::chat::run(talk, surroundings),
+        Ok((Mode::Chat { is_plain }, surroundings)) => commands::chat::run(talk, is_plain, surroundings),
         Err(failure) => {
             let is_answer =
                 circumstances.has_prompt || circumstances.has_answer_options || !circumstances.stdin_is_terminal;

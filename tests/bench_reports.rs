@@ -13,6 +13,8 @@ use common::tiny_gguf::TinyModel;
 use portable_pty::CommandBuilder;
 use pty::Pty;
 use serde_json::Value;
+use tuichat::bench::live::{Event, Live};
+use tuichat::engine::protocol::CancelFlag;
 
 const LONG: [&str; 8] =
     ["bench", "./tiny.gguf", "--threads", "1", "--power=none", "--cool-down=off", "--rounds", "1000"];
@@ -144,6 +146,32 @@ fn a_signal_gives_the_terminal_back_the_first_time_and_the_second() {
     bench.signal(rustix::process::Signal::TERM);
     assert_eq!(bench.wait_for_end().exit_code(), 143);
     bench.assert_given_back();
+}
+
+/// Not a test by itself: what the one below runs in a terminal.
+#[test]
+#[ignore = "panics, as a child of another test"]
+fn a_measurement_that_panics() {
+    let live = Live::start("quick", CancelFlag::default()).unwrap();
+    live.tell(Event::Doing("looking at the roof".into()));
+    std::thread::sleep(Duration::from_millis(600));
+    panic!("the roof is on fire");
+}
+
+#[test]
+fn a_panic_gives_the_terminal_back_and_is_told_after_the_view() {
+    let mut command = CommandBuilder::new(std::env::current_exe().unwrap());
+    command.args(["a_measurement_that_panics", "--exact", "--ignored", "--nocapture"]);
+    command.env("RUST_BACKTRACE", "0");
+    let mut child = Pty::run(command, 80, 24);
+    child.wait_for("looking at the roof");
+    assert_ne!(child.wait_for_end().exit_code(), 0);
+    let screen = child.wait_for("the roof is on fire");
+    assert!(!screen.contains("q stops"), "{screen}");
+    let bytes = String::from_utf8_lossy(&child.bytes()).into_owned();
+    let place = |text: &str| bytes.rfind(text).unwrap_or_else(|| panic!("no {text:?}: {bytes:?}"));
+    assert!(place("\u{1b}[?1049l") < place("the roof is on fire"), "{bytes:?}");
+    assert_eq!(child.line_settings(), child.settings_before());
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::EngineName;
 use crate::config::Settings;
 
 /// Settings that mean nothing to a batch.
-const MEANINGLESS: [&str; 16] = [
+const MEANINGLESS: [&str; 19] = [
     "output",
     "extract",
     "cache_prompt",
@@ -23,6 +23,9 @@ const MEANINGLESS: [&str; 16] = [
     "prefill_while_typing",
     "snapshots",
     "vi_keys",
+    "plain",
+    "plain_status",
+    "plain_pieces",
     "images",
     "theme",
     "limit_rate",

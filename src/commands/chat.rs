@@ -9,11 +9,11 @@ use crate::engine::constraint;
 use crate::exit::{Exit, Failure};
 use crate::models::catalog;
 use crate::store::{ChatId, Guard, Handle, Store};
-use crate::ui::{self, Opening, Prepared, Setup, Supply};
+use crate::ui::{self, Face, Opening, Prepared, Setup, Supply};
 
 /// # Errors
 /// If the chat that was asked for is not there, or there can be no interface.
-pub fn run(talk: Talk, surroundings: Surroundings) -> Result<Exit, Failure> {
+pub fn run(talk: Talk, is_plain: bool, surroundings: Surroundings) -> Result<Exit, Failure> {
     let (_log, warning) = surroundings.begin_log();
     let mut notices: Vec<String> = surroundings.layers.warnings.iter().cloned().chain(warning).collect();
     if let Some(sentence) = &surroundings.layers.broken {
@@ -43,6 +43,7 @@ pub fn run(talk: Talk, surroundings: Surroundings) -> Result<Exit, Failure> {
         move || prepare(talk, &supplier, &mut behind.lock().unwrap_or_else(PoisonError::into_inner))
     };
     let setup = Setup {
+        face: if is_plain { Face::Lines(config.saying) } else { Face::Screen },
         engine,
         prepare: Box::new(prepare),
         resumes,

@@ -57,7 +57,8 @@ mod tests {
                 "kv_evict" => "window",
                 "spec" => "off",
                 "ctx" => "4096",
-                "prefill_while_typing" | "repack" | "images" => "off",
+                "prefill_while_typing" | "repack" | "images" | "plain" | "plain_status" => "off",
+                "plain_pieces" => "words",
                 "theme" => "dark",
                 _ => "1",
             };

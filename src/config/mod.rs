@@ -33,6 +33,7 @@ use crate::engine::tuning::Tuning;
 use crate::exit::Failure;
 use crate::models::Found;
 use crate::text_file;
+use crate::ui::plain::Saying;
 use crate::ui::theme::ThemeName;
 
 /// The commented sample of `config.toml`.
@@ -69,6 +70,10 @@ pub struct Config {
     pub offline: bool,
     /// Messages are edited with the keys of vi.
     pub vi_keys: bool,
+    /// Whether the chat is in plain lines.
+    pub plain: Switch,
+    /// What is said there, and how.
+    pub saying: Saying,
     /// Whether pictures are shown in the chat.
     pub images: Switch,
     /// The colours of the chat.
@@ -319,6 +324,11 @@ impl From<Settings> for Config {
             private: settings.private.unwrap_or_default(),
             offline: settings.offline.unwrap_or_default(),
             vi_keys: settings.vi_keys.unwrap_or_default(),
+            plain: settings.plain.unwrap_or_default(),
+            saying: Saying {
+                status: settings.plain_status.unwrap_or_default(),
+                pieces: settings.plain_pieces.unwrap_or_default(),
+            },
             images: settings.images.unwrap_or_default(),
             theme: settings.theme.unwrap_or_default(),
             limit_rate: settings.limit_rate.and_then(value::OrOff::chosen).map(value::Size::bytes),

@@ -12,6 +12,7 @@ use super::extract::Extract;
 use super::value::{Auto, OrAuto, OrOff, Penalty, Probability, Room, Size, Temperature, UpTo};
 use crate::engine::KvTypes;
 use crate::engine::protocol::{DeviceChoice, Evict, Speculate, Think};
+use crate::ui::plain::{Pieces, Status};
 use crate::ui::theme::ThemeName;
 
 /// The form of a one-shot answer on stdout.
@@ -84,6 +85,16 @@ fn switch(text: &str) -> Result<bool, String> {
         "on" | "yes" | "y" | "true" | "t" | "1" => Ok(true),
         "off" | "no" | "n" | "false" | "f" | "0" => Ok(false),
         _ => Err("it must be `on` or `off`, or `yes` or `no`".into()),
+    }
+}
+
+/// A switch as it is typed, or `auto`.
+fn switch_or_auto(text: &str) -> Result<Switch, String> {
+    match switch(text) {
+        _ if text.eq_ignore_ascii_case("auto") => Ok(Switch::Auto),
+        Ok(true) => Ok(Switch::On),
+        Ok(false) => Ok(Switch::Off),
+        Err(_) => Err("it must be `on`, `off` or `auto`".into()),
     }
 }
 
@@ -273,6 +284,19 @@ pub struct Settings {
           value_parser = switch, hide_possible_values = true)]
     pub vi_keys: Option<bool>,
 
+    /// Chat in plain lines, for screen readers and dumb terminals; `auto`: where ACCESSIBLE is set or TERM is dumb
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "on", value_name = "on|off|auto",
+          value_parser = switch_or_auto, hide_possible_values = true)]
+    pub plain: Option<Switch>,
+
+    /// What plain lines say beside answers: all that is done, that it begins and ends, or nothing [default: full]
+    #[arg(long, value_enum, value_name = "full|brief|off", hide_possible_values = true, hide_short_help = true)]
+    pub plain_status: Option<Status>,
+
+    /// How much of an answer plain lines say at once [default: sentences]
+    #[arg(long, value_enum, value_name = "sentences|words|lines", hide_possible_values = true, hide_short_help = true)]
+    pub plain_pieces: Option<Pieces>,
+
     /// Show pictures that are attached to messages, in terminals that are known to; `auto`: not over SSH
     #[arg(long, value_enum, value_name = "auto|on|off", hide_possible_values = true)]
     pub images: Option<Switch>,
@@ -384,6 +408,9 @@ impl Settings {
             private: self.private.or(lower.private),
             offline: self.offline.or(lower.offline),
             vi_keys: self.vi_keys.or(lower.vi_keys),
+            plain: self.plain.or(lower.plain),
+            plain_status: self.plain_status.or(lower.plain_status),
+            plain_pieces: self.plain_pieces.or(lower.plain_pieces),
             images: self.images.or(lower.images),
             theme: self.theme.or(lower.theme),
             limit_rate: self.limit_rate.or(lower.limit_rate),

@@ -100,6 +100,15 @@ pub fn median(mut numbers: Vec<f64>) -> Option<f64> {
     numbers.get(numbers.len() / 2).copied()
 }
 
+/// Which threads would compute this model as things are known, without trying any: as many as were asked for, else what is
+/// remembered, else the rule's.
+pub fn known(settings: &LoadSettings, backend: &str) -> CoreChoice {
+    let cpu = cores::this_machine();
+    let notes = Notes { path: &settings.path, file: settings.tuning.file.as_deref(), backend, cpu };
+    let remembered = if settings.threads.is_none() { notes.recall() } else { None };
+    remembered.map_or_else(|| cpu.choose(settings.threads), |known| cpu.measured(known.crews))
+}
+
 /// Which threads compute this model: as many as were asked for, else what is remembered, else what is tried now, if
 /// that may be and the rule is not obviously right, else the rule's. `tell` is told what is being tried.
 ///

@@ -56,7 +56,7 @@ pub struct Native {
     texts: mpsc::Sender<Job>,
 }
 
-type Job = (String, Box<dyn FnOnce() + Send>);
+type Job = (String, Box<dyn FnOnce(bool) + Send>);
 
 impl Native {
     /// Whether there may be one: not over SSH, where it would be the other machine's.
@@ -78,9 +78,12 @@ impl Native {
                         arboard::Clipboard::new().inspect_err(|error| tracing::info!(%error, "no clipboard")).ok();
                 }
                 match clipboard.as_mut().map(|clipboard| clipboard.set_text(text)) {
-                    Some(Ok(())) => done(),
-                    Some(Err(error)) => tracing::info!(%error, "cannot copy to the clipboard"),
-                    None => {}
+                    Some(Ok(())) => done(true),
+                    Some(Err(error)) => {
+                        tracing::info!(%error, "cannot copy to the clipboard");
+                        done(false);
+                    }
+                    None => done(false),
                 }
             }
         };
@@ -88,8 +91,8 @@ impl Native {
         Some(Self { texts })
     }
 
-    /// Copies `text`, and calls `done` if that went well.
-    pub fn copy(&self, text: String, done: impl FnOnce() + Send + 'static) {
+    /// Copies `text`, and tells `done` whether that went well.
+    pub fn copy(&self, text: String, done: impl FnOnce(bool) + Send + 'static) {
         let _ = self.texts.send((text, Box::new(done)));
     }
 }

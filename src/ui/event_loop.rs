@@ -5,24 +5,17 @@
 //! once. While a frame is on its way over a slow line, none is drawn.
 
 use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use anyhow::Context;
 use crossterm::event::{Event as TerminalEvent, MouseEventKind};
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep_until};
 
-use super::app::{App, Look, Start};
+use super::backstage::{Backstage, Signals};
 use super::clipboard::{self, Multiplexer};
 use super::keyboard::Keyboard;
 use super::msg::{Effect, Msg};
-use super::perform::Performer;
 use super::terminal::Terminal;
-use super::theme::{self, Themes};
-use super::{Setup, editor, keys, last_theme, pictures, view};
-use crate::engine;
+use super::{Setup, editor, keys, pictures, view};
 use crate::engine::protocol::Event as EngineEvent;
 
 const FRAMES_PER_SECOND: u32 = 30;
@@ -47,16 +40,11 @@ enum Wake {
 
 /// Everything the loop listens to and holds.
 pub struct EventLoop<'t> {
-    app: App,
-    performer: Performer,
+    backstage: Backstage,
     terminal: &'t mut Terminal,
     keyboard: Keyboard,
     /// The person's editor has the terminal.
     is_lent: bool,
-    engine_events: UnboundedReceiver<EngineEvent>,
-    engine_is_there: bool,
-    messages: UnboundedSender<Msg>,
-    replies: UnboundedReceiver<Msg>,
     signals: Signals,
     multiplexer: Multiplexer,
     between_frames: Duration,
@@ -65,59 +53,18 @@ pub struct EventLoop<'t> {
     changed: bool,
 }
 
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-    continued: Signal,
-}
-
 impl<'t> EventLoop<'t> {
     /// Starts the engine and draws the first frame; the model is loaded behind it.
     pub fn start(terminal: &'t mut Terminal, setup: Setup) -> anyhow::Result<Self> {
         let environment = |name: &str| std::env::var(name).ok();
-        let (themes, problems) = Themes::with_those_in(&setup.themes);
-        let last = last_theme::recall(setup.theme_file.as_deref());
-        let terminal_now = theme::Terminal::detect(&environment);
-        let (look, missing) = Look::at_the_start(themes, terminal_now, setup.theme, last.as_ref());
-        let notices = setup.notices.into_iter().chain(problems).chain(missing).collect();
-        let app = App::new(Start {
-            resumes: setup.resumes,
-            is_offline: setup.is_offline,
-            options: setup.options,
-            system: setup.system,
-            saves: setup.saves,
-            notices,
-            look,
-            prefill_while_typing: setup.prefill_while_typing,
-            vi_keys: setup.vi_keys,
-            pictures: pictures::protocol(setup.images, &environment),
-        });
         let is_remote = ["SSH_CONNECTION", "SSH_TTY"].iter().any(|name| environment(name).is_some());
         let frames = if is_remote { FRAMES_PER_SECOND_REMOTE } else { FRAMES_PER_SECOND };
-        let (events, engine_events) = unbounded_channel();
-        let engine = engine::spawn(setup.engine, move |event| events.send(event).is_ok())
-            .context("the system cannot start a thread for the engine; close other programs and try again")?;
-        let (messages, replies) = unbounded_channel();
-        let continued = SignalKind::from_raw(rustix::process::Signal::CONT.as_raw());
-        let signals = Signals {
-            terminate: signal(SignalKind::terminate())?,
-            // Ctrl-C is a key here; this is somebody's `kill`.
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-            continued: signal(continued)?,
-        };
         let mut event_loop = Self {
-            app,
-            performer: Performer::new(engine, setup.supply, setup.prompts, setup.theme_file, messages.clone()),
-            messages,
+            backstage: Backstage::set_up(setup)?,
             terminal,
             keyboard: Keyboard::listen()?,
             is_lent: false,
-            engine_events,
-            engine_is_there: true,
-            replies,
-            signals,
+            signals: Signals::listen()?,
             multiplexer: Multiplexer::detect(&environment),
             between_frames: Duration::from_secs(1) / frames,
             next_frame: Instant::now(),
@@ -125,16 +72,7 @@ impl<'t> EventLoop<'t> {
             changed: false,
         };
         event_loop.draw()?;
-        let (messages, prepare) = (event_loop.messages.clone(), setup.prepare);
-        let prepare = move || {
-            // The loop is gone only when the program ends.
-            let prepared = catch_unwind(AssertUnwindSafe(prepare)).unwrap_or(None);
-            let _ = messages.send(Msg::Started(prepared.map(Box::new)));
-        };
-        std::thread::Builder::new()
-            .name("prepare".into())
-            .spawn(prepare)
-            .context("the system cannot start a thread; close other programs and try again")?;
+        event_loop.backstage.prepare()?;
         Ok(event_loop)
     }
 
@@ -156,20 +94,12 @@ impl<'t> EventLoop<'t> {
         self.keyboard.pause();
         // Before the engine is dropped, which waits for its thread.
         self.terminal.leave();
-        // What was written before the store was open is to be kept in it.
-        while !self.performer.is_prepared() {
-            match self.replies.recv().await {
-                Some(Msg::Started(prepared)) => self.performer.begin(prepared.and_then(|prepared| prepared.store)),
-                Some(_) => {}
-                None => break,
-            }
-        }
-        self.performer.finish();
+        self.backstage.finish().await;
     }
 
     /// Waits for the next thing. Frames are not waited for while nothing changed, nor ticks while nothing moves.
     async fn wake(&mut self) -> Wake {
-        let tick_at = self.app.wake_at().map(Instant::from_std);
+        let tick_at = self.backstage.app.wake_at().map(Instant::from_std);
         let far = self.next_frame;
         let line = self.terminal.line();
         let is_wanted = self.changed && !self.is_lent;
@@ -178,8 +108,8 @@ impl<'t> EventLoop<'t> {
         let is_frame_due = is_wanted && !is_held_up;
         tokio::select! {
             event = self.keyboard.events.recv() => Wake::Terminal(event),
-            event = self.engine_events.recv(), if self.engine_is_there && !is_frame_due => Wake::Engine(event),
-            Some(message) = self.replies.recv() => Wake::Message(message),
+            event = self.backstage.engine_events.recv(), if self.backstage.engine_is_there && !is_frame_due => Wake::Engine(event),
+            Some(message) = self.backstage.replies.recv() => Wake::Message(message),
             Some(()) = self.signals.terminate.recv() => Wake::Message(Msg::Terminate),
             // Ctrl-C in an editor is the editor's.
             Some(()) = self.signals.interrupt.recv(), if !self.is_lent => Wake::Message(Msg::Terminate),
@@ -193,7 +123,7 @@ impl<'t> EventLoop<'t> {
 
     /// Takes what is queued already, so that one frame shows it all.
     fn handle_queued(&mut self) -> ControlFlow<()> {
-        while let Ok(event) = self.engine_events.try_recv() {
+        while let Ok(event) = self.backstage.engine_events.try_recv() {
             if self.handle(Wake::Engine(Some(event))).is_break() {
                 return ControlFlow::Break(());
             }
@@ -232,16 +162,8 @@ impl<'t> EventLoop<'t> {
             },
             Wake::Message(message @ Msg::EditedOutside(_)) if self.take_back().is_ok() => Some(message),
             Wake::Message(Msg::EditedOutside(_)) => Some(Msg::Terminate),
-            Wake::Message(Msg::Started(prepared)) => {
-                self.performer.begin(prepared.as_ref().and_then(|prepared| prepared.store.clone()));
-                Some(Msg::Started(prepared))
-            }
-            Wake::Message(message) => Some(message),
-            Wake::Engine(Some(event)) => self.performer.message(event),
-            Wake::Engine(None) => {
-                self.engine_is_there = false;
-                Some(Msg::EngineLost)
-            }
+            Wake::Message(message) => Some(self.backstage.pass(message)),
+            Wake::Engine(event) => self.backstage.engine_said(event),
             Wake::Terminal(Some(event)) => self.terminal_message(event),
             // The terminal is gone.
             Wake::Terminal(None) => Some(Msg::Terminate),
@@ -257,11 +179,11 @@ impl<'t> EventLoop<'t> {
             self.next_frame = self.next_frame.min(self.last_frame + BEFORE_KEY);
         }
         match event {
-            TerminalEvent::Key(key) => keys::message(&self.app, key),
+            TerminalEvent::Key(key) => keys::message(&self.backstage.app, key),
             TerminalEvent::Paste(text) => Some(Msg::Paste(text)),
             TerminalEvent::Mouse(mouse) => match mouse.kind {
-                MouseEventKind::ScrollUp => Some(keys::wheel(&self.app, -WHEEL_LINES)),
-                MouseEventKind::ScrollDown => Some(keys::wheel(&self.app, WHEEL_LINES)),
+                MouseEventKind::ScrollUp => Some(keys::wheel(&self.backstage.app, -WHEEL_LINES)),
+                MouseEventKind::ScrollDown => Some(keys::wheel(&self.backstage.app, WHEEL_LINES)),
                 _ => None,
             },
             // The size is asked for with each frame.
@@ -275,7 +197,7 @@ impl<'t> EventLoop<'t> {
 
     fn update(&mut self, message: Msg) -> ControlFlow<()> {
         self.changed = true;
-        for effect in self.app.update(message, std::time::Instant::now()) {
+        for effect in self.backstage.app.update(message, std::time::Instant::now()) {
             match effect {
                 Effect::Leave => return ControlFlow::Break(()),
                 Effect::Suspend => {
@@ -289,10 +211,10 @@ impl<'t> EventLoop<'t> {
                     {
                         return self.update(Msg::Terminate);
                     }
-                    self.performer.perform(Effect::Copy { text, what });
+                    self.backstage.performer.perform(Effect::Copy { text, what });
                 }
                 Effect::EditOutside(text) => self.lend(text),
-                effect => self.performer.perform(effect),
+                effect => self.backstage.performer.perform(effect),
             }
         }
         ControlFlow::Continue(())
@@ -300,7 +222,7 @@ impl<'t> EventLoop<'t> {
 
     /// Lets the person's editor have the terminal. Meanwhile everything goes on but drawing.
     fn lend(&mut self, text: String) {
-        let messages = self.messages.clone();
+        let messages = self.backstage.messages.clone();
         if !self.keyboard.pause() {
             let sentence = "a key is still coming in, so the editor was not started; try again";
             let _ = messages.send(Msg::EditedOutside(Err(sentence.into())));
@@ -314,7 +236,7 @@ impl<'t> EventLoop<'t> {
         };
         if std::thread::Builder::new().name("editor".into()).spawn(edit).is_err() {
             let sentence = "the system cannot start a thread; close other programs and try again";
-            let _ = self.messages.send(Msg::EditedOutside(Err(sentence.into())));
+            let _ = self.backstage.messages.send(Msg::EditedOutside(Err(sentence.into())));
         }
     }
 
@@ -328,15 +250,15 @@ impl<'t> EventLoop<'t> {
     }
 
     fn draw(&mut self) -> std::io::Result<()> {
-        let app = &mut self.app;
+        let app = &mut self.backstage.app;
         self.terminal.draw(|frame| {
             let places = view::lay_out(app, frame.area());
             view::draw(app, &places, frame);
             let shown = pictures::Shown::place(app.transcript().pictures(), frame.buffer_mut());
             (app.transcript().link_targets(), shown)
         })?;
-        for wanted in self.app.wanted_pictures() {
-            self.performer.perform(Effect::ReadPicture(wanted));
+        for wanted in self.backstage.app.wanted_pictures() {
+            self.backstage.performer.perform(Effect::ReadPicture(wanted));
         }
         self.changed = false;
         self.last_frame = Instant::now();

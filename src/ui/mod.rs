@@ -4,6 +4,7 @@
 //! answers with effects, `perform` does them, `view` draws the state. Only `event_loop` and `terminal` touch
 //! the terminal. Commands that are written instead of a message have their table in `slash`.
 //!
+//! - `backstage`: what the screen and plain lines both stand on. `plain`: the chat in lines, without a screen.
 //! - `transcript` and `composer`: the two parts of the screen with a state of their own.
 //! - `clipboard`: copying, through the terminal and to the machine's own clipboard.
 //! - `export`: the conversation as a file for others. `files`: those that a path may mean. `fuzzy`: which things a few
@@ -16,6 +17,7 @@
 
 mod app;
 mod attaching;
+mod backstage;
 mod clipboard;
 mod composer;
 mod days;
@@ -34,6 +36,7 @@ mod msg;
 mod outlet;
 mod perform;
 mod pictures;
+pub mod plain;
 mod slash;
 mod supply;
 pub mod terminal;
@@ -54,8 +57,18 @@ use crate::engine;
 use crate::engine::protocol::{GenerateOptions, LoadSettings};
 use crate::store;
 
+/// How the chat is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Face {
+    /// Drawn on the whole screen.
+    Screen,
+    /// Said in lines, one after the other.
+    Lines(plain::Saying),
+}
+
 /// What the chat is started with.
 pub struct Setup {
+    pub face: Face,
     pub engine: engine::Source,
     /// Opens the store and finds a model, which may take long; `None` if there can be no chat. Called on a thread of its
     /// own once the terminal is ours.
@@ -106,6 +119,9 @@ pub struct Prepared {
 /// # Errors
 /// If standard output is no terminal, or the system refuses a thread or a signal handler.
 pub fn run(setup: Setup) -> anyhow::Result<()> {
+    if let Face::Lines(saying) = setup.face {
+        return plain::run(setup, saying);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let _context = runtime.enter();
     let mut terminal = terminal::Terminal::enter()

@@ -42,6 +42,8 @@ pub enum Msg {
     Started(Option<Box<Prepared>>),
     /// What was typed before the terminal was ours, in whole lines.
     TypedAhead(String),
+    /// A line that was typed where lines are all there is, or several that are one message.
+    Line(String),
     /// A key that is bound, see `keys`.
     Command(Command),
     /// A key that edits the composer's text.
@@ -98,6 +100,10 @@ pub enum Msg {
     Copied {
         what: String,
         bytes: usize,
+    },
+    /// There is no clipboard of the machine's own for this.
+    NotCopied {
+        what: String,
     },
     /// What models there are to choose among.
     Offers(Vec<Offer>),

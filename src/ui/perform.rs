@@ -435,14 +435,20 @@ impl Performer {
         );
     }
 
-    /// Copies to the machine's own clipboard; where there is none nothing is said.
+    /// Copies to the machine's own clipboard, and tells whether there is one.
     fn copy(&mut self, text: String, what: String) {
         if self.clipboard.is_none() && self.has_clipboard {
             self.clipboard = clipboard::Native::start();
         }
-        if let Some(clipboard) = &self.clipboard {
-            let (bytes, replies) = (text.len(), self.replies.clone());
-            clipboard.copy(text, move || drop(replies.send(Msg::Copied { what, bytes })));
+        let (bytes, replies) = (text.len(), self.replies.clone());
+        let reply = move |is_copied| {
+            let message = if is_copied { Msg::Copied { what, bytes } } else { Msg::NotCopied { what } };
+            // The loop is gone only when the program ends.
+            let _ = replies.send(message);
+        };
+        match &self.clipboard {
+            Some(clipboard) => clipboard.copy(text, reply),
+            None => reply(false),
         }
     }
 

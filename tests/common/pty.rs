@@ -48,8 +48,11 @@ impl Pty {
     /// Runs the command in a terminal of this size that says it has another.
     pub fn run_claiming(claimed: PtySize, mut command: CommandBuilder, columns: u16, rows: u16) -> Self {
         let pair = native_pty_system().openpty(claimed).unwrap();
-        for (name, value) in [("TERM", "xterm-256color"), ("LANG", "C.UTF-8"), ("LC_ALL", "C.UTF-8")] {
-            command.env(name, value);
+        if command.get_env("TERM").is_none_or(|term| term != "dumb") {
+            command.env("TERM", "xterm-256color");
+        }
+        for name in ["LANG", "LC_ALL"] {
+            command.env(name, "C.UTF-8");
         }
         // No models of other programs.
         for name in ["HOME", "OLLAMA_MODELS", "LLAMA_CACHE", "HF_HUB_CACHE"] {

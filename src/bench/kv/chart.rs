@@ -37,6 +37,27 @@ pub fn render(results: &[Results]) -> String {
     drawing.document()
 }
 
+/// The same as charts of their own, for a page: one for each model, and for known and unknown questions.
+pub fn drawings(results: &[Results]) -> Vec<Drawing> {
+    let sought = results.iter().filter(|results| !results.needles.rows().is_empty());
+    let charts = sought.enumerate().flat_map(|(number, results)| {
+        [Knowledge::Known, Knowledge::Unknown]
+            .map(|question| (number, Chart { results, question, panel: panel(LEFT, TOP) }))
+    });
+    let charts = charts.filter(|(_, chart)| chart.needles().full(chart.question).is_some());
+    let draw = |(number, chart): (usize, Chart)| {
+        let id = format!("needles-{number}-{}", if chart.question == Knowledge::Known { "known" } else { "unknown" });
+        let height = TOP + ROW_HEIGHT - 16.0 + LEGEND_HEIGHT;
+        let title = format!("Exact answers over the bytes of the cache, {}", chart.title());
+        let mut drawing = Drawing::new(&id, (LEFT + PANEL_WIDTH + 50.0, height), &title, &format!("{}.", chart.told()));
+        drawing.text((12.0, 24.0), "", Anchor::Start, "Exact answers over the bytes of the cache");
+        chart.draw(&mut drawing);
+        legend(std::slice::from_ref(chart.results), height - LEGEND_HEIGHT / 2.0, &mut drawing);
+        drawing
+    };
+    charts.map(draw).collect()
+}
+
 /// Over the bytes, as powers of two of the whole cache's, and up to all of its answers.
 fn panel(left: f64, top: f64) -> Panel {
     let parts = [("100 %", 0.0), ("50 %", -1.0), ("25 %", -2.0), ("12.5 %", -3.0), ("6.25 %", -4.0)];
@@ -85,6 +106,20 @@ impl Chart<'_> {
         format!("{}: {name}{full}", self.results.subject.name)
     }
 
+    /// What it shows, in words.
+    fn told(&self) -> String {
+        let lines = Policy::ALL.into_iter().flat_map(|policy| [(policy, false), (policy, true)]);
+        let line = |(policy, recall): (Policy, bool)| {
+            let spot = |Point { part, tally, .. }: Point| {
+                format!("{} of {} with {:.0} % of the bytes", tally.exact, tally.asked, part * 100.0)
+            };
+            let spots: Vec<String> = self.points(policy, recall).into_iter().map(spot).collect();
+            let recall = if recall { " with recall" } else { "" };
+            (!spots.is_empty()).then(|| format!("{policy}{recall}: {}", spots.join(", ")))
+        };
+        lines.filter_map(line).collect::<Vec<_>>().join("; ")
+    }
+
     fn draw(&self, drawing: &mut Drawing) {
         drawing.text((self.panel.left, self.panel.top - 10.0), "", Anchor::Start, &self.title());
         self.panel.axes(drawing);
@@ -131,7 +166,10 @@ fn legend(results: &[Results], y: f64, drawing: &mut Drawing) {
         drawing.text((x + 9.0, y), "", Anchor::Start, policy.as_str());
         x += 40.0 + 8.0 * policy.as_str().len() as f64;
     }
-    drawing.text((x, y), "small", Anchor::Start, "dashed: with recall");
+    let has_recall = results.iter().any(|results| results.needles.has_recall());
+    if has_recall {
+        drawing.text((LEFT - 4.0, y + 16.0), "small", Anchor::Start, "dashed: with recall");
+    }
 }
 
 fn class_of(policy: Policy) -> &'static str {
@@ -186,6 +224,19 @@ mod tests {
         let [half, quarter] = [0, 1].map(|number| chart.panel.at(points[number].place()));
         assert!(half.0 > quarter.0 && half.1 < quarter.1);
         assert!(chart.points(Policy::Score, true).is_empty());
+    }
+
+    #[test]
+    fn a_page_has_a_chart_for_each_model_that_says_what_it_shows() {
+        let nothing = Results::of(&results("none").subject);
+        let drawings = drawings(&[results("one"), nothing]);
+        assert_eq!(drawings.len(), 1, "unknown questions were not asked");
+        let chart = drawings[0].inline();
+        assert!(
+            chart.contains("score: 6 of 8 with 50 % of the bytes, 4 of 8 with 25 % of the bytes.</desc>"),
+            "{chart}"
+        );
+        assert!(chart.contains("needles-0-known-t") && chart.contains(">score<"), "{chart}");
     }
 
     #[test]

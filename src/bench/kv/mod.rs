@@ -25,6 +25,7 @@ use crate::bench::record::Run;
 use crate::bench::report::Report;
 use crate::bench::speed::trusted;
 use crate::bench::suite::{self, Measurement, Models};
+use crate::bench::svg::Drawing;
 use crate::bench::texts::{TEXTS, Text};
 use crate::engine::KvTypes;
 use crate::engine::lab::{Lab, LabError, Limits, Rig, Subject};
@@ -104,6 +105,11 @@ impl Measurement for Kv {
     fn drawing(&self, run: &Run) -> Option<String> {
         Some(chart::render(&read::of(run)))
     }
+}
+
+/// What a run of this suite came to, as charts.
+pub fn drawings(run: &Run) -> Vec<Drawing> {
+    chart::drawings(&read::of(run))
 }
 
 /// All that a run of this suite came to.

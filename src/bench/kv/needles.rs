@@ -77,6 +77,11 @@ impl Needles {
         self.tallies.iter().find(|(other, _)| *other == setup).map(|(_, tally)| *tally)
     }
 
+    /// Whether what left was brought back in some of them.
+    pub fn has_recall(&self) -> bool {
+        self.tallies.iter().any(|(setup, _)| setup.recall)
+    }
+
     /// The policies with their budgets, in order.
     pub fn rows(&self) -> Vec<(Policy, Budget)> {
         let mut rows = Vec::new();

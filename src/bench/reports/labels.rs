@@ -2,7 +2,7 @@
 
 use crate::bench::record::Case;
 
-use super::sections::{kv_types, model};
+use super::sections::{kv_types, model, policy};
 
 /// Which things differ among cases.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct Labels {
     kv_types: bool,
     cores: bool,
     task: bool,
+    policy: bool,
+    guesses: bool,
 }
 
 impl Labels {
@@ -27,6 +29,8 @@ impl Labels {
             kv_types: differ(cases, kv_types),
             cores: differ(cases, |case| case.text("cores").map(str::to_owned)),
             task: differ(cases, |case| case.text("task").map(str::to_owned)),
+            policy: differ(cases, policy),
+            guesses: differ(cases, |case| case.text("spec").map(str::to_owned)),
         }
     }
 
@@ -45,6 +49,8 @@ impl Labels {
             (self.threads, threads(case.n_threads)),
             (self.cores, cores),
             (self.kv_types, kv_types(case).unwrap_or_default()),
+            (self.policy, policy(case)),
+            (self.guesses, case.text("spec").map(|way| format!("guesses {way}")).unwrap_or_default()),
         ];
         let parts = parts.into_iter().filter(|(differs, part)| *differs && !part.is_empty());
         parts.map(|(_, part)| part).collect::<Vec<_>>().join(", ")
@@ -68,5 +74,13 @@ mod tests {
         assert_eq!((labels.name(cases[0]).as_str(), labels.name(cases[1]).as_str()), ("1 thread", "2 threads"));
         assert_eq!(labels.without_threads().name(cases[0]), "");
         assert_eq!(Labels::of(&cases[..1]).name(cases[0]), "");
+        let rest = |policy: &str, percent: f64| {
+            [("policy".to_owned(), policy.into()), ("budget_percent".to_owned(), percent.into())].into_iter().collect()
+        };
+        let cases =
+            [("none", 100.0), ("score", 12.5)].map(|(policy, percent)| Case { rest: rest(policy, percent), ..case(1) });
+        let cases: Vec<&Case> = cases.iter().collect();
+        let labels = Labels::of(&cases);
+        assert_eq!((labels.name(cases[0]).as_str(), labels.name(cases[1]).as_str()), ("none", "score 12.5 %"));
     }
 }

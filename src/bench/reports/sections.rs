@@ -70,7 +70,7 @@ const fn number(heading: &'static str, of: fn(&Case) -> Option<String>) -> Figur
 }
 
 /// The first ones are llama-bench's, in its order.
-const FIGURES: [Figure; 24] = [
+const FIGURES: [Figure; 27] = [
     word("model", NOTHING, |case| Some(model(case)).filter(|name| !name.is_empty())),
     number("size", |case| (case.model_size > 0).then(|| bytes(case.model_size))),
     number("params", |case| (case.model_n_params > 0).then(|| parameters(case.model_n_params))),
@@ -79,7 +79,10 @@ const FIGURES: [Figure; 24] = [
     number("threads", |case| (case.n_threads > 0).then(|| case.n_threads.to_string())),
     word("cores", NOTHING, |case| case.text("cores").map(str::to_owned)),
     word("KV", "f16", kv_types),
-    word("task", NOTHING, |case| case.text("task").map(str::to_owned)),
+    word("cache", NOTHING, |case| Some(policy(case)).filter(|policy| !policy.is_empty())),
+    word("guesses", NOTHING, |case| case.text("spec").map(str::to_owned)),
+    word("task", NOTHING, task),
+    number("behind", |case| case.text("policy").map(|_| case.n_depth.to_string())),
     word(TEST, NOTHING, |case| Some(case.test.clone()).filter(|test| !test.is_empty())),
     number("until", |case| case.number("until_seconds").map(clock)),
     number("t/s", speed),
@@ -193,6 +196,19 @@ fn round(number: f64) -> String {
 pub fn model(case: &Case) -> String {
     let name = case.model();
     name.strip_suffix(".gguf").unwrap_or(name).to_owned()
+}
+
+/// How the KV cache is made smaller, and how small.
+pub fn policy(case: &Case) -> String {
+    let Some(policy) = case.text("policy") else { return String::new() };
+    let budget = case.number("budget_percent").filter(|percent| *percent < 100.0);
+    budget.map_or_else(|| policy.to_owned(), |percent| format!("{policy} {percent} %"))
+}
+
+/// What somebody would want with it; of the suite `kv`, which half of a request it is.
+fn task(case: &Case) -> Option<String> {
+    let half = case.text("policy").map(|_| if case.n_prompt > 0 { "reading" } else { "writing" });
+    case.text("task").or(half).map(str::to_owned)
 }
 
 /// `f16`, or both where they differ.

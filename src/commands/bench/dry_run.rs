@@ -8,6 +8,7 @@ use crate::bench::preview::{Candidate, Place, Preview};
 use crate::bench::suite::Measurement;
 use crate::commands::{Surroundings, print, print_json};
 use crate::engine::protocol::LoadSettings;
+use crate::engine::tuning;
 use crate::exit::Failure;
 use crate::hardware::cores;
 use crate::hardware::memory::Memory;
@@ -61,7 +62,7 @@ fn candidates(models: &[LoadSettings], surroundings: &Surroundings) -> Result<Ve
             quantization: header.quantization(),
             verdict: fit.verdict,
             pace: fit.curve.map(Pace::Curve).or(fit.speed.map(Pace::Speed)),
-            choice: cores::this_machine().choose(model.threads),
+            choice: tuning::known(model, "CPU"),
             anatomy,
         }
     };

@@ -6,7 +6,7 @@ use super::App;
 use crate::text::escape_line;
 use crate::ui::composer::{Part, sent, split_attached};
 use crate::ui::folds::{self, Fold};
-use crate::ui::msg::Effect;
+use crate::ui::msg::{Command, Effect};
 use crate::ui::slash::{self, Written};
 
 impl App {
@@ -18,13 +18,18 @@ impl App {
                 Vec::new()
             }
             Some(Written::Command(command)) => {
-                self.notices.clear();
                 self.composer.take_command();
-                self.look_ahead(now);
-                self.command(command, now)
+                self.written_command(command, now)
             }
             Some(Written::Message(_)) | None => self.send_written(now),
         }
+    }
+
+    /// Does what was written instead of a message.
+    pub(super) fn written_command(&mut self, command: Command, now: Instant) -> Vec<Effect> {
+        self.notices.clear();
+        self.look_ahead(now);
+        self.command(command, now)
     }
 
     /// Whether this message is what is in the composer.

@@ -56,6 +56,9 @@ impl App {
             self.notice("there is nothing in it to copy");
             return Vec::new();
         }
+        if !self.copies_through_terminal {
+            return vec![Effect::Copy { text, what }];
+        }
         self.notice(if text.len() <= MOST_BYTES {
             format!("copied {what} ({}) through the terminal (OSC 52)", size(&text))
         } else {
@@ -70,6 +73,10 @@ impl App {
 
     /// The machine's own clipboard has it, too.
     pub(super) fn copied(&mut self, what: &str, bytes: usize) {
+        if !self.copies_through_terminal {
+            self.notice(format!("copied {what} ({}) to the clipboard", size_of(bytes)));
+            return;
+        }
         let is_about_it = |notice: &String| notice.contains(what);
         let (sent, how) = match bytes <= MOST_BYTES {
             true => (true, " and through the terminal (OSC 52)"),
@@ -78,6 +85,17 @@ impl App {
         if self.notices.iter().any(is_about_it) || !sent {
             self.notices.retain(|notice| !is_about_it(notice));
             self.notice(format!("copied {what} ({}) to the clipboard{how}", size_of(bytes)));
+        }
+    }
+}
+
+impl App {
+    /// Where the terminal is not sent what is copied, there is nothing left to try.
+    pub(super) fn not_copied(&mut self, what: &str) {
+        if !self.copies_through_terminal {
+            self.notice(format!(
+                "{what} is not copied: there is no clipboard within reach; `/save FILE` writes the chat to a file"
+            ));
         }
     }
 }

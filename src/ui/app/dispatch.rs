@@ -18,6 +18,7 @@ impl App {
                 self.look_ahead(now);
                 self.typed_ahead(&text, now)
             }
+            Msg::Line(line) => self.line_typed(&line, now),
             Msg::Command(command) => self.command(command, now),
             Msg::Edit(key) => {
                 self.close_words();
@@ -84,6 +85,10 @@ impl App {
             Msg::Forked(chat) => self.forked(chat, now),
             Msg::Copied { what, bytes } => {
                 self.copied(&what, bytes);
+                Vec::new()
+            }
+            Msg::NotCopied { what } => {
+                self.not_copied(&what);
                 Vec::new()
             }
             Msg::Offers(offers) => {

@@ -16,6 +16,12 @@ pub(super) struct Wanted {
 }
 
 impl App {
+    /// Something was named in a command and is being looked for.
+    pub(super) fn is_finding(&self) -> bool {
+        let Wanted { chat, model, prompt } = &self.wanted;
+        chat.is_some() || model.is_some() || prompt.is_some()
+    }
+
     /// Goes to the chat of this number, or of these words in its title.
     pub(super) fn resume(&mut self, words: String) -> Vec<Effect> {
         if !self.has_store {

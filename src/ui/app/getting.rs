@@ -265,6 +265,11 @@ impl App {
         matches!(self.activity, Activity::NoModel(_)) && self.getting.awaited.is_some()
     }
 
+    /// A model was chosen and is on its way.
+    pub(super) fn is_getting(&self) -> bool {
+        self.getting.awaited.is_some() || self.getting.next.is_some()
+    }
+
     /// The download that is under way.
     pub fn download(&self) -> Option<&Download> {
         self.getting.download.as_ref()

@@ -18,6 +18,7 @@ mod getting;
 mod held;
 mod history;
 mod kept;
+mod lines;
 mod look;
 mod naming;
 mod palette;
@@ -182,6 +183,8 @@ pub struct Start {
     pub vi_keys: bool,
     /// How the terminal is sent pictures; `None` if it is not.
     pub pictures: Option<Protocol>,
+    /// The terminal is sent what is copied.
+    pub copies_through_terminal: bool,
 }
 
 /// The whole state of the chat.
@@ -271,6 +274,8 @@ pub struct App {
     engine_is_lost: bool,
     /// How the terminal is sent pictures.
     pictures: Option<Protocol>,
+    /// The terminal is sent what is copied.
+    copies_through_terminal: bool,
 }
 
 impl App {
@@ -333,6 +338,7 @@ impl App {
             is_offline: start.is_offline,
             engine_is_lost: false,
             pictures: start.pictures,
+            copies_through_terminal: start.copies_through_terminal,
         }
     }
 
@@ -341,21 +347,19 @@ impl App {
         if self.leave_asked.is_some_and(|asked| now >= asked + LEAVE_WITHIN) {
             self.leave_asked = None;
         }
-        if matches!(msg, Msg::Command(_) | Msg::Edit(_) | Msg::Paste(_)) {
+        let does = matches!(msg, Msg::Command(_) | Msg::Edit(_) | Msg::Paste(_) | Msg::Line(_));
+        if does {
             self.is_prefixed = false;
         }
         // Who goes on does not want to leave.
-        if matches!(msg, Msg::Command(_) | Msg::Edit(_) | Msg::Paste(_) | Msg::Filter(_))
-            && !matches!(msg, Msg::Command(Command::Interrupt))
-        {
+        if (does || matches!(msg, Msg::Filter(_))) && !matches!(msg, Msg::Command(Command::Interrupt)) {
             self.leave_asked = None;
         }
-        if matches!(msg, Msg::Command(_) | Msg::Edit(_) | Msg::Paste(_)) && !matches!(msg, Msg::Command(Command::Stop))
-        {
+        if does && !lines::is_stop(&msg) {
             self.getting.unask();
         }
         let is_fresh = matches!(msg, Msg::Chats(_) | Msg::Offers(_) | Msg::Prompts { .. } | Msg::Files { .. });
-        let writes = matches!(msg, Msg::Command(_) | Msg::Edit(_) | Msg::Paste(_) | Msg::Attached(_));
+        let writes = does && !matches!(msg, Msg::Line(_)) || matches!(msg, Msg::Attached(_));
         let mut effects = self.happened(msg, now);
         if is_fresh || writes {
             effects.extend(self.complete(is_fresh));
@@ -497,6 +501,26 @@ impl App {
 
     pub fn notices(&self) -> &[String] {
         &self.notices
+    }
+
+    /// What there is to say, which is said with this.
+    pub fn take_notices(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// What stands for the chat that is open, on disk or not.
+    pub fn chat_slot(&self) -> &Slot<ChatId> {
+        &self.chat
+    }
+
+    /// The title of the chat that was opened, or was given to it.
+    pub fn title(&self) -> Option<&str> {
+        self.title.as_deref()
+    }
+
+    /// What the last answer cost.
+    pub fn last_answer(&self) -> Option<&Stats> {
+        self.last_answer.as_ref()
     }
 
     /// The chat that is on the screen, once it is on disk.

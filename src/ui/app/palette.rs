@@ -64,6 +64,11 @@ impl App {
         effects
     }
 
+    /// Whether the person's texts were read.
+    pub fn has_prompts(&self) -> bool {
+        self.prompts.is_some()
+    }
+
     /// What the palette shows: the group with what fits best comes first.
     pub fn palette_groups(&self, palette: &Palette) -> Vec<Group> {
         let mut search = Search::new(&palette.filter);

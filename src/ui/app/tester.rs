@@ -142,6 +142,7 @@ impl Tester {
             prefill_while_typing: Switch::Auto,
             vi_keys: false,
             pictures: None,
+            copies_through_terminal: true,
         });
         Self { app, now: Instant::now() }
     }

@@ -176,6 +176,11 @@ impl Composer {
         self.given_back = is_alone.then_some(self.buffer.revision);
     }
 
+    /// Whether it holds what was given back, as it was.
+    pub fn is_given_back(&self) -> bool {
+        !self.is_empty() && self.given_back == Some(self.buffer.revision)
+    }
+
     /// An editing key that no binding took.
     pub fn edit(&mut self, key: KeyEvent) -> Edited {
         if let Some(vi) = &mut self.vi

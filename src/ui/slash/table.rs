@@ -88,6 +88,7 @@ pub static COMMANDS: &[SlashCommand] = &[
         "another answer, as a branch: at a temperature, by model NAME",
     ),
     row(Group::Messages, "continue", &[], nothing(Command::Continue), "go on with the last answer"),
+    row(Group::Messages, "stop", &[], nothing(Command::Stop), "stop the answer, or take back a waiting message"),
     row(
         Group::Messages,
         "edit",
@@ -190,6 +191,13 @@ pub static COMMANDS: &[SlashCommand] = &[
         "let message N leave again, or your last",
     ),
     row(Group::Context, "kv", &[], nothing(Command::Kv), "what the KV cache is made of, and why"),
+    row(
+        Group::Program,
+        "thoughts",
+        &[],
+        nothing(Command::ShowThinking),
+        "show or fold thoughts, pastes, files and recalls",
+    ),
     among(
         Choices::Themes,
         row(

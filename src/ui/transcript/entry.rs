@@ -171,6 +171,11 @@ impl Answer {
         self.document.end();
     }
 
+    /// What there is to say about its end.
+    pub fn mark(&self) -> &str {
+        self.mark.text()
+    }
+
     /// Takes the end back, since the answer goes on; tells how it had ended.
     pub fn reopen(&mut self) -> Option<End> {
         self.mark = WrappedText::default();

@@ -24,6 +24,11 @@ impl From<&[Passage]> for Recalled {
 }
 
 impl Recalled {
+    /// How many there are, if there are any.
+    pub fn in_words(&self) -> Option<String> {
+        (self.count > 0).then(|| Self::words(self.count))
+    }
+
     fn words(count: usize) -> String {
         if count == 1 { "recalled 1 passage".into() } else { format!("recalled {count} passages") }
     }

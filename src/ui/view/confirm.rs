@@ -24,7 +24,19 @@ pub fn height(confirm: &Confirm, screen: Rect) -> usize {
     lines(&Theme::plain(), confirm, inner_width(screen)).len()
 }
 
-fn lines(theme: &Theme, confirm: &Confirm, width: usize) -> Vec<Line<'static>> {
+/// What there is to know about a download before it begins.
+pub struct Facts {
+    pub name: String,
+    pub what: String,
+    pub room: String,
+    /// The room is not enough.
+    pub is_short: bool,
+    pub fit: String,
+    /// The smallest model, if that is another one.
+    pub smallest: Option<String>,
+}
+
+pub fn facts(confirm: &Confirm) -> Facts {
     let Offer { name, place, verdict, tokens_per_second, .. } = &*confirm.offer;
     let (bytes, from, free_bytes) = match place {
         Place::Download { bytes, from, free_bytes } => (*bytes, from.as_str(), *free_bytes),
@@ -38,12 +50,29 @@ fn lines(theme: &Theme, confirm: &Confirm, width: usize) -> Vec<Line<'static>> {
         Some(free) => format!("{} are free on the disk.", file_size(free)),
     };
     let speed = tokens_per_second.map_or(String::new(), |speed| format!(", about {speed:.0} tok/s"));
-    let fit = verdict.map_or(String::new(), |verdict| format!("On this machine: {verdict}{speed}."));
+    let smallest = match confirm.smallest.as_deref() {
+        Some(Offer { name, place: Place::Download { bytes: Some(bytes), .. }, .. }) => {
+            Some(format!("{}, {}", escape_line(name), file_size(*bytes)))
+        }
+        _ => None,
+    };
+    Facts {
+        name: escape_line(name),
+        what: format!("{size}, from {}.", escape_line(from)),
+        room,
+        is_short,
+        fit: verdict.map_or(String::new(), |verdict| format!("On this machine: {verdict}{speed}.")),
+        smallest,
+    }
+}
+
+fn lines(theme: &Theme, confirm: &Confirm, width: usize) -> Vec<Line<'static>> {
+    let Facts { name, what, room, is_short, fit, smallest } = facts(confirm);
     let mut lines = Vec::new();
     let mut say =
         |text: &str, style| lines.extend(wrap(text, width.max(1)).into_iter().map(|line| Line::styled(line, style)));
-    say(&escape_line(name), theme.strong);
-    say(&format!("{size}, from {}.", escape_line(from)), theme.text);
+    say(&name, theme.strong);
+    say(&what, theme.text);
     for (text, style) in [(room, if is_short { theme.warning } else { theme.text }), (fit, theme.text)] {
         if !text.is_empty() {
             say(&text, style);
@@ -52,8 +81,8 @@ fn lines(theme: &Theme, confirm: &Confirm, width: usize) -> Vec<Line<'static>> {
     say("You can write while it comes; if it is interrupted, it goes on where it stopped.", theme.dim);
     say("", theme.text);
     say("Enter  download it", theme.text);
-    if let Some(Offer { name, place: Place::Download { bytes: Some(bytes), .. }, .. }) = confirm.smallest.as_deref() {
-        say(&format!("s      rather the smallest one: {}, {}", escape_line(name), file_size(*bytes)), theme.text);
+    if let Some(smallest) = smallest {
+        say(&format!("s      rather the smallest one: {smallest}"), theme.text);
     }
     say("Esc    download nothing", theme.text);
     lines

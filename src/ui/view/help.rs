@@ -45,9 +45,18 @@ fn has_vi(app: &App) -> bool {
 }
 
 /// A part of the help: what its rows are about, with their names.
-struct Section {
-    heading: &'static str,
-    rows: Vec<(String, String)>,
+pub struct Section {
+    pub heading: &'static str,
+    pub rows: Vec<(String, String)>,
+}
+
+/// What can be written instead of a message, group by group.
+pub fn commands() -> [Section; 5] {
+    Group::ALL.map(|group| {
+        let commands = COMMANDS.iter().filter(|command| command.group == group);
+        let rows = commands.map(|command| (command.shown(), command.about.to_owned()));
+        Section { heading: group.heading(), rows: rows.collect() }
+    })
 }
 
 fn sections(has_vi: bool) -> Vec<Section> {

@@ -19,6 +19,11 @@ mod status;
 mod transcript;
 mod words;
 
+pub use confirm::{Facts, facts};
+pub use help::{Section, commands};
+pub use picker::{cells, short_progress};
+pub use status::doing;
+
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
@@ -165,7 +170,7 @@ fn padded(text: &str, width: usize, ascii: bool) -> String {
 }
 
 /// A wait in words.
-fn duration(milliseconds: f64) -> String {
+pub fn duration(milliseconds: f64) -> String {
     let seconds = milliseconds / 1000.0;
     match seconds {
         ..0.95 => format!("{:.1} s", seconds.max(0.1)),

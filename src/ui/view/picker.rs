@@ -82,16 +82,7 @@ struct Table<'a> {
 
 impl<'a> Table<'a> {
     fn new(app: &'a App, offers: &'a [&'a Offer], width: usize) -> Self {
-        let mut cells: Vec<Vec<String>> = offers
-            .iter()
-            .map(|offer| {
-                vec![
-                    place(app, offer),
-                    offer.verdict.map(short).unwrap_or_default(),
-                    offer.tokens_per_second.map(speed).unwrap_or_default(),
-                ]
-            })
-            .collect();
+        let mut cells: Vec<Vec<String>> = offers.iter().map(|offer| cells(app, offer).into()).collect();
         let mut widths: Vec<usize> =
             (0..3).map(|column| cells.iter().map(|row| row[column].width()).max().unwrap_or(0)).collect();
         let name = offers.iter().map(|offer| escape_line(&offer.name).width().min(NAME_WIDTH)).max().unwrap_or(0);
@@ -180,6 +171,15 @@ impl<'a> Table<'a> {
 /// Whether the download of this name is the offer's.
 fn is_of(offer: &Offer, name: &str) -> bool {
     matches!(offer.place, Place::Download { .. }) && offer.name == name
+}
+
+/// Where a model is, how it suits this machine and how fast it is there, as far as that is known.
+pub fn cells(app: &App, offer: &Offer) -> [String; 3] {
+    [
+        place(app, offer),
+        offer.verdict.map(short).unwrap_or_default(),
+        offer.tokens_per_second.map(speed).unwrap_or_default(),
+    ]
 }
 
 /// Where it is, in a column.

@@ -89,7 +89,8 @@ fn state(app: &App) -> String {
     }
 }
 
-fn doing(app: &App) -> String {
+/// What the program does, in a few words.
+pub fn doing(app: &App) -> String {
     match app.activity() {
         Activity::NoModel(_) => "no model".into(),
         Activity::Loading(_) if app.is_starting() => "starting".into(),

@@ -1,31 +1,16 @@
 //! The charts of a run: how fast each case is, over the depth, over the threads, and what the machine did meanwhile. Each
 //! says in words what it shows; all its figures stand in the tables, too.
 
+mod guessing;
 mod over_time;
+mod shapes;
 
 use super::Labels;
 use super::sections::{is_anchor, test_order};
+use crate::bench::kv;
 use crate::bench::record::{Case, Run};
-use crate::bench::svg::{Anchor, Axis, COLOURS, Drawing, Panel};
-
-const WIDTH: f64 = 440.0;
-const HEIGHT: f64 = 200.0;
-/// Room for the marks of the axis that goes up.
-const LEFT: f64 = 52.0;
-const TOP: f64 = 48.0;
-/// Room for the marks of the other axis, and what it is.
-const BELOW: f64 = 44.0;
-/// Room for the marks alone.
-const MARKS: f64 = 28.0;
-/// A line of words.
-const LINE: f64 = 18.0;
-/// A case with its words and its bar.
-const ROW: f64 = 40.0;
-const BAR: f64 = 10.0;
-/// Bars beyond this are left to the table.
-const MOST_BARS: usize = 32;
-/// Marks nearer than this would run into each other.
-const MARKS_APART: f64 = 30.0;
+use crate::bench::svg::{COLOURS, Drawing};
+use shapes::{Bar, Chart, Line, Spot};
 
 /// Reading a prompt or writing an answer: one is ten times as fast as the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,13 +61,15 @@ pub fn of(run: &Run) -> Vec<Drawing> {
     let bars = kinds.iter().filter_map(|(kind, cases)| bars(*kind, cases));
     let depths = kinds.iter().filter_map(|(kind, cases)| over_depth(*kind, cases));
     let threads = kinds.iter().filter_map(|(kind, cases)| over_threads(*kind, cases));
-    bars.chain(depths).chain(threads).chain(over_time::of(&run.cases)).collect()
+    let own = match run.head.suite.as_str() {
+        "kv" => kv::drawings(run),
+        "spec" => guessing::of(&run.cases),
+        _ => Vec::new(),
+    };
+    own.into_iter().chain(bars).chain(depths).chain(threads).chain(over_time::of(&run.cases)).collect()
 }
 
 fn bars(kind: Kind, cases: &[&Case]) -> Option<Drawing> {
-    if cases.is_empty() || cases.len() > MOST_BARS {
-        return None;
-    }
     let mut cases = cases.to_vec();
     cases.sort_by(|one, other| test_order(one, other));
     let labels = Labels::of(&cases);
@@ -90,26 +77,14 @@ fn bars(kind: Kind, cases: &[&Case]) -> Option<Drawing> {
         name if name.is_empty() => case.test.clone(),
         name => format!("{}, {name}", case.test),
     };
-    let said: Vec<String> = cases.iter().map(|case| format!("{}: {}", label(case), value(case))).collect();
-    let height = ROW * cases.len() as f64;
+    let bar = |case: &&Case| Bar {
+        label: label(case),
+        shown: value(case),
+        value: case.avg_ts.unwrap_or_default(),
+        bounds: case.ci95_low_ts.zip(case.ci95_high_ts),
+    };
     let title = format!("{}: tokens per second", kind.words());
-    let size = (WIDTH, TOP - 14.0 + height + MARKS);
-    let mut drawing = Drawing::new(&format!("bars-{}", kind.id()), size, &title, &format!("{}.", said.join("; ")));
-    drawing.text((12.0, 24.0), "", Anchor::Start, &title);
-    let across = Axis::from_zero(most(&cases));
-    let panel =
-        Panel { left: 12.0, top: TOP - 14.0, width: WIDTH - 32.0, height, across, up: Axis::with_marks(0.0, 1.0, []) };
-    panel.axes(&mut drawing);
-    for (row, (case, says)) in cases.iter().zip(&said).enumerate() {
-        let top = panel.top + ROW * row as f64;
-        drawing.text((panel.left + 4.0, top + 16.0), "small", Anchor::Start, &label(case));
-        drawing.text((panel.left + panel.width, top + 16.0), "small", Anchor::End, &value(case));
-        panel.bar(&mut drawing, kind.colour(), (top + 22.0, BAR), case.avg_ts.unwrap_or_default(), says);
-        if let Some(bounds) = case.ci95_low_ts.zip(case.ci95_high_ts) {
-            panel.bounds_across(&mut drawing, "bounds", top + 22.0 + BAR / 2.0, bounds);
-        }
-    }
-    Some(drawing)
+    shapes::bars(&format!("bars-{}", kind.id()), &title, kind.colour(), &cases.iter().map(bar).collect::<Vec<_>>())
 }
 
 fn over_depth(kind: Kind, cases: &[&Case]) -> Option<Drawing> {
@@ -171,68 +146,24 @@ struct About {
 }
 
 fn lines(about: &About, kind: Kind, all: &[Series]) -> Option<Drawing> {
-    let cases: Vec<&Case> = all.iter().flat_map(|series| &series.cases).map(|(_, case)| *case).collect();
-    if cases.is_empty() {
-        return None;
-    }
-    let title = format!("{}: tokens per second by {}", kind.words(), about.over);
-    let name = |series: &Series| if series.name.is_empty() { String::new() } else { format!("{}: ", series.name) };
-    let told: Vec<String> = all
-        .iter()
-        .map(|series| {
-            let points: Vec<String> =
-                series.cases.iter().map(|(at, case)| format!("{} at {}", value(case), (about.along)(*at))).collect();
-            format!("{}{}", name(series), points.join(", "))
-        })
-        .collect();
-    let legend = if all.len() > 1 { LINE * all.len() as f64 + 8.0 } else { 0.0 };
-    let id = format!("{}-{}", about.id, kind.id());
-    let mut drawing =
-        Drawing::new(&id, (WIDTH, TOP + HEIGHT + BELOW + legend), &title, &format!("{}.", told.join("; ")));
-    drawing.text((12.0, 24.0), "", Anchor::Start, &title);
-    let places = all.iter().flat_map(|series| series.cases.iter().map(|(at, _)| *at));
-    let (least, greatest) = places.clone().fold((f64::MAX, f64::MIN), |(low, high), at| (low.min(at), high.max(at)));
-    let width = WIDTH - LEFT - 16.0;
-    let marks = apart(places, (greatest - least) * MARKS_APART / width);
-    let across = Axis::with_marks(least, greatest, marks.into_iter().map(|at| (at, (about.along)(at))));
-    let panel = Panel { left: LEFT, top: TOP, width, height: HEIGHT, across, up: Axis::from_zero(most(&cases)) };
-    panel.axes(&mut drawing);
-    drawing.text((LEFT + width, TOP + HEIGHT + 34.0), "small", Anchor::End, about.over);
-    for (number, (series, colour)) in all.iter().zip(COLOURS).enumerate() {
-        let colour = if all.len() == 1 { kind.colour() } else { colour };
-        let points: Vec<(f64, f64)> = series.cases.iter().filter_map(|(at, case)| Some((*at, case.avg_ts?))).collect();
-        panel.line(&mut drawing, colour, &points);
-        for (at, case) in &series.cases {
-            if let Some(bounds) = case.ci95_low_ts.zip(case.ci95_high_ts) {
-                panel.bounds_up(&mut drawing, colour, *at, bounds);
-            }
-            let says = format!("{}{} at {}", name(series), value(case), (about.along)(*at));
-            panel.point(&mut drawing, colour, (*at, case.avg_ts.unwrap_or_default()), &says);
-        }
-        if all.len() > 1 {
-            let y = TOP + HEIGHT + BELOW + LINE * (number as f64 + 0.5);
-            drawing.circle((LEFT + 4.0, y - 4.0), colour, 4.0, "");
-            drawing.text((LEFT + 14.0, y), "small", Anchor::Start, &series.name);
-        }
-    }
-    Some(drawing)
-}
-
-/// Those that are not nearer to the one before than this.
-fn apart(places: impl Iterator<Item = f64>, least: f64) -> Vec<f64> {
-    let mut sorted: Vec<f64> = places.collect();
-    sorted.sort_by(f64::total_cmp);
-    let mut kept: Vec<f64> = Vec::new();
-    for place in sorted {
-        if kept.last().is_none_or(|last| place - last >= least && place > *last) {
-            kept.push(place);
-        }
-    }
-    kept
-}
-
-fn most(cases: &[&Case]) -> f64 {
-    cases.iter().flat_map(|case| [case.avg_ts, case.ci95_high_ts]).flatten().fold(0.0, f64::max)
+    let spot = |(at, case): &(f64, &Case)| Spot {
+        at: *at,
+        value: case.avg_ts.unwrap_or_default(),
+        bounds: case.ci95_low_ts.zip(case.ci95_high_ts),
+        shown: value(case),
+    };
+    let line = |(series, colour): (&Series, &'static str)| Line {
+        name: series.name.clone(),
+        colour: if all.len() == 1 { kind.colour() } else { colour },
+        spots: series.cases.iter().map(spot).collect(),
+    };
+    let chart = Chart {
+        id: &format!("{}-{}", about.id, kind.id()),
+        title: &format!("{}: tokens per second by {}", kind.words(), about.over),
+        over: about.over,
+        along: about.along,
+    };
+    shapes::lines(&chart, &all.iter().zip(COLOURS).map(line).collect::<Vec<_>>())
 }
 
 /// The mean, and how far it may be off.
@@ -293,10 +224,5 @@ mod tests {
         assert_eq!(titles(&run), ["Reading prompts: tokens per second"]);
         run.cases = vec![run.cases[0].clone(); 40];
         assert_eq!(titles(&run), Vec::<String>::new());
-    }
-
-    #[test]
-    fn marks_do_not_run_into_each_other() {
-        assert_eq!(apart([0.0, 1.0, 2.0, 4.0, 4.0, 16.0].into_iter(), 1.5), [0.0, 2.0, 4.0, 16.0]);
     }
 }

@@ -1,7 +1,7 @@
 //! What became of the machine while it computed for minutes: speed, temperature, clock and power over the time, below each
 //! other, so that what happens at the same time stands at the same place.
 
-use super::{LEFT, TOP, WIDTH};
+use super::shapes::{LEFT, TOP, WIDTH};
 use crate::bench::record::Case;
 use crate::bench::reports::sections::model;
 use crate::bench::svg::{Anchor, Axis, Drawing, Panel};

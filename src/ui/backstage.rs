@@ -1,0 +1,148 @@
+//! What both ways of showing the chat stand on, the screen and the lines of plain mode: the state, the engine, what does
+//! the state's effects, and what comes back from there. Starting it all, and ending it in order.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use anyhow::Context;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::app::{App, Look, Start};
+use super::msg::Msg;
+use super::perform::Performer;
+use super::pictures::{self, Protocol};
+use super::theme::{self, Themes};
+use super::{Face, Prepared, Setup, last_theme};
+use crate::engine;
+use crate::engine::protocol::Event as EngineEvent;
+
+/// The state and everything behind it.
+pub struct Backstage {
+    pub app: App,
+    pub performer: Performer,
+    pub engine_events: UnboundedReceiver<EngineEvent>,
+    pub engine_is_there: bool,
+    pub messages: UnboundedSender<Msg>,
+    pub replies: UnboundedReceiver<Msg>,
+    /// What is done once the first words are out.
+    prepare: Option<Box<dyn FnOnce() -> Option<Prepared> + Send>>,
+}
+
+/// What the system tells the program.
+pub struct Signals {
+    pub terminate: Signal,
+    /// Ctrl-C where the terminal makes a signal of it, else somebody's `kill`.
+    pub interrupt: Signal,
+    pub hangup: Signal,
+    pub continued: Signal,
+}
+
+impl Signals {
+    /// # Errors
+    /// If the system refuses a handler.
+    pub fn listen() -> std::io::Result<Self> {
+        let continued = SignalKind::from_raw(rustix::process::Signal::CONT.as_raw());
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            continued: signal(continued)?,
+        })
+    }
+}
+
+impl Backstage {
+    /// Starts the engine; nothing is loaded yet.
+    ///
+    /// # Errors
+    /// If the system has no thread for it.
+    pub fn set_up(setup: Setup) -> anyhow::Result<Self> {
+        let environment = |name: &str| std::env::var(name).ok();
+        let is_screen = setup.face == Face::Screen;
+        let (themes, problems) = Themes::with_those_in(&setup.themes);
+        let last = last_theme::recall(setup.theme_file.as_deref());
+        let terminal = theme::Terminal::detect(&environment);
+        let (look, missing) = Look::at_the_start(themes, terminal, setup.theme, last.as_ref());
+        let notices = setup.notices.into_iter().chain(problems).chain(missing).collect();
+        let app = App::new(Start {
+            resumes: setup.resumes,
+            is_offline: setup.is_offline,
+            options: setup.options,
+            system: setup.system,
+            saves: setup.saves,
+            notices,
+            look,
+            prefill_while_typing: setup.prefill_while_typing,
+            vi_keys: setup.vi_keys && is_screen,
+            pictures: is_screen.then(|| picture_protocol(setup.images)).flatten(),
+            copies_through_terminal: is_screen,
+        });
+        let (events, engine_events) = unbounded_channel();
+        let engine = engine::spawn(setup.engine, move |event| events.send(event).is_ok())
+            .context("the system cannot start a thread for the engine; close other programs and try again")?;
+        let (messages, replies) = unbounded_channel();
+        Ok(Self {
+            app,
+            performer: Performer::new(engine, setup.supply, setup.prompts, setup.theme_file, messages.clone()),
+            engine_events,
+            engine_is_there: true,
+            messages,
+            replies,
+            prepare: Some(setup.prepare),
+        })
+    }
+
+    /// Opens the store and looks for a model, on a thread of its own; what was found comes as [`Msg::Started`].
+    ///
+    /// # Errors
+    /// If the system has no thread for it.
+    pub fn prepare(&mut self) -> anyhow::Result<()> {
+        let Some(prepare) = self.prepare.take() else { return Ok(()) };
+        let messages = self.messages.clone();
+        let prepare = move || {
+            // The loop is gone only when the program ends.
+            let prepared = catch_unwind(AssertUnwindSafe(prepare)).unwrap_or(None);
+            let _ = messages.send(Msg::Started(prepared.map(Box::new)));
+        };
+        std::thread::Builder::new()
+            .name("prepare".into())
+            .spawn(prepare)
+            .context("the system cannot start a thread; close other programs and try again")?;
+        Ok(())
+    }
+
+    /// What an event of the engine means to the state; `None` is that its thread is gone.
+    pub fn engine_said(&mut self, event: Option<EngineEvent>) -> Option<Msg> {
+        match event {
+            Some(event) => self.performer.message(event),
+            None => {
+                self.engine_is_there = false;
+                Some(Msg::EngineLost)
+            }
+        }
+    }
+
+    /// A message on its way to the state.
+    pub fn pass(&mut self, message: Msg) -> Msg {
+        if let Msg::Started(prepared) = &message {
+            self.performer.begin(prepared.as_ref().and_then(|prepared| prepared.store.clone()));
+        }
+        message
+    }
+
+    /// Lets everything come to its end that was begun.
+    pub async fn finish(mut self) {
+        // What was written before the store was open is to be kept in it.
+        while !self.performer.is_prepared() {
+            match self.replies.recv().await {
+                Some(message) => drop(self.pass(message)),
+                None => break,
+            }
+        }
+        self.performer.finish();
+    }
+}
+
+fn picture_protocol(images: crate::config::Switch) -> Option<Protocol> {
+    pictures::protocol(images, &|name: &str| std::env::var(name).ok())
+}

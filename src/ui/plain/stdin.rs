@@ -1,0 +1,107 @@
+//! Lines as they are typed, or come from a pipe. The terminal keeps its own way of editing a line, which screen readers
+//! know. A thread reads: a terminal that hangs must not hold the chat.
+
+use std::io::{self, BufRead, BufReader, IsTerminal, Read};
+use std::time::Duration;
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// Nobody types two lines within so short a time: they were pasted.
+const TOGETHER: Duration = Duration::from_millis(40);
+/// More than any message.
+const MOST_BYTES: u64 = 32 * 1024 * 1024;
+/// The longest line that a terminal passes on; what is behind that in a line is lost.
+#[cfg(target_os = "linux")]
+const LONGEST_LINE: usize = 4095;
+#[cfg(not(target_os = "linux"))]
+const LONGEST_LINE: usize = 1023;
+
+/// What was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Typed {
+    Line(String),
+    /// Lines that came at once.
+    Pasted(String),
+    /// A line of which the terminal may have lost the end.
+    Cut(String),
+}
+
+/// The lines; closed at the end of stdin.
+pub struct Lines {
+    pub lines: UnboundedReceiver<Typed>,
+    /// A person types them, and sees them.
+    pub is_terminal: bool,
+}
+
+impl Lines {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// If the system has no thread for it.
+    pub fn listen() -> io::Result<Self> {
+        let is_terminal = io::stdin().is_terminal();
+        let (sender, lines) = unbounded_channel();
+        std::thread::Builder::new().name("lines".into()).spawn(move || read(is_terminal, &sender))?;
+        Ok(Self { lines, is_terminal })
+    }
+}
+
+fn read(is_terminal: bool, lines: &UnboundedSender<Typed>) {
+    let mut stdin = BufReader::new(io::stdin());
+    while let Some(first) = line(&mut stdin) {
+        let mut all = vec![first];
+        while is_terminal && has_more(&stdin) {
+            let Some(next) = line(&mut stdin) else { break };
+            all.push(next);
+        }
+        let typed = match &mut all[..] {
+            // A key that is held.
+            lines if lines.iter().all(|line| line.trim().is_empty()) => Typed::Line(String::new()),
+            [line] if is_terminal && line.len() >= LONGEST_LINE => Typed::Cut(std::mem::take(line)),
+            [line] => Typed::Line(std::mem::take(line)),
+            lines => Typed::Pasted(lines.join("\n")),
+        };
+        if lines.send(typed).is_err() {
+            break;
+        }
+    }
+}
+
+/// The next line without its end; nothing at the end of the input.
+fn line(stdin: &mut impl BufRead) -> Option<String> {
+    let mut bytes = Vec::new();
+    let read = stdin.take(MOST_BYTES).read_until(b'\n', &mut bytes).ok()?;
+    if read == 0 {
+        return None;
+    }
+    if bytes.ends_with(b"\n") {
+        bytes.pop();
+    }
+    if bytes.ends_with(b"\r") {
+        bytes.pop();
+    }
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Whether another line comes with the one before.
+fn has_more(stdin: &BufReader<io::Stdin>) -> bool {
+    let is_there =
+        || !stdin.buffer().is_empty() || rustix::io::ioctl_fionread(io::stdin()).is_ok_and(|bytes| bytes > 0);
+    if is_there() {
+        return true;
+    }
+    std::thread::sleep(TOGETHER);
+    is_there()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_end_where_they_are_told_to_and_bad_bytes_are_marked() {
+        let mut input = io::Cursor::new(b"one\r\n\ntw\xffo\nlast".to_vec());
+        let lines: Vec<String> = std::iter::from_fn(|| line(&mut input)).collect();
+        assert_eq!(lines, ["one", "", "tw\u{fffd}o", "last"]);
+    }
+}
