@@ -7,6 +7,7 @@
 //! - What does the work, each knowing nothing of the others' business: [`hardware`] (what the machine is),
 //!   [`store`] (chats on disk), [`models`] (files: finding, downloading, checking), [`engine`] (the thread that
 //!   owns the model; [`engine::protocol`] is what is said to it).
+//! - Chats as files, for others and back: [`exchange`].
 //! - What a person sees: [`ui`] (the chat), [`oneshot`] (one answer on stdout), [`mod@bench`] (measurements).
 //! - From the shell inwards: [`cli`] (what was typed), [`config`] (what it means with the file and the environment),
 //!   [`mode`] (chat or one answer), [`commands`] (bring the rooms together, one file per command).
@@ -22,6 +23,7 @@ pub mod commands;
 pub mod config;
 pub mod cpu_check;
 pub mod engine;
+pub mod exchange;
 pub mod exit;
 pub mod hardware;
 pub mod logging;

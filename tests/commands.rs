@@ -239,6 +239,50 @@ fn chats_are_searched_tagged_and_put_away() {
     assert_eq!(home.run(&["chats", "list"]).stdout.lines().count(), 2);
 }
 
+#[test]
+fn chats_are_exported_and_imported() {
+    let home = Home::new();
+    let mut store = Store::open(&home.path("home/data/chats.db")).unwrap();
+    let chat = store.create_chat("Why <so>?", Some("Be brief")).unwrap();
+    let question = store.add_message(chat, None, Role::User, "Why?").unwrap();
+    store.add_message(chat, Some(question), Role::Assistant, "First").unwrap();
+    store.add_message(chat, Some(question), Role::Assistant, "Second").unwrap();
+    drop(store);
+    let id = chat.to_string();
+    let markdown = home.run(&["chats", "export", &id]).stdout;
+    assert!(markdown.starts_with("# Why <so>?\n") && markdown.ends_with("## Assistant\n\nSecond\n"), "{markdown}");
+    assert!(home.run(&["chats", "export", "last", "--format", "html"]).stdout.contains("<h1>Why &lt;so&gt;?</h1>"));
+    let json = home.run(&["chats", "export", &id, "--out", "a.json"]);
+    assert_eq!((json.code, json.stdout.as_str()), (Some(0), ""));
+    let exported = std::fs::read_to_string(home.path("a.json")).unwrap();
+    assert!(exported.contains("First"), "{exported}");
+    let again = home.run(&["chats", "export", &id, "--out", "a.json"]);
+    assert!(again.code == Some(1) && again.stderr.contains("--force"), "{}", again.stderr);
+    assert_eq!(home.run(&["chats", "export", &id, "--out", "a.json", "--force"]).code, Some(0));
+    assert_eq!(home.run(&["chats", "export", "--all", "--out", "folder", "--format", "txt"]).code, Some(0));
+    assert!(home.path("folder").join(format!("{id}-why-so.txt")).is_file());
+    let all = home.run(&["chats", "export", "--all", "--format", "json"]).stdout;
+    assert_eq!(all.lines().count(), 1);
+
+    assert_eq!(home.run(&["chats", "import", "a.json"]).stdout, "a.json: 0 chats imported, 1 here already\n");
+    assert_eq!(home.run(&["chats", "rm", &id]).code, Some(0));
+    home.write("more.jsonl", format!("{all}no json\n"));
+    let ran = home.run(&["chats", "import", "a.json", "more.jsonl"]);
+    let expected = "a.json: 1 chat imported\nmore.jsonl: 0 chats imported, 1 here already, 1 not imported\n";
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), expected));
+    assert!(ran.stderr.contains("warning: more.jsonl: line 2 is no JSON"), "{}", ran.stderr);
+    let list = home.run(&["chats", "list", "--json"]).json();
+    let copy = list[0]["id"].to_string();
+    assert_eq!(home.run(&["chats", "export", &copy, "--format", "json"]).stdout, exported);
+    home.write("history", "Why is the sky blue?\n/bye\n");
+    let told = home.run(&["chats", "import", "history", "--json"]).json();
+    assert_eq!((&told["prompts"], &told["imported"]), (&1.into(), &0.into()));
+    home.write("broken.json", "[{");
+    assert_eq!(home.run(&["chats", "import", "broken.json"]).code, Some(1));
+    let missing = home.run(&["chats", "import", "none.json"]);
+    assert!(missing.code == Some(1) && missing.stderr.contains("cannot read `none.json`"), "{}", missing.stderr);
+}
+
 /// All files and folders below.
 fn below(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();

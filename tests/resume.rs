@@ -81,6 +81,24 @@ fn fresh(home: &Home, messages: &[Message]) -> String {
 }
 
 #[test]
+fn nothing_of_a_chat_without_a_name_goes_to_disk_with_the_next_one() {
+    let home = Home::new();
+    let engine = home.start();
+    engine.ask(prompt(None, &[user(&format!("private: {}", long_text(60)))]), greedy(12));
+    engine.submit(Work::Snapshot);
+    first_turn(&engine, 1, 60);
+    engine.submit(Work::Snapshot);
+    engine.finish();
+    let files = home.snapshots();
+    let [file] = &files[..] else { panic!("{files:?}") };
+    let bytes = fs::read(file).unwrap();
+    let text = String::from_utf8_lossy(&bytes);
+    let answers = text.split_once("\"answers\":[").and_then(|(_, rest)| rest.split_once("]]")).unwrap().0;
+    assert_eq!(answers.matches('[').count(), 1, "{answers}");
+    assert!(answers.matches(',').count() >= 12, "the longer one, of the chat that has a name: {answers}");
+}
+
+#[test]
 fn a_plan_says_what_the_answer_then_costs() {
     let home = Home::new();
     let engine = home.start();

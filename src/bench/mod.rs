@@ -1,6 +1,7 @@
 //! `tuichat bench`: what a model does on this machine, measured. A suite ([`suite`]) measures one thing; what it measures
 //! becomes the cases of a run ([`record`]), which is kept ([`mod@history`]), told ([`report`]) and shown ([`tables`]).
 
+pub mod advice;
 pub mod cold;
 pub mod compare;
 pub mod draw;

@@ -179,9 +179,15 @@ pub struct Telling {
     pub out: Option<PathBuf>,
 }
 
-/// Runs that are kept.
+/// What is done without measuring: with runs that are kept, and with what is known of this machine.
 #[derive(clap::Subcommand, Clone, Debug, PartialEq)]
 pub enum RunsCommand {
+    /// Say which model to take on this machine, for quality, balance and speed: tokens per second, watts, hours on the battery
+    Advice {
+        /// JSON lines instead of sentences
+        #[arg(long)]
+        json: bool,
+    },
     /// List the runs that are kept, the latest first
     List {
         /// One JSON array instead of a table

@@ -1,8 +1,12 @@
 //! `tuichat chats …` as it is typed.
 
+use std::path::PathBuf;
+
 use clap::Subcommand;
 
+use super::ChatName;
 use crate::config::Output;
+use crate::exchange;
 use crate::store::{ChatId, read_tag};
 
 #[derive(Subcommand, Clone, Debug, PartialEq)]
@@ -60,6 +64,32 @@ pub enum ChatsCommand {
         /// Take them back
         #[arg(long)]
         undo: bool,
+    },
+    /// Write chats as files: Markdown, HTML and text for people, JSON with everything for `chats import`
+    Export {
+        /// The numbers of chats, or `last`
+        #[arg(value_name = "ID|last", required_unless_present = "all")]
+        id: Vec<ChatName>,
+        /// All chats, those that were put away too
+        #[arg(long, conflicts_with = "id")]
+        all: bool,
+        /// The form; without it, what the name of --out says, else markdown. Several chats as json are one a line
+        #[arg(long, value_name = "FORM")]
+        format: Option<exchange::Form>,
+        /// Into this file, or of several chats one each into this folder; without it, on stdout
+        #[arg(long, value_name = "PATH")]
+        out: Option<PathBuf>,
+        /// Put it in the place of a file that is there
+        #[arg(long, requires = "out")]
+        force: bool,
+    },
+    /// Take chats from files: of `chats export`, ChatGPT's conversations.json, JSON or JSON lines with messages and roles, Ollama's history and db.sqlite
+    Import {
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
+        /// One JSON object with what came of it
+        #[arg(long)]
+        json: bool,
     },
     /// Delete a chat for good
     Rm { id: ChatId },

@@ -60,6 +60,7 @@ fn with_names(command: Command, parent: Option<&str>) -> Command {
         ("model", true, "rm" | "path" | "export") => completed(argument, &[installed]),
         ("model" | "models" | "draft_model", ..) => completed(argument, &[files, installed]),
         ("resume" | "continues", ..) => completed(argument, &[last_chat, chats]),
+        ("id", _, "export") if is_of_chats => completed(argument, &[last_chat, chats]),
         ("id", ..) if is_of_chats => completed(argument, &[chats]),
         ("prompt_name", ..) => completed(argument, &[prompts]),
         ("extract", ..) => completed(argument, &[parts]),

@@ -13,7 +13,7 @@ use crate::text::plain::meant;
 use crate::ui::keys::{self, Mode};
 
 /// The topics by their names.
-const TOPICS: [(&str, &str); 9] = [
+const TOPICS: [(&str, &str); 10] = [
     ("scripting", include_str!("../../assets/help/scripting.txt")),
     ("schema", include_str!("../../assets/help/schema.txt")),
     ("extract", include_str!("../../assets/help/extract.txt")),
@@ -21,6 +21,7 @@ const TOPICS: [(&str, &str); 9] = [
     ("kv", include_str!("../../assets/help/kv.txt")),
     ("speculation", include_str!("../../assets/help/speculation.txt")),
     ("models", include_str!("../../assets/help/models.txt")),
+    ("chats", include_str!("../../assets/help/chats.txt")),
     ("config", include_str!("../../assets/help/config.txt")),
     ("exit-codes", include_str!("../../assets/help/exit-codes.txt")),
 ];

@@ -28,6 +28,7 @@ use crate::config::{Config, Directories, Layers, Room, Settings, unknown_variabl
 use crate::engine::SnapshotSettings;
 use crate::engine::Source;
 use crate::engine::probe::Probe;
+use crate::engine::profile::{Notes, Profile};
 use crate::engine::protocol::{LoadSettings, Speculate};
 use crate::engine::scripted::Script;
 use crate::engine::tuning::Tuning;
@@ -133,6 +134,12 @@ impl Surroundings {
     /// Where it is remembered which threads were the fastest with models; `None` where nothing may be written.
     fn threads_file(&self) -> Option<PathBuf> {
         self.cache_file("threads.json")
+    }
+
+    /// How this model was found to be computed the fastest on the CPU, if it was tried.
+    fn tuned(&self, model: &Found) -> Option<Profile> {
+        let file = self.threads_file();
+        Notes { path: &model.path, file: file.as_deref(), backend: "CPU", cpu: cores::this_machine() }.recall()
     }
 
     fn cache_file(&self, name: &str) -> Option<PathBuf> {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::kv::{self, KvTypes};
 use super::protocol::LoadSettings;
 use super::worker::BATCH;
-use crate::hardware::cores::{self, Cpu, Crews};
+use crate::hardware::cores::{self, Cpu, Crew, Crews};
 use crate::models::identity;
 
 /// Where a value of the profile is from, for reasons in words.
@@ -18,10 +18,11 @@ pub const SOURCE: &str = "`tuichat bench --tune`";
 const LEAST_BATCH: u32 = 32;
 
 /// How a model is computed the fastest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
+    /// `None` if that was not found out.
     #[serde(flatten)]
-    pub crews: Crews,
+    pub crews: Option<Crews>,
     /// Tokens of a prompt that are computed at once; `None` for the usual number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<u32>,
@@ -36,12 +37,29 @@ pub struct Profile {
 impl Profile {
     /// Only threads were looked for.
     pub fn of(crews: Crews) -> Self {
-        Self { crews, batch: None, types: None, guesses: None }
+        Self { crews: Some(crews), ..Self::default() }
     }
 
     /// Tokens at once that memory was planned for: what is kept in a file may be anything.
     pub fn batch(&self) -> u32 {
         self.batch.filter(|batch| (LEAST_BATCH..=BATCH).contains(batch)).unwrap_or(BATCH)
+    }
+
+    /// What it is, for people: `2 threads for answers and 4 for prompts, 256 tokens at once, a KV cache in q8_0`.
+    pub fn words(&self) -> String {
+        let crew = |crew: Crew| match crew.cores.is_empty() {
+            true => crew.threads.to_string(),
+            false => format!("{} on cores {}", crew.threads, crew.cores),
+        };
+        let threads = self.crews.map(|crews| match (crew(crews.decode), crew(crews.prefill)) {
+            (decode, prefill) if decode == prefill => format!("threads: {decode}"),
+            (decode, prefill) => format!("threads: {decode} for answers, {prefill} for prompts"),
+        });
+        let mut parts: Vec<String> = threads.into_iter().collect();
+        parts.extend(self.batch.map(|_| format!("{} tokens at once", self.batch())));
+        parts.extend(self.types.map(|types| format!("a KV cache in {types}")));
+        parts.extend(self.guesses.map(|guesses| if guesses { "guessing" } else { "no guessing" }.to_owned()));
+        parts.join("; ")
     }
 
     /// Guessing was found to save no time here.
@@ -99,7 +117,6 @@ impl Notes<'_> {
 mod tests {
     use super::*;
     use crate::engine::kv::KvType;
-    use crate::hardware::cores::Crew;
 
     #[test]
     fn what_was_found_is_remembered_for_the_file_and_these_cores_only() {
@@ -110,7 +127,12 @@ mod tests {
         let notes = Notes { path: &path, file: Some(&file), backend: "CPU", cpu: &cpu };
         let crews = Crews { decode: Crew { threads: 4, cores: (4..8).collect() }, prefill: Crew::anywhere(8) };
         let types = Some(KvTypes::both(KvType::Q8));
-        let profile = Profile { crews, batch: Some(128), types, guesses: Some(false) };
+        let profile = Profile { crews: Some(crews), batch: Some(128), types, guesses: Some(false) };
+        assert_eq!(
+            profile.words(),
+            "threads: 4 on cores 4-7 for answers, 8 for prompts; 128 tokens at once; a KV cache in q8_0; no guessing"
+        );
+        assert_eq!(Profile::of(Crews::anywhere(2)).words(), "threads: 2");
         assert_eq!(notes.recall(), None);
         notes.remember(profile);
         assert_eq!(notes.recall(), Some(profile));
@@ -127,6 +149,10 @@ mod tests {
         let read: Profile = serde_json::from_str(&old).unwrap();
         assert_eq!((read, read.batch(), read.advises_against_guesses()), (Profile::of(crews), BATCH, false));
         assert_eq!(serde_json::to_string(&read).unwrap(), old);
+        let without = Profile { batch: Some(256), ..Profile::default() };
+        let text = serde_json::to_string(&without).unwrap();
+        assert_eq!((text.as_str(), serde_json::from_str(&text).ok()), (r#"{"batch":256}"#, Some(without)));
+        assert_eq!(without.words(), "256 tokens at once");
     }
 
     #[test]

@@ -83,9 +83,9 @@ impl Session<'_> {
         }
         if self.chats.current.is_some() {
             self.put_aside();
-            // They went along.
-            self.ledger.take_known_answers();
         }
+        // They went along; those of a chat that nothing is kept of must not go along with the next one.
+        self.ledger.take_known_answers();
         self.chats.current = chat;
         self.chats.is_foreign = true;
         self.chats.written = None;

@@ -105,8 +105,8 @@ pub fn median(mut numbers: Vec<f64>) -> Option<f64> {
 pub fn known(settings: &LoadSettings, backend: &str) -> CoreChoice {
     let cpu = cores::this_machine();
     let notes = Notes { path: &settings.path, file: settings.tuning.file.as_deref(), backend, cpu };
-    let remembered = if settings.threads.is_none() { notes.recall() } else { None };
-    remembered.map_or_else(|| cpu.choose(settings.threads), |known| cpu.measured(known.crews))
+    let remembered = notes.recall().filter(|_| settings.threads.is_none()).and_then(|known| known.crews);
+    remembered.map_or_else(|| cpu.choose(settings.threads), |crews| cpu.measured(crews))
 }
 
 /// Which threads compute this model: as many as were asked for, else what is remembered, else what is tried now, if
@@ -126,8 +126,9 @@ pub(super) fn choose(
     if settings.threads.is_some() {
         return Ok(cpu.choose(settings.threads));
     }
-    if let Some(known) = notes.recall() {
-        return Ok(cpu.measured(known.crews));
+    let known = notes.recall().unwrap_or_default();
+    if let Some(crews) = known.crews {
+        return Ok(cpu.measured(crews));
     }
     // On a graphics processor it is not these threads that take the time.
     let is_worth_it = backend == "CPU" && !cpu.is_obvious() && settings.tuning.file.is_some();
@@ -136,7 +137,7 @@ pub(super) fn choose(
     }
     match run(model, &cpu.candidates(), Effort::QUICK, tell, cancel) {
         Ok(outcome) if !outcome.is_disturbed => {
-            notes.remember(Profile::of(outcome.crews));
+            notes.remember(Profile { crews: Some(outcome.crews), ..known });
             Ok(cpu.measured(outcome.crews))
         }
         Ok(_) => Ok(cpu.choose(None)),

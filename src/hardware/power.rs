@@ -30,6 +30,21 @@ pub fn read(_root: &Path) -> Option<Power> {
     None
 }
 
+/// What all batteries of the machine hold when full, in watt-hours. `None` without a battery, and where one does not tell.
+#[cfg(target_os = "linux")]
+pub fn capacity_watt_hours(root: &Path) -> Option<f64> {
+    let supplies = std::fs::read_dir(root.join("sys/class/power_supply")).ok()?;
+    let batteries: Vec<Battery> = supplies.filter_map(|supply| Battery::read(&supply.ok()?.path())).collect();
+    let all: Vec<f64> = batteries.iter().map(Battery::watt_hours).collect::<Option<_>>()?;
+    (!all.is_empty()).then(|| all.iter().sum())
+}
+
+/// What batteries hold. `None`: this system is not asked yet.
+#[cfg(not(target_os = "linux"))]
+pub fn capacity_watt_hours(_root: &Path) -> Option<f64> {
+    None
+}
+
 /// One battery of the machine.
 #[cfg(target_os = "linux")]
 struct Battery {
@@ -37,6 +52,8 @@ struct Battery {
     percent: Option<u8>,
     energy: Option<Filling>,
     charge: Option<Filling>,
+    /// At which it gives its charge, in µV.
+    voltage: Option<u64>,
 }
 
 /// How much of something a battery holds, in the kernel's units (µWh or µAh).
@@ -68,7 +85,18 @@ impl Battery {
             percent: number("capacity").map(|percent| percent.min(100) as u8),
             energy: filling("energy"),
             charge: filling("charge"),
+            voltage: number("voltage_min_design").or_else(|| number("voltage_now")),
         })
+    }
+
+    /// What it holds when full.
+    fn watt_hours(&self) -> Option<f64> {
+        let micro = |number: u64| number as f64 / 1e6;
+        match (self.energy, self.charge.zip(self.voltage)) {
+            (Some(energy), _) => Some(micro(energy.full)),
+            (None, Some((charge, voltage))) => Some(micro(charge.full) * micro(voltage)),
+            (None, None) => None,
+        }
     }
 }
 
@@ -128,6 +156,26 @@ mod tests {
             let battery: (&str, &[_]) = ("BAT0", &[("type", "Battery"), ("status", status), ("capacity", "80")]);
             assert_eq!(power(&[battery]), Some(Power { on_battery: false, charge_percent: Some(80) }), "{status}");
         }
+    }
+
+    #[test]
+    fn what_a_full_battery_holds_is_told_by_its_energy_or_by_its_charge_and_voltage() {
+        let capacity = |supplies: &[(&str, &[(&str, &str)])]| capacity_watt_hours(tree(supplies).path());
+        let energy: (&str, &[_]) =
+            ("BAT0", &[("type", "Battery"), ("energy_now", "20000000"), ("energy_full", "48500000")]);
+        let charge: (&str, &[_]) = (
+            "BAT1",
+            &[
+                ("type", "Battery"),
+                ("charge_now", "1000000"),
+                ("charge_full", "2000000"),
+                ("voltage_min_design", "11400000"),
+            ],
+        );
+        assert_eq!(capacity(&[energy]), Some(48.5));
+        assert!((capacity(&[energy, charge]).unwrap() - 71.3).abs() < 1e-9);
+        let silent: (&str, &[_]) = ("BAT1", &[("type", "Battery"), ("capacity", "50")]);
+        assert_eq!((capacity(&[energy, silent]), capacity(&[])), (None, None));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! - `drafts` is what was being written, and what was sent before.
 //! - `search` finds words in all messages; `tags` and `deleted` are what lists of chats need beside: tags, the archive,
 //!   and taking a deletion back.
+//! - `whole` is a chat as plain data, to be exported and imported.
 //! - `writers` tells an answer that is being written from one whose program died; `windows` which chat is open where.
 //! - `inspect` looks at the file and changes nothing.
 //! - `handle` puts a store on a thread of its own.
@@ -27,6 +28,7 @@ mod migrations;
 mod search;
 mod tags;
 mod tree;
+mod whole;
 mod windows;
 mod writers;
 
@@ -46,6 +48,7 @@ pub use messages::StoredMessage;
 pub use search::{Excerpt, Hit};
 pub use tags::read_tag;
 pub use tree::ChatTree;
+pub use whole::{FORM, Imported, WholeChat, WholeMessage};
 
 /// Names a chat for as long as its file lives; never used again after the chat is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

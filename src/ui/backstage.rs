@@ -70,6 +70,7 @@ impl Backstage {
             options: setup.options,
             system: setup.system,
             saves: setup.saves,
+            is_private: !setup.saves,
             notices,
             look,
             prefill_while_typing: setup.prefill_while_typing,

@@ -1,7 +1,7 @@
 //! The person's own editor, which gets the text in a file that only they can read.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::text::escape_line;
@@ -12,19 +12,27 @@ const USUAL: &str = "vi";
 /// What a shell answers that does not find a program.
 const NOT_THERE: i32 = 127;
 
-/// Lets the person edit a text, and returns what they made of it.
+/// A folder that is in memory, where the system has one.
+const IN_MEMORY: &str = "/dev/shm";
+
+/// Lets the person edit a text, and returns what they made of it. A private text is handed over in memory.
 ///
 /// # Errors
 /// A sentence, if there is no editor, it failed, or what it left is no text.
-pub fn edit(text: &str) -> Result<String, String> {
+pub fn edit(text: &str, is_private: bool) -> Result<String, String> {
     let set = |name| std::env::var(name).ok().filter(|editor| !editor.trim().is_empty());
-    edit_with(&set("VISUAL").or_else(|| set("EDITOR")).unwrap_or_else(|| USUAL.into()), text)
+    let folder = if is_private { PathBuf::from(IN_MEMORY) } else { std::env::temp_dir() };
+    if is_private && !folder.is_dir() {
+        return Err("a private message is not written for an editor: this system has no folder in memory for it".into());
+    }
+    edit_with(&set("VISUAL").or_else(|| set("EDITOR")).unwrap_or_else(|| USUAL.into()), text, &folder)
 }
 
-fn edit_with(editor: &str, text: &str) -> Result<String, String> {
+fn edit_with(editor: &str, text: &str, folder: &Path) -> Result<String, String> {
     let cannot_write = |error: std::io::Error| format!("the text was not written for the editor: {error}");
     // Only its owner may read it.
-    let mut file = tempfile::Builder::new().prefix("tuichat-").suffix(".md").tempfile().map_err(cannot_write)?;
+    let mut file =
+        tempfile::Builder::new().prefix("tuichat-").suffix(".md").tempfile_in(folder).map_err(cannot_write)?;
     // Editors expect a line end behind the last line, and put one there.
     let line_end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
     file.write_all(format!("{text}{line_end}").as_bytes()).and_then(|()| file.flush()).map_err(cannot_write)?;
@@ -52,7 +60,9 @@ fn run(editor: &str, path: &Path) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    fn edit_with(editor: &str, text: &str) -> Result<String, String> {
+        super::edit_with(editor, text, &std::env::temp_dir())
+    }
 
     #[test]
     fn what_the_editor_leaves_is_the_text() {

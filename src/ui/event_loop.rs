@@ -213,7 +213,7 @@ impl<'t> EventLoop<'t> {
                     }
                     self.backstage.performer.perform(Effect::Copy { text, what });
                 }
-                Effect::EditOutside(text) => self.lend(text),
+                Effect::EditOutside { text, is_private } => self.lend(text, is_private),
                 effect => self.backstage.performer.perform(effect),
             }
         }
@@ -221,7 +221,7 @@ impl<'t> EventLoop<'t> {
     }
 
     /// Lets the person's editor have the terminal. Meanwhile everything goes on but drawing.
-    fn lend(&mut self, text: String) {
+    fn lend(&mut self, text: String, is_private: bool) {
         let messages = self.backstage.messages.clone();
         if !self.keyboard.pause() {
             let sentence = "a key is still coming in, so the editor was not started; try again";
@@ -232,7 +232,7 @@ impl<'t> EventLoop<'t> {
         self.is_lent = true;
         let edit = move || {
             // The loop is gone only when the program ends.
-            let _ = messages.send(Msg::EditedOutside(editor::edit(&text)));
+            let _ = messages.send(Msg::EditedOutside(editor::edit(&text, is_private)));
         };
         if std::thread::Builder::new().name("editor".into()).spawn(edit).is_err() {
             let sentence = "the system cannot start a thread; close other programs and try again";

@@ -1,33 +1,10 @@
-//! A conversation as a file for others: Markdown, or JSON where the name says so. A file that is there already is
-//! replaced only when that was asked for.
+//! Writing a conversation to a file for others. A file that is there already is replaced only when that was asked for.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-
-use crate::chat::{Ended, Role};
 use crate::text::cause;
-
-/// What is written.
-#[derive(Clone, Debug, Serialize)]
-pub struct Conversation {
-    pub title: String,
-    pub model: String,
-    pub messages: Vec<Said>,
-}
-
-/// A message of it.
-#[derive(Clone, Debug, Serialize)]
-pub struct Said {
-    pub role: Role,
-    pub content: String,
-    pub thinking: Option<String>,
-    /// How an answer ended.
-    pub finish_reason: Option<Ended>,
-    pub pinned: bool,
-}
 
 /// Why a file was not written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,50 +12,6 @@ pub enum Refused {
     /// It is there already.
     Exists(PathBuf),
     Failed(String),
-}
-
-impl Conversation {
-    /// In the form that suits the file's name.
-    pub fn text_for(&self, path: Option<&Path>) -> String {
-        let is_json = path.and_then(Path::extension).is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
-        if is_json { self.json() } else { self.markdown() }
-    }
-
-    fn json(&self) -> String {
-        // Plain data under text keys always has a form.
-        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
-    }
-
-    fn markdown(&self) -> String {
-        let mut text = format!("# {}\n", self.title);
-        for said in &self.messages {
-            let who = match said.role {
-                Role::System => "System prompt",
-                Role::User => "You",
-                Role::Assistant => &self.model,
-            };
-            let how = match said.finish_reason {
-                None | Some(Ended::Stop) => String::new(),
-                Some(ended) => format!(" [{}]", ended.as_str()),
-            };
-            text.push_str(&format!("\n## {who}{how}\n\n{}\n", said.content.trim_end()));
-        }
-        text
-    }
-
-    /// What the file is called unless something else is asked for: the title as a word.
-    pub fn file_name(&self) -> String {
-        let mut name = String::new();
-        for character in self.title.chars() {
-            if character.is_alphanumeric() {
-                name.extend(character.to_lowercase());
-            } else if !name.ends_with('-') && !name.is_empty() {
-                name.push('-');
-            }
-        }
-        let name = name.trim_end_matches('-');
-        format!("{}.md", if name.is_empty() { "chat" } else { name })
-    }
 }
 
 /// Writes a file and says which. Without a path, or in a folder, it gets a name that is free.
@@ -105,8 +38,9 @@ pub fn write(path: Option<&Path>, name: &str, text: &str, replaces: bool) -> Res
 
 fn create_with_free_name(path: &Path, text: &str) -> Result<PathBuf, Refused> {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let extension = path.extension().unwrap_or_default().to_string_lossy();
     let names = std::iter::once(path.to_owned())
-        .chain((2..1000).map(|number| path.with_file_name(format!("{stem}-{number}.md"))));
+        .chain((2..1000).map(|number| path.with_file_name(format!("{stem}-{number}.{extension}"))));
     for path in names {
         match create(&path, text) {
             Ok(()) => return Ok(path),
@@ -158,37 +92,6 @@ pub fn at_home(path: &Path) -> PathBuf {
 mod tests {
     use super::*;
 
-    fn conversation() -> Conversation {
-        let said = |role, content: &str, finish_reason| Said {
-            role,
-            content: content.into(),
-            thinking: None,
-            finish_reason,
-            pinned: false,
-        };
-        let messages = vec![
-            said(Role::System, "Be brief", None),
-            said(Role::User, "Why?", None),
-            said(Role::Assistant, "Because\n", Some(Ended::Cancelled)),
-        ];
-        Conversation { title: "Why is the sky blue?".into(), model: "Tiny 1B".into(), messages }
-    }
-
-    #[test]
-    fn a_conversation_is_markdown_unless_the_name_says_json() {
-        let markdown = conversation().text_for(Some(Path::new("sky.md")));
-        assert_eq!(
-            markdown,
-            "# Why is the sky blue?\n\n## System prompt\n\nBe brief\n\n## You\n\nWhy?\n\n## Tiny 1B [cancelled]\n\nBecause\n"
-        );
-        assert_eq!(conversation().text_for(None), markdown);
-        let json: serde_json::Value =
-            serde_json::from_str(&conversation().text_for(Some(Path::new("sky.JSON")))).unwrap();
-        assert_eq!(json["messages"][2]["role"], "assistant");
-        assert_eq!(json["messages"][2]["finish_reason"], "cancelled");
-        assert_eq!(json["title"], "Why is the sky blue?");
-    }
-
     #[test]
     fn a_file_that_is_there_is_replaced_only_when_asked() {
         let folder = tempfile::tempdir().unwrap();
@@ -203,16 +106,11 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_its_own_is_the_title_and_free() {
+    fn a_name_that_is_taken_gets_a_number() {
         let folder = tempfile::tempdir().unwrap();
-        let name = conversation().file_name();
-        assert_eq!(name, "why-is-the-sky-blue.md");
-        for expected in ["why-is-the-sky-blue.md", "why-is-the-sky-blue-2.md"] {
-            let written = write(Some(folder.path()), &name, "text", false).unwrap();
+        for expected in ["sky.html", "sky-2.html"] {
+            let written = write(Some(folder.path()), "sky.html", "text", false).unwrap();
             assert_eq!(written.file_name().unwrap(), expected);
         }
-        let evil = Conversation { title: "../../etc/passwd\u{1b}".into(), ..conversation() };
-        assert_eq!(evil.file_name(), "etc-passwd.md");
-        assert_eq!(Conversation { title: "…".into(), ..conversation() }.file_name(), "chat.md");
     }
 }

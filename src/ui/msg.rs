@@ -10,6 +10,7 @@ use super::app::Select;
 use super::composer::Part;
 use crate::chat::{Ended, Message, Sampling, Stats};
 use crate::engine::protocol::{GenerateOptions, LoadSettings, Prompt, Step, Think};
+use crate::exchange::Form;
 use crate::models::Progress;
 use crate::models::offers::Offer;
 use crate::prompts::PromptText;
@@ -260,6 +261,8 @@ pub enum Command {
     Tag(Option<String>),
     /// Put this chat away, or take it back.
     Archive(bool),
+    /// Begin a chat of which nothing is written to disk.
+    Private,
     /// Get the chosen model, and load it.
     ChooseModel,
     /// Download the model that was asked about.
@@ -362,6 +365,17 @@ pub struct OpenedMessage {
     pub ended: Option<Ended>,
 }
 
+/// What is written to a file.
+#[derive(Clone, Debug)]
+pub enum Exported {
+    Text(String),
+    /// A chat as the store has it.
+    Stored {
+        chat: ChatId,
+        form: Form,
+    },
+}
+
 /// Something to be done outside the interface's state.
 #[derive(Clone, Debug)]
 pub enum Effect {
@@ -427,7 +441,7 @@ pub enum Effect {
     Export {
         path: Option<PathBuf>,
         name: String,
-        text: String,
+        what: Exported,
         /// A file that is there gives way.
         replaces: bool,
     },
@@ -484,7 +498,11 @@ pub enum Effect {
     RememberTheme(ThemeName),
     Suspend,
     /// Let the person's editor have the terminal and this text.
-    EditOutside(String),
+    EditOutside {
+        text: String,
+        /// It must not touch the disk.
+        is_private: bool,
+    },
     Leave,
 }
 

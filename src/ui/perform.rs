@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::composer::Part;
-use super::msg::{ChatRow, Effect, FoundMessage, Msg, OpenedChat, OpenedMessage, Save, SentMessage, Slot};
+use super::msg::{ChatRow, Effect, Exported, FoundMessage, Msg, OpenedChat, OpenedMessage, Save, SentMessage, Slot};
 use super::{Supply, attaching, clipboard, days, export, folds, last_theme, pictures};
 use crate::chat::Message;
 use crate::engine::Engine;
@@ -191,10 +191,20 @@ impl Performer {
             Effect::Save(save) => self.save(save),
             Effect::Pin { message, is_pinned } => self.pin(message, is_pinned),
             Effect::Rename { chat, title } => self.rename(chat, title),
-            Effect::Export { path, name, text, replaces } => self.reply_from_a_thread("export", move || {
-                let result = export::write(path.as_deref(), &name, &text, replaces);
-                Msg::Exported { path, result }
-            }),
+            Effect::Export { path, name, what: Exported::Text(text), replaces } => {
+                self.reply_from_a_thread("export", move || {
+                    let result = export::write(path.as_deref(), &name, &text, replaces);
+                    Msg::Exported { path, result }
+                });
+            }
+            Effect::Export { path, name, what: Exported::Stored { chat, form }, replaces } => self.ask(
+                move |store| {
+                    let text = form.write(&store.whole_chat(chat)?);
+                    let result = export::write(path.as_deref(), &name, &text, replaces);
+                    Ok((path, result))
+                },
+                |(path, result)| Msg::Exported { path, result },
+            ),
             Effect::ReadSystem(path) => self.reply_from_a_thread("system prompt", move || {
                 Msg::SystemRead(text_file::read(&export::at_home(&path)))
             }),
@@ -283,7 +293,7 @@ impl Performer {
                     self.on_a_thread(move |_| last_theme::remember(&file, &name));
                 }
             }
-            Effect::Suspend | Effect::EditOutside(_) | Effect::Leave => {}
+            Effect::Suspend | Effect::EditOutside { .. } | Effect::Leave => {}
         }
     }
 

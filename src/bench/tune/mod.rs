@@ -105,7 +105,7 @@ fn measure(lab: &Lab, load: &LoadSettings, settings: &Settings, report: &Report)
     let seconds = began.elapsed().as_secs_f64();
     let chosen = search.chosen();
     let is_disturbed = tuner.is_disturbed();
-    let is_remembered = !is_disturbed && lab.remember_profile(profile(&search));
+    let is_remembered = !is_disturbed && lab.remember_profile(profile(&search, load.threads.is_some()));
     let speeds = tuner.speeds(&chosen);
     if let Some((prefill, decode)) = speeds.filter(|_| !is_disturbed) {
         lab.remember_speed(decode, prefill);
@@ -126,11 +126,11 @@ fn measure(lab: &Lab, load: &LoadSettings, settings: &Settings, report: &Report)
 }
 
 /// What chats are to do from now on: what was chosen, and nothing about what somebody has set or nobody could choose.
-fn profile(search: &Search) -> Profile {
+fn profile(search: &Search, threads_are_set: bool) -> Profile {
     let Setting { crews, batch, types, guesses, .. } = search.chosen();
     let was_tried = |factor| search.heats().iter().any(|heat| heat.factor() == factor);
     Profile {
-        crews,
+        crews: (!threads_are_set).then_some(crews),
         batch: was_tried(setting::Factor::Batch).then_some(batch),
         types: was_tried(setting::Factor::Cache).then_some(types),
         guesses: was_tried(setting::Factor::Guesses).then_some(guesses),

@@ -3,8 +3,10 @@
 
 use crate::bench::statistics::Interval;
 
-/// Rounds before anyone is out, and before it is over where nothing is left to gain.
+/// Rounds before anyone is out, more where it has to be shown: of few rounds that agree some do so by chance.
 const LEAST_ROUNDS: usize = 2;
+const LEAST_ROUNDS_TO_SHOW: usize = 4;
+/// Rounds before it is over where nothing is left to gain.
 const LEAST_ROUNDS_TO_END: usize = 3;
 /// Whoever took this many times as long in every round is out, before an interval can say so.
 const HOPELESS: f64 = 1.25;
@@ -19,6 +21,8 @@ pub struct Limits {
     pub most_rounds: usize,
     /// Whoever has lost is out, and it ends when there is nothing left to find out.
     pub is_short: bool,
+    /// That another than the first is faster has to be shown, not only to be likely.
+    pub has_to_show: bool,
 }
 
 /// Several that are timed in turn; the first is the one that stands if none is better.
@@ -75,7 +79,8 @@ impl Race {
     }
 
     fn judge(&mut self) {
-        if self.rounds < LEAST_ROUNDS {
+        let least = if self.limits.has_to_show { LEAST_ROUNDS_TO_SHOW } else { LEAST_ROUNDS };
+        if self.rounds < least {
             return;
         }
         let leader = self.leader();
@@ -95,6 +100,9 @@ impl Race {
         let mut others = self.left().filter(|place| *place != leader).peekable();
         if others.peek().is_none() {
             return self.rounds > 0 || self.seconds.len() < 2;
+        }
+        if self.limits.has_to_show && leader != 0 {
+            return false;
         }
         let may_gain = |place| self.ratio(place, leader).high().is_none_or(|high| high > 1.0 + ALIKE);
         self.rounds >= LEAST_ROUNDS_TO_END && !others.any(may_gain)
@@ -142,7 +150,7 @@ fn logarithms(numbers: &[f64]) -> Vec<f64> {
 mod tests {
     use super::*;
 
-    const SHORT: Limits = Limits { most_rounds: 5, is_short: true };
+    const SHORT: Limits = Limits { most_rounds: 5, is_short: true, has_to_show: false };
 
     /// Runs it with what each takes in each round.
     fn run(count: usize, limits: Limits, seconds: impl Fn(usize, usize) -> f64) -> (Race, Vec<usize>) {
@@ -161,7 +169,7 @@ mod tests {
         let (race, order) = run(3, SHORT, |place, round| [1.0, 2.0, 0.8][place] + 0.001 * round as f64);
         assert_eq!(order, [0, 1, 2, 2, 1, 0]);
         assert_eq!((race.best(), race.is_out(0), race.is_out(1)), (2, true, true));
-        let (race, order) = run(2, Limits { most_rounds: 3, is_short: false }, |place, _| [1.0, 9.0][place]);
+        let (race, order) = run(2, Limits { most_rounds: 3, is_short: false, ..SHORT }, |place, _| [1.0, 9.0][place]);
         assert_eq!((order.len(), race.timings(), race.is_out(1)), (6, 6, false));
     }
 
@@ -186,6 +194,17 @@ mod tests {
         let (race, order) = run(2, SHORT, |place, round| noise[(round + 2 * place) % 5]);
         assert_eq!(order.len(), 10);
         assert!(!race.is_out(0) && !race.is_out(1));
+    }
+
+    #[test]
+    fn what_has_to_be_shown_is_timed_until_it_is() {
+        let limits = Limits { most_rounds: 10, has_to_show: true, ..SHORT };
+        let (race, _) = run(2, limits, |place, round| [1.0, 0.9][place] + 0.001 * round as f64);
+        assert_eq!((race.seconds(0).len(), race.best()), (4, 1));
+        // Faster on the whole, but in every third round it is not.
+        let (race, _) = run(2, limits, |place, round| [1.0, if round % 3 == 0 { 1.1 } else { 0.9 }][place]);
+        assert_eq!(race.seconds(0).len(), 10);
+        assert!(race.ratio(1, 0).low().unwrap() < 1.0);
     }
 
     #[test]

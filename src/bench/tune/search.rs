@@ -5,10 +5,13 @@ use super::race::{Limits, Race};
 use super::setting::{Factor, Level, Part, Setting, Space, Trial};
 use crate::engine::KvTypes;
 
-const OF_A_FACTOR: Limits = Limits { most_rounds: 4, is_short: true };
+/// What was chosen may be slower by no more than this, as far as its proof can tell.
+const HARDLY_SLOWER: f64 = 0.97;
+const OF_A_FACTOR: Limits = Limits { most_rounds: 4, is_short: true, has_to_show: false };
+const TO_BE_SHOWN: Limits = Limits { most_rounds: 10, is_short: true, has_to_show: true };
 /// What is only told needs no more than an interval.
-const ONLY_TOLD: Limits = Limits { most_rounds: 2, is_short: false };
-const OF_THE_WHOLE: Limits = Limits { most_rounds: 5, is_short: true };
+const ONLY_TOLD: Limits = Limits { most_rounds: 2, is_short: false, has_to_show: false };
+const OF_THE_WHOLE: Limits = Limits { most_rounds: 5, is_short: true, has_to_show: false };
 
 /// A factor whose levels are timed in turn.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,7 +29,12 @@ impl Heat {
 
     /// The level that is taken.
     pub fn best(&self) -> usize {
-        if self.factor().is_only_told() { 0 } else { self.race.best() }
+        let best = self.race.best();
+        let is_shown = self.race.ratio(best, 0).low().is_some_and(|low| low > 1.0);
+        match self.factor() {
+            factor if factor.is_only_told() || (factor.has_to_be_shown() && !is_shown) => 0,
+            _ => best,
+        }
     }
 }
 
@@ -88,6 +96,7 @@ impl Search {
             let (limits, around) = match levels[0].factor().is_only_told() {
                 // Rounded values cannot be read without flash attention.
                 true => (ONLY_TOLD, self.setting.with(Level::Cache(KvTypes::default()))),
+                false if levels[0].factor().has_to_be_shown() => (TO_BE_SHOWN, self.setting),
                 false => (OF_A_FACTOR, self.setting),
             };
             let race = Race::new(levels.len(), limits);
@@ -114,7 +123,9 @@ impl Search {
     /// The setting to take: what was found best, if the whole of it is better than the usual one.
     pub fn chosen(&self) -> Setting {
         match &self.proof {
-            Some(proof) if proof.best() == 0 => self.space.usual,
+            Some(proof) if proof.best() == 0 || proof.ratio(1, 0).low().is_none_or(|low| low < HARDLY_SLOWER) => {
+                self.space.usual
+            }
             _ => self.setting,
         }
     }
@@ -129,6 +140,7 @@ impl Search {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::statistics::percentile;
     use crate::bench::tune::setting::Given;
     use crate::bench::tune::synthetic::{Machine, big_little, given, plain, search};
     use crate::engine::KvType;
@@ -156,6 +168,7 @@ mod tests {
 
     #[test]
     fn what_is_found_is_near_the_best_with_noise_and_drift_in_a_fifth_of_a_sweeps_time() {
+        let (mut lost, mut parts) = (Vec::new(), Vec::new());
         for (cpu, seed) in [plain(2), plain(4), big_little()].iter().flat_map(|cpu| (0..8).map(move |seed| (cpu, seed)))
         {
             let make = || Machine {
@@ -173,11 +186,13 @@ mod tests {
             let true_seconds = |setting| make().exact(&Trial { setting, part: Part::Turn });
             let all = space.all();
             let best = all.iter().map(|setting| true_seconds(*setting)).fold(f64::INFINITY, f64::min);
-            let lost = true_seconds(chosen) / best - 1.0;
-            assert!(lost < 0.03, "{} cores, seed {seed}: {lost:.3} with {chosen:?}", cpu.cores.len());
-            let sweep: f64 = all.iter().map(|setting| 5.0 * true_seconds(*setting)).sum();
-            assert!(machine.clock < sweep / 5.0, "{} cores: {} of {sweep}", cpu.cores.len(), machine.clock);
+            lost.push(true_seconds(chosen) / best - 1.0);
+            parts.push(machine.clock / all.iter().map(|setting| 5.0 * true_seconds(*setting)).sum::<f64>());
         }
+        // What is shown with 95 % certainty is not shown now and then.
+        assert!(lost.iter().filter(|lost| **lost > 0.03).count() <= 3, "{lost:?}");
+        assert!(lost.iter().all(|lost| *lost < 0.09), "{lost:?}");
+        assert!(percentile(&parts, 0.5).unwrap() < 0.2 && parts.iter().all(|part| *part < 0.3), "{parts:?}");
     }
 
     #[test]
@@ -211,6 +226,18 @@ mod tests {
         let chosen = search.chosen();
         assert_eq!((chosen.types, chosen.guesses), (KvTypes::both(KvType::Q8), false));
         assert!(chosen.flash_attention, "it is only told");
+    }
+
+    #[test]
+    fn what_only_looks_faster_is_not_rounded_for() {
+        let cpu = plain(2);
+        let rounded = |seed| {
+            let random = fastrand::Rng::with_seed(seed);
+            let mut machine = Machine { eight_bits: 1.0, noise: 0.06, random, ..Machine::quiet(&cpu) };
+            search(&mut machine, Space::of(&given(&cpu))).chosen().types != KvTypes::default()
+        };
+        let wrong = (0..40).filter(|seed| rounded(*seed)).count();
+        assert!(wrong <= 6, "{wrong} of 40");
     }
 
     #[test]

@@ -113,6 +113,12 @@ impl Factor {
         }
     }
 
+    /// Another than the usual one costs something beside time: exactness, or what guesses may bring. It has to be shown to be
+    /// faster, not only look so.
+    pub fn has_to_be_shown(self) -> bool {
+        matches!(self, Factor::Cache | Factor::Guesses)
+    }
+
     /// Flash attention is what shows which tokens are attended to, so a chat needs it: that is only told.
     pub fn is_only_told(self) -> bool {
         self == Factor::Attention

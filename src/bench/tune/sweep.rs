@@ -5,7 +5,7 @@ use super::setting::{Part, Setting, Space, Trial};
 use crate::bench::statistics::Interval;
 
 /// The best of a sweep and the chosen one, timed in turn once more: of many the fastest was lucky, too.
-const DUEL: Limits = Limits { most_rounds: 5, is_short: false };
+const DUEL: Limits = Limits { most_rounds: 5, is_short: false, has_to_show: false };
 
 /// All settings, and then the fastest of them against the one that was chosen without them.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,7 +20,7 @@ impl Sweep {
     /// Times each so often. `chosen` is one of them.
     pub fn new(space: &Space, chosen: Setting, rounds: u32) -> Self {
         let settings = space.all();
-        let limits = Limits { most_rounds: rounds as usize, is_short: false };
+        let limits = Limits { most_rounds: rounds as usize, is_short: false, has_to_show: false };
         let all = Race::new(settings.len(), limits);
         let chosen = settings.iter().position(|setting| *setting == chosen).unwrap_or_default();
         Self { settings, all, chosen, duel: None }

@@ -31,8 +31,8 @@ pub struct Tuner<'lab> {
     /// Tokens that are timed of an answer.
     answer: u32,
     seen: Vec<Seen>,
-    /// The part of the processors' time that the threads had, each time.
-    shares: Vec<f64>,
+    /// The part of the processors' time that so many threads had, each time.
+    shares: Vec<(u32, f64)>,
 }
 
 struct Made<'lab> {
@@ -134,7 +134,7 @@ impl<'lab> Tuner<'lab> {
             threads = if trial.part == Part::Answer { setting.crews.decode.threads } else { threads };
         }
         let most = this_machine().quota.unwrap_or(f64::MAX).min(f64::from(threads));
-        self.shares.push((processor_seconds() - had) / (began.elapsed().as_secs_f64() * most));
+        self.shares.push((threads, (processor_seconds() - had) / (began.elapsed().as_secs_f64() * most)));
         self.seen.push(seen);
         Ok(seconds)
     }
@@ -150,7 +150,10 @@ impl<'lab> Tuner<'lab> {
 
     /// Something else was computing meanwhile, so that it is no day to go by.
     pub fn is_disturbed(&self) -> bool {
-        median(self.shares.clone()).is_some_and(|share| share < UNDISTURBED)
+        // One thread alone may have had its time where several had not.
+        let of = |threads| self.shares.iter().filter(move |(of, _)| *of == threads).map(|(_, share)| *share);
+        let mut medians = self.shares.iter().map(|(threads, _)| median(of(*threads).collect()));
+        medians.any(|share| share.is_some_and(|share| share < UNDISTURBED))
     }
 
     /// The context for a setting, with those computing that are to.

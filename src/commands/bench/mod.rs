@@ -1,6 +1,7 @@
 //! `tuichat bench`: models measured on this machine, as tables on stdout, lines of JSON or a chart; and the runs that are
 //! kept.
 
+mod advice;
 mod dry_run;
 mod runs;
 mod suites;
@@ -13,7 +14,7 @@ use std::sync::{Arc, OnceLock};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::Surroundings;
+use super::{Surroundings, print};
 use crate::bench::Ended;
 use crate::bench::history::{History, Kept};
 use crate::bench::live::{self, Live};
@@ -71,6 +72,7 @@ pub fn run(command: BenchCommand, surroundings: &Surroundings) -> Result<Exit, F
     let remark = cores::this_machine().remark(command.threads);
     let suite = if command.tune { "tune" } else { command.suite.name() };
     let guesses = surroundings.config.generate.speculation.by;
+    let recommends = command.tune || matches!(command.suite, Suite::Quick | Suite::Sbc);
     let (is_dry, json, power) = (command.dry_run, command.json, command.source_of_power());
     let mut measurement = suites::of(command, &models, sets.clone(), &surroundings.directories.cache, guesses);
     if is_dry {
@@ -112,6 +114,9 @@ pub fn run(command: BenchCommand, surroundings: &Surroundings) -> Result<Exit, F
     report.end(end)?;
     // What was measured counts, whatever came afterwards.
     wish.fulfil(&report.run(), || measurement.tables(&report.run()))?;
+    if ended.is_ok() && recommends && wish.prints_tables() {
+        print(&format!("\n{}", advice::after_a_run(surroundings)))?;
+    }
     if let Some(path) = svg
         && let Some(drawing) = measurement.drawing(&report.run())
     {

@@ -1,9 +1,9 @@
-//! `tuichat bench list`, `show` and `compare`: the runs that are kept.
+//! `tuichat bench list`, `show`, `compare` and `advice`: what is known without measuring.
 
 use serde::Serialize;
 use serde_json::Value;
 
-use super::told;
+use super::{advice, told};
 use crate::bench::history::{History, Listed, id_of};
 use crate::bench::record::Run;
 use crate::bench::table::Table;
@@ -17,6 +17,7 @@ pub fn run(command: &RunsCommand, surroundings: &Surroundings) -> Result<Exit, F
     let _log = surroundings.begin()?;
     let history = History::new(surroundings.directories.runs());
     match command {
+        RunsCommand::Advice { json } => advice::run(*json, surroundings)?,
         RunsCommand::List { json } => {
             let mut listed = history.list();
             listed.reverse();

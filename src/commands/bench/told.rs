@@ -54,6 +54,11 @@ impl Wish {
         self.printed == Some(Format::Jsonl)
     }
 
+    /// Tables are printed, for people.
+    pub fn prints_tables(&self) -> bool {
+        matches!(self.printed, None | Some(Format::Table))
+    }
+
     /// Tells a run that was measured; `tables` are those of its suite.
     ///
     /// # Errors

@@ -1,10 +1,13 @@
 //! `tuichat chats`: earlier chats, for a look from outside the interface.
 
+mod exporting;
+mod importing;
 mod told;
 
 use serde::Serialize;
 use told::{Found, Shown, Summary, Whole};
 
+use super::chat::find;
 use super::{Surroundings, print, print_json};
 use crate::chat::{Ended, Role};
 use crate::cli::ChatsCommand;
@@ -51,6 +54,16 @@ pub fn run(command: ChatsCommand, surroundings: &Surroundings) -> Result<Exit, F
             print(&tags.iter().map(|tag| format!("{tag}\n")).collect::<String>())?;
         }
         ChatsCommand::Archive { id, undo } => id.into_iter().try_for_each(|id| store.archive_chat(id, !undo))?,
+        ChatsCommand::Export { id, all, format, out, force } => {
+            let chats = match all {
+                true => store.chats(usize::MAX)?.into_iter().map(|chat| chat.id).collect(),
+                false => id.into_iter().map(|name| find(&store, name)).collect::<Result<Vec<_>, _>>()?,
+            };
+            exporting::run(&store, &chats, all, format, out.as_deref(), force)?;
+        }
+        ChatsCommand::Import { files, json } => {
+            return importing::run(&mut store, &files, json, surroundings.config.quiet);
+        }
         ChatsCommand::Rm { id } => {
             store.delete_chat(id)?;
             forget(id, surroundings);

@@ -174,6 +174,7 @@ fn models(system: &System<'_>, surroundings: &Surroundings) -> Section {
     let borrowed = elsewhere.look();
     let library = Library::new(&directories.models).with_elsewhere(elsewhere);
     let draft = library.resolve(config.model.as_deref()).ok().and_then(|found| surroundings.draft_model(&found));
+    let tuned = library.resolve(config.model.as_deref()).ok().and_then(|found| surroundings.tuned(&found));
     let looked = models::Looked {
         folder: &directories.models,
         library: &library,
@@ -182,6 +183,7 @@ fn models(system: &System<'_>, surroundings: &Surroundings) -> Section {
         named: &config.model_folders,
         wanted: config.model.as_deref(),
         draft,
+        tuned,
     };
     models::Models::read(system, &looked).section()
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::finding::{Finding, Level, Section, object};
 use super::system::{System, counted, typed};
+use crate::engine::profile::{Profile, SOURCE};
 use crate::models::{
     Borrowed, FailureClass, Found, Installed, Library, ModelError, Owner, Places, Unfinished, catalog,
 };
@@ -25,6 +26,8 @@ pub struct Models {
     unfinished: Vec<Leftover>,
     /// The model that guesses tokens for the default one.
     draft: Option<String>,
+    /// How the default one was found to be computed the fastest.
+    tuned: Option<String>,
     #[serde(skip)]
     findings: Vec<Finding>,
     #[serde(skip)]
@@ -68,6 +71,8 @@ pub struct Looked<'a> {
     /// The setting `model`.
     pub wanted: Option<&'a str>,
     pub draft: Option<Result<PathBuf, String>>,
+    /// What is kept of the default one.
+    pub tuned: Option<Profile>,
 }
 
 impl Models {
@@ -116,6 +121,7 @@ impl Models {
             stores,
             unfinished,
             draft,
+            tuned: looked.tuned.as_ref().map(Profile::words),
             findings,
             shown_folder: system.shown(looked.folder),
         }
@@ -126,6 +132,12 @@ impl Models {
         facts.push(("default", self.default.as_ref().map_or("none".into(), |model| model.name.clone())));
         if let Some(draft) = &self.draft {
             facts.push(("draft model", draft.clone()));
+        }
+        if let Some(tuned) = &self.tuned {
+            facts.push((
+                "tuned",
+                format!("{tuned} (found by trying; {SOURCE} does it anew, and what you set is stronger)"),
+            ));
         }
         let count = counted(self.installed, "model", "models");
         facts.push(("installed", format!("{count}, {}, in {}", file_size(self.installed_bytes), self.shown_folder)));
@@ -302,6 +314,7 @@ mod tests {
                 named,
                 wanted,
                 draft: None,
+                tuned: None,
             };
             Fixture::new(&[], &[]).examine(|system| Models::read(system, &looked))
         }

@@ -231,9 +231,12 @@ impl App {
 
     /// Copies the conversation up to this message into a new chat.
     pub(super) fn fork_at(&mut self, message: usize) -> Vec<Effect> {
+        if self.is_private {
+            return self.fork_private(message);
+        }
         if !self.saves {
             self.notice(
-                "this chat is not saved, so a fork would take its place; edit (`/edit`) or ask again (`/retry`) \
+                "this chat could not be saved, so a fork would take its place; edit (`/edit`) or ask again (`/retry`) \
                  instead, which keeps both",
             );
             return Vec::new();

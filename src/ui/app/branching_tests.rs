@@ -440,7 +440,7 @@ fn a_fork_is_a_chat_of_its_own() {
 
     let mut rig = Rig::of(false, &["one"]);
     rig.send("/fork");
-    assert!(rig.notices().contains("not saved"), "{}", rig.notices());
+    assert!(rig.notices().contains("could not be saved"), "{}", rig.notices());
 }
 
 #[test]

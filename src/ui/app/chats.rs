@@ -83,15 +83,20 @@ impl ChatList {
 
 impl App {
     pub(super) fn list_chats(&mut self) -> Vec<Effect> {
-        if !self.has_store {
-            self.notice("chats are not saved in this run, so there is no list; start without `--private`");
-            return Vec::new();
+        if self.has_store {
+            self.popup = Popup::Chats(ChatList::default());
+            return vec![Effect::ListChats];
         }
-        self.popup = Popup::Chats(ChatList::default());
-        vec![Effect::ListChats]
+        if self.has_parked() {
+            self.popup = Popup::Chats(ChatList::holding(self.parked_rows(), String::new()));
+        } else {
+            self.notice("chats are not saved in this run, so there is no list; start without `--private`");
+        }
+        Vec::new()
     }
 
-    pub(super) fn chats_listed(&mut self, rows: Vec<ChatRow>) -> Vec<Effect> {
+    pub(super) fn chats_listed(&mut self, saved: Vec<ChatRow>) -> Vec<Effect> {
+        let rows = [self.parked_rows(), saved].concat();
         let effects = self.find_chat(&rows);
         if let Popup::Chats(list) = &mut self.popup {
             list.rows = Some(rows.clone());
@@ -148,6 +153,9 @@ impl App {
         if !self.can_change_chat() {
             return Vec::new();
         }
+        if chat.0 < 0 {
+            return self.open_parked(chat);
+        }
         self.popup = Popup::Closed;
         self.opening = Some(chat);
         vec![Effect::OpenChat(chat)]
@@ -160,6 +168,13 @@ impl App {
         let Some(chat) = list.chosen_chat().filter(|_| list.renaming.is_none()) else { return Vec::new() };
         if is_busy && current == Some(chat) {
             list.told = Some("an answer is in progress there; stop it first".into());
+            return Vec::new();
+        }
+        if chat.0 < 0 {
+            list.rows.iter_mut().for_each(|rows| rows.retain(|row| row.id != chat));
+            list.told = Some("deleted; nothing of it was on disk".into());
+            list.move_by(0);
+            self.drop_parked(chat);
             return Vec::new();
         }
         vec![Effect::DeleteChat(chat)]
@@ -216,6 +231,10 @@ impl App {
         {
             row.title.clone_from(&title);
         }
+        if chat.0 < 0 {
+            self.rename_parked(chat, &title);
+            return Vec::new();
+        }
         if self.chat.get() == Some(&chat) {
             self.title = Some(title.clone());
         }
@@ -227,6 +246,10 @@ impl App {
         let Popup::Chats(list) = &mut self.popup else { return Vec::new() };
         let is_archived = !list.shows_archived;
         let Some(chat) = list.chosen_chat().filter(|_| list.renaming.is_none()) else { return Vec::new() };
+        if chat.0 < 0 {
+            list.told = Some("a private chat is in no archive: it is gone when you leave".into());
+            return Vec::new();
+        }
         let Some(row) = list.row_mut(chat) else { return Vec::new() };
         row.is_archived = is_archived;
         let title = escape_line(&row.title);
@@ -251,7 +274,8 @@ impl App {
         if !self.can_change_chat() {
             return Vec::new();
         }
-        if self.chat.get().is_none() && self.transcript.last_question_mut().is_none() {
+        let becomes_saved = self.is_private && self.has_store;
+        if self.chat.get().is_none() && self.transcript.last_question_mut().is_none() && !becomes_saved {
             // It is a new one already, with what is being written there.
             self.begin_chat(Transcript::default());
             return Vec::new();
@@ -265,7 +289,8 @@ impl App {
     }
 
     /// Goes to a chat that has nothing on disk yet.
-    fn begin_chat(&mut self, transcript: Transcript) {
+    pub(super) fn begin_chat(&mut self, transcript: Transcript) {
+        let size = self.transcript.without_entries();
         self.stop_editing();
         self.stop_selecting();
         // A question that waits in the composer because its chat gave no answer stays with that chat.
@@ -273,9 +298,10 @@ impl App {
             self.composer.take();
         }
         self.again = Again::default();
+        self.park();
         self.branches = Tree::default();
-        let show_thinking = self.transcript.show_thinking;
-        self.transcript = transcript.in_place_of(&self.transcript);
+        let show_thinking = size.show_thinking;
+        self.transcript = transcript.in_place_of(&size);
         self.transcript.show_thinking = show_thinking;
         self.chat = Slot::default();
         self.title = None;
@@ -284,6 +310,7 @@ impl App {
         self.spent = Spent::default();
         self.system.clone_from(&self.new_system);
         self.saves = self.has_store;
+        self.is_private = self.is_private && !self.has_store;
         self.opening = None;
         self.elsewhere = None;
         self.held = Held::default();

@@ -296,7 +296,7 @@ mod tests {
         tester.update(Msg::Attached(Ok(file("a.txt"))));
         tester.update(Msg::Paste("line\n".repeat(20)));
         let effects = tester.command(Command::EditOutside);
-        assert!(matches!(&effects[..], [Effect::EditOutside(text)] if *text == "line\n".repeat(20)));
+        assert!(matches!(&effects[..], [Effect::EditOutside { text, .. }] if *text == "line\n".repeat(20)));
         tester.update(Msg::EditedOutside(Ok("short".into())));
         assert_eq!(tester.app.composer.text(), format!("{BLOCK}\n\nshort"));
         tester.command(Command::Undo);

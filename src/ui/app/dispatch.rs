@@ -123,6 +123,9 @@ impl App {
                 self.kept.was_read();
                 self.stay_elsewhere();
                 self.search_failed();
+                if let Popup::Chats(list) = &mut self.popup {
+                    list.told = Some(sentence.clone());
+                }
                 self.notice(sentence);
                 Vec::new()
             }
@@ -213,6 +216,10 @@ impl App {
             Command::ArchiveChosen => return self.archive_chosen(),
             Command::ShowArchived => self.show_archived(),
             Command::Tag(words) => return self.tag(words.as_deref()),
+            Command::Private => {
+                self.look_ahead(now);
+                return self.begin_private();
+            }
             Command::Archive(is_archived) => return self.archive(is_archived),
             Command::Models => return self.list_models(),
             Command::ChooseModel => return self.choose_model(),
@@ -229,7 +236,9 @@ impl App {
             Command::OpenToken => self.open_token(),
             Command::Attach(path) => return vec![Effect::Attach(path)],
             Command::Detach(name) => self.detach(name.as_deref()),
-            Command::EditOutside => return vec![Effect::EditOutside(self.text_for_editor())],
+            Command::EditOutside => {
+                return vec![Effect::EditOutside { text: self.text_for_editor(), is_private: self.is_private }];
+            }
             Command::Search => return self.search_sent(),
             Command::TakeFound => self.take_found(),
             Command::CloseSearch => drop(self.close_search()),

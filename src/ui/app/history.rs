@@ -20,6 +20,8 @@ pub(super) struct History {
     reading: Reading,
     walk: Option<Walk>,
     search: Option<Search>,
+    /// What was sent in the private chat on the screen.
+    private: Vec<String>,
 }
 
 /// Whether the store was asked.
@@ -60,6 +62,13 @@ impl History {
         self.search.is_some()
     }
 
+    /// The private chat is left: what was sent there is offered nowhere else.
+    pub(super) fn forget_private(&mut self) {
+        let private = std::mem::take(&mut self.private);
+        self.sent.retain(|sent| !private.contains(&sent.text));
+        (self.walk, self.search) = (None, None);
+    }
+
     /// Looks for the words of the search, if one is open.
     fn look(&mut self) {
         let Some(search) = &mut self.search else { return };
@@ -75,6 +84,9 @@ impl App {
         self.history.walk = None;
         if text.len() > MOST_BYTES {
             return;
+        }
+        if self.is_private {
+            self.history.private.push(text.to_owned());
         }
         self.history.sent.retain(|sent| sent.text != text);
         self.history.sent.insert(0, SentMessage { text: text.to_owned(), folds: folds.to_vec() });

@@ -134,7 +134,7 @@ impl App {
 
     /// What was being written in this chat when it was left.
     pub(super) fn draft_read(&mut self, chat: Option<ChatId>, parts: &[Part]) {
-        if self.chat_of_draft().get().copied() != chat || self.opening.is_some() {
+        if self.chat_of_draft().get().copied() != chat || self.opening.is_some() || self.is_private {
             return;
         }
         self.kept.was_read();

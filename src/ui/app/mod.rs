@@ -23,6 +23,7 @@ mod look;
 mod naming;
 mod palette;
 mod picker;
+mod private;
 mod queue;
 mod retrying;
 mod saving;
@@ -71,6 +72,7 @@ use kept::Kept;
 pub use look::Look;
 pub use palette::{Palette, Row as PaletteRow};
 pub use picker::Picker;
+use private::Private;
 use queue::Queue;
 use retrying::Again;
 pub use searching::ChatSearch;
@@ -175,6 +177,8 @@ pub struct Start {
     pub system: Option<String>,
     /// Chats are to be saved.
     pub saves: bool,
+    /// They are not, because the person wants it so.
+    pub is_private: bool,
     pub notices: Vec<String>,
     pub look: Look,
     /// Whether a message is computed while it is being written.
@@ -231,6 +235,9 @@ pub struct App {
     has_store: bool,
     /// This chat is written to the store.
     saves: bool,
+    /// It is not, because the person wants it so.
+    is_private: bool,
+    private: Private,
     chat: Slot<ChatId>,
     /// The title that the person gave this chat.
     title: Option<String>,
@@ -311,6 +318,8 @@ impl App {
             notices: start.notices,
             has_store: start.saves,
             saves: start.saves,
+            is_private: start.is_private,
+            private: Private::default(),
             chat: Slot::default(),
             title: None,
             opening: None,

@@ -137,6 +137,7 @@ impl Tester {
             options: GenerateOptions::default(),
             system: None,
             saves,
+            is_private: false,
             notices: Vec::new(),
             look: Look::at_the_start(Themes::included(), WITHOUT_COLOURS, ThemeName::Auto, None).0,
             prefill_while_typing: Switch::Auto,

@@ -28,6 +28,23 @@ pub(super) struct Tree {
 }
 
 impl Tree {
+    /// All messages, a parent before its children, with the transcript that shows some of them.
+    pub(super) fn all<'a>(&'a self, transcript: &'a Transcript) -> Vec<(NodeId, Option<NodeId>, &'a Entry)> {
+        let mut open = self.roots.clone();
+        let mut nodes = Vec::new();
+        while let Some(node) = open.pop() {
+            nodes.push(node);
+            open.extend(&self.node(node).children);
+        }
+        nodes.sort_unstable();
+        let shown: Vec<usize> = transcript.messages().collect();
+        let entry = |node: NodeId| match self.path.iter().position(|other| *other == node) {
+            Some(place) => transcript.entries().get(*shown.get(place)?),
+            None => self.node(node).kept.as_ref(),
+        };
+        nodes.into_iter().filter_map(|node| Some((node, self.node(node).parent, entry(node)?))).collect()
+    }
+
     /// Puts a message that is not on the screen below another one.
     pub(super) fn keep(&mut self, parent: Option<NodeId>, entry: Entry) -> NodeId {
         self.insert(parent, Some(entry))

@@ -428,6 +428,7 @@ impl App {
             answer.finish(end.clone());
         }
         effects.extend(self.settle_again(&end, now));
+        effects.extend(self.name_by_answer());
         self.give_back_unanswered();
         self.keep_later(now);
         // What was just stopped is not computed behind the person's back.

@@ -121,6 +121,13 @@ impl Composer {
         Self { vi: of_vi.then(Vi::default), ..Self::default() }
     }
 
+    /// An empty one with the same keys, which brings nothing back of what was written or cut.
+    pub fn emptied(&self) -> Self {
+        let mut empty = Self::for_keys(self.vi.is_some());
+        empty.buffer.revision = self.revision() + 1;
+        empty
+    }
+
     /// Whether keys are commands of vi.
     pub fn is_in_normal_mode(&self) -> Option<bool> {
         self.vi.as_ref().map(Vi::is_normal)

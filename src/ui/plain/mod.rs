@@ -322,7 +322,7 @@ impl Talk {
                 Effect::Leave => return ControlFlow::Break(()),
                 // The terminal's own Ctrl-Z stops the program.
                 Effect::Suspend => {}
-                Effect::EditOutside(_) => {
+                Effect::EditOutside { .. } => {
                     let sentence = "there is no editor in plain lines; `/attach FILE` sends what is in a file";
                     let _ = self.backstage.messages.send(Msg::EditedOutside(Err(sentence.into())));
                 }
@@ -354,7 +354,7 @@ fn reply(effect: &Effect) -> Option<Reply> {
     Some(match effect {
         Effect::Attach(_) => |msg| matches!(msg, Msg::Attached(_)),
         Effect::ReadSystem(_) => |msg| matches!(msg, Msg::SystemRead(_)),
-        Effect::Export { .. } => |msg| matches!(msg, Msg::Exported { .. }),
+        Effect::Export { .. } => |msg| matches!(msg, Msg::Exported { .. } | Msg::StoreFailed(_)),
         Effect::FindModel(_) => |msg| matches!(msg, Msg::ModelFound(_)),
         Effect::Copy { .. } => |msg| matches!(msg, Msg::Copied { .. } | Msg::NotCopied { .. }),
         Effect::DeleteChat(_) => |msg| matches!(msg, Msg::ChatDeleted(_) | Msg::StoreFailed(_)),

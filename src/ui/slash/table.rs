@@ -38,6 +38,7 @@ const fn needed(shown: &'static str, read: fn(&str) -> Result<Command, String>) 
 /// Every command, in the order of the help: by groups, in these the most used first.
 pub static COMMANDS: &[SlashCommand] = &[
     row(Group::Chats, "new", &[], nothing(Command::NewChat), "begin a new chat"),
+    row(Group::Chats, "private", &[], nothing(Command::Private), "begin a chat of which nothing is written to disk"),
     among(
         Choices::Chats,
         row(
@@ -73,12 +74,15 @@ pub static COMMANDS: &[SlashCommand] = &[
         Choices::Words(&["undo"]),
         row(Group::Chats, "archive", &[], maybe("undo", archive), "put this chat away: lists leave it out"),
     ),
-    row(
-        Group::Chats,
-        "save",
-        &["export"],
-        maybe("PATH", |path| Ok(Command::Save(path.map(Into::into)))),
-        "write this chat to a file, as Markdown or JSON",
+    among(
+        Choices::Words(&["md", "json", "html", "txt"]),
+        row(
+            Group::Chats,
+            "save",
+            &["export"],
+            maybe("PATH|FORM", |path| Ok(Command::Save(path.map(Into::into)))),
+            "write this chat to a file: md, json, html or txt",
+        ),
     ),
     row(
         Group::Messages,

@@ -232,6 +232,25 @@ impl Entry {
         }
     }
 
+    /// The message as it would be in another chat; nothing of a note.
+    pub fn copy(&self) -> Option<Self> {
+        match self {
+            Entry::Question(question) => {
+                let hold = Hold { is_pinned: question.hold.is_pinned, ..Hold::default() };
+                let copy = Question::folding(question.text.text().to_owned(), question.folds().to_vec());
+                Some(Entry::Question(Question { hold, ..copy }))
+            }
+            Entry::Answer(answer) => {
+                let end = answer.end.clone().unwrap_or(End::Ended(Ended::Interrupted));
+                let thinking = answer.thinking.text().to_owned();
+                let mut copy = Answer::saved(answer.document.text(), thinking, end, Slot::default());
+                copy.hold.is_pinned = answer.hold.is_pinned;
+                Some(Entry::Answer(Box::new(copy)))
+            }
+            Entry::Note(_) => None,
+        }
+    }
+
     /// The place on disk of a question or an answer.
     pub fn saved(&self) -> Option<&Slot<MessageId>> {
         match self {

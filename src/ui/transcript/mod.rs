@@ -71,6 +71,11 @@ pub struct Transcript {
 }
 
 impl Transcript {
+    /// An empty one of the same size and looks.
+    pub fn without_entries(&self) -> Self {
+        Self { show_thinking: self.show_thinking, ..Self::default() }.in_place_of(self)
+    }
+
     /// With the size of another one, which it is shown in the place of.
     pub fn in_place_of(self, other: &Self) -> Self {
         Self { width: other.width, height: other.height, picture_room: other.picture_room, ..self }

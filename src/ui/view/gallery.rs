@@ -221,6 +221,7 @@ const VIEWS: &[View] = &[
     ("chats_archived", || with(chats(), Command::ShowArchived)),
     ("chats_renaming", renaming),
     ("chats_deleted", deleted),
+    ("private", || sending(with(Tester::saving(), Command::Private), "A secret?")),
     ("search", searched),
     ("search_empty", || with(Tester::saving(), Command::SearchChats(None))),
     ("models", choosing),

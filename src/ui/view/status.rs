@@ -23,7 +23,9 @@ const GAUGE_WIDTH: usize = 8;
 fn words(app: &App, width: usize) -> String {
     let ascii = app.theme().ascii;
     let separator = if ascii { " | " } else { " · " };
-    let state = format!(" {}{}", state(app), if app.is_fuzzy() { ", fuzzy" } else { "" });
+    let fuzzy = if app.is_fuzzy() { ", fuzzy" } else { "" };
+    let private = if app.is_private() { ", private" } else { "" };
+    let state = format!(" {}{fuzzy}{private}", state(app));
     let name = |width| Some(fitted(name(app), width, ascii)).filter(|name| !name.is_empty());
     let (device, speed, gauge) = (device(app), speed(app), gauge(app));
     let (context, short) = (context(app), short_context(app));
