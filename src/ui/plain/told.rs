@@ -58,6 +58,9 @@ impl Row {
     }
 }
 
+/// No saved chat has a greater number.
+const PRIVATE: u64 = 1_000_000_000;
+
 /// What lies over the chat now; nothing if it is closed.
 pub fn told(app: &App) -> Option<Told> {
     Some(match app.popup() {
@@ -130,8 +133,9 @@ fn chat(app: &App, row: &ChatRow) -> Row {
         false => &row.age,
     };
     let tags: String = row.tags.iter().map(|tag| format!(", #{}", escape_line(tag))).collect();
-    // The number is that of `/resume`.
-    Row { number: row.id.0.unsigned_abs(), name: row.title.clone(), about: format!("{when}, {messages}{tags}") }
+    // The number is that of `/resume`; private chats, which have none, are counted from far above.
+    let number = u64::try_from(row.id.0).unwrap_or_else(|_| PRIVATE + row.id.0.unsigned_abs());
+    Row { number, name: row.title.clone(), about: format!("{when}, {messages}{tags}") }
 }
 
 fn found(search: &ChatSearch) -> List {
