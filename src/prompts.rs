@@ -9,6 +9,7 @@ use std::path::Path;
 pub use filling::{Form, Variable};
 pub use head::Head;
 
+use crate::text::plain::meant;
 use crate::text_file;
 
 /// More than anybody keeps.
@@ -70,17 +71,19 @@ pub fn all(folder: &Path) -> (Vec<PromptText>, Vec<String>) {
 pub fn find(folder: &Path, name: &str) -> Result<PromptText, String> {
     let (texts, problems) = all(folder);
     let names: Vec<String> = texts.iter().map(|text| format!("`{}`", text.name)).collect();
+    let near = meant(name, texts.iter().map(|text| text.name.as_str())).map(str::to_owned);
     if let Some(text) = texts.into_iter().find(|text| text.name == name) {
         return Ok(text);
     }
     let file = format!("`{}`", folder.join(format!("{name}.md")).display());
-    Err(problems.iter().find(|problem| problem.starts_with(&file)).cloned().unwrap_or_else(|| {
-        format!(
+    Err(problems.iter().find(|problem| problem.starts_with(&file)).cloned().unwrap_or_else(|| match near {
+        Some(near) => format!("there is no text `{name}`; `{near}` may be meant"),
+        None => format!(
             "there is no text `{name}`; there are {}, and what lies in {} as `NAME.md`{}",
             names.join(", "),
             folder.display(),
             problems.iter().map(|problem| format!(" ({problem})")).collect::<String>()
-        )
+        ),
     }))
 }
 
@@ -120,6 +123,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("broken.md"), b"\xff").unwrap();
         assert!(find(folder.path(), "review").unwrap().text.starts_with("Review"));
+        let near = find(folder.path(), "sumarize").unwrap_err();
+        assert_eq!(near, "there is no text `sumarize`; `summarize` may be meant");
         let problem = find(folder.path(), "rev").unwrap_err();
         assert!(
             problem.contains("there is no text `rev`; there are `explain`, ") && problem.contains("UTF-8"),

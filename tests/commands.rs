@@ -88,7 +88,7 @@ fn help_is_short_and_has_more_for_whoever_asks() {
         let ran = home.run(&[&["help"], words].concat());
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""));
         assert!(
-            ran.stderr.contains(&format!("there is no command and no topic `{}`", words.join(" "))),
+            ran.stderr.contains(&format!("there is no command, option or topic `{}`", words.join(" "))),
             "{}",
             ran.stderr
         );

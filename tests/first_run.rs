@@ -234,7 +234,7 @@ fn a_download_that_fails_is_a_sentence_and_another_can_be_chosen() {
     chat.wait_for("› Hello");
     chat.send(CTRL_U);
     chat.send(F4);
-    choose_entry(&mut chat);
+    get_entry(&mut chat);
     chat.wait_for("idle");
     leave(&mut chat);
 }

@@ -333,7 +333,7 @@ fn a_file_is_attached_shown_and_sent() {
     chat.send("/attach nothing.txt\r");
     chat.wait_for("cannot read `nothing.txt`");
     chat.send("/attach 'my notes.txt'\r");
-    chat.wait_for("› [my notes.txt, 5 bytes]");
+    chat.wait_for("› [my notes.txt, 4 bytes]");
     chat.send("Sum up\r");
     chat.wait_for("› [my notes.txt, 4 bytes, Ctrl-T]\n  Sum up");
     chat.send(CTRL_T);
@@ -492,12 +492,12 @@ fn commands_and_paths_are_completed_and_everything_is_found_in_the_palette() {
     chat.send("see @not");
     chat.wait_for("> notes.txt");
     chat.send("\t");
-    chat.wait_for("› [notes.txt, 5 bytes] see notes.txt");
+    chat.wait_for("› [notes.txt, 4 bytes] see notes.txt");
     chat.send("\r");
     chat.wait_for("the reply");
     chat.wait_for("idle");
     chat.send("/sa");
-    chat.wait_for("> /save [PATH]");
+    chat.wait_for("> /save [PATH|FORM]");
     chat.send("\t");
     chat.wait_for("› /save\n");
     chat.send("chat.json\r");

@@ -47,6 +47,9 @@ fn told(error: &clap::Error, commands: &[String]) -> (String, String) {
             let sentence = "a batch has no `-o`: each result is a line of JSON, whatever is set";
             (sentence.into(), "`--output FILE` writes the results into a file, else they go to stdout".into())
         }
+        ErrorKind::UnknownArgument if commands.is_empty() && argument == "--json" => {
+            ("an answer has no `--json`".into(), "`-o json` prints it as JSON; `--schema` makes it JSON itself".into())
+        }
         ErrorKind::UnknownArgument => {
             let of = if commands.is_empty() { String::new() } else { format!(" of `tuichat {}`", commands.join(" ")) };
             let hint = named(ContextKind::SuggestedArg).map_or(help, |meant| format!("`{meant}` may be meant"));
@@ -229,6 +232,11 @@ mod tests {
             ),
             (&["-o", ""], "`--output` has no value", "leave it out; it must be `text`, `json` or `ndjson`"),
             (&["--nosuch"], "`--nosuch` is no option", all),
+            (
+                &["-p", "x", "--json"],
+                "an answer has no `--json`",
+                "`-o json` prints it as JSON; `--schema` makes it JSON itself",
+            ),
             (&["--promt", "x"], "`--promt` is no option", "`--prompt` may be meant"),
             (&["Sum up"], "there is no command `Sum up`", "a question goes behind `-p`: `tuichat -p 'Sum up'`"),
             (&["nosuch"], "there is no command `nosuch`", "a question goes behind `-p`: `tuichat -p 'nosuch'`"),

@@ -77,7 +77,7 @@ pub fn run(words: &[String]) -> Result<(), Failure> {
                 Some(meant) => format!("`tuichat help {meant}` may be meant"),
                 None => "`tuichat help` lists them".into(),
             };
-            Err(Failure::usage(format!("there is no command and no topic `{}`", words.join(" "))).hint(hint))
+            Err(Failure::usage(format!("there is no command, option or topic `{}`", words.join(" "))).hint(hint))
         }
         parts => print(&(parts.join("\n\n") + "\n")),
     }
@@ -152,7 +152,7 @@ fn perhaps(words: &[&str]) -> Option<String> {
         None => {
             let name = name.trim_start_matches('-');
             let near = meant(name, topics.into_iter().chain(inner).chain(options)).map(str::to_owned);
-            near.or_else(|| config::setting_meant(name))?
+            near.or_else(|| config::setting_meant(name).filter(|_| commands.is_empty()))?
         }
     };
     Some(commands.iter().copied().chain([meant.as_str()]).collect::<Vec<_>>().join(" "))
@@ -280,6 +280,7 @@ mod tests {
             (&["temperature"], Some("temp")),
             (&["TUICHAT_TMEP"], Some("TUICHAT_TEMP")),
             (&["nothing"], None),
+            (&["batch", "extra"], None),
         ] {
             assert_eq!(perhaps(words).as_deref(), meant, "{words:?}");
         }

@@ -15,6 +15,8 @@ pub struct Labels {
     task: bool,
     policy: bool,
     guesses: bool,
+    /// Of cases whose test does not say it.
+    depth: bool,
 }
 
 impl Labels {
@@ -30,6 +32,7 @@ impl Labels {
             cores: differ(cases, |case| case.text("cores").map(str::to_owned)),
             task: differ(cases, |case| case.text("task").map(str::to_owned)),
             policy: differ(cases, policy),
+            depth: differ(cases, |case| case.text("policy").map(|_| case.n_depth)),
             guesses: differ(cases, |case| case.text("spec").map(str::to_owned)),
         }
     }
@@ -37,6 +40,11 @@ impl Labels {
     /// Without the threads, where they are what a chart is about.
     pub fn without_threads(self) -> Self {
         Self { threads: false, ..self }
+    }
+
+    /// Without the tokens before, where they are what a chart is about.
+    pub fn without_depth(self) -> Self {
+        Self { depth: false, ..self }
     }
 
     /// What tells this case from the others, but for its test; empty if nothing does.
@@ -50,6 +58,7 @@ impl Labels {
             (self.cores, cores),
             (self.kv_types, kv_types(case).unwrap_or_default()),
             (self.policy, policy(case)),
+            (self.depth, format!("behind {}", case.n_depth)),
             (self.guesses, case.text("spec").map(|way| format!("guesses {way}")).unwrap_or_default()),
         ];
         let parts = parts.into_iter().filter(|(differs, part)| *differs && !part.is_empty());

@@ -142,7 +142,7 @@ mod tests {
         let sentence = problem(Constraint::Schema(r#"{"type": "sting"}"#.into()));
         assert!(
             sentence
-                .starts_with("the JSON schema cannot be used: at `#/type`: `sting` is no type; `string` may be meant"),
+                .starts_with("the JSON schema cannot be used: at `#/type`: `sting` is none of the types `string`, "),
             "{sentence}"
         );
         let from = check_from(&Constraint::Grammar("root ::= a".into()), "in `list.gbnf` (`--grammar`)").unwrap_err();

@@ -6,6 +6,9 @@ use serde_json::{Map, Value, json};
 const MOST_DEPTH: u32 = 32;
 /// What is no word in an enumeration unless it stands in quotes: somebody meant the type.
 const RESERVED: [&str; 7] = ["str", "int", "num", "bool", "null", "true", "false"];
+/// What types are called elsewhere.
+const USUAL_NAMES: [(&str, &str); 6] =
+    [("string", "str"), ("text", "str"), ("integer", "int"), ("number", "num"), ("float", "num"), ("boolean", "bool")];
 const TYPES: &str = "a type is `str`, `int`, `num`, `bool`, a list like `[str]`, fields in braces like `{street, zip int}` \
                      or words like `small|large`";
 
@@ -97,6 +100,7 @@ impl Reader<'_> {
         match self.peek() {
             Some('[') => return self.list(),
             Some('{') => return self.nested('}', Self::fields),
+            Some(':') => return Err("no `:` goes between a name and its type: `name str`".into()),
             _ => {}
         }
         let word = self.word()?.ok_or_else(|| format!("{} is no type; {TYPES}", self.found()))?;
@@ -109,9 +113,10 @@ impl Reader<'_> {
             "num" => Ok(json!({"type": "number"})),
             "bool" => Ok(json!({"type": "boolean"})),
             other => {
-                let problem = format!("there is no type `{other}`; {TYPES}");
+                let usual = USUAL_NAMES.iter().find(|(usual, _)| *usual == other);
+                let meant = usual.map(|(_, name)| format!(", `{name}` may be meant")).unwrap_or_default();
                 self.at = word.at;
-                Err(problem)
+                Err(format!("there is no type `{other}`{meant}; {TYPES}"))
             }
         }
     }
@@ -258,10 +263,13 @@ mod tests {
             ("", "at character 1: a field begins with its name, and not with the end"),
             ("name,", "at character 6: a field begins with its name, and not with the end"),
             ("name,, age", "at character 6: a field begins with its name, and not with `,`"),
-            ("name, age integer", "at character 11: there is no type `integer`; a type is `str`, `int`"),
+            (
+                "name, age integer",
+                "at character 11: there is no type `integer`, `int` may be meant; a type is `str`, `int`",
+            ),
             ("größe int, name sting", "at character 17: there is no type `sting`"),
             ("name str age int", "at character 10: `a` does not belong here; a comma goes between fields"),
-            ("name: str", "at character 5: `:` is no type"),
+            ("name: str", "at character 5: no `:` goes between a name and its type: `name str`"),
             ("tags [str", "at character 10: there must be `]` instead of the end"),
             ("tags []", "at character 7: `]` is no type"),
             ("a {b, c", "at character 8: there must be `}` instead of the end"),

@@ -88,7 +88,8 @@ fn bars(kind: Kind, cases: &[&Case]) -> Option<Drawing> {
 }
 
 fn over_depth(kind: Kind, cases: &[&Case]) -> Option<Drawing> {
-    let series = series(cases, Labels::of(cases), |case| (case.n_prompt, case.n_gen), |case| case.n_depth);
+    let labels = Labels::of(cases).without_depth();
+    let series = series(cases, labels, |case| (case.n_prompt, case.n_gen), |case| case.n_depth);
     let depth =
         |tokens: f64| if tokens >= 1024.0 { format!("{:.0}k", tokens / 1024.0) } else { format!("{tokens:.0}") };
     let about = About { id: "depth", over: "tokens before", along: depth };
