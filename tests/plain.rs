@@ -203,8 +203,9 @@ fn what_was_said_is_saved_and_resumed() {
     let mut again = chat(home.path(), &["--resume"]);
     let screen = again.wait_to_speak("the reply");
     assert!(
-        screen
-            .contains("This is the chat \"one\" with 6 messages. The last ones are:\nYou: three\nAnswer:\nthe reply\n"),
+        screen.contains(
+            "This is the chat \"the reply\" with 6 messages. The last ones are:\nYou: three\nAnswer:\nthe reply\n"
+        ),
         "{screen}"
     );
     again.leave();

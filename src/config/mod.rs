@@ -77,10 +77,10 @@ pub struct Config {
     pub saying: Saying,
     /// Whether pictures are shown in the chat.
     pub images: Switch,
-    /// The chat takes the wheel of the mouse.
-    pub mouse: bool,
-    /// The chat names the window.
-    pub title: bool,
+    /// The wheel of the mouse is the terminal's.
+    pub leaves_mouse: bool,
+    /// The window keeps its title.
+    pub leaves_title: bool,
     /// How the end of an answer is told while the window has no focus.
     pub notify: Notify,
     /// Whether the chat is drawn with ASCII characters only.
@@ -339,8 +339,8 @@ impl From<Settings> for Config {
                 pieces: settings.plain_pieces.unwrap_or_default(),
             },
             images: settings.images.unwrap_or_default(),
-            mouse: settings.mouse.unwrap_or(true),
-            title: settings.title.unwrap_or(true),
+            leaves_mouse: !settings.mouse.unwrap_or(true),
+            leaves_title: !settings.title.unwrap_or(true),
             notify: settings.notify.unwrap_or_default(),
             ascii: settings.ascii.unwrap_or_default(),
             theme: settings.theme.unwrap_or_default(),
