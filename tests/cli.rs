@@ -44,6 +44,17 @@ fn an_answer_that_the_context_ended_says_so_beside_the_answer() {
     assert_eq!(ran.stderr, note);
 }
 
+#[test]
+fn an_answer_longer_than_the_context_goes_on_where_rounded_keys_cannot_be_given_other_positions() {
+    let home = Home::new();
+    let model = home.write("tiny.gguf", TinyModel::default().context(512).bytes());
+    for types in ["q8_0", "q4_0", "q8_0/f16", "f16"] {
+        let most = ["--device", "cpu", "--threads", "1", "--max-tokens", "700", "--loop-breaker", "off"];
+        let ran = home.run(&[&["-m", model.to_str().unwrap(), "-p", "hi", "--kv", types], &most[..]].concat());
+        assert_eq!(ran.code, Some(0), "{types}: {}", ran.stderr);
+    }
+}
+
 const EVICTING: &str = r#"
 cells = 6
 policy = "window"

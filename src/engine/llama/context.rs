@@ -37,6 +37,14 @@ pub struct ContextSettings {
     pub sequences: u32,
 }
 
+/// Whether llama.cpp can give keys of this format other positions. Rounded ones it turns back first with the matrix by
+/// which they were rotated, and crashes where there is none: where the heads are no multiple of 64 wide or not all of
+/// one width (`build_rope_shift` in its llama-kv-cache.cpp), or where that is switched off.
+fn keys_turn(keys: KvType, model: &Model) -> bool {
+    let is_off = std::env::var("LLAMA_ATTN_ROT_DISABLE").is_ok_and(|value| value.trim() != "0");
+    keys == KvType::F16 || (model.has_rotated_keys() && !is_off)
+}
+
 /// What became of a decode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decoded {
@@ -55,6 +63,8 @@ pub struct Context<'model> {
     context: NonNull<sys::llama_context>,
     batch: Batch,
     vocabulary_size: usize,
+    /// The keys can be rotated where they are.
+    keys_turn: bool,
     /// Positions were moved, and the next decode will rotate their keys accordingly.
     moved: bool,
     /// Made by `Box::into_raw`, freed with the context, which knows its place.
@@ -114,7 +124,8 @@ impl<'model> Context<'model> {
         let batch = unsafe { sys::llama_n_batch(context.as_ptr()) };
         let batch = Batch::new(batch as usize);
         let (vocabulary_size, pools) = (model.vocabulary_size(), Vec::new());
-        let mut context = Self { context, batch, vocabulary_size, moved: false, observer, pools, model };
+        let keys_turn = keys_turn(settings.types.k, model);
+        let mut context = Self { context, batch, vocabulary_size, keys_turn, moved: false, observer, pools, model };
         context.hold(settings.crews);
         Ok(context)
     }
@@ -265,7 +276,7 @@ impl<'model> Context<'model> {
     /// Whether positions can be given other numbers.
     pub fn can_move(&self) -> bool {
         // SAFETY: the context lives, and with it its memory.
-        unsafe { sys::llama_memory_can_shift(sys::llama_get_memory(self.context.as_ptr())) }
+        self.keys_turn && unsafe { sys::llama_memory_can_shift(sys::llama_get_memory(self.context.as_ptr())) }
     }
 
     /// Gives positions lower numbers, beginning with `to`; nothing may be there. The keys are rotated in the next

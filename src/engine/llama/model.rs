@@ -276,6 +276,15 @@ impl Model {
     }
 }
 
+impl Model {
+    /// Whether keys are rotated before they are rounded (`attn_rot_k` in llama.cpp).
+    pub(super) fn has_rotated_keys(&self) -> bool {
+        let architecture = self.metadata("general.architecture").unwrap_or_default();
+        let is_of_one_width = self.metadata(&format!("{architecture}.attention.key_length_swa")).is_none();
+        is_of_one_width && self.head_lengths().0.is_multiple_of(64)
+    }
+}
+
 struct Listener<F> {
     progress: F,
     is_cancelled: Cell<bool>,
