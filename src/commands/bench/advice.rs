@@ -34,10 +34,11 @@ pub fn run(json: bool, surroundings: &Surroundings) -> Result<(), Failure> {
     print(&lines.into_iter().map(|line| line + "\n").collect::<String>())
 }
 
-/// The same with what is known already.
-pub fn after_a_run(surroundings: &Surroundings) -> String {
+/// The same with what is known already, if that is enough to recommend something.
+pub fn after_a_run(surroundings: &Surroundings) -> Option<String> {
     let candidates = candidates(surroundings, here(surroundings), &surroundings.machine());
-    render(&Described::read().line(), &advise(&candidates, power::capacity_watt_hours(Path::new("/"))))
+    let advice = advise(&candidates, power::capacity_watt_hours(Path::new("/")));
+    (!advice.is_empty()).then(|| render(&Described::read().line(), &advice))
 }
 
 /// A model on this machine.

@@ -114,8 +114,12 @@ pub fn run(command: BenchCommand, surroundings: &Surroundings) -> Result<Exit, F
     report.end(end)?;
     // What was measured counts, whatever came afterwards.
     wish.fulfil(&report.run(), || measurement.tables(&report.run()))?;
-    if ended.is_ok() && recommends && wish.prints_tables() {
-        print(&format!("\n{}", advice::after_a_run(surroundings)))?;
+    if ended.is_ok()
+        && recommends
+        && wish.prints_tables()
+        && let Some(advice) = advice::after_a_run(surroundings)
+    {
+        print(&format!("\n{advice}"))?;
     }
     if let Some(path) = svg
         && let Some(drawing) = measurement.drawing(&report.run())
