@@ -1,5 +1,5 @@
-//! `bench --tune`: how a model is computed the fastest on this machine, found with few timings ([`search`]) or beside them
-//! with all there are ([`sweep`]), and kept for chats.
+//! `bench --tune`: how a model is computed the fastest on this machine, found with few timings (`search`) or beside them
+//! with all there are (`sweep`), and kept for chats.
 
 mod race;
 mod records;
