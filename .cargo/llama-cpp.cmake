@@ -1,5 +1,15 @@
 # What llama.cpp's build is told beside its own options; .cargo/config.toml has CMake include it behind `project()`.
 
-if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-    add_compile_options("SHELL:-include \"${CMAKE_CURRENT_LIST_DIR}/amx.h\"")
+# Its kernels for AMX (Intel's server processors since 2023) are left out. With GCC before 14, 13.3, 12.4 and 11.5 they end
+# the program with SIGILL, since that loses most of a tile's configuration (https://gcc.gnu.org/PR114098); with that mended,
+# they answered a small model's questions with words that do not exist, and took a copy of the weights. AVX-512 computes
+# instead.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64" AND CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
+    include(CheckCXXCompilerFlag)
+    foreach(feature amx-tile amx-int8 amx-bf16)
+        check_cxx_compiler_flag(-mno-${feature} KNOWS_${feature})
+        if(KNOWS_${feature})
+            add_compile_options(-mno-${feature})
+        endif()
+    endforeach()
 endif()
