@@ -11,8 +11,8 @@
 //! - What a person sees: [`ui`] (the chat), [`oneshot`] (one answer on stdout), [`mod@bench`] (measurements).
 //! - From the shell inwards: [`cli`] (what was typed), [`config`] (what it means with the file and the environment),
 //!   [`mode`] (chat or one answer), [`commands`] (bring the rooms together, one file per command).
-//! - Around all of it: [`exit`] (codes and failures), [`remarks`] (stderr), [`logging`], [`signals`], [`cpu_check`],
-//!   [`closed_stdout`].
+//! - Around all of it: [`exit`] (codes and failures), [`remarks`] (stderr), [`logging`], [`signals`], [`crash`],
+//!   [`cpu_check`], [`closed_stdout`].
 #![deny(unsafe_code)]
 
 pub mod bench;
@@ -22,6 +22,9 @@ pub mod closed_stdout;
 pub mod commands;
 pub mod config;
 pub mod cpu_check;
+#[cfg(unix)]
+#[allow(unsafe_code)]
+pub mod crash;
 pub mod engine;
 pub mod exchange;
 pub mod exit;
@@ -58,6 +61,11 @@ use mode::{Circumstances, Mode};
 /// What went wrong, with the exit code to leave with.
 pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
     engine::set_abort_hook(give_terminal_back);
+    // Whoever asked for a trial sees by what signal it ended.
+    #[cfg(unix)]
+    if !matches!(arguments.command, Some(Command::Probe { .. })) {
+        crash::watch();
+    }
     let circumstances = Circumstances::of(&arguments);
     let Arguments { talk, settings, command } = arguments;
     match command {

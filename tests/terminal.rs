@@ -718,46 +718,6 @@ fn a_program_whose_terminal_hangs_up_ends() {
     leave(&mut again);
 }
 
-/// Runs one of the ignored tests of this file, which end badly with the terminal taken, in a terminal.
-fn end_badly(test: &str) -> Pty {
-    let mut command = CommandBuilder::new(std::env::current_exe().unwrap());
-    command.args(["--exact", test, "--ignored", "--nocapture"]);
-    command.env("RUST_BACKTRACE", "0");
-    let mut pty = Pty::run(command, 80, 24);
-    assert!(!pty.wait_for_end().success());
-    pty
-}
-
-#[test]
-fn a_panic_gives_the_terminal_back_before_it_is_reported() {
-    let pty = end_badly("panics_with_the_terminal_taken");
-    pty.wait_for("on purpose");
-    pty.assert_given_back();
-    let output = String::from_utf8_lossy(&pty.bytes()).into_owned();
-    assert!(output.find("\x1b[?1049l").unwrap() < output.find("on purpose").unwrap());
-}
-
-#[test]
-#[ignore = "run in a pseudo-terminal by the test above"]
-fn panics_with_the_terminal_taken() {
-    let _terminal = tuichat::ui::terminal::Terminal::enter(Default::default()).unwrap();
-    panic!("on purpose");
-}
-
-#[test]
-fn an_abort_gives_the_terminal_back() {
-    end_badly("aborts_with_the_terminal_taken").assert_given_back();
-}
-
-#[test]
-#[ignore = "run in a pseudo-terminal by the test above"]
-fn aborts_with_the_terminal_taken() {
-    let _terminal = tuichat::ui::terminal::Terminal::enter(Default::default()).unwrap();
-    // What the engine's abort callback does.
-    tuichat::ui::terminal::restore_after_crash();
-    std::process::abort();
-}
-
 const SHIFT_TAB: &str = "\x1b[Z";
 const LEFT: &str = "\x1b[D";
 

@@ -228,19 +228,19 @@ pub fn restore_after_crash() {
         return;
     }
     let stdout = io::stdout();
-    write_fixed(LEAVE);
+    write_fixed(&stdout, LEAVE);
     if TITLED.swap(false, Ordering::SeqCst) {
-        write_fixed(LEAVE_TITLE);
+        write_fixed(&stdout, LEAVE_TITLE);
     }
     if let Some(saved) = SAVED.get() {
         let _ = tcsetattr(stdout.as_fd(), OptionalActions::Now, saved);
     }
 }
 
-/// Writes fixed bytes, without a lock.
-fn write_fixed(mut rest: &[u8]) {
+/// Writes bytes, without a lock.
+pub(crate) fn write_fixed(to: impl AsFd, mut rest: &[u8]) {
     while !rest.is_empty() {
-        match rustix::io::write(io::stdout().as_fd(), rest) {
+        match rustix::io::write(&to, rest) {
             Ok(written) if written > 0 => rest = &rest[written..],
             Err(rustix::io::Errno::INTR) => {}
             _ => break,
