@@ -247,6 +247,30 @@ fn what_is_no_model_is_refused_with_its_name() {
 }
 
 #[test]
+fn a_model_that_is_written_over_while_it_is_in_use_is_told_before_it_is_used_and_can_be_loaded_again() {
+    let fixture = Fixture::loaded(TinyModel::default(), 512);
+    let whole = std::fs::read(&fixture.model).unwrap();
+    let cut = std::fs::OpenOptions::new().write(true).open(&fixture.model).unwrap();
+    cut.set_len(whole.len() as u64 / 2).unwrap();
+    fixture.submit(&[user("hi")], &greedy(5));
+    let Step::Failed(EngineError::BadModel(words)) = fixture.last() else { panic!("it answered") };
+    assert!(words.contains("tiny.gguf was written to") && words.contains("/model"), "{words}");
+    std::fs::write(&fixture.model, &whole).unwrap();
+    fixture.load(512).unwrap();
+    assert_eq!(fixture.ask(&[user("hi")], &greedy(5)).finish.stats.usage.completion_tokens, 5);
+}
+
+#[test]
+fn a_model_whose_file_is_gone_or_another_one_goes_on() {
+    let fixture = Fixture::loaded(TinyModel::default(), 512);
+    let first = fixture.ask(&[user("hi")], &greedy(5)).text;
+    std::fs::remove_file(&fixture.model).unwrap();
+    assert_eq!(fixture.ask(&[user("hi")], &greedy(5)).text, first);
+    std::fs::write(&fixture.model, "another").unwrap();
+    assert_eq!(fixture.ask(&[user("hi")], &greedy(5)).text, first);
+}
+
+#[test]
 fn after_unloading_there_is_no_model() {
     let fixture = Fixture::loaded(TinyModel::default(), 512);
     fixture.engine.submit(Work::Unload);

@@ -22,6 +22,7 @@ use super::rereading::Sizes;
 use super::session::Session;
 use super::speculative::{Speculator, TimesFile};
 use super::tuning;
+use super::unchanged::Unchanged;
 use super::worker::{BATCH, Desk};
 use crate::hardware::cores::{self, CoreChoice};
 use crate::models::fit::Curve;
@@ -70,6 +71,7 @@ pub(super) struct Loaded {
     pub choice: Choice,
     pub plan: Plan,
     pub order: repacking::Choice,
+    pub files: Unchanged,
     cores: CoreChoice,
     /// What was found to be the fastest with this model, if that was looked for.
     profile: Option<Profile>,
@@ -89,6 +91,7 @@ impl Loaded {
     ) -> Result<Self, NotLoaded> {
         let failed = |error| NotLoaded::Last(Box::new(Step::Failed(error)));
         cores::unpin();
+        let files = Unchanged::since_now(settings);
         let header = gguf::read_header(&settings.path)
             .map_err(|error| failed(EngineError::bad_model(&settings.path, &error.to_string())))?;
         parts.push("header");
@@ -138,7 +141,7 @@ impl Loaded {
         tracing::info!(crews = ?cores.crews, reason = cores.reason, "chose the threads");
         let profile = profile::recall(settings, &choice.backend);
         let no_room = RefCell::new(None);
-        Ok(Self { model, header, choice, plan, order, cores, profile, no_room })
+        Ok(Self { model, header, choice, plan, order, files, cores, profile, no_room })
     }
 
     /// Where the model goes that guesses for this one: to the device that holds all of this one, else to the CPU.

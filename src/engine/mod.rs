@@ -52,6 +52,7 @@ mod stop;
 mod template;
 mod thinking;
 pub mod tuning;
+mod unchanged;
 mod weighing;
 mod worker;
 mod writer;

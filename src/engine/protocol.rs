@@ -77,6 +77,13 @@ pub enum Work {
     Unload,
 }
 
+impl Work {
+    /// Whether the model computes something for it.
+    pub(super) fn needs_weights(&self) -> bool {
+        matches!(self, Self::Prefill(..) | Self::Generate(..) | Self::Batch(_) | Self::TimeSteps)
+    }
+}
+
 /// Which model to load and how.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoadSettings {

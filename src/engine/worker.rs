@@ -147,6 +147,12 @@ fn with_model_at<S: Sink>(
     desk.send(id, Step::Ready(Box::new(info)));
     loop {
         let Some(request) = desk.next_or_time_steps(&mut session) else { return Ok(None) };
+        if request.work.needs_weights()
+            && let Err(error) = loaded.files.check()
+        {
+            desk.send(request.id, Step::Failed(error));
+            continue;
+        }
         match request.work {
             Work::Generate(prompt, options) => {
                 let flags = [&request.cancel, &desk.shutdown];
