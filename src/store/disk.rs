@@ -13,6 +13,7 @@ use rusqlite_migration::{M, Migrations};
 
 use super::error::{Result, StoreError};
 use super::migrations::{APPLICATION_ID, STEPS};
+use crate::hardware::volume::{Nature, Volume};
 
 /// How long to wait for another program's transaction. An SD card may need seconds for one.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -77,18 +78,29 @@ fn connect(path: &Path) -> Result<Connection> {
     if connection.is_readonly("main").map_err(sqlite)? {
         return Err(StoreError::ReadOnly { path: path.to_owned() });
     }
-    // `fullfsync` is for macOS, where fsync alone does not reach the disk. A file system without shared memory keeps
-    // the rollback journal, which is as safe. Schema steps may rebuild tables, hence foreign keys only after them.
+    // A file that is open elsewhere stays in the mode that it has: either is safe. So does one on a file system without
+    // shared memory.
+    let _ = connection.pragma_update(None, "journal_mode", journal(Volume::of(path).ok().as_ref()));
+    // `fullfsync` is for macOS, where fsync alone does not reach the disk. Schema steps may rebuild tables, hence foreign
+    // keys only after them.
     connection
         .execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON;
-             PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;
-             PRAGMA foreign_keys = OFF;",
+            "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY;
+             PRAGMA trusted_schema = OFF; PRAGMA foreign_keys = OFF;",
         )
         .map_err(sqlite)?;
     migrate(&mut connection, path, version, STEPS)?;
     connection.pragma_update(None, "foreign_keys", true).map_err(sqlite)?;
     Ok(connection)
+}
+
+/// How changes are made safe. The write-ahead log needs memory that all programs share that have the file open, which
+/// programs on several machines cannot (https://www.sqlite.org/wal.html).
+fn journal(volume: Option<&Volume>) -> &'static str {
+    match volume.and_then(|volume| volume.kind).map(|kind| kind.nature) {
+        Some(Nature::Network | Nature::Shared) => "DELETE",
+        _ => "WAL",
+    }
 }
 
 /// The schema version of a file that is ours or empty.
@@ -197,6 +209,7 @@ fn restrict(path: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hardware::volume::Kind;
     use crate::store::Store;
 
     /// This version's steps and one more, which does `sql`.
@@ -241,6 +254,20 @@ mod tests {
         assert!(matches!(error, StoreError::Migration { .. }), "{error}");
         assert_eq!(titles(&connection), ["Kept"]);
         assert_eq!(schema_version(&connection, &path).unwrap(), version);
+    }
+
+    #[test]
+    fn programs_that_share_no_memory_share_no_write_ahead_log() {
+        let on = |nature| Volume {
+            free_bytes: 1 << 30,
+            total_bytes: 1 << 31,
+            kind: Some(Kind { name: "some", nature }),
+            is_read_only: false,
+        };
+        assert_eq!(journal(Some(&on(Nature::Network))), "DELETE");
+        assert_eq!(journal(Some(&on(Nature::Shared))), "DELETE");
+        assert_eq!(journal(Some(&on(Nature::Local))), "WAL");
+        assert_eq!(journal(None), "WAL");
     }
 
     #[test]
