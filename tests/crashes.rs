@@ -105,6 +105,27 @@ fn what_the_processor_refuses_gives_the_terminal_back_says_so_and_loses_nothing_
 }
 
 #[test]
+fn an_engine_that_panics_leaves_the_chat_and_answers_again_when_a_model_is_chosen() {
+    let home = home();
+    let script = "[[answer]]\ntext = \"Half of it\"\npanics = true\n";
+    std::fs::write(home.path().join("script.toml"), script).unwrap();
+    std::fs::write(home.path().join("x.gguf"), "").unwrap();
+    let mut chat = chat(&home, &[]);
+    chat.wait_for("idle");
+    chat.send("Tell me\r");
+    let screen = chat.wait_for("the engine stopped unexpectedly");
+    assert!(screen.contains("Half of it") && screen.contains("`/model` loads the model again"), "{screen}");
+    std::fs::write(home.path().join("script.toml"), script).unwrap();
+    chat.send("/model ./x.gguf\r");
+    chat.wait_for("idle");
+    chat.send("And now\r");
+    chat.wait_until("a second answer", |screen| screen.matches("Half of it").count() == 2);
+    // Alive, and what was written is kept.
+    chat.send("still here");
+    chat.wait_for("› still here");
+}
+
+#[test]
 fn a_program_that_crashes_ends_by_the_signal() {
     let home = home();
     let mut asked = Command::new(env!("CARGO_BIN_EXE_tuichat"));

@@ -14,8 +14,8 @@ use super::pictures::{self, Protocol};
 use super::theme::{self, Themes};
 use super::{Face, Prepared, Setup, last_theme};
 use crate::config::Switch;
-use crate::engine;
 use crate::engine::protocol::Event as EngineEvent;
+use crate::engine::{self, Engine, Source};
 
 /// The state and everything behind it.
 pub struct Backstage {
@@ -23,6 +23,7 @@ pub struct Backstage {
     pub performer: Performer,
     pub engine_events: UnboundedReceiver<EngineEvent>,
     pub engine_is_there: bool,
+    source: Source,
     pub messages: UnboundedSender<Msg>,
     pub replies: UnboundedReceiver<Msg>,
     /// What is done once the first words are out.
@@ -50,6 +51,13 @@ impl Signals {
             continued: signal(continued)?,
         })
     }
+}
+
+/// Starts an engine, and gives where its events come out.
+fn start_engine(source: Source) -> std::io::Result<(Engine, UnboundedReceiver<EngineEvent>)> {
+    let (events, engine_events) = unbounded_channel();
+    let engine = engine::spawn(source, move |event| events.send(event).is_ok())?;
+    Ok((engine, engine_events))
 }
 
 impl Backstage {
@@ -83,8 +91,7 @@ impl Backstage {
             pictures: is_screen.then(|| picture_protocol(setup.images)).flatten(),
             copies_through_terminal: is_screen,
         });
-        let (events, engine_events) = unbounded_channel();
-        let engine = engine::spawn(setup.engine, move |event| events.send(event).is_ok())
+        let (engine, engine_events) = start_engine(setup.engine.clone())
             .context("the system cannot start a thread for the engine; close other programs and try again")?;
         let (messages, replies) = unbounded_channel();
         Ok(Self {
@@ -92,6 +99,7 @@ impl Backstage {
             performer: Performer::new(engine, setup.supply, setup.prompts, setup.theme_file, messages.clone()),
             engine_events,
             engine_is_there: true,
+            source: setup.engine,
             messages,
             replies,
             prepare: Some(setup.prepare),
@@ -117,13 +125,18 @@ impl Backstage {
         Ok(())
     }
 
-    /// What an event of the engine means to the state; `None` is that its thread is gone.
+    /// What an event of the engine means to the state; `None` is that its thread is gone, and another takes its place.
     pub fn engine_said(&mut self, event: Option<EngineEvent>) -> Option<Msg> {
         match event {
             Some(event) => self.performer.message(event),
             None => {
-                self.engine_is_there = false;
-                Some(Msg::EngineLost)
+                let started = start_engine(self.source.clone());
+                self.engine_is_there = started.is_ok();
+                if let Ok((engine, events)) = started {
+                    self.engine_events = events;
+                    self.performer.replace_engine(engine);
+                }
+                Some(Msg::EngineLost { is_back: self.engine_is_there })
             }
         }
     }

@@ -79,8 +79,10 @@ pub enum Msg {
     Answer(Step),
     /// The engine's word about the next turn.
     Ahead(Step),
-    /// The engine's thread is gone.
-    EngineLost,
+    /// The engine's thread is gone; another one took its place, or could not.
+    EngineLost {
+        is_back: bool,
+    },
     /// The question is on disk.
     QuestionSaved,
     Chats(Vec<ChatRow>),

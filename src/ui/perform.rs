@@ -128,6 +128,13 @@ impl Performer {
         }
     }
 
+    /// Takes another engine. Nobody answers any more what the one before it was asked.
+    pub fn replace_engine(&mut self, engine: Engine) {
+        self.engine = engine;
+        self.requests.clear();
+        self.load = None;
+    }
+
     /// The store is there, or it is known that there is none: does what was asked of it before.
     pub fn begin(&mut self, store: Option<store::Handle>) {
         self.store = store;

@@ -283,6 +283,7 @@ impl<S: Sink> Player<S> {
                 return Ended::Cancelled;
             }
         }
+        assert!(!answer.panics, "the script says so");
         answer.ended
     }
 
@@ -388,7 +389,7 @@ mod tests {
     }
 
     fn said(text: &str) -> Answer {
-        Answer { text: text.into(), ended: Ended::Stop, evicted: Vec::new(), recalled: Vec::new() }
+        Answer { text: text.into(), ended: Ended::Stop, evicted: Vec::new(), recalled: Vec::new(), panics: false }
     }
 
     fn answer(text: &str) -> Script {

@@ -12,6 +12,7 @@
 //! [[answer]]                # used in order, from the first again after the last
 //! text = "Hello there"      # a token is a word with the space before it
 //! ended = "stop"            # how it ends: stop (default), length, stop_string, loop, error
+//! panics = true             # optional: the engine's thread panics there instead
 //! evicted = [0, 12]         # optional: tokens of each message that have left the cache by then
 //!
 //! [[answer.recalled]]       # optional: what was brought back for it
@@ -52,6 +53,9 @@ pub struct Answer {
     pub evicted: Vec<u32>,
     #[serde(default)]
     pub recalled: Vec<Passage>,
+    /// The engine panics in place of the answer's end.
+    #[serde(default)]
+    pub panics: bool,
 }
 
 fn stop() -> Ended {

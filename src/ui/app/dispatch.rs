@@ -68,7 +68,7 @@ impl App {
                 self.ahead_step(step, now);
                 Vec::new()
             }
-            Msg::EngineLost => self.engine_lost(now),
+            Msg::EngineLost { is_back } => self.engine_lost(is_back, now),
             Msg::QuestionSaved => self.question_saved(),
             Msg::Chats(rows) => self.chats_listed(rows),
             Msg::FoundMessages { words, found } => self.found_messages(words, found),

@@ -506,9 +506,19 @@ mod tests {
     }
 
     #[test]
+    fn an_engine_that_was_started_anew_loads_again() {
+        let mut tester = Tester::ready();
+        tester.update(Msg::EngineLost { is_back: true });
+        assert!(matches!(tester.app.activity(), Activity::NoModel(reason) if reason.contains("`/model`")));
+        let (choice, _) = choose(&mut tester, here("other", None));
+        let effects = got(&mut tester, choice.unwrap());
+        assert!(effects.iter().any(|effect| matches!(effect, Effect::Load(_))), "{effects:?}");
+    }
+
+    #[test]
     fn a_lost_engine_loads_nothing() {
         let mut tester = Tester::ready();
-        tester.update(Msg::EngineLost);
+        tester.update(Msg::EngineLost { is_back: false });
         let (choice, _) = choose(&mut tester, here("other", None));
         assert!(got(&mut tester, choice.unwrap()).is_empty());
         assert!(tester.app.notices()[0].contains("loads nothing any more"), "{:?}", tester.app.notices());

@@ -400,7 +400,7 @@ fn when_the_engine_is_lost_the_part_is_kept_and_the_way_out_told() {
     tester.send("one");
     tester.question_is_saved(1);
     tester.token("half", 1);
-    let effects = tester.update(Msg::EngineLost);
+    let effects = tester.update(Msg::EngineLost { is_back: false });
     assert_eq!(saves(&effects).len(), 2);
     assert!(matches!(tester.app.activity(), Activity::NoModel(reason) if reason.contains("--resume last")));
     assert_eq!(tester.answer_texts(), ["half"]);

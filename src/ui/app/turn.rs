@@ -301,10 +301,15 @@ impl App {
         self.hold_queue();
     }
 
-    pub(super) fn engine_lost(&mut self, now: Instant) -> Vec<Effect> {
-        self.engine_is_lost = true;
-        let reason =
-            "the engine stopped unexpectedly; leave with Ctrl-C twice and come back with `tuichat --resume last`";
+    /// The engine's thread is gone, with the model; another one may have taken its place.
+    pub(super) fn engine_lost(&mut self, is_back: bool, now: Instant) -> Vec<Effect> {
+        self.engine_is_lost = !is_back;
+        let reason = match is_back {
+            true => "the engine stopped unexpectedly; `/model` loads the model again, or another one",
+            false => {
+                "the engine stopped unexpectedly; leave with Ctrl-C twice and come back with `tuichat --resume last`"
+            }
+        };
         let effects = if self.is_answering() {
             self.end_answer(End::Failed(reason.into()), Stats::default(), None, now)
         } else {
