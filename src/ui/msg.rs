@@ -49,8 +49,10 @@ pub enum Msg {
     Command(Command),
     /// A key that edits the composer's text.
     Edit(KeyEvent),
-    /// A character for the filter of a list.
-    Filter(char),
+    /// A key that edits the line that narrows a list, or that is looked for.
+    Filter(KeyEvent),
+    /// This is written in the place of all of that line.
+    Fill(String),
     Paste(String),
     /// A file that was to be attached, or a sentence that says why it cannot be.
     Attached(Result<Part, String>),
@@ -272,7 +274,6 @@ pub enum Command {
     /// Download nothing.
     Refuse,
     StopDownload,
-    DeleteFilterCharacter,
     ClosePopup,
 }
 

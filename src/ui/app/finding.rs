@@ -38,7 +38,7 @@ impl App {
         if let Some(id) = number.filter(|id| rows.iter().any(|row| row.id == *id)) {
             return self.open_chat(id);
         }
-        let list = ChatList::holding(rows.to_vec(), words.clone());
+        let list = ChatList::holding(rows.to_vec(), &words);
         match list.matching()[..] {
             [] => self.notice(format!("no chat has `{}` in its title; Ctrl-O lists them", escape_line(&words))),
             [row] => return self.open_chat(row.id),
@@ -56,7 +56,7 @@ impl App {
     /// The models are there, in which one may be looked for.
     pub(super) fn find_model(&mut self) -> Vec<Effect> {
         let Some(wanted) = self.wanted.model.take() else { return Vec::new() };
-        let picker = Picker::filtered(wanted.clone());
+        let picker = Picker::filtered(&wanted);
         let found: Vec<Offer> = called(&wanted, self.offers.as_deref().unwrap_or_default(), &picker);
         match &found[..] {
             // What is no name may be a file, or a place on the hub.
@@ -146,7 +146,7 @@ mod tests {
         let mut tester = Tester::ready();
         tester.send("/model qw");
         tester.update(Msg::Offers(offers()));
-        assert!(matches!(tester.app.popup(), Popup::Models(picker) if picker.filter == "qw"));
+        assert!(matches!(tester.app.popup(), Popup::Models(picker) if picker.filter.text() == "qw"));
         let mut tester = Tester::ready();
         tester.send("/model llama");
         tester.update(Msg::Offers(offers()));

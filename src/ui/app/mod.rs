@@ -13,6 +13,7 @@ mod dispatch;
 mod drafts;
 mod editing;
 mod elsewhere;
+mod filtering;
 mod finding;
 mod getting;
 mod held;
@@ -42,7 +43,7 @@ mod words;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::composer::Composer;
+use super::composer::{Composer, Field};
 use super::files::Folder;
 use super::msg::{ChatRow, Command, Effect, Msg, Slot};
 use super::pictures::{self, Protocol};
@@ -141,7 +142,7 @@ pub enum Popup {
     Help {
         top: u16,
         /// What was typed to narrow them.
-        filter: String,
+        filter: Field,
     },
     Chats(ChatList),
     /// Messages of all chats are looked for.
@@ -379,25 +380,15 @@ impl App {
 
     fn paste(&mut self, text: &str) -> Vec<Effect> {
         self.close_words();
-        match &mut self.popup {
-            Popup::Closed if self.history.is_searching() => {
-                text.chars().for_each(|character| self.change_search(Some(character)));
-                Vec::new()
-            }
-            Popup::Closed => {
-                // What is pasted is to be written, whatever is chosen.
-                self.stop_selecting();
-                if let Err(sentence) = self.composer.paste(text) {
-                    self.notice(sentence);
-                }
-                Vec::new()
-            }
-            Popup::Chats(_) | Popup::Search(_) | Popup::Models(_) | Popup::Palette(_) => {
-                text.chars().flat_map(|character| self.filter(character)).collect()
-            }
-            Popup::Help { .. } => text.chars().flat_map(|character| self.filter(character)).collect(),
-            Popup::Context { .. } | Popup::Words(_) | Popup::Confirm(_) => Vec::new(),
+        if !matches!(self.popup, Popup::Closed) || self.history.is_searching() {
+            return self.paste_in_field(text);
         }
+        // What is pasted is to be written, whatever is chosen.
+        self.stop_selecting();
+        if let Err(sentence) = self.composer.paste(text) {
+            self.notice(sentence);
+        }
+        Vec::new()
     }
 
     fn move_in_popup(&mut self, by: i16) {

@@ -3,12 +3,13 @@
 use super::{App, Opening, Popup, getting};
 use crate::models::offers::{Offer, Place};
 use crate::text::escape_line;
+use crate::ui::composer::Field;
 use crate::ui::msg::Effect;
 
 /// The list of models while it is open.
 #[derive(Debug, Default)]
 pub struct Picker {
-    pub filter: String,
+    pub filter: Field,
     pub chosen: usize,
     /// The choice is to be on this model once the list is there.
     wanted: Option<String>,
@@ -20,13 +21,13 @@ impl Picker {
     }
 
     /// With what was typed already.
-    pub(super) fn filtered(filter: String) -> Self {
-        Self { filter, ..Self::default() }
+    pub(super) fn filtered(filter: &str) -> Self {
+        Self { filter: Field::holding(filter), ..Self::default() }
     }
 
     /// The offers in which all of the words stand that were typed.
     pub fn matching<'o>(&self, offers: &'o [Offer]) -> Vec<&'o Offer> {
-        let filter = self.filter.to_lowercase();
+        let filter = self.filter.text().to_lowercase();
         let matches = |offer: &&Offer| {
             let text = format!("{} {} {}", offer.name, offer.note, owner(offer).unwrap_or_default()).to_lowercase();
             filter.split_whitespace().all(|word| text.contains(word))
@@ -50,7 +51,7 @@ impl Picker {
     }
 
     /// The person has taken the choice in hand.
-    fn narrow(&mut self) {
+    pub(super) fn narrow(&mut self) {
         self.chosen = 0;
         self.wanted = None;
     }
@@ -113,20 +114,6 @@ impl App {
         if let (Popup::Models(picker), Some(offers)) = (&mut self.popup, &self.offers) {
             picker.wanted = None;
             picker.move_by(by, offers);
-        }
-    }
-
-    pub(super) fn filter_models(&mut self, character: char) {
-        if let Popup::Models(picker) = &mut self.popup {
-            picker.filter.push(character);
-            picker.narrow();
-        }
-    }
-
-    pub(super) fn delete_models_filter_character(&mut self) {
-        if let Popup::Models(picker) = &mut self.popup {
-            picker.filter.pop();
-            picker.narrow();
         }
     }
 

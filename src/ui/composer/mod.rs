@@ -4,12 +4,14 @@
 //! - `buffer` is the text with its cursor; `units` says what one step is, `fold` where rows begin, `undo` what was
 //!   changed.
 //! - `tokens` are the pieces that stand for more, `parts` what is kept and sent of it all.
+//! - `field` is a single line that is written in elsewhere.
 //! - `editing` is what keys do, and `vi` what they do for those who want them so; `completing` what is being written
 //!   just before the cursor.
 
 mod buffer;
 mod completing;
 mod editing;
+mod field;
 mod fold;
 mod parts;
 mod tokens;
@@ -24,6 +26,8 @@ use ratatui::style::Style;
 
 use buffer::{Buffer, Motion};
 use editing::Action;
+pub use editing::edits;
+pub use field::Field;
 pub use parts::{Part, attached_as, bytes, sent, split_attached, summary};
 use tokens::{Kind, Tokens};
 pub use tokens::{short as named, size};

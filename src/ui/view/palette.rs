@@ -38,8 +38,7 @@ pub fn draw(app: &App, palette: &Palette, screen: Rect, frame: &mut Frame) {
     if inside.is_empty() {
         return;
     }
-    let typed = format!("> {}", palette.filter);
-    frame.render_widget(Paragraph::new(fitted(&typed, inside.width.into(), theme.ascii)).style(theme.accent), inside);
+    field::draw("> ", &palette.filter, theme.accent, inside, frame);
     let below = Rect { y: inside.y + 1, height: inside.height - 1, ..inside };
     if lines.is_empty() {
         frame.render_widget(Paragraph::new("nothing fits").style(theme.dim), below);

@@ -13,8 +13,8 @@ use crate::text::{escape_line, file_size};
 use crate::ui::app::{App, Picker, Stopped};
 use crate::ui::transcript::wrap;
 
-use super::popups::open_box;
-use super::{duration, fitted};
+use super::popups::{Extent, open_box};
+use super::{duration, field, fitted};
 
 /// Below so many rows nothing is left free between the list and what is known of the chosen model.
 const ROWS_FOR_A_GAP: usize = 10;
@@ -33,8 +33,7 @@ pub fn draw(app: &App, picker: &Picker, screen: Rect, frame: &mut Frame) {
     if inside.is_empty() {
         return;
     }
-    let filter = format!("filter: {}", picker.filter);
-    frame.render_widget(Paragraph::new(fitted(&filter, inside.width.into(), theme.ascii)).style(theme.accent), inside);
+    field::draw("filter: ", &picker.filter, theme.accent, inside, frame);
     let below = Rect { y: inside.y + 1, height: inside.height - 1, ..inside };
     if offers.is_empty() {
         let words = match app.offers() {
