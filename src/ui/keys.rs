@@ -291,7 +291,7 @@ pub static BINDINGS: &[Binding] = &[
     bind(MODELS, &[(Enter, NONE)], "Enter", "load the chosen model; get it first if need be", Command::ChooseModel),
     bind(MODELS, &[(Delete, NONE)], "Del", "stop the download; what came of it is kept", Command::StopDownload),
     bind(CONFIRM, &[(Enter, NONE), (Char('y'), NONE)], "", "", Command::Confirm),
-    bind(CONFIRM, &[(Char('s'), NONE)], "", "", Command::TakeSmallest),
+    bind(CONFIRM, &[(Tab, NONE)], "", "", Command::TakeSmallest),
     bind(CONFIRM, &[(Esc, NONE), (Char('n'), NONE), (F(4), NONE)], "", "", Command::Refuse),
     bind(POPUPS, &[(Up, NONE)], "", "", Command::Move(-1)),
     bind(POPUPS, &[(Down, NONE)], "", "", Command::Move(1)),
@@ -343,7 +343,7 @@ pub fn message(app: &App, event: KeyEvent) -> Option<Msg> {
         (Mode::Prefixed, (Char(place @ '1'..='9'), _)) => Some(Msg::Command(Command::TakeBack(place as u8 - b'0'))),
         (Mode::Chat | Mode::Completing | Mode::Prefixed, _) => Some(Msg::Edit(event)),
         // Who types has read it.
-        (Mode::Context | Mode::Words, (Char(_), NONE)) => Some(Msg::Edit(event)),
+        (Mode::Context | Mode::Words | Mode::Confirm, (Char(_), NONE)) => Some(Msg::Edit(event)),
         (
             Mode::Search | Mode::Chats | Mode::Renaming | Mode::SearchChats | Mode::Models | Mode::Palette | Mode::Help,
             _,

@@ -68,7 +68,7 @@ impl App {
                 let wanted = escape_line(&wanted);
                 self.notice(format!("no model is called `{wanted}`; F4 lists those there are"));
             }
-            [offer] => return self.choose_offer(offer.clone()),
+            [offer] => return self.choose_named(offer.clone()),
             _ => self.popup = Popup::Models(picker),
         }
         Vec::new()
@@ -78,12 +78,26 @@ impl App {
     pub(super) fn model_found(&mut self, found: Result<Offer, String>) -> Vec<Effect> {
         self.notices.retain(|notice| !notice.starts_with("looking for `"));
         match found {
-            Ok(offer) => self.choose_offer(offer),
+            Ok(offer) => self.choose_named(offer),
             Err(sentence) => {
                 self.notice(escape_line(&sentence));
                 Vec::new()
             }
         }
+    }
+}
+
+impl App {
+    /// Goes on with the model that was looked for. Keys that are pressed meanwhile are no answer to a question that was
+    /// not there yet.
+    fn choose_named(&mut self, offer: Offer) -> Vec<Effect> {
+        let is_busy = !self.composer.is_empty() || !matches!(self.popup, Popup::Closed);
+        if is_busy && self.is_to_be_asked(&offer) {
+            let name = escape_line(&offer.name);
+            self.notice(format!("`{name}` has to be downloaded: send or clear what is written, then `/model {name}`"));
+            return Vec::new();
+        }
+        self.choose_offer(offer)
     }
 }
 

@@ -132,8 +132,7 @@ impl App {
 
     /// Gets a model, unless it is there or cannot be had; before a download it is asked.
     pub(super) fn choose_offer(&mut self, offer: Offer) -> Vec<Effect> {
-        let is_download = matches!(offer.place, Place::Download { .. });
-        if is_download && !self.is_offline && !self.was_confirmed(&offer) {
+        if self.is_to_be_asked(&offer) {
             self.ask_before_download(offer);
             return Vec::new();
         }
@@ -146,6 +145,12 @@ impl App {
             return Vec::new();
         }
         if self.is_in_use(&offer) { Vec::new() } else { self.get(offer) }
+    }
+
+    /// It would be downloaded, and the person has not said so yet.
+    pub(super) fn is_to_be_asked(&self, offer: &Offer) -> bool {
+        let is_download = matches!(offer.place, Place::Download { .. });
+        is_download && !self.is_offline && !self.was_confirmed(offer)
     }
 
     /// It would have to be downloaded, and nothing may be.
