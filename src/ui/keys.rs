@@ -256,7 +256,7 @@ pub static BINDINGS: &[Binding] = &[
         SELECT,
         &[(Left, NONE), (Char('h'), NONE)],
         "Left, Right",
-        "another branch, where one is marked like ‹ 1/2 ›",
+        "another branch, where one is marked like ‹\u{a0}1/2\u{a0}›",
         select(Select::Sibling(Sibling::Older)),
     ),
     bind(SELECT, &[(Right, NONE), (Char('l'), NONE)], "", "", select(Select::Sibling(Sibling::Newer))),

@@ -172,7 +172,11 @@ impl App {
             return Vec::new();
         }
         let Some(branch) = self.branches.redo() else {
-            self.notice("nothing was taken back here; other branches are at messages marked like ‹ 1/2 ›");
+            let has_branches = self.transcript.entries().iter().any(|entry| entry.siblings().count > 1);
+            self.notice(match has_branches {
+                true => "nothing was taken back here; other branches are at messages marked like ‹\u{a0}1/2\u{a0}›",
+                false => "nothing was taken back here, so there is nothing to bring back",
+            });
             return Vec::new();
         };
         let end = self.branches.path().len();
