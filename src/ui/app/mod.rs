@@ -233,6 +233,8 @@ pub struct App {
     outbox: Option<Outbox>,
     popup: Popup,
     notices: Vec<String>,
+    /// So many of them were there before what the person does now: they give way to what is said to that.
+    older_notices: usize,
     has_store: bool,
     /// This chat is written to the store.
     saves: bool,
@@ -317,6 +319,7 @@ impl App {
             outbox: None,
             popup: Popup::Closed,
             notices: start.notices,
+            older_notices: 0,
             has_store: start.saves,
             saves: start.saves,
             is_private: start.is_private,
@@ -361,6 +364,7 @@ impl App {
         if does {
             self.is_prefixed = false;
         }
+        self.older_notices = if does { self.notices.len() } else { 0 };
         // Who goes on does not want to leave.
         if (does || matches!(msg, Msg::Filter(_))) && !matches!(msg, Msg::Command(Command::Interrupt)) {
             self.leave_asked = None;
@@ -436,6 +440,8 @@ impl App {
     /// Says something until the next message is sent or Esc is pressed.
     fn notice(&mut self, sentence: impl Into<String>) {
         let sentence = sentence.into();
+        let older = std::mem::take(&mut self.older_notices).min(self.notices.len());
+        self.notices.drain(..older);
         self.notices.retain(|old| *old != sentence);
         self.notices.push(sentence);
         let surplus = self.notices.len().saturating_sub(MOST_NOTICES);
