@@ -220,6 +220,29 @@ fn windows_see_each_others_chats_and_write_into_none_of_them_unasked() {
 }
 
 #[test]
+fn what_a_script_asks_in_a_chat_is_seen_in_its_window() {
+    let home = home(&answers(2));
+    let mut chat = window(home.path(), &[]);
+    chat.wait_for("idle");
+    chat.send("Hello\r");
+    chat.wait_for("reply 1");
+    chat.send("a draft");
+    chat.wait_for("› a draft");
+    std::fs::write(home.path().join("script.toml"), "[[answer]]\ntext = \"said to the script\"\n").unwrap();
+    let mut script = std::process::Command::new(env!("CARGO_BIN_EXE_tuichat"));
+    script.env("TUICHAT_HOME", home.path()).env("HOME", "/nonexistent");
+    let ran = script.args(arguments(home.path())).args(["-p", "From a script", "--continue"]).output().unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    chat.wait_for("› From a script");
+    let screen = chat.wait_for("said to the script");
+    assert!(screen.contains("another program has written to this chat") && screen.contains("› a draft"), "{screen}");
+    chat.send("\x15And now?\r");
+    let screen = chat.wait_for("reply 2");
+    assert!(screen.contains("said to the script") && !screen.contains("1/2"), "it goes on behind that: {screen}");
+    leave(&mut chat);
+}
+
+#[test]
 fn the_chat_that_was_open_last_is_the_one_to_go_on_with() {
     let home = home(&answers(2));
     let mut chat = window(home.path(), &[]);

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::App;
 use super::composing::written_again;
 use super::elsewhere::NOT_HERE;
+use super::news::BEING_ANSWERED;
 use super::tree::{NodeId, Tree};
 use crate::store::MessageId;
 use crate::ui::msg::{Effect, Scroll, Slot};
@@ -31,6 +32,9 @@ impl App {
         }
         if self.outbox.is_some() {
             return Some("a message waits for its answer; Esc takes it back");
+        }
+        if self.is_answered_outside() {
+            return Some(BEING_ANSWERED);
         }
         self.opening.is_some().then_some("the chat is still being read; try again in a moment")
     }

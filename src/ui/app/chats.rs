@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::news::News;
 use super::retrying::Again;
 use super::stats::Spent;
 use super::tree::Tree;
@@ -284,6 +285,7 @@ impl App {
         self.is_private = self.is_private && !self.has_store;
         self.opening = None;
         self.elsewhere = None;
+        self.news = News::default();
         self.held = Held::default();
         self.eviction_told = false;
         self.unkept_pins.clear();
@@ -303,16 +305,14 @@ impl App {
         let mut tree = Tree::default();
         let mut nodes = HashMap::with_capacity(opened.messages.len());
         for stored in opened.messages {
+            if stored.message.role == Role::System {
+                system = Some(stored.message.text);
+                continue;
+            }
             let (id, parent) = (stored.id, stored.parent.and_then(|parent| nodes.get(&parent).copied()));
-            let entry = match stored.message.role {
-                Role::System => {
-                    system = Some(stored.message.text);
-                    continue;
-                }
-                Role::User => question(stored),
-                Role::Assistant => answer(stored),
-            };
-            nodes.insert(id, tree.keep(parent, entry));
+            if let Some(entry) = entry_of(stored) {
+                nodes.insert(id, tree.keep(parent, entry));
+            }
         }
         let jump = self.take_jump(opened.id);
         let leaf = opened.leaf.and_then(|leaf| nodes.get(&leaf)).map(|&leaf| tree.branch_to(leaf));
@@ -350,6 +350,15 @@ pub(super) fn filled<T>(value: T) -> Slot<T> {
     // A new slot is empty, so this always succeeds.
     let _ = slot.set(value);
     slot
+}
+
+/// A message that was read, as it is shown; nothing of a system prompt.
+pub(super) fn entry_of(stored: OpenedMessage) -> Option<Entry> {
+    match stored.message.role {
+        Role::System => None,
+        Role::User => Some(question(stored)),
+        Role::Assistant => Some(answer(stored)),
+    }
 }
 
 fn question(stored: OpenedMessage) -> Entry {

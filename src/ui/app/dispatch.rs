@@ -71,11 +71,18 @@ impl App {
             }
             Msg::EngineLost => self.engine_lost(now),
             Msg::QuestionSaved => self.question_saved(),
+            Msg::WrittenOutside => {
+                self.written_outside();
+                Vec::new()
+            }
+            Msg::Changed(changes) => self.changes_read(changes.map(|changes| *changes), now),
             Msg::Chats(rows) => self.chats_listed(rows),
             Msg::FoundMessages { words, found } => self.found_messages(words, found),
             Msg::ChatOpened(chat) => {
                 self.look_ahead(now);
-                self.chat_opened(chat)
+                let effects = self.chat_opened(chat);
+                self.look_for_news_later(now);
+                effects
             }
             Msg::ChatDeleted(chat) => self.chat_deleted(chat),
             Msg::ChatRestored(chat) => self.chat_restored(chat),
@@ -131,6 +138,7 @@ impl App {
                 Vec::new()
             }
             Msg::Tick => {
+                self.look_for_news_if_due(now);
                 let mut effects: Vec<Effect> = self.unsaved.take_due(now).into_iter().collect();
                 effects.extend(self.take_ahead(now));
                 effects

@@ -22,6 +22,7 @@ mod kept;
 mod lines;
 mod look;
 mod naming;
+mod news;
 mod palette;
 mod picker;
 mod private;
@@ -71,6 +72,7 @@ pub use held::Held;
 use history::History;
 use kept::Kept;
 pub use look::Look;
+use news::News;
 pub use palette::{Palette, Row as PaletteRow};
 pub use picker::Picker;
 use private::Private;
@@ -250,6 +252,7 @@ pub struct App {
     jump: Option<Jump>,
     /// The chat is open in another window.
     elsewhere: Option<Elsewhere>,
+    news: News,
     unsaved: Unsaved,
     /// The answer in progress goes on with one that had ended.
     continued: Option<Continued>,
@@ -329,6 +332,7 @@ impl App {
             opening: None,
             jump: None,
             elsewhere: None,
+            news: News::default(),
             unsaved: Unsaved::default(),
             continued: None,
             leave_asked: None,
@@ -379,6 +383,7 @@ impl App {
             effects.extend(self.complete(is_fresh));
         }
         effects.extend(self.keep_draft(now));
+        effects.extend(self.ask_for_news());
         effects
     }
 
@@ -451,7 +456,10 @@ impl App {
     /// When [`Msg::Tick`] is wanted; never, while nothing moves.
     pub fn wake_at(&self) -> Option<Instant> {
         let forget = self.leave_asked.map(|asked| asked + LEAVE_WITHIN);
-        [forget, self.unsaved.due_at(), self.ahead_due_at(), self.draft_due_at()].into_iter().flatten().min()
+        [forget, self.unsaved.due_at(), self.ahead_due_at(), self.draft_due_at(), self.news_due_at()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     pub fn activity(&self) -> &Activity {

@@ -94,7 +94,8 @@ impl App {
 
     /// Asks what waits first, if its turn has come.
     pub(super) fn send_next(&mut self) -> Vec<Effect> {
-        let is_busy = self.outbox.is_some() || self.is_answering() || self.opening.is_some();
+        let is_answering = self.is_answering() || self.is_answered_outside();
+        let is_busy = self.outbox.is_some() || is_answering || self.opening.is_some();
         if self.queue.is_held || is_busy || self.refusal().is_some() {
             return Vec::new();
         }
