@@ -146,10 +146,37 @@ fn what_is_typed_while_the_chat_leaves_is_the_shells() {
     chat.send(CTRL_C);
     chat.wait_until("the shell's screen", |screen| !screen.contains("press Ctrl-C"));
     chat.send("make coffee\n");
-    chat.wait_for("make coffee");
     std::thread::sleep(std::time::Duration::from_millis(300));
     other.execute_batch("COMMIT").unwrap();
-    chat.wait_for("the shell has: make coffee");
+    let screen = chat.wait_for("the shell has: make coffee");
+    assert_eq!(screen.matches("make coffee").count(), 1, "it is the shell that shows it: {screen}");
+}
+
+#[test]
+fn ctrl_c_while_the_chat_leaves_is_seen_nowhere_and_loses_nothing() {
+    let home = home(&answers(1));
+    let mut chat = window(home.path(), &[]);
+    chat.wait_for("idle");
+    let other = Connection::open(home.path().join("data/chats.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    chat.send("a draft");
+    chat.wait_for("› a draft");
+    chat.send(CTRL_C);
+    chat.wait_for("press Ctrl-C again to leave");
+    chat.send(CTRL_C);
+    chat.wait_until("the shell's screen", |screen| !screen.contains("press Ctrl-C"));
+    chat.send(CTRL_C);
+    chat.send("x\x1b[A");
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert_eq!(chat.screen().trim(), "", "nothing of it is echoed");
+    assert!(chat.line_settings().contains("NOFLSH"), "{}", chat.line_settings());
+    other.execute_batch("COMMIT").unwrap();
+    assert!(chat.wait_for_end().success());
+    chat.assert_given_back();
+    let mut again = window(home.path(), &[]);
+    again.wait_for("› a draft");
+    again.send("\x15");
+    leave(&mut again);
 }
 
 #[test]
@@ -190,6 +217,29 @@ fn windows_see_each_others_chats_and_write_into_none_of_them_unasked() {
     assert!(!screen.contains("another window"), "it is free now: {screen}");
     leave(&mut second);
     leave(&mut first);
+}
+
+#[test]
+fn what_a_script_asks_in_a_chat_is_seen_in_its_window() {
+    let home = home(&answers(2));
+    let mut chat = window(home.path(), &[]);
+    chat.wait_for("idle");
+    chat.send("Hello\r");
+    chat.wait_for("reply 1");
+    chat.send("a draft");
+    chat.wait_for("› a draft");
+    std::fs::write(home.path().join("script.toml"), "[[answer]]\ntext = \"said to the script\"\n").unwrap();
+    let mut script = std::process::Command::new(env!("CARGO_BIN_EXE_tuichat"));
+    script.env("TUICHAT_HOME", home.path()).env("HOME", "/nonexistent");
+    let ran = script.args(arguments(home.path())).args(["-p", "From a script", "--continue"]).output().unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    chat.wait_for("› From a script");
+    let screen = chat.wait_for("said to the script");
+    assert!(screen.contains("another program has written to this chat") && screen.contains("› a draft"), "{screen}");
+    chat.send("\x15And now?\r");
+    let screen = chat.wait_for("reply 2");
+    assert!(screen.contains("said to the script") && !screen.contains("1/2"), "it goes on behind that: {screen}");
+    leave(&mut chat);
 }
 
 #[test]

@@ -65,10 +65,11 @@ pub fn run(talk: Talk, is_plain: bool, surroundings: Surroundings) -> Result<Exi
         theme_file: (!config.private).then_some(theme_file),
         notices,
     };
-    ui::run(setup).map_err(|error| Failure::error(format!("{error:#}")))?;
+    let terminal = ui::run(setup).map_err(|error| Failure::error(format!("{error:#}")))?;
     let Behind { guard, failure } = std::mem::take(&mut *behind.lock().unwrap_or_else(PoisonError::into_inner));
     // What was asked of the store is on disk when this returns.
     drop(guard);
+    drop(terminal);
     failure.map_or(Ok(Exit::Success), Err)
 }
 

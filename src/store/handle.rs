@@ -2,8 +2,9 @@
 //! made.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -13,8 +14,33 @@ type Call = Box<dyn FnOnce(&mut Store) + Send>;
 
 enum Job {
     Call(Call),
+    Watch(Watch),
     /// Everything before this has been done; nothing after it will be.
     Close,
+}
+
+/// Looks now and then whether another program has written to the file.
+struct Watch {
+    every: Duration,
+    tell: Box<dyn FnMut() + Send>,
+    /// What was seen last, and when it is looked again.
+    version: Option<i64>,
+    next: Instant,
+}
+
+impl Watch {
+    fn look_if_due(&mut self, store: &Store) {
+        if Instant::now() < self.next {
+            return;
+        }
+        // What cannot be read now is tried again; a call that needs it fails with a sentence.
+        if let Ok(version) = store.outside_version()
+            && self.version.replace(version) != Some(version)
+        {
+            (self.tell)();
+        }
+        self.next = Instant::now() + self.every;
+    }
 }
 
 /// Sends calls to the store's thread. Cheap to clone.
@@ -55,6 +81,14 @@ impl Handle {
         let _ = self.jobs.send(job);
         receiver
     }
+
+    /// From now on looks this often whether another program has written to the file, and calls `tell` on the store's
+    /// thread when one has. That costs no more than a look at memory the programs share.
+    pub fn watch(&self, every: Duration, tell: impl FnMut() + Send + 'static) {
+        let watch = Watch { every, tell: Box::new(tell), version: None, next: Instant::now() };
+        // A closed store has nothing to watch.
+        let _ = self.jobs.send(Job::Watch(watch));
+    }
 }
 
 impl Guard {
@@ -74,10 +108,26 @@ impl Drop for Guard {
 }
 
 fn serve(mut store: Store, queue: &mpsc::Receiver<Job>) {
-    while let Ok(Job::Call(call)) = queue.recv() {
-        // One call's panic must not take the messages down that are queued behind it. Its transaction was rolled back
-        // on the way out, so the store is whole; its receiver fails.
-        let _ = catch_unwind(AssertUnwindSafe(|| call(&mut store)));
+    let mut watch: Option<Watch> = None;
+    loop {
+        let job = match &watch {
+            None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(watch) => queue.recv_timeout(watch.next.saturating_duration_since(Instant::now())),
+        };
+        match job {
+            // One call's panic must not take the messages down that are queued behind it. Its transaction was rolled
+            // back on the way out, so the store is whole; its receiver fails.
+            Ok(Job::Call(call)) => drop(catch_unwind(AssertUnwindSafe(|| call(&mut store)))),
+            Ok(Job::Watch(new)) => {
+                let version = store.outside_version().ok();
+                watch = Some(Watch { version, ..new });
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Ok(Job::Close) | Err(RecvTimeoutError::Disconnected) => return,
+        }
+        if let Some(watch) = &mut watch {
+            watch.look_if_due(&store);
+        }
     }
 }
 
@@ -105,6 +155,22 @@ mod tests {
         let texts: Vec<_> =
             Store::open(&path).unwrap().branch(chat).unwrap().into_iter().map(|message| message.text).collect();
         assert_eq!(texts, (0..20).map(|number| number.to_string()).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_another_program_writes_is_told_and_what_is_written_here_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("chats.db");
+        let (handle, _guard) = Handle::spawn(Store::open(&path).unwrap()).unwrap();
+        let (told, heard) = mpsc::channel();
+        handle.watch(Duration::from_millis(5), move || told.send(()).unwrap_or_default());
+        let chat = handle.call(|store| store.create_chat("Ours", None)).blocking_recv().unwrap().unwrap();
+        assert!(heard.recv_timeout(Duration::from_millis(100)).is_err(), "that was ours");
+        let mut other = Store::open(&path).unwrap();
+        while heard.recv_timeout(Duration::from_millis(100)).is_ok() {}
+        other.rename_chat(chat, "Theirs").unwrap();
+        heard.recv_timeout(Duration::from_secs(10)).expect("it is noticed");
+        assert!(heard.recv_timeout(Duration::from_millis(100)).is_err(), "it is told once");
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //!   and taking a deletion back.
 //! - `whole` is a chat as plain data, to be exported and imported.
 //! - `writers` tells an answer that is being written from one whose program died; `windows` which chat is open where.
+//! - `changes` notices what other programs write.
 //! - `inspect` looks at the file and changes nothing.
 //! - `handle` puts a store on a thread of its own.
 //!
@@ -16,6 +17,7 @@
 //! model or a template makes of the messages is no concern of this part.
 
 mod answers;
+mod changes;
 mod chats;
 mod deleted;
 mod disk;
@@ -39,6 +41,7 @@ use std::str::FromStr;
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Transaction};
 
+pub use changes::Stamp;
 pub use chats::ChatSummary;
 pub use drafts::Sent;
 pub use error::{Result, StoreError};

@@ -20,6 +20,8 @@ use crate::engine::{self, Engine, Source};
 /// The state and everything behind it.
 pub struct Backstage {
     pub app: App,
+    /// What was said in lines stays said; a screen shows what others write.
+    is_screen: bool,
     pub performer: Performer,
     pub engine_events: UnboundedReceiver<EngineEvent>,
     pub engine_is_there: bool,
@@ -96,6 +98,7 @@ impl Backstage {
         let (messages, replies) = unbounded_channel();
         Ok(Self {
             app,
+            is_screen,
             performer: Performer::new(engine, setup.supply, setup.prompts, setup.theme_file, messages.clone()),
             engine_events,
             engine_is_there: true,
@@ -145,6 +148,9 @@ impl Backstage {
     pub fn pass(&mut self, message: Msg) -> Msg {
         if let Msg::Started(prepared) = &message {
             self.performer.begin(prepared.as_ref().and_then(|prepared| prepared.store.clone()));
+            if self.is_screen {
+                self.performer.watch_store();
+            }
         }
         message
     }

@@ -102,7 +102,7 @@ impl<'t> EventLoop<'t> {
         // What is typed from now on is the shell's.
         self.keyboard.pause();
         // Before the engine is dropped, which waits for its thread.
-        self.terminal.leave();
+        self.terminal.leave_screen();
         self.backstage.finish().await;
     }
 

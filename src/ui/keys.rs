@@ -4,6 +4,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use super::app::{App, Popup, Select, Sibling};
+use super::composer;
 use super::msg::{Command, Msg, Scroll};
 
 /// What is on the screen, as far as keys are concerned.
@@ -20,6 +21,8 @@ pub enum Mode {
     Search,
     /// The list of chats is open.
     Chats,
+    /// A chat of it is given another title.
+    Renaming,
     /// The messages of all chats are searched.
     SearchChats,
     /// The list of models is open.
@@ -41,6 +44,7 @@ const EVERYWHERE: &[Mode] = &[
     Mode::Select,
     Mode::Search,
     Mode::Chats,
+    Mode::Renaming,
     Mode::SearchChats,
     Mode::Models,
     Mode::Confirm,
@@ -56,11 +60,11 @@ const COMPLETING: &[Mode] = &[Mode::Completing];
 const PREFIXED: &[Mode] = &[Mode::Prefixed];
 const SEARCH: &[Mode] = &[Mode::Search];
 const CHATS: &[Mode] = &[Mode::Chats];
+const RENAMING: &[Mode] = &[Mode::Renaming];
 const SEARCH_CHATS: &[Mode] = &[Mode::SearchChats];
 const MODELS: &[Mode] = &[Mode::Models];
 const CONFIRM: &[Mode] = &[Mode::Confirm];
 const PALETTE: &[Mode] = &[Mode::Palette];
-const LISTS: &[Mode] = &[Mode::Chats, Mode::SearchChats, Mode::Models, Mode::Palette, Mode::Help];
 const POPUPS: &[Mode] = &[
     Mode::Chats,
     Mode::SearchChats,
@@ -86,7 +90,7 @@ const SHIFT: KeyModifiers = KeyModifiers::SHIFT;
 pub struct Binding {
     pub modes: &'static [Mode],
     keys: &'static [Key],
-    /// Only while the composer is empty.
+    /// Only while nothing is written.
     when_empty: bool,
     /// The keys in words.
     pub shown: &'static str,
@@ -129,9 +133,7 @@ const fn binding(
     Binding { modes, keys, when_empty, shown, about, command }
 }
 
-use KeyCode::{
-    BackTab, Backspace, Char, Delete, Down, End, Enter, Esc, F, Home, Left, PageDown, PageUp, Right, Tab, Up,
-};
+use KeyCode::{BackTab, Char, Delete, Down, End, Enter, Esc, F, Home, Left, PageDown, PageUp, Right, Tab, Up};
 
 /// Every key beside those that edit text. The first that fits counts.
 pub static BINDINGS: &[Binding] = &[
@@ -211,7 +213,6 @@ pub static BINDINGS: &[Binding] = &[
     bind(SEARCH, &[(Up, NONE)], "", "", Command::Move(1)),
     bind(SEARCH, &[(Down, NONE), (Char('s'), CTRL)], "", "", Command::Move(-1)),
     bind(SEARCH, &[(Enter, NONE)], "", "", Command::TakeFound),
-    bind(SEARCH, &[(Backspace, NONE)], "", "", Command::DeleteFilterCharacter),
     bind(SEARCH, &[(Esc, NONE), (Char('g'), CTRL)], "", "", Command::CloseSearch),
     bind(CHAT, &[], "Ctrl-X Ctrl-E", "write in $VISUAL or $EDITOR", Command::EditOutside),
     bind(PREFIXED, &[(Char('e'), CTRL), (Char('e'), NONE)], "", "", Command::EditOutside),
@@ -255,7 +256,7 @@ pub static BINDINGS: &[Binding] = &[
         SELECT,
         &[(Left, NONE), (Char('h'), NONE)],
         "Left, Right",
-        "another branch, where one is marked like ‹ 1/2 ›",
+        "another branch, where one is marked like ‹\u{a0}1/2\u{a0}›",
         select(Select::Sibling(Sibling::Older)),
     ),
     bind(SELECT, &[(Right, NONE), (Char('l'), NONE)], "", "", select(Select::Sibling(Sibling::Newer))),
@@ -273,13 +274,15 @@ pub static BINDINGS: &[Binding] = &[
     bind(SELECT, &[(Esc, NONE), (Enter, NONE), (Char('q'), NONE)], "Esc", "go on writing", select(Select::Leave)),
     bind(CHATS, &[(Enter, NONE)], "Enter", "open the chosen chat", Command::OpenChosen),
     bind(CHATS, &[(Delete, NONE)], "Del", "delete the chosen chat", Command::DeleteChosen),
-    bind(
+    bind_when_empty(
         CHATS,
         &[(Char('u'), CTRL)],
         "Ctrl-U",
         "bring back what was deleted last, until you leave",
         Command::RestoreChat,
     ),
+    bind(RENAMING, &[(Enter, NONE)], "", "", Command::OpenChosen),
+    bind(RENAMING, &[(Esc, NONE)], "", "", Command::ClosePopup),
     bind(CHATS, &[(Char('r'), CTRL)], "Ctrl-R", "give the chosen chat another title", Command::RenameChosen),
     bind(CHATS, &[(Char('a'), CTRL)], "Ctrl-A", "put the chosen chat away, or take it back", Command::ArchiveChosen),
     bind(CHATS, &[(Char('t'), CTRL)], "Ctrl-T", "list what was put away, or the others", Command::ShowArchived),
@@ -288,9 +291,8 @@ pub static BINDINGS: &[Binding] = &[
     bind(MODELS, &[(Enter, NONE)], "Enter", "load the chosen model; get it first if need be", Command::ChooseModel),
     bind(MODELS, &[(Delete, NONE)], "Del", "stop the download; what came of it is kept", Command::StopDownload),
     bind(CONFIRM, &[(Enter, NONE), (Char('y'), NONE)], "", "", Command::Confirm),
-    bind(CONFIRM, &[(Char('s'), NONE)], "", "", Command::TakeSmallest),
+    bind(CONFIRM, &[(Tab, NONE)], "", "", Command::TakeSmallest),
     bind(CONFIRM, &[(Esc, NONE), (Char('n'), NONE), (F(4), NONE)], "", "", Command::Refuse),
-    bind(LISTS, &[(Backspace, NONE)], "", "", Command::DeleteFilterCharacter),
     bind(POPUPS, &[(Up, NONE)], "", "", Command::Move(-1)),
     bind(POPUPS, &[(Down, NONE)], "", "", Command::Move(1)),
     bind(POPUPS, &[(PageUp, NONE)], "", "", Command::Move(-10)),
@@ -327,7 +329,7 @@ pub fn message(app: &App, event: KeyEvent) -> Option<Msg> {
         BINDINGS.iter().find(|binding| {
             binding.modes.contains(&mode)
                 && binding.keys.contains(&key)
-                && (!binding.when_empty || app.composer().is_empty())
+                && (!binding.when_empty || app.has_nothing_written())
         })
     };
     let menu = if mode == Mode::Chat && app.is_completing() { bound_in(Mode::Completing) } else { None };
@@ -341,11 +343,11 @@ pub fn message(app: &App, event: KeyEvent) -> Option<Msg> {
         (Mode::Prefixed, (Char(place @ '1'..='9'), _)) => Some(Msg::Command(Command::TakeBack(place as u8 - b'0'))),
         (Mode::Chat | Mode::Completing | Mode::Prefixed, _) => Some(Msg::Edit(event)),
         // Who types has read it.
-        (Mode::Context | Mode::Words, (Char(_), NONE)) => Some(Msg::Edit(event)),
+        (Mode::Context | Mode::Words | Mode::Confirm, (Char(_), NONE)) => Some(Msg::Edit(event)),
         (
-            Mode::Search | Mode::Chats | Mode::SearchChats | Mode::Models | Mode::Palette | Mode::Help,
-            (Char(character), NONE),
-        ) => Some(Msg::Filter(character)),
+            Mode::Search | Mode::Chats | Mode::Renaming | Mode::SearchChats | Mode::Models | Mode::Palette | Mode::Help,
+            _,
+        ) if composer::edits(event) => Some(Msg::Filter(event)),
         _ => None,
     }
 }
@@ -357,6 +359,7 @@ pub fn wheel(app: &App, lines: i16) -> Msg {
             Command::Scroll(Scroll::Lines(lines))
         }
         Mode::Chats
+        | Mode::Renaming
         | Mode::SearchChats
         | Mode::Models
         | Mode::Confirm
@@ -374,6 +377,7 @@ fn mode(app: &App) -> Mode {
         Popup::Closed if app.selection().is_some() => Mode::Select,
         Popup::Closed => Mode::Chat,
         Popup::Help { .. } => Mode::Help,
+        Popup::Chats(list) if list.renaming.is_some() => Mode::Renaming,
         Popup::Chats(_) => Mode::Chats,
         Popup::Search(_) => Mode::SearchChats,
         Popup::Models(_) => Mode::Models,

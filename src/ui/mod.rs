@@ -124,13 +124,15 @@ pub struct Prepared {
     pub notices: Vec<String>,
 }
 
-/// Runs the chat until the person leaves. The terminal is given back before this returns, whatever happened.
+/// Runs the chat until the person leaves. The screen is given back before this returns, whatever happened, and the rest
+/// of the terminal when what this returns is dropped: after everything else is done, so that nothing that is typed
+/// meanwhile is echoed.
 ///
 /// # Errors
 /// If standard output is no terminal, or the system refuses a thread or a signal handler.
-pub fn run(setup: Setup) -> anyhow::Result<()> {
+pub fn run(setup: Setup) -> anyhow::Result<Option<terminal::Terminal>> {
     if let Face::Lines(saying) = setup.face {
-        return plain::run(setup, saying);
+        return plain::run(setup, saying).map(|()| None);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let _context = runtime.enter();
@@ -140,5 +142,5 @@ pub fn run(setup: Setup) -> anyhow::Result<()> {
         .context("the chat needs a terminal; ask with `tuichat -p TEXT` where there is none")?;
     let event_loop = event_loop::EventLoop::start(&mut terminal, setup)?;
     runtime.block_on(event_loop.run());
-    Ok(())
+    Ok(Some(terminal))
 }

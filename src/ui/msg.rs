@@ -14,7 +14,7 @@ use crate::exchange::Form;
 use crate::models::Progress;
 use crate::models::offers::Offer;
 use crate::prompts::PromptText;
-use crate::store::{ChatId, Hit, MessageId};
+use crate::store::{ChatId, Hit, MessageId, Stamp};
 
 use super::app::Setting;
 use super::export::Refused;
@@ -49,8 +49,10 @@ pub enum Msg {
     Command(Command),
     /// A key that edits the composer's text.
     Edit(KeyEvent),
-    /// A character for the filter of a list.
-    Filter(char),
+    /// A key that edits the line that narrows a list, or that is looked for.
+    Filter(KeyEvent),
+    /// This is written in the place of all of that line.
+    Fill(String),
     Paste(String),
     /// A file that was to be attached, or a sentence that says why it cannot be.
     Attached(Result<Part, String>),
@@ -86,6 +88,10 @@ pub enum Msg {
     /// The question is on disk.
     QuestionSaved,
     Chats(Vec<ChatRow>),
+    /// Another program has written to the file of chats.
+    WrittenOutside,
+    /// The open chat as it is on disk; `None` if it is as it was, or gone.
+    Changed(Option<Box<Changes>>),
     /// The newest messages that have all of these words.
     FoundMessages {
         words: String,
@@ -274,7 +280,6 @@ pub enum Command {
     /// Download nothing.
     Refuse,
     StopDownload,
-    DeleteFilterCharacter,
     ClosePopup,
 }
 
@@ -354,6 +359,13 @@ pub struct OpenedChat {
     pub is_elsewhere: bool,
 }
 
+/// The open chat after something was written to it.
+#[derive(Clone, Debug)]
+pub struct Changes {
+    pub chat: OpenedChat,
+    pub stamp: Stamp,
+}
+
 /// A message that was read from the store.
 #[derive(Clone, Debug)]
 pub struct OpenedMessage {
@@ -428,6 +440,11 @@ pub enum Effect {
     GoOn {
         chat: ChatId,
         message: Slot<MessageId>,
+    },
+    /// Read the chat again unless it is as it was seen last. Answered by [`Msg::Changed`].
+    ReadChanges {
+        chat: ChatId,
+        seen: Option<Stamp>,
     },
     /// This chat is the one that is open here.
     TakeChat(ChatId),

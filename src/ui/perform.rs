@@ -11,14 +11,16 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::composer::Part;
-use super::msg::{ChatRow, Effect, Exported, FoundMessage, Msg, OpenedChat, OpenedMessage, Save, SentMessage, Slot};
+use super::msg::{
+    Changes, ChatRow, Effect, Exported, FoundMessage, Msg, OpenedChat, OpenedMessage, Save, SentMessage, Slot,
+};
 use super::{Supply, attaching, clipboard, days, export, folds, last_theme, pictures};
 use crate::chat::Message;
 use crate::engine::Engine;
 use crate::engine::protocol::{CancelFlag, ChatKey, Event, RequestId, Work};
 use crate::hardware::power;
 use crate::models::offers::{Offer, Place};
-use crate::store::{self, ChatId, ChatTree, MessageId, Store, StoredMessage};
+use crate::store::{self, ChatId, ChatTree, MessageId, Stamp, Store, StoredMessage};
 use crate::{prompts, text_file};
 
 /// More than anybody looks through; the filter works on these.
@@ -38,6 +40,8 @@ const STOP_WITHIN: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(5);
 /// How often the battery is looked at.
 const LOOK_AT_BATTERY: Duration = Duration::from_secs(30);
+/// How soon what another program writes is seen.
+const LOOK_OUTSIDE: Duration = Duration::from_secs(1);
 /// Below this nothing is computed that may turn out not to be needed.
 const LOW_BATTERY_PERCENT: u8 = 30;
 
@@ -140,6 +144,15 @@ impl Performer {
         self.store = store;
         for effect in self.early.take().into_iter().flatten() {
             self.perform(effect);
+        }
+    }
+
+    /// Tells when another program has written to the file of chats.
+    pub fn watch_store(&self) {
+        let replies = self.replies.clone();
+        if let Some(store) = &self.store {
+            // The loop is gone only when the program ends.
+            store.watch(LOOK_OUTSIDE, move || drop(replies.send(Msg::WrittenOutside)));
         }
     }
 
@@ -250,6 +263,13 @@ impl Performer {
             }
             Effect::TakeChat(id) => self.take_chat(id),
             Effect::LeaveChat => self.call(Store::leave_chat, |left| left.err().map(Msg::StoreFailed)),
+            Effect::ReadChanges { chat, seen } => self.call(
+                move |store| read_changes(store, chat, seen),
+                |changes| {
+                    let changes = changes.inspect_err(|error| tracing::warn!(%error, "the chat was not read again"));
+                    Some(Msg::Changed(changes.ok().flatten().map(Box::new)))
+                },
+            ),
             Effect::GoOn { chat, message } => {
                 self.ask(move |store| go_on(store, chat, &message), Msg::Forked);
             }
@@ -583,6 +603,15 @@ fn go_on(store: &mut Store, chat: ChatId, message: &Slot<MessageId>) -> store::R
     let message = message.get().copied().ok_or(store::StoreError::NoSuchChat(chat))?;
     let copy = store.fork(chat, message)?;
     read_chat(store, copy)
+}
+
+/// The chat, unless it is as it was seen last.
+fn read_changes(store: &Store, id: ChatId, seen: Option<Stamp>) -> store::Result<Option<Changes>> {
+    let stamp = store.stamp(id)?;
+    if seen.as_ref() == Some(&stamp) {
+        return Ok(None);
+    }
+    Ok(Some(Changes { chat: read_chat(store, id)?, stamp }))
 }
 
 fn read_chat(store: &Store, id: ChatId) -> store::Result<OpenedChat> {

@@ -36,6 +36,8 @@ const LEAVE: &[u8] = b"\x1b[<1u\x1b[?1004l\x1b[?1006l\x1b[?1000l\x1b[0m\x1b[?104
 /// The line settings before the program touched them.
 static SAVED: OnceLock<Termios> = OnceLock::new();
 static ENTERED: AtomicBool = AtomicBool::new(false);
+/// The screen was given back, and not the line settings.
+static LEFT: AtomicBool = AtomicBool::new(false);
 /// The window's title was put aside.
 static TITLED: AtomicBool = AtomicBool::new(false);
 
@@ -136,7 +138,29 @@ impl Terminal {
         self.give_back();
     }
 
+    /// Gives the screen back while the program still works. What is typed from now on is for whoever comes next, who
+    /// shows it: nothing of it is echoed here, and no Ctrl-C makes the system throw away what is still on its way to
+    /// the screen. Dropping the guard gives back the rest.
+    pub fn leave_screen(&mut self) {
+        self.clear_away();
+        let _ = io::stdout().flush();
+        if ENTERED.load(Ordering::SeqCst) {
+            write_leave();
+            LEFT.store(true, Ordering::SeqCst);
+            set_modes(|modes| {
+                modes.local_modes.remove(LocalModes::ECHO | LocalModes::ECHONL);
+                modes.local_modes.insert(LocalModes::NOFLSH);
+            });
+        }
+    }
+
     fn give_back(&mut self) {
+        self.clear_away();
+        restore();
+    }
+
+    /// Takes everything off the screen that stays there on its own, and lets the last frame out.
+    fn clear_away(&mut self) {
         let forget: Vec<u8> = self.screen.backend_mut().take_sent().into_iter().flat_map(pictures::forget).collect();
         if !forget.is_empty() {
             // A terminal that is gone has forgotten them.
@@ -144,7 +168,6 @@ impl Terminal {
         }
         self.line.drain(LAST_FRAME);
         self.line.close();
-        restore();
     }
 
     /// Takes the terminal again after something else had it; the next draw repaints everything.
@@ -204,6 +227,7 @@ fn take(wanted: Wanted) -> io::Result<()> {
         tcsetattr(io::stdout().as_fd(), OptionalActions::Now, &raw)?;
     }
     ENTERED.store(true, Ordering::SeqCst);
+    LEFT.store(false, Ordering::SeqCst);
     let mut output = io::stdout().lock();
     output.write_all(ENTER)?;
     for (is_wanted, sequence) in [(wanted.mouse, ENTER_MOUSE), (wanted.focus, ENTER_FOCUS), (wanted.title, ENTER_TITLE)]
@@ -227,13 +251,26 @@ pub fn restore_after_crash() {
     if !ENTERED.swap(false, Ordering::SeqCst) {
         return;
     }
+    if !LEFT.swap(false, Ordering::SeqCst) {
+        write_leave();
+    }
+    set_modes(|_| {});
+}
+
+/// Leaves the screen. What the terminal shows of it is gone with this.
+fn write_leave() {
     let stdout = io::stdout();
     write_fixed(&stdout, LEAVE);
     if TITLED.swap(false, Ordering::SeqCst) {
         write_fixed(&stdout, LEAVE_TITLE);
     }
-    if let Some(saved) = SAVED.get() {
-        let _ = tcsetattr(stdout.as_fd(), OptionalActions::Now, saved);
+}
+
+/// Sets the line settings of the start, but for this.
+fn set_modes(change: impl FnOnce(&mut Termios)) {
+    if let Some(mut modes) = SAVED.get().cloned() {
+        change(&mut modes);
+        let _ = tcsetattr(io::stdout().as_fd(), OptionalActions::Now, &modes);
     }
 }
 

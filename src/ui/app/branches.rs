@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::App;
 use super::composing::written_again;
 use super::elsewhere::NOT_HERE;
+use super::news::BEING_ANSWERED;
 use super::tree::{NodeId, Tree};
 use crate::store::MessageId;
 use crate::ui::msg::{Effect, Scroll, Slot};
@@ -31,6 +32,9 @@ impl App {
         }
         if self.outbox.is_some() {
             return Some("a message waits for its answer; Esc takes it back");
+        }
+        if self.is_answered_outside() {
+            return Some(BEING_ANSWERED);
         }
         self.opening.is_some().then_some("the chat is still being read; try again in a moment")
     }
@@ -172,7 +176,11 @@ impl App {
             return Vec::new();
         }
         let Some(branch) = self.branches.redo() else {
-            self.notice("nothing was taken back here; other branches are at messages marked like ‹ 1/2 ›");
+            let has_branches = self.transcript.entries().iter().any(|entry| entry.siblings().count > 1);
+            self.notice(match has_branches {
+                true => "nothing was taken back here; other branches are at messages marked like ‹\u{a0}1/2\u{a0}›",
+                false => "nothing was taken back here, so there is nothing to bring back",
+            });
             return Vec::new();
         };
         let end = self.branches.path().len();

@@ -341,7 +341,11 @@ fn the_last_exchange_is_taken_back_and_brought_back() {
         assert_eq!((rig.said().len(), rig.written().as_str()), (4, ""));
         rig.assert_whole();
         rig.command(Command::RedoExchange);
-        assert!(rig.notices().contains("nothing was taken back"));
+        assert!(rig.notices().ends_with("nothing was taken back here, so there is nothing to bring back"));
+        rig.send("/retry");
+        rig.answer("another");
+        rig.command(Command::RedoExchange);
+        assert!(rig.notices().contains("marked like ‹\u{a0}1/2\u{a0}›"), "{}", rig.notices());
     });
 }
 

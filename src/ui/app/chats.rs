@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::news::News;
 use super::retrying::Again;
 use super::stats::Spent;
 use super::tree::Tree;
@@ -9,6 +10,7 @@ use super::{App, Held, Popup};
 use crate::chat::Role;
 use crate::store::ChatId;
 use crate::text::escape_line;
+use crate::ui::composer::Field;
 use crate::ui::msg::{ChatRow, Effect, OpenedChat, OpenedMessage, Slot};
 use crate::ui::transcript::{Answer, End, Entry, Hold, Question, Transcript};
 
@@ -17,20 +19,20 @@ use crate::ui::transcript::{Answer, End, Entry, Hold, Question, Transcript};
 pub struct ChatList {
     /// `None` until the store has answered.
     rows: Option<Vec<ChatRow>>,
-    pub filter: String,
+    pub filter: Field,
     pub chosen: usize,
     /// It shows those that were put away, and not the others.
     pub shows_archived: bool,
     /// The chosen chat is given this title.
-    pub renaming: Option<String>,
+    pub renaming: Option<Field>,
     /// What was done last, in a sentence.
     pub told: Option<String>,
 }
 
 impl ChatList {
     /// With these chats, and what was typed already.
-    pub(super) fn holding(rows: Vec<ChatRow>, filter: String) -> Self {
-        Self { rows: Some(rows), filter, ..Self::default() }
+    pub(super) fn holding(rows: Vec<ChatRow>, filter: &str) -> Self {
+        Self { rows: Some(rows), filter: Field::holding(filter), ..Self::default() }
     }
 
     pub fn is_read(&self) -> bool {
@@ -39,7 +41,7 @@ impl ChatList {
 
     /// The chats in whose titles or tags all of the words stand that were typed; `#word` is a tag.
     pub fn matching(&self) -> Vec<&ChatRow> {
-        let filter = self.filter.to_lowercase();
+        let filter = self.filter.text().to_lowercase();
         let matches = |row: &&ChatRow| {
             let title = row.title.to_lowercase();
             let is_there = |word: &str| match word.strip_prefix('#') {
@@ -70,14 +72,17 @@ impl ChatList {
         self.rows.iter_mut().flatten().find(|row| row.id == chat)
     }
 
-    /// What is typed: a title, or what narrows the list.
-    fn typed(&mut self) -> &mut String {
+    /// The line that is written in: a title, or what narrows the list.
+    pub(super) fn field_mut(&mut self) -> &mut Field {
+        self.renaming.as_mut().unwrap_or(&mut self.filter)
+    }
+
+    /// Another line is written there now.
+    pub(super) fn narrow(&mut self) {
         self.told = None;
-        if let Some(title) = &mut self.renaming {
-            return title;
+        if self.renaming.is_none() {
+            self.chosen = 0;
         }
-        self.chosen = 0;
-        &mut self.filter
     }
 }
 
@@ -88,7 +93,7 @@ impl App {
             return vec![Effect::ListChats];
         }
         if self.has_parked() {
-            self.popup = Popup::Chats(ChatList::holding(self.parked_rows(), String::new()));
+            self.popup = Popup::Chats(ChatList::holding(self.parked_rows(), ""));
         } else {
             self.notice("chats are not saved in this run, so there is no list; start without `--private`");
         }
@@ -106,45 +111,12 @@ impl App {
         effects
     }
 
-    pub(super) fn filter(&mut self, character: char) -> Vec<Effect> {
-        match &mut self.popup {
-            _ if character.is_control() => {}
-            Popup::Closed => self.change_search(Some(character)),
-            Popup::Chats(list) => list.typed().push(character),
-            Popup::Help { top, filter } => {
-                filter.push(character);
-                *top = 0;
-            }
-            Popup::Palette(palette) => {
-                palette.filter.push(character);
-                palette.chosen = 0;
-            }
-            Popup::Search(_) => return self.change_chat_search(Some(character)),
-            _ => self.filter_models(character),
-        }
-        Vec::new()
-    }
-
-    pub(super) fn delete_filter_character(&mut self) {
-        if let Popup::Chats(list) = &mut self.popup {
-            list.typed().pop();
-        }
-        if let Popup::Help { filter, .. } = &mut self.popup {
-            filter.pop();
-        }
-        if let Popup::Palette(palette) = &mut self.popup {
-            palette.filter.pop();
-            palette.chosen = 0;
-        }
-        self.delete_models_filter_character();
-    }
-
     /// Enter: the chosen chat gets the title that was written, or is opened.
     pub(super) fn open_chosen(&mut self) -> Vec<Effect> {
         let Popup::Chats(list) = &mut self.popup else { return Vec::new() };
         let Some(chat) = list.chosen_chat() else { return Vec::new() };
         match list.renaming.take() {
-            Some(title) => self.rename_in_list(chat, &title),
+            Some(title) => self.rename_in_list(chat, title.text()),
             None => self.open_chat(chat),
         }
     }
@@ -211,7 +183,7 @@ impl App {
             list.told = Some("it is open in another window; rename it there".into());
             return;
         }
-        list.renaming = Some(row.title.clone());
+        list.renaming = Some(Field::holding(&row.title));
         list.told = None;
     }
 
@@ -313,6 +285,7 @@ impl App {
         self.is_private = self.is_private && !self.has_store;
         self.opening = None;
         self.elsewhere = None;
+        self.news = News::default();
         self.held = Held::default();
         self.eviction_told = false;
         self.unkept_pins.clear();
@@ -332,16 +305,14 @@ impl App {
         let mut tree = Tree::default();
         let mut nodes = HashMap::with_capacity(opened.messages.len());
         for stored in opened.messages {
+            if stored.message.role == Role::System {
+                system = Some(stored.message.text);
+                continue;
+            }
             let (id, parent) = (stored.id, stored.parent.and_then(|parent| nodes.get(&parent).copied()));
-            let entry = match stored.message.role {
-                Role::System => {
-                    system = Some(stored.message.text);
-                    continue;
-                }
-                Role::User => question(stored),
-                Role::Assistant => answer(stored),
-            };
-            nodes.insert(id, tree.keep(parent, entry));
+            if let Some(entry) = entry_of(stored) {
+                nodes.insert(id, tree.keep(parent, entry));
+            }
         }
         let jump = self.take_jump(opened.id);
         let leaf = opened.leaf.and_then(|leaf| nodes.get(&leaf)).map(|&leaf| tree.branch_to(leaf));
@@ -379,6 +350,15 @@ pub(super) fn filled<T>(value: T) -> Slot<T> {
     // A new slot is empty, so this always succeeds.
     let _ = slot.set(value);
     slot
+}
+
+/// A message that was read, as it is shown; nothing of a system prompt.
+pub(super) fn entry_of(stored: OpenedMessage) -> Option<Entry> {
+    match stored.message.role {
+        Role::System => None,
+        Role::User => Some(question(stored)),
+        Role::Assistant => Some(answer(stored)),
+    }
 }
 
 fn question(stored: OpenedMessage) -> Entry {
@@ -501,7 +481,7 @@ mod tests {
         tester.key(KeyCode::Char('r'), KeyModifiers::CONTROL);
         tester.type_text("!");
         tester.key(KeyCode::Esc, KeyModifiers::NONE);
-        assert_eq!((titles(&tester), list(&tester).filter.as_str()), (vec!["Rusty"], "rus"));
+        assert_eq!((titles(&tester), list(&tester).filter.text()), (vec!["Rusty"], "rus"));
         tester.key(KeyCode::Esc, KeyModifiers::NONE);
         assert!(matches!(tester.app.popup(), Popup::Closed));
     }
@@ -529,7 +509,6 @@ mod tests {
         let mut tester = listing(vec![tagged(1, "Bread", &["food"]), tagged(2, "Food laws", &["work", "law"])]);
         tester.type_text("food");
         assert_eq!(titles(&tester).len(), 2, "a title, or a tag");
-        tester.key(KeyCode::Home, KeyModifiers::NONE);
         for _ in 0..4 {
             tester.key(KeyCode::Backspace, KeyModifiers::NONE);
         }

@@ -111,12 +111,40 @@ mod tests {
     }
 
     #[test]
+    fn who_writes_instead_of_answering_downloads_nothing_and_loses_nothing() {
+        let mut tester = choosing();
+        press(&mut tester, KeyCode::Enter);
+        tester.type_text("so what");
+        assert_eq!((asked(&tester), tester.app.composer.text().as_str()), (None, "so what"));
+        assert!(tester.app.notices()[0].starts_with("nothing is downloaded"), "{:?}", tester.app.notices());
+        let effects = press(&mut tester, KeyCode::Enter);
+        assert!(!effects.iter().any(|effect| matches!(effect, Effect::Get { .. })), "{effects:?}");
+        press(&mut tester, KeyCode::F(4));
+        tester.update(Msg::Offers(vec![sized("tiny", 98_000_000)]));
+        press(&mut tester, KeyCode::Enter);
+        tester.update(Msg::Paste("? ".into()));
+        assert_eq!((asked(&tester), tester.app.composer.text().as_str()), (None, "so what? "));
+    }
+
+    #[test]
+    fn a_question_that_comes_later_takes_no_key_of_a_message() {
+        let mut tester = Tester::ready();
+        tester.send("/model tiny");
+        tester.type_text("and n");
+        assert!(tester.update(Msg::Offers(vec![sized("tiny", 98_000_000)])).is_empty());
+        assert_eq!(asked(&tester), None);
+        assert!(tester.app.notices()[0].contains("`/model tiny`"), "{:?}", tester.app.notices());
+        tester.type_text("ow");
+        assert_eq!(tester.app.composer.text(), "and now");
+    }
+
+    #[test]
     fn the_smallest_is_one_key_away() {
         let mut tester = choosing();
         press(&mut tester, KeyCode::Enter);
-        assert!(press(&mut tester, KeyCode::Char('s')).is_empty());
+        assert!(press(&mut tester, KeyCode::Tab).is_empty());
         assert_eq!(asked(&tester), Some("tiny"));
-        press(&mut tester, KeyCode::Char('s'));
+        press(&mut tester, KeyCode::Tab);
         assert_eq!(asked(&tester), Some("tiny"), "there is no smaller one");
         assert!(matches!(&press(&mut tester, KeyCode::Enter)[..], [Effect::Get { offer, .. }] if offer.name == "tiny"));
     }

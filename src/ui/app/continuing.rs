@@ -2,6 +2,7 @@
 //! If nothing comes it ends as it had ended before, unless the model says that it is complete.
 
 use super::elsewhere::NOT_HERE;
+use super::news::BEING_ANSWERED;
 use super::turn::Unsaved;
 use super::{Activity, App};
 use crate::chat::Ended;
@@ -65,6 +66,7 @@ impl App {
             Activity::Idle if self.outbox.is_some() => "a message waits for its answer; Esc takes it back",
             Activity::Idle if self.opening.is_some() => "the chat is still being read; press Ctrl-G again in a moment",
             Activity::Idle if self.elsewhere.is_some() => NOT_HERE,
+            Activity::Idle if self.is_answered_outside() => BEING_ANSWERED,
             Activity::Idle => return None,
         };
         Some(reason.to_owned())

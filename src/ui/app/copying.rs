@@ -53,7 +53,7 @@ impl App {
 
     fn copy(&mut self, text: String, what: String) -> Vec<Effect> {
         if text.is_empty() {
-            self.notice("there is nothing in it to copy");
+            self.notice(format!("{what} is empty, so nothing was copied"));
             return Vec::new();
         }
         if !self.copies_through_terminal {
@@ -116,5 +116,23 @@ fn size_of(bytes: usize) -> String {
         1 => "1 byte".into(),
         ..10_000 => format!("{bytes} bytes"),
         _ => format!("{} KiB", bytes.div_ceil(1024)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::chat::Ended;
+    use crate::ui::app::tester::Tester;
+
+    #[test]
+    fn an_empty_code_block_is_said_to_be_one() {
+        let mut tester = Tester::ready();
+        tester.send("show me nothing");
+        tester.token("Here:\n\n```rust\n```\n", 5);
+        tester.finish(Ended::Stop);
+        assert!(tester.send("/copy code").is_empty());
+        assert_eq!(tester.app.notices(), ["the last code block is empty, so nothing was copied"]);
+        tester.send("/copy table");
+        assert_eq!(tester.app.notices(), ["there is no table in this conversation"]);
     }
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{App, Popup};
 use crate::chat::Ended;
-use crate::ui::composer::Edited;
+use crate::ui::composer::{Edited, Field};
 use crate::ui::msg::{Command, Effect, Msg};
 
 impl App {
@@ -61,7 +61,8 @@ impl App {
                 self.sent_read(sent);
                 Vec::new()
             }
-            Msg::Filter(character) => self.filter(character),
+            Msg::Filter(key) => self.edit_field(key),
+            Msg::Fill(text) => self.fill_field(&text),
             Msg::Model(step) => self.model_step(step, now),
             Msg::Answer(step) => self.answer_step(step, now),
             Msg::Ahead(step) => {
@@ -70,11 +71,18 @@ impl App {
             }
             Msg::EngineLost { is_back } => self.engine_lost(is_back, now),
             Msg::QuestionSaved => self.question_saved(),
+            Msg::WrittenOutside => {
+                self.written_outside();
+                Vec::new()
+            }
+            Msg::Changed(changes) => self.changes_read(changes.map(|changes| *changes), now),
             Msg::Chats(rows) => self.chats_listed(rows),
             Msg::FoundMessages { words, found } => self.found_messages(words, found),
             Msg::ChatOpened(chat) => {
                 self.look_ahead(now);
-                self.chat_opened(chat)
+                let effects = self.chat_opened(chat);
+                self.look_for_news_later(now);
+                effects
             }
             Msg::ChatDeleted(chat) => self.chat_deleted(chat),
             Msg::ChatRestored(chat) => self.chat_restored(chat),
@@ -130,6 +138,7 @@ impl App {
                 Vec::new()
             }
             Msg::Tick => {
+                self.look_for_news_if_due(now);
                 let mut effects: Vec<Effect> = self.unsaved.take_due(now).into_iter().collect();
                 effects.extend(self.take_ahead(now));
                 effects
@@ -227,11 +236,6 @@ impl App {
             Command::TakeSmallest => self.take_smallest(),
             Command::Refuse => return self.refuse_download(),
             Command::StopDownload => return self.stop_download(),
-            Command::DeleteFilterCharacter => {
-                self.change_search(None);
-                self.delete_filter_character();
-                return self.change_chat_search(None);
-            }
             Command::Prefix => self.is_prefixed = true,
             Command::OpenToken => self.open_token(),
             Command::Attach(path) => return vec![Effect::Attach(path)],
@@ -247,7 +251,7 @@ impl App {
             Command::Undo => self.composer.undo(),
             Command::Redo => self.composer.redo(),
             Command::DeleteToLineStart => self.composer.delete_to_line_start(),
-            Command::Help => self.popup = Popup::Help { top: 0, filter: String::new() },
+            Command::Help => self.popup = Popup::Help { top: 0, filter: Field::default() },
             Command::ClosePopup if self.stop_renaming() => {}
             Command::ClosePopup => self.popup = Popup::Closed,
             Command::ShowThinking => self.transcript.show_thinking = !self.transcript.show_thinking,

@@ -1,5 +1,5 @@
-//! A chat that another window has open: it is shown as it was when it was read, and what is sent here goes on in it if
-//! it is free by then, else in a copy. Nothing is changed behind the other window's back, and what is being written here
+//! A chat that another window has open: it is shown as it is there, and what is sent here goes on in it if it is free by
+//! then, else in a copy. Nothing is changed behind the other window's back, and what is being written here
 //! is kept as the draft of a new chat.
 
 use std::time::Instant;
@@ -10,8 +10,8 @@ use crate::ui::composer::Part;
 use crate::ui::msg::{Effect, OpenedChat, Slot};
 use crate::ui::transcript::Entry;
 
-const SHOWN: &str = "this chat is open in another window and shown as it was a moment ago; what you send here goes on in \
-    a copy of it, or in the chat itself if that window has left it";
+const SHOWN: &str = "this chat is open in another window, and what comes there is shown here; what you send here goes on \
+    in a copy of it, or in the chat itself if that window has left it";
 pub(super) const NOT_HERE: &str = "this chat is open in another window; `/fork` makes a copy that can be changed here";
 
 /// What this window knows of the other one's chat.
@@ -32,6 +32,11 @@ impl App {
     /// The chat whose draft is what is being written here.
     pub(super) fn chat_of_draft(&self) -> Slot<ChatId> {
         if self.elsewhere.is_some() { Slot::default() } else { self.chat.clone() }
+    }
+
+    /// A message waits for a chat to go on in.
+    pub(super) fn goes_on_elsewhere(&self) -> bool {
+        self.elsewhere.as_ref().is_some_and(|elsewhere| elsewhere.message.is_some())
     }
 
     /// Asks for a chat in which this message can be sent.

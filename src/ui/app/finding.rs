@@ -38,7 +38,7 @@ impl App {
         if let Some(id) = number.filter(|id| rows.iter().any(|row| row.id == *id)) {
             return self.open_chat(id);
         }
-        let list = ChatList::holding(rows.to_vec(), words.clone());
+        let list = ChatList::holding(rows.to_vec(), &words);
         match list.matching()[..] {
             [] => self.notice(format!("no chat has `{}` in its title; Ctrl-O lists them", escape_line(&words))),
             [row] => return self.open_chat(row.id),
@@ -56,7 +56,7 @@ impl App {
     /// The models are there, in which one may be looked for.
     pub(super) fn find_model(&mut self) -> Vec<Effect> {
         let Some(wanted) = self.wanted.model.take() else { return Vec::new() };
-        let picker = Picker::filtered(wanted.clone());
+        let picker = Picker::filtered(&wanted);
         let found: Vec<Offer> = called(&wanted, self.offers.as_deref().unwrap_or_default(), &picker);
         match &found[..] {
             // What is no name may be a file, or a place on the hub.
@@ -68,7 +68,7 @@ impl App {
                 let wanted = escape_line(&wanted);
                 self.notice(format!("no model is called `{wanted}`; F4 lists those there are"));
             }
-            [offer] => return self.choose_offer(offer.clone()),
+            [offer] => return self.choose_named(offer.clone()),
             _ => self.popup = Popup::Models(picker),
         }
         Vec::new()
@@ -78,12 +78,26 @@ impl App {
     pub(super) fn model_found(&mut self, found: Result<Offer, String>) -> Vec<Effect> {
         self.notices.retain(|notice| !notice.starts_with("looking for `"));
         match found {
-            Ok(offer) => self.choose_offer(offer),
+            Ok(offer) => self.choose_named(offer),
             Err(sentence) => {
                 self.notice(escape_line(&sentence));
                 Vec::new()
             }
         }
+    }
+}
+
+impl App {
+    /// Goes on with the model that was looked for. Keys that are pressed meanwhile are no answer to a question that was
+    /// not there yet.
+    fn choose_named(&mut self, offer: Offer) -> Vec<Effect> {
+        let is_busy = !self.composer.is_empty() || !matches!(self.popup, Popup::Closed);
+        if is_busy && self.is_to_be_asked(&offer) {
+            let name = escape_line(&offer.name);
+            self.notice(format!("`{name}` has to be downloaded: send or clear what is written, then `/model {name}`"));
+            return Vec::new();
+        }
+        self.choose_offer(offer)
     }
 }
 
@@ -146,7 +160,7 @@ mod tests {
         let mut tester = Tester::ready();
         tester.send("/model qw");
         tester.update(Msg::Offers(offers()));
-        assert!(matches!(tester.app.popup(), Popup::Models(picker) if picker.filter == "qw"));
+        assert!(matches!(tester.app.popup(), Popup::Models(picker) if picker.filter.text() == "qw"));
         let mut tester = Tester::ready();
         tester.send("/model llama");
         tester.update(Msg::Offers(offers()));

@@ -3,7 +3,7 @@
 
 use super::App;
 use super::composing::written_again;
-use crate::ui::composer::{Composer, Part};
+use crate::ui::composer::{Composer, Field, Part};
 use crate::ui::folds::Fold;
 use crate::ui::msg::{Effect, SentMessage};
 
@@ -48,7 +48,7 @@ struct Walk {
 /// A search while it is open; what it finds is shown where one writes.
 #[derive(Debug, Default)]
 pub struct Search {
-    pub words: String,
+    pub words: Field,
     /// The messages that have the words, by their places. Looking through all of them takes too long for every key.
     found: Vec<usize>,
     /// Which of the messages found is shown.
@@ -62,6 +62,11 @@ impl History {
         self.search.is_some()
     }
 
+    /// The line with the words of the search, if one is open.
+    pub(super) fn words_mut(&mut self) -> Option<&mut Field> {
+        self.search.as_mut().map(|search| &mut search.words)
+    }
+
     /// The private chat is left: what was sent there is offered nowhere else.
     pub(super) fn forget_private(&mut self) {
         let private = std::mem::take(&mut self.private);
@@ -72,7 +77,7 @@ impl History {
     /// Looks for the words of the search, if one is open.
     fn look(&mut self) {
         let Some(search) = &mut self.search else { return };
-        let words = search.words.to_lowercase();
+        let words = search.words.text().to_lowercase();
         let has_them = |sent: &SentMessage| !words.is_empty() && sent.text.to_lowercase().contains(&words);
         search.found = (0..self.sent.len()).filter(|&place| has_them(&self.sent[place])).collect();
     }
@@ -171,15 +176,11 @@ impl App {
         Vec::new()
     }
 
-    /// Another character of what is searched for; `None` takes the last one away.
-    pub(super) fn change_search(&mut self, character: Option<char>) {
-        let Some(search) = &mut self.history.search else { return };
-        match character {
-            Some(character) if character.is_control() => return,
-            Some(character) => search.words.push(character),
-            None => drop(search.words.pop()),
+    /// Other words are searched for.
+    pub(super) fn history_search_changed(&mut self) {
+        if let Some(search) = &mut self.history.search {
+            search.place = 0;
         }
-        search.place = 0;
         self.history.look();
         self.show_found();
     }
@@ -216,7 +217,7 @@ impl App {
     }
 
     /// The search, which of the messages found is shown, and how many there are.
-    pub fn search(&self) -> Option<(&str, usize, usize)> {
+    pub fn search(&self) -> Option<(&Field, usize, usize)> {
         let search = self.history.search.as_ref()?;
         let found = search.found.len();
         Some((&search.words, if found == 0 { 0 } else { search.place + 1 }, found))
@@ -246,6 +247,10 @@ mod tests {
 
     fn written(tester: &Tester) -> String {
         tester.app.composer.text()
+    }
+
+    fn search(tester: &Tester) -> Option<(&str, usize, usize)> {
+        tester.app.search().map(|(words, place, count)| (words.text(), place, count))
     }
 
     /// A private chat in which these were sent.
@@ -306,7 +311,7 @@ mod tests {
         tester.type_text("draft");
         assert!(ctrl_r(&mut tester).is_empty());
         tester.type_text("bake");
-        assert_eq!((written(&tester).as_str(), tester.app.search()), ("Bake a cake", Some(("bake", 1, 2))));
+        assert_eq!((written(&tester).as_str(), search(&tester)), ("Bake a cake", Some(("bake", 1, 2))));
         ctrl_r(&mut tester);
         assert_eq!(written(&tester), "Bake bread");
         tester.key(KeyCode::Down, KeyModifiers::NONE);
@@ -315,7 +320,7 @@ mod tests {
         tester.type_text("e br");
         assert_eq!(written(&tester), "Bake bread");
         assert!(tester.key(KeyCode::Enter, KeyModifiers::NONE).is_empty(), "it is not sent");
-        assert_eq!((written(&tester).as_str(), tester.app.search()), ("Bake bread", None));
+        assert_eq!((written(&tester).as_str(), search(&tester)), ("Bake bread", None));
         tester.command(Command::Undo);
         assert_eq!(written(&tester), "draft");
     }
@@ -328,9 +333,9 @@ mod tests {
             ctrl_r(&mut tester);
             tester.type_text("o");
             tester.update(Msg::Paste("n".into()));
-            assert_eq!(tester.app.search(), Some(("on", 1, 1)));
+            assert_eq!(search(&tester), Some(("on", 1, 1)));
             tester.key(code, modifiers);
-            assert_eq!((written(&tester).as_str(), tester.app.search()), ("draft", None));
+            assert_eq!((written(&tester).as_str(), search(&tester)), ("draft", None));
         }
     }
 
@@ -340,7 +345,7 @@ mod tests {
         tester.type_text("draft");
         ctrl_r(&mut tester);
         tester.type_text("xyz");
-        assert_eq!(tester.app.search(), Some(("xyz", 0, 0)));
+        assert_eq!(search(&tester), Some(("xyz", 0, 0)));
         tester.key(KeyCode::Enter, KeyModifiers::NONE);
         assert_eq!(written(&tester), "draft");
     }

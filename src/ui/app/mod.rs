@@ -13,6 +13,7 @@ mod dispatch;
 mod drafts;
 mod editing;
 mod elsewhere;
+mod filtering;
 mod finding;
 mod getting;
 mod held;
@@ -21,6 +22,7 @@ mod kept;
 mod lines;
 mod look;
 mod naming;
+mod news;
 mod palette;
 mod picker;
 mod private;
@@ -42,7 +44,7 @@ mod words;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::composer::Composer;
+use super::composer::{Composer, Field};
 use super::files::Folder;
 use super::msg::{ChatRow, Command, Effect, Msg, Slot};
 use super::pictures::{self, Protocol};
@@ -70,6 +72,7 @@ pub use held::Held;
 use history::History;
 use kept::Kept;
 pub use look::Look;
+use news::News;
 pub use palette::{Palette, Row as PaletteRow};
 pub use picker::Picker;
 use private::Private;
@@ -141,7 +144,7 @@ pub enum Popup {
     Help {
         top: u16,
         /// What was typed to narrow them.
-        filter: String,
+        filter: Field,
     },
     Chats(ChatList),
     /// Messages of all chats are looked for.
@@ -232,6 +235,8 @@ pub struct App {
     outbox: Option<Outbox>,
     popup: Popup,
     notices: Vec<String>,
+    /// So many of them were there before what the person does now: they give way to what is said to that.
+    older_notices: usize,
     has_store: bool,
     /// This chat is written to the store.
     saves: bool,
@@ -247,6 +252,7 @@ pub struct App {
     jump: Option<Jump>,
     /// The chat is open in another window.
     elsewhere: Option<Elsewhere>,
+    news: News,
     unsaved: Unsaved,
     /// The answer in progress goes on with one that had ended.
     continued: Option<Continued>,
@@ -316,6 +322,7 @@ impl App {
             outbox: None,
             popup: Popup::Closed,
             notices: start.notices,
+            older_notices: 0,
             has_store: start.saves,
             saves: start.saves,
             is_private: start.is_private,
@@ -325,6 +332,7 @@ impl App {
             opening: None,
             jump: None,
             elsewhere: None,
+            news: News::default(),
             unsaved: Unsaved::default(),
             continued: None,
             leave_asked: None,
@@ -360,6 +368,7 @@ impl App {
         if does {
             self.is_prefixed = false;
         }
+        self.older_notices = if does { self.notices.len() } else { 0 };
         // Who goes on does not want to leave.
         if (does || matches!(msg, Msg::Filter(_))) && !matches!(msg, Msg::Command(Command::Interrupt)) {
             self.leave_asked = None;
@@ -374,30 +383,21 @@ impl App {
             effects.extend(self.complete(is_fresh));
         }
         effects.extend(self.keep_draft(now));
+        effects.extend(self.ask_for_news());
         effects
     }
 
     fn paste(&mut self, text: &str) -> Vec<Effect> {
         self.close_words();
-        match &mut self.popup {
-            Popup::Closed if self.history.is_searching() => {
-                text.chars().for_each(|character| self.change_search(Some(character)));
-                Vec::new()
-            }
-            Popup::Closed => {
-                // What is pasted is to be written, whatever is chosen.
-                self.stop_selecting();
-                if let Err(sentence) = self.composer.paste(text) {
-                    self.notice(sentence);
-                }
-                Vec::new()
-            }
-            Popup::Chats(_) | Popup::Search(_) | Popup::Models(_) | Popup::Palette(_) => {
-                text.chars().flat_map(|character| self.filter(character)).collect()
-            }
-            Popup::Help { .. } => text.chars().flat_map(|character| self.filter(character)).collect(),
-            Popup::Context { .. } | Popup::Words(_) | Popup::Confirm(_) => Vec::new(),
+        if !matches!(self.popup, Popup::Closed) || self.history.is_searching() {
+            return self.paste_in_field(text);
         }
+        // What is pasted is to be written, whatever is chosen.
+        self.stop_selecting();
+        if let Err(sentence) = self.composer.paste(text) {
+            self.notice(sentence);
+        }
+        Vec::new()
     }
 
     fn move_in_popup(&mut self, by: i16) {
@@ -445,6 +445,8 @@ impl App {
     /// Says something until the next message is sent or Esc is pressed.
     fn notice(&mut self, sentence: impl Into<String>) {
         let sentence = sentence.into();
+        let older = std::mem::take(&mut self.older_notices).min(self.notices.len());
+        self.notices.drain(..older);
         self.notices.retain(|old| *old != sentence);
         self.notices.push(sentence);
         let surplus = self.notices.len().saturating_sub(MOST_NOTICES);
@@ -454,7 +456,10 @@ impl App {
     /// When [`Msg::Tick`] is wanted; never, while nothing moves.
     pub fn wake_at(&self) -> Option<Instant> {
         let forget = self.leave_asked.map(|asked| asked + LEAVE_WITHIN);
-        [forget, self.unsaved.due_at(), self.ahead_due_at(), self.draft_due_at()].into_iter().flatten().min()
+        [forget, self.unsaved.due_at(), self.ahead_due_at(), self.draft_due_at(), self.news_due_at()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     pub fn activity(&self) -> &Activity {

@@ -8,7 +8,7 @@ use crate::models::offers::{Offer, Place};
 use crate::prompts::PromptText;
 use crate::store::ChatId;
 use crate::text::file_size;
-use crate::ui::composer::Part;
+use crate::ui::composer::{Field, Part};
 use crate::ui::fuzzy::{Rank, Search};
 use crate::ui::msg::Effect;
 use crate::ui::slash::{COMMANDS, SlashCommand};
@@ -21,7 +21,7 @@ const MOST_FITTING: usize = 20;
 /// The palette while it is open.
 #[derive(Debug, Default)]
 pub struct Palette {
-    pub filter: String,
+    pub filter: Field,
     pub chosen: usize,
     /// Only texts are shown.
     only_prompts: bool,
@@ -71,7 +71,7 @@ impl App {
 
     /// What the palette shows: the group with what fits best comes first.
     pub fn palette_groups(&self, palette: &Palette) -> Vec<Group> {
-        let mut search = Search::new(&palette.filter);
+        let mut search = Search::new(palette.filter.text());
         let most = if palette.filter.is_empty() { MOST_UNASKED } else { MOST_FITTING };
         let commands = COMMANDS.iter().map(|command| Row {
             shown: command.shown(),

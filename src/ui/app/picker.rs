@@ -3,12 +3,13 @@
 use super::{App, Opening, Popup, getting};
 use crate::models::offers::{Offer, Place};
 use crate::text::escape_line;
+use crate::ui::composer::Field;
 use crate::ui::msg::Effect;
 
 /// The list of models while it is open.
 #[derive(Debug, Default)]
 pub struct Picker {
-    pub filter: String,
+    pub filter: Field,
     pub chosen: usize,
     /// The choice is to be on this model once the list is there.
     wanted: Option<String>,
@@ -20,13 +21,13 @@ impl Picker {
     }
 
     /// With what was typed already.
-    pub(super) fn filtered(filter: String) -> Self {
-        Self { filter, ..Self::default() }
+    pub(super) fn filtered(filter: &str) -> Self {
+        Self { filter: Field::holding(filter), ..Self::default() }
     }
 
     /// The offers in which all of the words stand that were typed.
     pub fn matching<'o>(&self, offers: &'o [Offer]) -> Vec<&'o Offer> {
-        let filter = self.filter.to_lowercase();
+        let filter = self.filter.text().to_lowercase();
         let matches = |offer: &&Offer| {
             let text = format!("{} {} {}", offer.name, offer.note, owner(offer).unwrap_or_default()).to_lowercase();
             filter.split_whitespace().all(|word| text.contains(word))
@@ -50,7 +51,7 @@ impl Picker {
     }
 
     /// The person has taken the choice in hand.
-    fn narrow(&mut self) {
+    pub(super) fn narrow(&mut self) {
         self.chosen = 0;
         self.wanted = None;
     }
@@ -116,20 +117,6 @@ impl App {
         }
     }
 
-    pub(super) fn filter_models(&mut self, character: char) {
-        if let Popup::Models(picker) = &mut self.popup {
-            picker.filter.push(character);
-            picker.narrow();
-        }
-    }
-
-    pub(super) fn delete_models_filter_character(&mut self) {
-        if let Popup::Models(picker) = &mut self.popup {
-            picker.filter.pop();
-            picker.narrow();
-        }
-    }
-
     pub(super) fn choose_model(&mut self) -> Vec<Effect> {
         let Popup::Models(picker) = &self.popup else { return Vec::new() };
         let Some(offer) = self.offers.as_deref().and_then(|offers| picker.chosen_offer(offers)) else {
@@ -145,8 +132,7 @@ impl App {
 
     /// Gets a model, unless it is there or cannot be had; before a download it is asked.
     pub(super) fn choose_offer(&mut self, offer: Offer) -> Vec<Effect> {
-        let is_download = matches!(offer.place, Place::Download { .. });
-        if is_download && !self.is_offline && !self.was_confirmed(&offer) {
+        if self.is_to_be_asked(&offer) {
             self.ask_before_download(offer);
             return Vec::new();
         }
@@ -159,6 +145,12 @@ impl App {
             return Vec::new();
         }
         if self.is_in_use(&offer) { Vec::new() } else { self.get(offer) }
+    }
+
+    /// It would be downloaded, and the person has not said so yet.
+    pub(super) fn is_to_be_asked(&self, offer: &Offer) -> bool {
+        let is_download = matches!(offer.place, Place::Download { .. });
+        is_download && !self.is_offline && !self.was_confirmed(offer)
     }
 
     /// It would have to be downloaded, and nothing may be.

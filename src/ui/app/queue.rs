@@ -9,13 +9,15 @@ use std::time::Instant;
 
 use super::App;
 use super::composing::{look_for_names, message};
-use crate::ui::composer::Part;
+use crate::ui::composer::{Part, Turn};
 use crate::ui::msg::Effect;
 
 /// What waits, the first to be sent first.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    waiting: VecDeque<Vec<Part>>,
+    waiting: VecDeque<(Turn, Vec<Part>)>,
+    /// That of the next message.
+    next_turn: Turn,
     /// Nothing is sent until the person sends again.
     is_held: bool,
     /// Changes with everything that waits.
@@ -23,6 +25,22 @@ pub(super) struct Queue {
 }
 
 impl Queue {
+    fn push_front(&mut self, parts: Vec<Part>) {
+        let turn = self.waiting.front().map_or(self.next_turn, |(turn, _)| turn - 1);
+        self.waiting.push_front((turn, parts));
+        self.pushed();
+    }
+
+    fn push_back(&mut self, parts: Vec<Part>) {
+        self.waiting.push_back((self.next_turn, parts));
+        self.pushed();
+    }
+
+    fn pushed(&mut self) {
+        self.next_turn += 1;
+        self.revision += 1;
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
@@ -55,19 +73,17 @@ impl App {
         }
         self.notices.clear();
         let parts = self.composer.take();
-        self.queue.revision += 1;
         if is_held {
-            self.queue.waiting.push_front(parts);
+            self.queue.push_front(parts);
         } else {
-            self.queue.waiting.push_back(parts);
+            self.queue.push_back(parts);
         }
         self.release_queue()
     }
 
     /// Sends this behind what waits.
     pub(super) fn send_in_turn(&mut self, parts: Vec<Part>) -> Vec<Effect> {
-        self.queue.revision += 1;
-        self.queue.waiting.push_back(parts);
+        self.queue.push_back(parts);
         self.send_next()
     }
 
@@ -78,11 +94,12 @@ impl App {
 
     /// Asks what waits first, if its turn has come.
     pub(super) fn send_next(&mut self) -> Vec<Effect> {
-        let is_busy = self.outbox.is_some() || self.is_answering() || self.opening.is_some();
+        let is_answering = self.is_answering() || self.is_answered_outside();
+        let is_busy = self.outbox.is_some() || is_answering || self.opening.is_some();
         if self.queue.is_held || is_busy || self.refusal().is_some() {
             return Vec::new();
         }
-        let Some(parts) = self.queue.waiting.pop_front() else { return Vec::new() };
+        let Some((_, parts)) = self.queue.waiting.pop_front() else { return Vec::new() };
         self.queue.revision += 1;
         let mut effects = self.ask(&parts);
         effects.extend(look_for_names(&parts));
@@ -105,16 +122,16 @@ impl App {
     /// Puts the message that waits at this place back into the composer, else the last one; whether there was one.
     pub(super) fn take_back(&mut self, place: Option<usize>) -> bool {
         let index = place.unwrap_or(self.queue.waiting.len()).wrapping_sub(1);
-        let Some(parts) = self.queue.waiting.remove(index) else { return false };
+        let Some((turn, parts)) = self.queue.waiting.remove(index) else { return false };
         self.queue.revision += 1;
-        self.composer.give_back(&parts);
+        self.composer.give_back_in_turn(turn, &parts);
         self.queue.is_held &= !self.queue.waiting.is_empty();
         true
     }
 
     /// What waits, each as it would be sent.
     pub fn queued(&self) -> impl ExactSizeIterator<Item = &[Part]> {
-        self.queue.waiting.iter().map(Vec::as_slice)
+        self.queue.waiting.iter().map(|(_, parts)| parts.as_slice())
     }
 
     /// Whether what waits is sent only when the person says so.
@@ -197,6 +214,30 @@ mod tests {
         tester.key(KeyCode::Char('x'), KeyModifiers::CONTROL);
         tester.key(KeyCode::Char('9'), KeyModifiers::NONE);
         assert_eq!(queued(&tester), ["two", "four"]);
+    }
+
+    #[test]
+    fn what_is_taken_back_stands_in_the_order_in_which_it_was_sent() {
+        let mut tester = waiting(&["two", "three", "four"]);
+        tester.type_text("five");
+        for place in ['2', '1', '1'] {
+            tester.key(KeyCode::Char('x'), KeyModifiers::CONTROL);
+            tester.key(KeyCode::Char(place), KeyModifiers::NONE);
+        }
+        assert_eq!(tester.app.composer.text(), "two\nthree\nfour\nfive");
+
+        let mut tester = waiting(&["two", "three"]);
+        tester.finish(Ended::Stop);
+        tester.answer(Step::Failed(EngineError::Failed("the graphics processor went away".into())));
+        tester.command(Command::Stop);
+        assert_eq!(tester.app.composer.text(), "two\nthree", "the one that failed was sent before");
+
+        let mut tester = waiting(&["two", "three"]);
+        tester.finish(Ended::Stop);
+        tester.answer(Step::Failed(EngineError::Failed("the graphics processor went away".into())));
+        tester.type_text("!");
+        tester.command(Command::Stop);
+        assert_eq!(tester.app.composer.text(), "two!\nthree");
     }
 
     #[test]

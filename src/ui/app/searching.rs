@@ -7,13 +7,14 @@ use std::ops::Range;
 use super::{App, Popup};
 use crate::store::{ChatId, MessageId};
 use crate::text::escape_line;
+use crate::ui::composer::Field;
 use crate::ui::msg::{Effect, FoundMessage};
 use crate::ui::transcript::Entry;
 
 /// The search while it is open.
 #[derive(Debug, Default)]
 pub struct ChatSearch {
-    pub words: String,
+    pub words: Field,
     pub found: Vec<FoundMessage>,
     pub chosen: usize,
     /// What the store looks for now, and what it has looked for.
@@ -33,7 +34,7 @@ pub(super) struct Jump {
 impl ChatSearch {
     /// Whether what is shown was found for what is typed.
     pub fn is_answered(&self) -> bool {
-        self.answered.as_deref() == Some(self.words.trim())
+        self.answered.as_deref() == Some(self.words.text().trim())
     }
 
     pub fn chosen_message(&self) -> Option<&FoundMessage> {
@@ -46,8 +47,8 @@ impl ChatSearch {
     }
 
     /// What is to be asked of the store, if it is not busy.
-    fn ask(&mut self) -> Option<Effect> {
-        let words = self.words.trim();
+    pub(super) fn ask(&mut self) -> Option<Effect> {
+        let words = self.words.text().trim();
         if self.asked.is_some() || self.is_answered() {
             return None;
         }
@@ -69,7 +70,8 @@ impl App {
             self.notice("chats are not saved in this run, so there is nothing to search; start without `--private`");
             return Vec::new();
         }
-        let mut search = ChatSearch { words: words.unwrap_or_default(), ..ChatSearch::default() };
+        let words = Field::holding(&words.unwrap_or_default());
+        let mut search = ChatSearch { words, ..ChatSearch::default() };
         let effect = search.ask();
         self.popup = Popup::Search(search);
         effect.into_iter().collect()
@@ -78,18 +80,8 @@ impl App {
     /// Tab in the list of chats: what was typed there is looked for in messages.
     pub(super) fn search_typed(&mut self) -> Vec<Effect> {
         let Popup::Chats(list) = &self.popup else { return Vec::new() };
-        let words = list.filter.clone();
+        let words = list.filter.text().to_owned();
         self.search_chats(Some(words))
-    }
-
-    /// Another character of what is looked for; `None` takes the last one away.
-    pub(super) fn change_chat_search(&mut self, character: Option<char>) -> Vec<Effect> {
-        let Popup::Search(search) = &mut self.popup else { return Vec::new() };
-        match character {
-            Some(character) => search.words.push(character),
-            None => drop(search.words.pop()),
-        }
-        search.ask().into_iter().collect()
     }
 
     /// The store's answer.

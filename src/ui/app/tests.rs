@@ -467,3 +467,19 @@ fn the_limit_that_ended_an_answer_is_named_with_what_to_type() {
     let said = mark(&mut tester);
     assert!(said.contains("context of 4096 tokens is full") && said.contains("--ctx 8192"), "{said}");
 }
+
+#[test]
+fn what_was_said_to_an_earlier_command_gives_way() {
+    let mut tester = Tester::ready();
+    tester.key(KeyCode::Char('g'), KeyModifiers::CONTROL);
+    assert!(tester.app.notices()[0].contains("no answer to go on with"), "{:?}", tester.app.notices());
+    tester.send("/nonsense");
+    let [notice] = tester.app.notices() else { panic!("{:?}", tester.app.notices()) };
+    assert!(notice.contains("nonsense"), "{notice}");
+    tester.update(Msg::StoreFailed("the disk is full".into()));
+    assert_eq!(tester.app.notices().len(), 2, "what happens by itself takes nothing away");
+    tester.type_text("x");
+    assert_eq!(tester.app.notices().len(), 2, "nor does a key to which nothing is said");
+    tester.key(KeyCode::Char('g'), KeyModifiers::CONTROL);
+    assert_eq!(tester.app.notices().len(), 1);
+}

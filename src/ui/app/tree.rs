@@ -2,6 +2,10 @@
 //! in the transcript; the other messages are kept here until their branch is shown. A chat that is not saved has its
 //! tree all the same.
 
+use std::collections::HashMap;
+
+use super::news::Known;
+use crate::store::MessageId;
 use crate::ui::transcript::{Entry, Evicted, Siblings, Transcript};
 
 /// Names a message of the tree; a later one is greater.
@@ -172,6 +176,30 @@ impl Tree {
             self.path.push(node);
         }
         self.mark_siblings(common, transcript);
+    }
+
+    /// Where each message is that has a place on disk.
+    pub(super) fn known(&self, transcript: &Transcript) -> HashMap<MessageId, Known> {
+        let places = self.path.iter().zip(transcript.messages());
+        let shown = places.map(|(&node, place)| (node, Some(place), transcript.entries().get(place)));
+        let kept = self.nodes.iter().enumerate().map(|(index, node)| (NodeId(index), None, node.kept.as_ref()));
+        let on_disk = shown.chain(kept).filter_map(|(node, entry, message)| {
+            let id = message?.saved()?.get()?;
+            Some((*id, Known { node, entry }))
+        });
+        on_disk.collect()
+    }
+
+    pub(super) fn entry_mut<'a>(&'a mut self, known: Known, transcript: &'a mut Transcript) -> Option<&'a mut Entry> {
+        match known.entry {
+            Some(entry) => transcript.entry_mut(entry),
+            None => self.nodes[known.node.0].kept.as_mut(),
+        }
+    }
+
+    /// Writes beside all messages on the screen how many there are in their places.
+    pub(super) fn mark_all(&self, transcript: &mut Transcript) {
+        self.mark_siblings(0, transcript);
     }
 
     /// Forgets a message that is not on the screen, and everything below it.

@@ -28,10 +28,15 @@ impl Words {
 }
 
 impl App {
-    /// Who writes has read what is told over the chat.
+    /// Who writes has read what is told over the chat, and does not want what is asked there.
     pub(super) fn close_words(&mut self) {
-        if matches!(self.popup, Popup::Words(_) | Popup::Context { .. }) {
-            self.popup = Popup::Closed;
+        match self.popup {
+            Popup::Words(_) | Popup::Context { .. } => self.popup = Popup::Closed,
+            Popup::Confirm(_) => {
+                self.popup = Popup::Closed;
+                self.notice("nothing is downloaded; F4 lists the models when you want one");
+            }
+            _ => {}
         }
     }
 

@@ -14,6 +14,11 @@ pub enum Action {
     PasteCut,
 }
 
+/// Whether a key edits.
+pub fn edits(key: KeyEvent) -> bool {
+    action(key).is_some()
+}
+
 /// What a key does, if it edits.
 pub fn action(key: KeyEvent) -> Option<Action> {
     use Action::{Cut, Erase, Insert, Move, PasteCut};

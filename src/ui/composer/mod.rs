@@ -4,12 +4,14 @@
 //! - `buffer` is the text with its cursor; `units` says what one step is, `fold` where rows begin, `undo` what was
 //!   changed.
 //! - `tokens` are the pieces that stand for more, `parts` what is kept and sent of it all.
+//! - `field` is a single line that is written in elsewhere.
 //! - `editing` is what keys do, and `vi` what they do for those who want them so; `completing` what is being written
 //!   just before the cursor.
 
 mod buffer;
 mod completing;
 mod editing;
+mod field;
 mod fold;
 mod parts;
 mod tokens;
@@ -24,6 +26,8 @@ use ratatui::style::Style;
 
 use buffer::{Buffer, Motion};
 use editing::Action;
+pub use editing::edits;
+pub use field::Field;
 pub use parts::{Part, attached_as, bytes, sent, split_attached, summary};
 use tokens::{Kind, Tokens};
 pub use tokens::{short as named, size};
@@ -61,9 +65,22 @@ pub struct Composer {
     top: usize,
     height: usize,
     vi: Option<Vi>,
-    /// What it was when something was given back and stood alone.
-    given_back: Option<u64>,
+    given_back: Option<GivenBack>,
 }
+
+/// What was sent and given back, and stands there as it came.
+#[derive(Debug, Default)]
+struct GivenBack {
+    /// The text's revision then.
+    revision: u64,
+    /// In the order in which they were sent.
+    messages: Vec<(Turn, Vec<Part>)>,
+    /// What was being written.
+    draft: Vec<Part>,
+}
+
+/// Says which of two messages was sent first.
+pub type Turn = i64;
 
 impl Composer {
     pub fn is_empty(&self) -> bool {
@@ -170,22 +187,42 @@ impl Composer {
         self.buffer.replace(0, end, &text, How::Whole);
     }
 
-    /// Puts something that was sent but not answered before whatever has been written since.
+    /// Puts something that was sent but not answered before everything else.
     pub fn give_back(&mut self, parts: &[Part]) {
-        let mut text = self.marked(parts);
-        let is_alone = self.is_empty();
-        if !is_alone {
-            text.push('\n');
-        }
-        self.buffer.replace(0, 0, &text, How::Whole);
-        let end = self.buffer.text().len();
-        self.buffer.go(end);
-        self.given_back = is_alone.then_some(self.buffer.revision);
+        self.give_back_in_turn(Turn::MIN, parts);
     }
 
-    /// Whether it holds what was given back, as it was.
+    /// Puts something that was sent but not answered before what has been written since, and behind what was sent
+    /// before it.
+    pub fn give_back_in_turn(&mut self, turn: Turn, parts: &[Part]) {
+        let mut given_back = self.given_back();
+        let place = given_back.messages.partition_point(|(other, _)| *other < turn);
+        given_back.messages.insert(place, (turn, parts.to_vec()));
+        let messages = given_back.messages.iter().map(|(_, parts)| parts.as_slice());
+        let all: Vec<&[Part]> = messages.chain([&*given_back.draft]).filter(|parts| !parts.is_empty()).collect();
+        self.set(&all.join(&Part::Text("\n".into())));
+        let end = self.buffer.text().len();
+        self.buffer.go(end);
+        self.given_back = Some(GivenBack { revision: self.buffer.revision, ..given_back });
+    }
+
+    /// What of the text was given back. If it was changed since, all of it counts as the last of that.
+    fn given_back(&mut self) -> GivenBack {
+        let parts = self.parts();
+        match self.given_back.take() {
+            Some(given_back) if given_back.revision == self.buffer.revision => given_back,
+            Some(GivenBack { messages, .. }) if !self.is_empty() => {
+                let turn = messages.last().map_or(Turn::MIN, |(turn, _)| *turn);
+                GivenBack { messages: vec![(turn, parts)], ..GivenBack::default() }
+            }
+            _ => GivenBack { draft: parts, ..GivenBack::default() },
+        }
+    }
+
+    /// Whether it holds what was given back, as it was, and nothing else.
     pub fn is_given_back(&self) -> bool {
-        !self.is_empty() && self.given_back == Some(self.buffer.revision)
+        let is_as_given = |given: &GivenBack| given.revision == self.buffer.revision && given.draft.is_empty();
+        !self.is_empty() && self.given_back.as_ref().is_some_and(is_as_given)
     }
 
     /// An editing key that no binding took.
@@ -211,7 +248,7 @@ impl Composer {
 
     fn insert(&mut self, character: char) {
         // A command typed behind what was given back a moment ago is meant as one.
-        let is_command = character == '/' && self.given_back == Some(self.buffer.revision);
+        let is_command = character == '/' && self.is_given_back();
         let end = self.buffer.text().len();
         if is_command && self.buffer.cursor() == end {
             self.buffer.replace(0, end, "", How::Whole);

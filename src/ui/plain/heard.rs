@@ -4,7 +4,7 @@
 use crate::ui::app::{App, Popup};
 use crate::ui::msg::{Command, Msg};
 
-use super::told::{List, Row, Told};
+use super::told::{List, Told};
 
 /// What a line comes to.
 #[derive(Clone, Debug)]
@@ -53,20 +53,21 @@ fn choice(app: &App, list: &List, words: &str) -> Heard {
         "more" if rest.is_empty() => Heard::More,
         "undelete" if is_of_chats => Heard::Messages(vec![Msg::Command(Command::RestoreChat)]),
         "archived" if is_of_chats => Heard::Messages(vec![Msg::Command(Command::ShowArchived)]),
-        "delete" if is_of_chats => with_number(app, list, rest, |_| vec![Msg::Command(Command::DeleteChosen)]),
-        "archive" if is_of_chats => with_number(app, list, rest, |_| vec![Msg::Command(Command::ArchiveChosen)]),
+        "delete" if is_of_chats => with_number(app, list, rest, vec![Msg::Command(Command::DeleteChosen)]),
+        "archive" if is_of_chats => with_number(app, list, rest, vec![Msg::Command(Command::ArchiveChosen)]),
         "rename" if is_of_chats => {
             let (number, title) = rest.split_once(' ').unwrap_or((rest, ""));
             match title.trim() {
                 "" => Heard::Mistake("type \"rename\", the number of a chat, and its new title".into()),
-                title => with_number(app, list, number, |row| renamed(row, title)),
+                title => with_number(app, list, number, renamed(title)),
             }
         }
         // Messages are searched for numbers, too.
         _ if is_number(words) && (has(list, words) || !matches!(app.popup(), Popup::Search(_))) => {
-            with_number(app, list, words, |_| vec![Msg::Command(opening(app))])
+            with_number(app, list, words, vec![Msg::Command(opening(app))])
         }
-        _ => Heard::Messages(searched(app, words)),
+        // The list is narrowed by these words, and no others.
+        _ => Heard::Messages(vec![Msg::Fill(words.to_owned())]),
     }
 }
 
@@ -88,7 +89,7 @@ fn has(list: &List, number: &str) -> bool {
 }
 
 /// Chooses the row of this number, and does something with it.
-fn with_number(app: &App, list: &List, number: &str, does: impl FnOnce(&Row) -> Vec<Msg>) -> Heard {
+fn with_number(app: &App, list: &List, number: &str, does: Vec<Msg>) -> Heard {
     let Ok(number) = number.trim_start_matches('#').parse::<u64>() else {
         return Heard::Mistake("type the number of a chat behind that".into());
     };
@@ -97,14 +98,13 @@ fn with_number(app: &App, list: &List, number: &str, does: impl FnOnce(&Row) -> 
     };
     let by = (place as i64 - chosen_place(app) as i64).clamp(i16::MIN.into(), i16::MAX.into()) as i16;
     let mut messages = vec![Msg::Command(Command::Move(by))];
-    messages.extend(does(&list.rows[place]));
+    messages.extend(does);
     Heard::Messages(messages)
 }
 
-fn renamed(row: &Row, title: &str) -> Vec<Msg> {
+fn renamed(title: &str) -> Vec<Msg> {
     let mut messages = vec![Msg::Command(Command::RenameChosen)];
-    messages.extend(row.name.chars().map(|_| Msg::Command(Command::DeleteFilterCharacter)));
-    messages.extend(title.chars().map(Msg::Filter));
+    messages.push(Msg::Fill(title.to_owned()));
     messages.push(Msg::Command(Command::OpenChosen));
     messages
 }
@@ -117,17 +117,4 @@ fn chosen_place(app: &App) -> usize {
         Popup::Palette(palette) => palette.chosen,
         _ => 0,
     }
-}
-
-/// The list is narrowed by these words, and no others.
-fn searched(app: &App, words: &str) -> Vec<Msg> {
-    let before = match app.popup() {
-        Popup::Chats(list) => list.filter.chars().count(),
-        Popup::Search(search) => search.words.chars().count(),
-        Popup::Models(list) => list.filter.chars().count(),
-        Popup::Palette(palette) => palette.filter.chars().count(),
-        _ => 0,
-    };
-    let forget = std::iter::repeat_n(Msg::Command(Command::DeleteFilterCharacter), before);
-    forget.chain(words.chars().map(Msg::Filter)).collect()
 }

@@ -77,7 +77,7 @@ pub fn told(app: &App) -> Option<Told> {
             Some(offers) => {
                 let rows = list.matching(offers).into_iter().zip(1..).map(|(offer, number)| model(app, offer, number));
                 let rows: Vec<Row> = rows.collect();
-                let heading = headed("Models", &list.filter, "there are none", rows.len());
+                let heading = headed("Models", list.filter.text(), "there are none", rows.len());
                 let hint = "Type the number of a model to use it, words to search for, or nothing to go back.";
                 Told::List(List { note: None, heading, rows, hint })
             }
@@ -88,7 +88,7 @@ pub fn told(app: &App) -> Option<Told> {
             let rows = app.palette_groups(palette).into_iter().flat_map(|group| group.rows);
             let rows = rows.zip(1..).map(|(row, number)| Row { number, name: row.shown, about: row.about });
             let rows: Vec<Row> = rows.collect();
-            let heading = headed("Texts", &palette.filter, "there are none", rows.len());
+            let heading = headed("Texts", palette.filter.text(), "there are none", rows.len());
             let hint = "Type the number of a text to write it, words to search for, or nothing to go back.";
             Told::List(List { note: None, heading, rows, hint })
         }
@@ -112,7 +112,7 @@ fn chats(app: &App, list: &ChatList) -> List {
         true => ("Chats that were put away", "there are none"),
         false => ("Chats", "none is saved yet"),
     };
-    let heading = headed(what, &list.filter, none, matching.len());
+    let heading = headed(what, list.filter.text(), none, matching.len());
     let hint = "Type the number of a chat to open it, \"delete\", \"archive\" or \"rename\" and a number, \"archived\" for those \
         that were put away, words of a title to search for, or nothing to go back.";
     let note = list.told.as_ref().map(|note| with_words(note));
@@ -151,7 +151,7 @@ fn found(search: &ChatSearch) -> List {
     };
     List {
         note: None,
-        heading: headed("Messages", &search.words, "no words to search for yet", rows.len()),
+        heading: headed("Messages", search.words.text(), "no words to search for yet", rows.len()),
         rows,
         hint,
     }

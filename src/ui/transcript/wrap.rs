@@ -6,6 +6,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use crate::text::escape;
 
 const TAB_COLUMNS: usize = 4;
+const NO_BREAK_SPACE: char = '\u{a0}';
 
 /// Text that grows at its end and remembers its lines at one width. Growing folds only the last paragraph again.
 #[derive(Debug, Default)]
@@ -116,7 +117,8 @@ fn pieces(paragraph: &str) -> Vec<&str> {
 }
 
 fn hold_together(before: &str, after: &str) -> bool {
-    let is_narrow = |character: char| !character.is_whitespace() && character.width().is_some_and(|wide| wide < 2);
+    let is_glue = |character: char| !character.is_whitespace() || character == NO_BREAK_SPACE;
+    let is_narrow = |character: char| is_glue(character) && character.width().is_some_and(|wide| wide < 2);
     before.chars().next_back().is_some_and(is_narrow) && after.chars().next().is_some_and(is_narrow)
 }
 
@@ -168,6 +170,7 @@ mod tests {
         assert_eq!(wrap("one two, three", 7), ["one ", "two, ", "three"]);
         assert_eq!(wrap("write `/set` now", 8), ["write ", "`/set` ", "now"]);
         assert_eq!(wrap("see 中文 (字)", 8), ["see 中文", "(字)"]);
+        assert_eq!(wrap("like ‹\u{a0}1/2\u{a0}›", 9), ["like ", "‹\u{a0}1/2\u{a0}›"]);
     }
 
     #[test]

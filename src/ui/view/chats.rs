@@ -9,11 +9,12 @@ use unicode_width::UnicodeWidthStr;
 use crate::ui::app::{App, ChatList};
 use crate::ui::msg::ChatRow;
 
-use super::fitted;
 use super::popups::{inner_width, open_box};
+use super::{field, fitted};
 
 /// Below so many columns a chat is its title alone.
 const NARROW: usize = 30;
+const CHOSEN: &str = "> ";
 
 pub fn draw(app: &App, list: &ChatList, screen: Rect, frame: &mut Frame) {
     let theme = app.theme();
@@ -36,8 +37,7 @@ pub fn draw(app: &App, list: &ChatList, screen: Rect, frame: &mut Frame) {
     if inside.is_empty() {
         return;
     }
-    let filter = format!("filter: {}", list.filter);
-    frame.render_widget(Paragraph::new(fitted(&filter, inside.width.into(), theme.ascii)).style(theme.accent), inside);
+    field::draw("filter: ", &list.filter, theme.accent, inside, frame);
     let below = Rect { y: inside.y + 1, height: inside.height - 1, ..inside };
     if rows.is_empty() {
         let words = match (list.is_read(), list.filter.is_empty(), list.shows_archived) {
@@ -54,6 +54,10 @@ pub fn draw(app: &App, list: &ChatList, screen: Rect, frame: &mut Frame) {
     let top = (at + 1).saturating_sub(below.height.into());
     let top = if at == 1 { 0 } else { top };
     frame.render_widget(Paragraph::new(lines).scroll((top as u16, 0)), below);
+    if let Some(title) = &list.renaming {
+        let column = field::shown(CHOSEN, title, width).1;
+        frame.set_cursor_position((below.x + column, below.y + (at - top) as u16));
+    }
 }
 
 /// What was done last, else what can be done.
@@ -80,16 +84,9 @@ fn bottom(list: &ChatList, width: usize) -> String {
 
 fn line(app: &App, list: &ChatList, row: &ChatRow, is_chosen: bool, width: usize) -> Line<'static> {
     let theme = app.theme();
-    let mark = if is_chosen { "> " } else { "  " };
+    let mark = if is_chosen { CHOSEN } else { "  " };
     if let Some(title) = list.renaming.as_ref().filter(|_| is_chosen) {
-        // The end is where one writes.
-        let cursor = if theme.ascii { "_" } else { "▏" };
-        let room = width.saturating_sub(mark.len() + cursor.width());
-        let mut shown = crate::text::escape_line(title);
-        while shown.width() > room {
-            shown.remove(0);
-        }
-        return Line::from(vec![Span::raw(mark), Span::styled(format!("{shown}{cursor}"), theme.accent)]);
+        return Line::styled(field::shown(mark, title, width).0, theme.accent);
     }
     let count = if row.messages == 1 { "1 message".into() } else { format!("{} messages", row.messages) };
     let when = match row.is_open_elsewhere {
@@ -99,7 +96,7 @@ fn line(app: &App, list: &ChatList, row: &ChatRow, is_chosen: bool, width: usize
     };
     let about = match (width, when) {
         (NARROW.., _) => format!("  {when}, {count}"),
-        (_, "open here") => " *".into(),
+        (_, "open here") => " here".into(),
         _ => String::new(),
     };
     let room = width.saturating_sub(mark.len() + about.width());

@@ -4,11 +4,10 @@ use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
 use unicode_width::UnicodeWidthStr;
 
-use crate::text::escape_line;
 use crate::ui::app::{Activity, App, Popup, Selection};
 use crate::ui::transcript::Entry;
 
-use super::{line, rule};
+use super::{field, line, rule};
 
 /// Columns before the text.
 const PROMPT_WIDTH: u16 = 2;
@@ -41,8 +40,8 @@ pub fn draw(app: &App, area: Rect, frame: &mut Frame) {
     line(frame, rows, mark, theme.accent);
     app.composer().draw(text, frame.buffer_mut(), theme.accent);
     if matches!(app.popup(), Popup::Closed) && app.search().is_some() {
-        // Behind what is searched for, in the rule.
-        let column = 2 + searched(app).width() as u16;
+        // In what is searched for, in the rule.
+        let column = 2 + searched(app, area.width.into()).1;
         frame.set_cursor_position(Position::new(area.x + column.min(area.width - 1), area.y));
     } else if matches!(app.popup(), Popup::Closed) && app.selection().is_none() {
         let (column, row) = app.composer().cursor();
@@ -51,9 +50,10 @@ pub fn draw(app: &App, area: Rect, frame: &mut Frame) {
     }
 }
 
-/// What is searched for in the messages sent before.
-fn searched(app: &App) -> String {
-    format!("search: {}", escape_line(app.search().map_or("", |(words, ..)| words)))
+/// What is searched for in the messages sent before, and the column of the cursor in it.
+fn searched(app: &App, width: usize) -> (String, u16) {
+    let room = width.saturating_sub(4);
+    app.search().map_or_else(Default::default, |(words, ..)| field::shown("search: ", words, room))
 }
 
 /// The most helpful words that fit.
@@ -117,7 +117,7 @@ fn selection_hints(app: &App, selection: &Selection) -> Vec<String> {
 fn activity_hints(app: &App, room: usize) -> String {
     let fits = |words: &&str| words.width() <= room;
     if let Some((sought, place, count)) = app.search() {
-        let searched = searched(app);
+        let searched = searched(app, room + 4).0;
         let words = match count {
             _ if sought.is_empty() => format!("{searched}words of a message you sent · Esc goes back"),
             0 => format!("{searched} · nothing sent has these words · Esc goes back"),

@@ -82,7 +82,7 @@ fn lines(theme: &Theme, confirm: &Confirm, width: usize) -> Vec<Line<'static>> {
     say("", theme.text);
     say("Enter  download it", theme.text);
     if let Some(smallest) = smallest {
-        say(&format!("s      rather the smallest one: {smallest}"), theme.text);
+        say(&format!("Tab    rather the smallest one: {smallest}"), theme.text);
     }
     say("Esc    download nothing", theme.text);
     lines

@@ -7,16 +7,18 @@ use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
 use crate::ui::app::App;
-use crate::ui::composer::VI_KEYS;
+use crate::ui::composer::{Field, VI_KEYS};
 use crate::ui::keys::{self, Mode};
 use crate::ui::slash::{COMMANDS, Group};
 use crate::ui::theme::Theme;
 use crate::ui::transcript::wrap;
 
+use super::field;
 use super::popups::{inner_width, open_box};
 
 /// What a row is about begins here at the latest.
 const NAME_WIDTH: usize = 22;
+const FILTER: &str = "filter: ";
 const MODES: [(Mode, &str); 6] = [
     (Mode::Chat, "In the chat"),
     (Mode::Select, "With a message chosen"),
@@ -26,16 +28,19 @@ const MODES: [(Mode, &str); 6] = [
     (Mode::Models, "In the list of models"),
 ];
 
-pub fn draw(app: &App, top: u16, filter: &str, screen: Rect, frame: &mut Frame) {
+pub fn draw(app: &App, top: u16, filter: &Field, screen: Rect, frame: &mut Frame) {
     let theme = app.theme();
     let lines = lines(theme, has_vi(app), filter, inner_width(screen));
     let keys = "typing narrows, Up and Down scroll, Esc closes";
     let inside = open_box("Keys and commands", keys, lines.len(), theme, screen, frame);
     frame.render_widget(Paragraph::new(lines).scroll((top, 0)), inside);
+    if top == 0 && !filter.is_empty() {
+        field::draw(FILTER, filter, theme.accent, inside, frame);
+    }
 }
 
 /// How many lines there are to scroll through.
-pub fn height(app: &App, filter: &str, screen: Rect) -> usize {
+pub fn height(app: &App, filter: &Field, screen: Rect) -> usize {
     lines(&Theme::plain(), has_vi(app), filter, inner_width(screen)).len()
 }
 
@@ -86,12 +91,12 @@ fn sections(has_vi: bool) -> Vec<Section> {
     sections
 }
 
-fn lines(theme: &Theme, has_vi: bool, filter: &str, width: usize) -> Vec<Line<'static>> {
+fn lines(theme: &Theme, has_vi: bool, filter: &Field, width: usize) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     if !filter.is_empty() {
-        lines.push(Line::styled(format!("filter: {}", crate::text::escape_line(filter)), theme.accent));
+        lines.push(Line::styled(field::shown(FILTER, filter, width).0, theme.accent));
     }
-    let words: Vec<String> = filter.to_lowercase().split_whitespace().map(str::to_owned).collect();
+    let words: Vec<String> = filter.text().to_lowercase().split_whitespace().map(str::to_owned).collect();
     for Section { heading, rows } in sections(has_vi) {
         let fits = |(name, about): &&(String, String)| {
             let text = format!("{heading} {name} {about}").to_lowercase();

@@ -9,6 +9,7 @@ mod completion;
 mod composer;
 mod confirm;
 mod context;
+mod field;
 mod help;
 mod palette;
 mod picker;

@@ -9,8 +9,8 @@ use unicode_width::UnicodeWidthStr;
 use crate::ui::app::{App, Palette, PaletteRow};
 use crate::ui::theme::Theme;
 
-use super::popups::open_box;
-use super::{fitted, padded};
+use super::popups::{Extent, open_box};
+use super::{field, padded};
 
 /// What a row is about begins here at the latest.
 const MOST_SHOWN: usize = 34;
@@ -33,13 +33,13 @@ pub fn draw(app: &App, palette: &Palette, screen: Rect, frame: &mut Frame) {
             index += 1;
         }
     }
-    // As high as it may become, so that it does not jump while one types.
-    let inside = open_box("Palette", "Enter does it, typing narrows, Esc closes", usize::MAX, theme, screen, frame);
+    // A row for what is typed.
+    let extent = Extent { rows: lines.len().max(1) + 1, columns: 0, hangs: true };
+    let inside = open_box("Palette", "Enter does it, typing narrows, Esc closes", extent, theme, screen, frame);
     if inside.is_empty() {
         return;
     }
-    let typed = format!("> {}", palette.filter);
-    frame.render_widget(Paragraph::new(fitted(&typed, inside.width.into(), theme.ascii)).style(theme.accent), inside);
+    field::draw("> ", &palette.filter, theme.accent, inside, frame);
     let below = Rect { y: inside.y + 1, height: inside.height - 1, ..inside };
     if lines.is_empty() {
         frame.render_widget(Paragraph::new("nothing fits").style(theme.dim), below);

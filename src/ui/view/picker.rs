@@ -13,8 +13,8 @@ use crate::text::{escape_line, file_size};
 use crate::ui::app::{App, Picker, Stopped};
 use crate::ui::transcript::wrap;
 
-use super::popups::open_box;
-use super::{duration, fitted};
+use super::popups::{Extent, open_box};
+use super::{duration, field, fitted};
 
 /// Below so many rows nothing is left free between the list and what is known of the chosen model.
 const ROWS_FOR_A_GAP: usize = 10;
@@ -23,18 +23,21 @@ const MOST_WORDS: usize = 4;
 /// A name may take so many columns before the columns beside it give way.
 const NAME_WIDTH: usize = 24;
 const RECOMMENDED: &str = "  recommended";
+const RECOMMENDED_BRIEFLY: &str = "  best";
+/// Columns before a name.
+const MARK: usize = 2;
 const GAP: usize = 2;
 
 pub fn draw(app: &App, picker: &Picker, screen: Rect, frame: &mut Frame) {
     let theme = app.theme();
     let offers = picker.matching(app.offers().unwrap_or_default());
-    let most_rows = offers.len().max(1) + 2 + MOST_WORDS;
-    let inside = open_box("Choose a model", keys(app, screen.width), most_rows, theme, screen, frame);
+    let mut table = Table::new(app, &offers);
+    let extent = Extent { rows: offers.len().max(1) + 2 + MOST_WORDS, columns: table.columns(), hangs: false };
+    let inside = open_box("Choose a model", keys(app, screen.width), extent, theme, screen, frame);
     if inside.is_empty() {
         return;
     }
-    let filter = format!("filter: {}", picker.filter);
-    frame.render_widget(Paragraph::new(fitted(&filter, inside.width.into(), theme.ascii)).style(theme.accent), inside);
+    field::draw("filter: ", &picker.filter, theme.accent, inside, frame);
     let below = Rect { y: inside.y + 1, height: inside.height - 1, ..inside };
     if offers.is_empty() {
         let words = match app.offers() {
@@ -45,7 +48,7 @@ pub fn draw(app: &App, picker: &Picker, screen: Rect, frame: &mut Frame) {
         frame.render_widget(Paragraph::new(words).style(theme.dim), below);
         return;
     }
-    let table = Table::new(app, &offers, below.width.into());
+    table.fit(below.width.into());
     let words = table.words(picker.chosen, usize::from(below.height));
     let gap = usize::from(usize::from(inside.height) >= ROWS_FOR_A_GAP && !words.is_empty());
     let height = usize::from(below.height).saturating_sub(words.len() + gap);
@@ -81,19 +84,40 @@ struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    fn new(app: &'a App, offers: &'a [&'a Offer], width: usize) -> Self {
-        let mut cells: Vec<Vec<String>> = offers.iter().map(|offer| cells(app, offer).into()).collect();
-        let mut widths: Vec<usize> =
-            (0..3).map(|column| cells.iter().map(|row| row[column].width()).max().unwrap_or(0)).collect();
-        let name = offers.iter().map(|offer| escape_line(&offer.name).width().min(NAME_WIDTH)).max().unwrap_or(0);
-        let needed =
-            |widths: &[usize]| 2 + name + widths.iter().filter(|width| **width > 0).map(|it| it + GAP).sum::<usize>();
-        let is_narrow = needed(&widths) > width;
-        while widths.len() > 1 && needed(&widths) > width {
-            widths.pop();
+    fn new(app: &'a App, offers: &'a [&'a Offer]) -> Self {
+        let cells: Vec<Vec<String>> = offers.iter().map(|offer| cells(app, offer).into()).collect();
+        let widths = (0..3).map(|column| cells.iter().map(|row| row[column].width()).max().unwrap_or(0)).collect();
+        Self { app, offers, width: 0, cells, widths, is_narrow: false }
+    }
+
+    /// Columns in which nothing has to be cut.
+    fn columns(&self) -> usize {
+        self.columns_beside() + self.longest(|offer| name_width(offer) + recommended(offer).len())
+    }
+
+    fn columns_beside(&self) -> usize {
+        MARK + self.widths.iter().filter(|width| **width > 0).map(|width| width + GAP).sum::<usize>()
+    }
+
+    fn longest(&self, columns: impl Fn(&Offer) -> usize) -> usize {
+        self.offers.iter().map(|offer| columns(offer)).max().unwrap_or(0)
+    }
+
+    /// Leaves columns out that have no room.
+    fn fit(&mut self, width: usize) {
+        self.width = width;
+        let name = self.longest(|offer| name_width(offer).min(NAME_WIDTH));
+        while self.widths.len() > 1 && self.columns_beside() + name > width {
+            self.widths.pop();
+            self.is_narrow = true;
         }
-        cells.iter_mut().for_each(|row| row.truncate(widths.len()));
-        Self { app, offers, width, cells, widths, is_narrow }
+        let columns = self.widths.len();
+        self.cells.iter_mut().for_each(|row| row.truncate(columns));
+    }
+
+    /// Columns for a name and what is said behind it.
+    fn room_for_name(&self) -> usize {
+        self.width.saturating_sub(self.columns_beside())
     }
 
     fn line(&self, row: usize, is_chosen: bool) -> Line<'static> {
@@ -104,12 +128,12 @@ impl<'a> Table<'a> {
             beside.push_str(&format!("{}{cell}{padding}", " ".repeat(GAP)));
         }
         let mark = if is_chosen { "> " } else { "  " };
-        let room = self.width.saturating_sub(mark.len() + beside.width());
+        let room = self.room_for_name();
         let offer = self.offers[row];
-        let suffix = match offer.is_recommended {
-            false => "",
-            true if escape_line(&offer.name).width() + RECOMMENDED.len() <= room => RECOMMENDED,
-            true => " *",
+        let suffix = match recommended(offer) {
+            "" => "",
+            whole if name_width(offer) + whole.len() <= room => whole,
+            _ => RECOMMENDED_BRIEFLY,
         };
         let name = fitted(&offer.name, room.saturating_sub(suffix.len()), ascii) + suffix;
         let gap = " ".repeat(room.saturating_sub(name.width()));
@@ -164,8 +188,19 @@ impl<'a> Table<'a> {
         };
         let recommended = if offer.is_recommended { "Recommended for this machine" } else { "" };
         let note = offer.note.trim_end_matches('.').to_owned();
-        vec![state, dropped, recommended.into(), note]
+        let whole_name =
+            if name_width(offer) > self.room_for_name() { escape_line(&offer.name) } else { String::new() };
+        vec![whole_name, state, dropped, recommended.into(), note]
     }
+}
+
+fn name_width(offer: &Offer) -> usize {
+    escape_line(&offer.name).width()
+}
+
+/// What is said behind a name.
+fn recommended(offer: &Offer) -> &'static str {
+    if offer.is_recommended { RECOMMENDED } else { "" }
 }
 
 /// Whether the download of this name is the offer's.

@@ -37,16 +37,46 @@ fn is_tiny(screen: Rect) -> bool {
     screen.width < 32 || screen.height < 9
 }
 
-/// Columns inside of a box.
+/// How much room a box wants for what is in it, and where it lies.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extent {
+    pub rows: usize,
+    /// Boxes of text are as wide as can be read; one of columns may be wider.
+    pub columns: usize,
+    /// It hangs from the top, and so does not jump when it gets lower; else it is in the middle.
+    pub hangs: bool,
+}
+
+/// So many rows of text, in the middle.
+impl From<usize> for Extent {
+    fn from(rows: usize) -> Self {
+        Self { rows, columns: 0, hangs: false }
+    }
+}
+
+/// Columns of a box with its border.
+fn width(screen: Rect, columns: usize) -> u16 {
+    let wanted = u16::try_from(columns).unwrap_or(u16::MAX).saturating_add(BORDER + 2);
+    screen.width.saturating_sub(MARGIN).min(MOST_WIDTH.max(wanted))
+}
+
+/// Columns inside of a box of text.
 pub(super) fn inner_width(screen: Rect) -> usize {
     if is_tiny(screen) {
         return screen.width.into();
     }
-    usize::from(screen.width.saturating_sub(MARGIN).min(MOST_WIDTH).saturating_sub(BORDER + 2))
+    usize::from(width(screen, 0).saturating_sub(BORDER + 2))
 }
 
-/// An empty box with a border in the middle of the screen; returns its inside.
-pub(super) fn open_box(title: &str, bottom: &str, rows: usize, theme: &Theme, screen: Rect, frame: &mut Frame) -> Rect {
+/// Opens an empty box with a border over the screen; returns its inside.
+pub(super) fn open_box(
+    title: &str,
+    bottom: &str,
+    extent: impl Into<Extent>,
+    theme: &Theme,
+    screen: Rect,
+    frame: &mut Frame,
+) -> Rect {
     if is_tiny(screen) {
         let [head, inside] = Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]).areas(screen);
         erase(screen, theme, frame);
@@ -54,10 +84,11 @@ pub(super) fn open_box(title: &str, bottom: &str, rows: usize, theme: &Theme, sc
         frame.render_widget(Paragraph::new(words).style(theme.heading), head);
         return inside;
     }
-    let width = screen.width.saturating_sub(MARGIN).min(MOST_WIDTH);
+    let Extent { rows, columns, hangs } = extent.into();
+    let width = width(screen, columns);
     let height = screen.height.saturating_sub(MARGIN).min(rows.min(1000) as u16 + BORDER);
-    let place =
-        Rect { x: screen.x + (screen.width - width) / 2, y: screen.y + (screen.height - height) / 2, width, height };
+    let above = if hangs { MARGIN / 2 } else { (screen.height - height) / 2 };
+    let place = Rect { x: screen.x + (screen.width - width) / 2, y: screen.y + above, width, height };
     let room = usize::from(width).saturating_sub(4);
     let block = Block::bordered()
         .padding(Padding::horizontal(1))

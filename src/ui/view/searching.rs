@@ -21,7 +21,7 @@ use crate::ui::theme::Theme;
 use crate::ui::transcript::wrap;
 
 use super::popups::open_box;
-use super::{padded, rule};
+use super::{field, padded, rule};
 
 /// A message takes its title and what was found of it.
 const ROWS: usize = 2;
@@ -44,7 +44,7 @@ pub fn draw(app: &App, search: &ChatSearch, screen: Rect, frame: &mut Frame) {
         Layout::vertical([Constraint::Length(1), Constraint::Fill(1), Constraint::Length(more)]).areas(inside);
     draw_typed(search, typed, theme, frame);
     if search.found.is_empty() {
-        let words = match (search.words.trim().is_empty(), search.is_answered()) {
+        let words = match (search.words.text().trim().is_empty(), search.is_answered()) {
             (true, _) => "words or parts of words; \"what stands in quotation marks\" is looked for as it is",
             (false, true) => "no message has all of these words",
             (false, false) => "",
@@ -66,7 +66,7 @@ pub fn draw(app: &App, search: &ChatSearch, screen: Rect, frame: &mut Frame) {
 }
 
 fn draw_typed(search: &ChatSearch, area: Rect, theme: &Theme, frame: &mut Frame) {
-    let count = match (search.words.trim().is_empty(), search.is_answered(), search.found.len()) {
+    let count = match (search.words.text().trim().is_empty(), search.is_answered(), search.found.len()) {
         (true, ..) => String::new(),
         (_, false, _) => "searching".into(),
         (_, _, 1) => "1 message".into(),
@@ -74,9 +74,9 @@ fn draw_typed(search: &ChatSearch, area: Rect, theme: &Theme, frame: &mut Frame)
         (_, _, count) => format!("{count} messages"),
     };
     let room = usize::from(area.width).saturating_sub(count.width() + 1);
-    let words = padded(&format!("> {}", search.words), room, theme.ascii);
-    let line = Line::from(vec![Span::styled(words, theme.accent), Span::styled(format!(" {count}"), theme.dim)]);
-    frame.render_widget(Paragraph::new(line), area);
+    let right = Rect { x: area.x + room as u16, width: area.width - room as u16, ..area };
+    frame.render_widget(Paragraph::new(format!(" {count}")).style(theme.dim), right);
+    field::draw("> ", &search.words, theme.accent, Rect { width: room as u16, ..area }, frame);
 }
 
 fn who(role: Role) -> &'static str {
