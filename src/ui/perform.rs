@@ -1,5 +1,10 @@
 //! Does what the state asks for: hands work to the engine, to the store and to where models come from, and brings their
 //! replies back as messages. Never waits.
+//!
+//! `stored` is what is asked of the store, and `shown` what was read from it as the interface shows it.
+
+mod shown;
+mod stored;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -10,27 +15,22 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::composer::Part;
-use super::msg::{
-    Changes, ChatRow, Effect, Exported, FoundMessage, Msg, OpenedChat, OpenedMessage, Save, SentMessage, Slot,
-};
-use super::{Supply, attaching, clipboard, days, export, folds, last_theme, pictures};
-use crate::chat::Message;
+use super::msg::{Effect, Exported, Msg};
+use super::{Supply, attaching, clipboard, export, last_theme, pictures};
 use crate::engine::Engine;
 use crate::engine::protocol::{CancelFlag, ChatKey, Event, RequestId, Work};
 use crate::hardware::power;
 use crate::models::offers::{Offer, Place};
-use crate::store::{self, ChatId, ChatTree, MessageId, Stamp, Store, StoredMessage};
+use crate::store;
 use crate::{prompts, text_file};
 
-/// More than anybody looks through; the filter works on these.
-const MOST_CHATS: usize = 1000;
+#[cfg(test)]
+pub(in crate::ui) use shown::opened_chat;
+#[cfg(test)]
+pub(in crate::ui) use stored::{fork, rearrange, write};
+
 /// More than anybody walks through.
 pub(in crate::ui) const MOST_FOUND: usize = 100;
-
-/// As many messages sent before as anybody walks through, and so many bytes of them.
-const MOST_SENT: usize = 1000;
-const MOST_SENT_BYTES: usize = 2 * 1024 * 1024;
 
 /// How long leaving waits for what was computed to be written.
 const LEAVE_WITHIN: Duration = Duration::from_secs(5);
@@ -40,8 +40,6 @@ const STOP_WITHIN: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(5);
 /// How often the battery is looked at.
 const LOOK_AT_BATTERY: Duration = Duration::from_secs(30);
-/// How soon what another program writes is seen.
-const LOOK_OUTSIDE: Duration = Duration::from_secs(1);
 /// Below this nothing is computed that may turn out not to be needed.
 const LOW_BATTERY_PERCENT: u8 = 30;
 
@@ -147,15 +145,6 @@ impl Performer {
         }
     }
 
-    /// Tells when another program has written to the file of chats.
-    pub fn watch_store(&self) {
-        let replies = self.replies.clone();
-        if let Some(store) = &self.store {
-            // The loop is gone only when the program ends.
-            store.watch(LOOK_OUTSIDE, move || drop(replies.send(Msg::WrittenOutside)));
-        }
-    }
-
     /// Whether it is known that there is a store, or none.
     pub fn is_prepared(&self) -> bool {
         self.early.is_none()
@@ -208,23 +197,12 @@ impl Performer {
             }
             Effect::Snapshot => drop(self.submit(Work::Snapshot, Purpose::Errand)),
             Effect::Forget(chat) => drop(self.submit(Work::Forget(ChatKey(chat.0)), Purpose::Errand)),
-            Effect::Save(save) => self.save(save),
-            Effect::Pin { message, is_pinned } => self.pin(message, is_pinned),
-            Effect::Rename { chat, title } => self.rename(chat, title),
             Effect::Export { path, name, what: Exported::Text(text), replaces } => {
                 self.reply_from_a_thread("export", move || {
                     let result = export::write(path.as_deref(), &name, &text, replaces);
                     Msg::Exported { path, result }
                 });
             }
-            Effect::Export { path, name, what: Exported::Stored { chat, form }, replaces } => self.ask(
-                move |store| {
-                    let text = form.write(&store.whole_chat(chat)?);
-                    let result = export::write(path.as_deref(), &name, &text, replaces);
-                    Ok((path, result))
-                },
-                |(path, result)| Msg::Exported { path, result },
-            ),
             Effect::ReadSystem(path) => self.reply_from_a_thread("system prompt", move || {
                 Msg::SystemRead(text_file::read(&export::at_home(&path)))
             }),
@@ -248,59 +226,7 @@ impl Performer {
                 let outcome = pictures::read(&wanted);
                 Msg::PictureRead { wanted, outcome }
             }),
-            Effect::ListChats => self.ask(|store| store.chats(MOST_CHATS), |chats| Msg::Chats(rows(chats))),
-            Effect::SearchChats(words) => {
-                let wanted = words.clone();
-                self.ask(
-                    move |store| store.search(&wanted, MOST_FOUND),
-                    move |hits| Msg::FoundMessages { words, found: found(hits) },
-                );
-            }
-            Effect::OpenChat(id) => {
-                self.ask(move |store| read_chat(store, id), Msg::ChatOpened);
-                self.read_draft(Some(id));
-                self.take_chat(id);
-            }
-            Effect::TakeChat(id) => self.take_chat(id),
-            Effect::LeaveChat => self.call(Store::leave_chat, |left| left.err().map(Msg::StoreFailed)),
-            Effect::ReadChanges { chat, seen } => self.call(
-                move |store| read_changes(store, chat, seen),
-                |changes| {
-                    let changes = changes.inspect_err(|error| tracing::warn!(%error, "the chat was not read again"));
-                    Some(Msg::Changed(changes.ok().flatten().map(Box::new)))
-                },
-            ),
-            Effect::GoOn { chat, message } => {
-                self.ask(move |store| go_on(store, chat, &message), Msg::Forked);
-            }
-            Effect::SaveDraft { chat, parts, adds: true } => self.add_to_draft(chat, parts),
-            Effect::SaveDraft { chat, parts, adds: false } => self.save_draft(chat, parts),
-            Effect::ReadDraft(chat) => self.read_draft(chat),
-            Effect::ReadSent => self.ask(|store| store.sent(MOST_SENT, MOST_SENT_BYTES), sent_read),
-            Effect::GoTo { .. } | Effect::DeleteMessage { .. } => {
-                self.call(move |store| rearrange(store, &effect), |done| done.err().map(Msg::StoreFailed));
-            }
-            Effect::Fork { chat, message } => self.call(
-                move |store| fork(store, &chat, &message),
-                |forked| match forked {
-                    Ok(chat) => chat.map(Msg::Forked),
-                    Err(sentence) => Some(Msg::StoreFailed(sentence)),
-                },
-            ),
             Effect::Copy { text, what } => self.copy(text, what),
-            Effect::DeleteChat(id) => self.ask(move |store| store.delete_chat(id), move |()| Msg::ChatDeleted(id)),
-            Effect::RestoreChat => self.ask(Store::restore_chat, Msg::ChatRestored),
-            Effect::TagChat { chat, add, remove } => self.call(
-                move |store| chat.get().map(|id| store.tag_chat(*id, &add, &remove)).transpose(),
-                |tagged| match tagged {
-                    Ok(tags) => tags.map(Msg::Tagged),
-                    Err(sentence) => Some(Msg::StoreFailed(sentence)),
-                },
-            ),
-            Effect::ArchiveChat { chat, is_archived } => self.call(
-                move |store| chat.get().map_or(Ok(()), |id| store.archive_chat(*id, is_archived)),
-                |archived| archived.err().map(Msg::StoreFailed),
-            ),
             Effect::ListModels => {
                 let replies = self.replies.clone();
                 self.on_a_thread(move |supply| drop(replies.send(Msg::Offers(supply.offers()))));
@@ -321,6 +247,7 @@ impl Performer {
                 }
             }
             Effect::Suspend | Effect::EditOutside { .. } | Effect::Leave => {}
+            effect => self.ask_store(effect),
         }
     }
 
@@ -415,63 +342,6 @@ impl Performer {
         }
     }
 
-    fn save(&self, save: Save) {
-        let is_question = matches!(save, Save::Question { .. });
-        self.call(
-            move |store| write(store, save),
-            move |written| match written {
-                Ok(()) => is_question.then_some(Msg::QuestionSaved),
-                Err(sentence) => Some(Msg::SaveFailed(sentence)),
-            },
-        );
-    }
-
-    fn save_draft(&self, chat: Slot<ChatId>, parts: Vec<Part>) {
-        self.call(
-            move |store| store.set_draft(chat.get().copied(), &written_draft(&parts)),
-            |saved| saved.err().map(|sentence| Msg::StoreFailed(format!("{sentence}; what you write is not kept"))),
-        );
-    }
-
-    /// Keeps these parts behind what is kept already.
-    fn add_to_draft(&self, chat: Slot<ChatId>, parts: Vec<Part>) {
-        let add = move |store: &mut Store| {
-            let chat = chat.get().copied();
-            let mut messages = vec![store.draft(chat)?.map(parts_of_draft).unwrap_or_default(), parts];
-            messages.retain(|parts| !parts.is_empty());
-            store.set_draft(chat, &written_draft(&messages.join(&Part::Text("\n\n".into()))))
-        };
-        self.call(add, |saved| saved.err().map(Msg::StoreFailed));
-    }
-
-    fn read_draft(&self, chat: Option<ChatId>) {
-        self.ask(
-            move |store| store.draft(chat),
-            move |draft| Msg::DraftRead { chat, parts: draft.map(parts_of_draft).unwrap_or_default() },
-        );
-    }
-
-    /// Whether it can be taken was told when it was read.
-    fn take_chat(&self, id: ChatId) {
-        self.call(move |store| store.take_chat(id), |taken| taken.err().map(Msg::StoreFailed));
-    }
-
-    /// A message that could not be written has no id, and no pin; that was reported then.
-    fn pin(&self, message: Slot<MessageId>, is_pinned: bool) {
-        self.call(
-            move |store| message.get().map_or(Ok(()), |id| store.pin_message(*id, is_pinned)),
-            |pinned| pinned.err().map(Msg::StoreFailed),
-        );
-    }
-
-    /// A chat whose first message could not be written has no id; that was reported then.
-    fn rename(&self, chat: Slot<ChatId>, title: String) {
-        self.call(
-            move |store| chat.get().map_or(Ok(()), |id| store.rename_chat(*id, &title)),
-            |renamed| renamed.err().map(Msg::StoreFailed),
-        );
-    }
-
     /// Copies to the machine's own clipboard, and tells whether there is one.
     fn copy(&mut self, text: String, what: String) {
         if self.clipboard.is_none() && self.has_clipboard {
@@ -487,207 +357,5 @@ impl Performer {
             Some(clipboard) => clipboard.copy(text, reply),
             None => reply(false),
         }
-    }
-
-    fn ask<T: Send + 'static>(
-        &self,
-        question: impl FnOnce(&mut Store) -> store::Result<T> + Send + 'static,
-        answer: impl FnOnce(T) -> Msg + Send + 'static,
-    ) {
-        self.call(question, move |result| Some(result.map_or_else(Msg::StoreFailed, answer)));
-    }
-
-    /// Calls the store and sends what `reply` makes of its result to the loop.
-    fn call<T: Send + 'static>(
-        &self,
-        call: impl FnOnce(&mut Store) -> store::Result<T> + Send + 'static,
-        reply: impl FnOnce(Result<T, String>) -> Option<Msg> + Send + 'static,
-    ) {
-        let Some(store) = &self.store else { return };
-        let result = store.call(call);
-        let replies = self.replies.clone();
-        tokio::spawn(async move {
-            let result = match result.await {
-                Ok(result) => result.map_err(|error| error.to_string()),
-                Err(_) => Err("the store stopped unexpectedly; the log says why".to_owned()),
-            };
-            if let Some(msg) = reply(result) {
-                // The loop is gone only when the program ends.
-                let _ = replies.send(msg);
-            }
-        });
-    }
-}
-
-fn written_draft(parts: &[Part]) -> String {
-    if parts.is_empty() { String::new() } else { serde_json::json!(parts).to_string() }
-}
-
-fn parts_of_draft(draft: String) -> Vec<Part> {
-    // Of another version, perhaps; then it is shown as it is.
-    serde_json::from_str(&draft).unwrap_or_else(|_| vec![Part::Text(draft)])
-}
-
-/// On the store's thread. A message whose beginning could not be written has no id; that was reported then.
-pub(in crate::ui) fn write(store: &mut Store, save: Save) -> store::Result<()> {
-    match save {
-        Save::Question { chat, title, system, parent, message, text, folds } => {
-            let is_new = chat.get().is_none();
-            let chat = match chat.get() {
-                Some(id) => *id,
-                None => {
-                    let id = store.create_chat(&title, system.as_deref())?;
-                    *chat.get_or_init(|| id)
-                }
-            };
-            let parent = parent.and_then(|slot| slot.get().copied());
-            let id = store.add_question(chat, parent, &text, folds::written(&folds).as_deref())?;
-            message.get_or_init(|| id);
-            if is_new {
-                store.take_chat(chat)?;
-            }
-        }
-        Save::AnswerBegins { chat, parent, message, model, sampling } => {
-            if let (Some(chat), Some(parent)) = (chat.get(), parent.get()) {
-                let id = store.begin_answer(*chat, *parent, &model, &sampling)?;
-                message.get_or_init(|| id);
-            }
-        }
-        Save::AnswerContinues { message } => {
-            if let Some(id) = message.get() {
-                store.continue_answer(*id)?;
-            }
-        }
-        Save::AnswerGrows { message, text, thinking } => {
-            if let Some(id) = message.get() {
-                store.append_answer(*id, &text, &thinking)?;
-            }
-        }
-        Save::AnswerEnds { message, ended, stats, seed } => {
-            if let Some(id) = message.get() {
-                store.finish_answer(*id, ended, &stats, seed)?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// On the store's thread. What could not be written has no id; that was reported then.
-pub(in crate::ui) fn rearrange(store: &mut Store, effect: &Effect) -> store::Result<()> {
-    match effect {
-        Effect::GoTo { chat, leaf } => match (chat.get(), leaf.as_ref().map(|leaf| leaf.get())) {
-            (Some(chat), None) => store.go_to(*chat, None),
-            (Some(chat), Some(Some(leaf))) => store.go_to(*chat, Some(*leaf)),
-            _ => Ok(()),
-        },
-        Effect::DeleteMessage { message } => message.get().map_or(Ok(()), |id| store.delete_message(*id)),
-        _ => Ok(()),
-    }
-}
-
-pub(in crate::ui) fn fork(
-    store: &mut Store,
-    chat: &Slot<ChatId>,
-    message: &Slot<MessageId>,
-) -> store::Result<Option<OpenedChat>> {
-    let (Some(chat), Some(message)) = (chat.get(), message.get()) else { return Ok(None) };
-    let copy = store.fork(*chat, *message)?;
-    read_chat(store, copy).map(Some)
-}
-
-/// The chat itself, if no other window has it open any more, else a copy up to this message.
-fn go_on(store: &mut Store, chat: ChatId, message: &Slot<MessageId>) -> store::Result<OpenedChat> {
-    if store.take_chat(chat)? {
-        return read_chat(store, chat);
-    }
-    let message = message.get().copied().ok_or(store::StoreError::NoSuchChat(chat))?;
-    let copy = store.fork(chat, message)?;
-    read_chat(store, copy)
-}
-
-/// The chat, unless it is as it was seen last.
-fn read_changes(store: &Store, id: ChatId, seen: Option<Stamp>) -> store::Result<Option<Changes>> {
-    let stamp = store.stamp(id)?;
-    if seen.as_ref() == Some(&stamp) {
-        return Ok(None);
-    }
-    Ok(Some(Changes { chat: read_chat(store, id)?, stamp }))
-}
-
-fn read_chat(store: &Store, id: ChatId) -> store::Result<OpenedChat> {
-    let is_elsewhere = store.is_open_elsewhere(id)?;
-    let tree = store.tree(id)?;
-    let title = store.chat(id)?.map(|chat| chat.title).unwrap_or_default();
-    Ok(OpenedChat { is_elsewhere, ..opened_chat(id, title, tree) })
-}
-
-pub(in crate::ui) fn opened_chat(id: ChatId, title: String, tree: ChatTree) -> OpenedChat {
-    let messages = tree.messages.into_iter().map(opened).collect();
-    OpenedChat { id, title, messages, leaf: tree.leaf, is_elsewhere: false }
-}
-
-fn opened(stored: StoredMessage) -> OpenedMessage {
-    let folds = stored.folds.map_or(Vec::new(), |written| folds::read(&written, &stored.text));
-    OpenedMessage {
-        id: stored.id,
-        parent: stored.parent,
-        message: Message { is_pinned: stored.is_pinned, ..Message::new(stored.role, stored.text) },
-        thinking: stored.thinking,
-        folds,
-        ended: stored.ended,
-    }
-}
-
-fn sent_read(sent: Vec<store::Sent>) -> Msg {
-    let read = |store::Sent { text, folds }| {
-        let folds = folds.map_or(Vec::new(), |written| folds::read(&written, &text));
-        SentMessage { text, folds }
-    };
-    Msg::SentRead(sent.into_iter().map(read).collect())
-}
-
-fn found(hits: Vec<store::Hit>) -> Vec<FoundMessage> {
-    let today = days::today();
-    hits.into_iter().map(|hit| FoundMessage { when: days::short(hit.created_at, &today), hit }).collect()
-}
-
-fn rows(chats: Vec<store::ChatSummary>) -> Vec<ChatRow> {
-    let today = days::today();
-    let now = today.timestamp();
-    chats
-        .into_iter()
-        .map(|chat| ChatRow {
-            id: chat.id,
-            title: chat.title,
-            age: age(now.as_second() - chat.updated_at.as_second()),
-            day: days::heading(chat.updated_at, &today),
-            messages: chat.messages,
-            is_open_elsewhere: chat.is_open_elsewhere,
-            tags: chat.tags,
-            is_archived: chat.is_archived,
-        })
-        .collect()
-}
-
-/// How long ago something was, in the largest unit that fits.
-fn age(seconds: i64) -> String {
-    let (minute, hour, day) = (60, 3600, 86400);
-    match seconds {
-        ..60 => "just now".into(),
-        _ if seconds < hour => format!("{} min ago", seconds / minute),
-        _ if seconds < day => format!("{} h ago", seconds / hour),
-        _ if seconds < 60 * day => format!("{} d ago", seconds / day),
-        _ => format!("{} months ago", seconds / (30 * day)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ages_are_told_in_the_largest_unit_that_fits() {
-        let told = [-5, 59, 60, 3599, 3600, 86400, 60 * 86400].map(age);
-        assert_eq!(told, ["just now", "just now", "1 min ago", "59 min ago", "1 h ago", "1 d ago", "2 months ago"]);
     }
 }

@@ -165,7 +165,7 @@ impl Answer {
                  start makes room for more",
                 tokens.saturating_mul(2)
             ),
-            End::Elsewhere => "being written in another window; this is how far it is".into(),
+            End::Elsewhere => "being written elsewhere; this is how far it is".into(),
         });
         self.end = Some(end);
         self.document.end();
