@@ -1,7 +1,8 @@
 //! How the machine feels: its temperature, its clock, and whether it holds itself back. What is asked before and after a
 //! measurement, to know whether that is true for the machine or for the weather.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 /// The machine at one moment. What it does not tell is `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -32,7 +33,16 @@ pub struct Throttling {
 impl Health {
     /// This machine now.
     pub fn read() -> Self {
-        Self::read_under(Path::new("/"))
+        Self::read_with(Path::new("/"), &super::program_folders())
+    }
+
+    /// What the files below `root` say; and where a Raspberry Pi has no file for it, its program in one of these folders.
+    pub fn read_with(root: &Path, programs: &[PathBuf]) -> Self {
+        let mut health = Self::read_under(root);
+        if health.throttling.raspberry.is_none() {
+            health.throttling.raspberry = asked_for_bits(root, programs);
+        }
+        health
     }
 
     /// What the files below `root` say.
@@ -72,7 +82,7 @@ impl Throttling {
         };
         let cooling = devices.iter().filter(slows_down).filter_map(|device| number(&device.join("cur_state"))).max();
         Self {
-            raspberry: bits.and_then(|bits| u32::from_str_radix(bits.trim().trim_start_matches("0x"), 16).ok()),
+            raspberry: bits.and_then(|bits| hexadecimal(&bits)),
             count: counts.map(|count| count as u64).reduce(u64::wrapping_add),
             cooling: cooling.and_then(|state| u32::try_from(state).ok()),
         }
@@ -109,6 +119,20 @@ impl Throttling {
             _ => None,
         }
     }
+}
+
+/// What a Raspberry Pi's firmware says when it is asked: `throttled=0x50005`.
+fn asked_for_bits(root: &Path, programs: &[PathBuf]) -> Option<u32> {
+    let model = std::fs::read_to_string(root.join("proc/device-tree/model")).ok()?;
+    let is_file = |program: &PathBuf| program.is_file();
+    let program = programs.iter().map(|folder| folder.join("vcgencmd")).find(is_file);
+    let program = program.filter(|_| model.contains("Raspberry Pi"))?;
+    let asked = Command::new(program).arg("get_throttled").stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    hexadecimal(String::from_utf8_lossy(&asked.stdout).split_once('=')?.1)
+}
+
+fn hexadecimal(text: &str) -> Option<u32> {
+    u32::from_str_radix(text.trim().trim_start_matches("0x"), 16).ok()
 }
 
 /// The hottest of the zones; what is no temperature of a processor above water's freezing is a broken sensor.
@@ -172,6 +196,19 @@ mod tests {
         // What happened earlier is no fault of this measurement.
         let cooled = board("e0000\n");
         assert_eq!(cooled.throttling.since(&after.throttling), None);
+    }
+
+    #[test]
+    fn a_raspberry_pi_without_the_file_is_asked_by_its_program() {
+        let asked = |model: &str, says: &str| {
+            let tree = Tree::new()
+                .file("proc/device-tree/model", model)
+                .program("vcgencmd", &format!("[ \"$1\" = get_throttled ] && {says}"));
+            Health::read_with(tree.root(), &[tree.root().join("bin")]).throttling.raspberry
+        };
+        assert_eq!(asked("Raspberry Pi 4 Model B Rev 1.4\0", "echo throttled=0x50005"), Some(0x50005));
+        assert_eq!(asked("Raspberry Pi 4 Model B Rev 1.4\0", "exit 1"), None);
+        assert_eq!(asked("Orange Pi 5 Pro\0", "echo throttled=0x50005"), None);
     }
 
     #[test]

@@ -13,3 +13,10 @@ pub mod meters;
 pub mod paging;
 pub mod power;
 pub mod volume;
+
+use std::path::PathBuf;
+
+/// The folders in which programs are looked for.
+pub fn program_folders() -> Vec<PathBuf> {
+    std::env::var_os("PATH").iter().flat_map(std::env::split_paths).collect()
+}

@@ -109,7 +109,7 @@ impl Preview {
         models: &[Candidate],
         later: &mut dyn FnMut() -> Instant,
     ) -> Self {
-        let health = Health::read_under(place.root);
+        let health = Health::read_with(place.root, place.programs);
         let power = Supply::of(place, power, later);
         let planned: Vec<Planned> = models
             .iter()

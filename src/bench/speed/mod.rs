@@ -37,6 +37,7 @@ use crate::hardware::bandwidth;
 use crate::hardware::cores::{Cpu, this_machine};
 use crate::hardware::health::Health;
 use crate::hardware::meters::{Choice, Meter};
+use crate::hardware::program_folders;
 use crate::models::fit::Anatomy;
 use crate::models::gguf;
 use anchor::Anchor;
@@ -270,8 +271,7 @@ pub fn look_again(lab: &Lab, settings: &Settings, report: &Report) -> Result<(),
 
 /// What the machine draws is asked from now on, if something tells it; and what does, or why nothing does.
 pub fn meter(power: &Choice, report: &Report) -> (Option<Sampler>, String) {
-    let programs: Vec<_> = std::env::var_os("PATH").iter().flat_map(std::env::split_paths).collect();
-    let found = Meter::find(power, std::path::Path::new("/"), &programs).and_then(|meter| {
+    let found = Meter::find(power, std::path::Path::new("/"), &program_folders()).and_then(|meter| {
         report.progress("what the machine draws while it does nothing");
         Sampler::start(meter, IDLE).inspect(|sampler| report.watch(sampler.watch()))
     });

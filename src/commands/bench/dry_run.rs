@@ -1,6 +1,6 @@
 //! `tuichat bench --dry-run`: what a run would find, do and tell.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::bench::outlook::Pace;
@@ -13,6 +13,7 @@ use crate::exit::Failure;
 use crate::hardware::cores;
 use crate::hardware::memory::Memory;
 use crate::hardware::meters::Choice;
+use crate::hardware::program_folders;
 use crate::models::fit::Anatomy;
 use crate::models::{ModelError, gguf};
 use crate::remarks::Remarks;
@@ -31,7 +32,7 @@ pub fn tell(
     surroundings: &Surroundings,
 ) -> Result<(), Failure> {
     let candidates = candidates(models, surroundings)?;
-    let programs: Vec<PathBuf> = std::env::var_os("PATH").iter().flat_map(std::env::split_paths).collect();
+    let programs = program_folders();
     let cpu = cores::this_machine();
     let place = Place { root: Path::new("/"), programs: &programs, cpu, memory: Memory::read() };
     let mut later = || {
