@@ -4,13 +4,14 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::hardware::cores::{Core, Cpu, FULL_CAPACITY, this_machine};
+use crate::hardware::cores::{Core, Cpu, FULL_CAPACITY, product, this_machine};
 use crate::hardware::memory::Memory;
 
 /// What the machine is. What it does not tell is left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Machine {
+    /// What the board or its maker calls it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub board: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,7 +60,7 @@ impl Machine {
             Some(name.trim_matches('"').to_owned())
         });
         Self {
-            board: cpu.board.clone(),
+            board: cpu.board.clone().or_else(|| product(root)),
             cpu: cpu.name.clone(),
             cores: classes(root, cpu),
             memory_bytes: memory.map(|memory| memory.total),
@@ -70,9 +71,10 @@ impl Machine {
         }
     }
 
-    /// A line about it: board or processor, cores, memory.
+    /// A line about it: board and processor, cores, memory.
     pub fn line(&self) -> String {
-        let name = self.board.as_ref().or(self.cpu.as_ref()).cloned().unwrap_or_else(|| self.arch.clone());
+        let names: Vec<&str> = [&self.board, &self.cpu].into_iter().flatten().map(String::as_str).collect();
+        let name = if names.is_empty() { self.arch.clone() } else { names.join(", ") };
         let cores: Vec<String> = self.cores.iter().map(CoreClass::words).collect();
         let memory = self.memory_bytes.map(|bytes| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30)));
         let parts = [Some(name), Some(cores.join(" + ")).filter(|cores| !cores.is_empty()), memory];
@@ -111,6 +113,7 @@ fn classes(root: &Path, cpu: &Cpu) -> Vec<CoreClass> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hardware::boards::Tree;
 
     fn core(number: usize, capacity: u32, kind: &'static str) -> Core {
         Core { number, capacity, siblings: [number].into_iter().collect(), kind: Some(kind), is_allowed: true }
@@ -139,6 +142,16 @@ mod tests {
         assert_eq!((machine.os.as_deref(), machine.kernel.as_deref()), (Some("Debian 12"), Some("6.1.43-rk")));
         let json = serde_json::to_string(&machine).unwrap();
         assert_eq!(serde_json::from_str::<Machine>(&json).unwrap(), machine);
+    }
+
+    #[test]
+    fn a_laptop_is_told_with_what_its_maker_calls_it_and_its_processor() {
+        let tree = Tree::new()
+            .file("sys/class/dmi/id/sys_vendor", "Framework\n")
+            .file("sys/class/dmi/id/product_name", "Laptop 13\n");
+        let cpu = Cpu { name: Some("AMD Ryzen 5 7640U".into()), ..Cpu::default() };
+        let machine = Machine::read_under(tree.root(), &cpu, None);
+        assert_eq!(machine.line(), "Framework Laptop 13, AMD Ryzen 5 7640U");
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod wish;
 use std::sync::OnceLock;
 
 pub use choice::{CoreChoice, Crew, Crews};
+pub use names::product;
 pub use set::CoreSet;
 pub use topology::{Core, Cpu, FULL_CAPACITY};
 pub use wish::Cores;

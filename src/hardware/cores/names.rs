@@ -96,6 +96,41 @@ pub fn board(root: &Path) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
+/// What a machine without a device tree says of itself (DMI): `LENOVO ThinkPad X1 Carbon Gen 9`. `None` where its maker left
+/// only what stands there before anything is written.
+pub fn product(root: &Path) -> Option<String> {
+    const UNWRITTEN: [&str; 8] = [
+        "to be filled",
+        "default string",
+        "system product name",
+        "system manufacturer",
+        "not applicable",
+        "not specified",
+        "invalid",
+        "unknown",
+    ];
+    let word = |name: &str| {
+        let text = std::fs::read_to_string(root.join("sys/class/dmi/id").join(name)).ok()?;
+        let text = text.trim().to_owned();
+        let lower = text.to_lowercase();
+        let is_written = text.len() > 1 && !UNWRITTEN.iter().any(|unwritten| lower.starts_with(unwritten));
+        is_written.then_some(text)
+    };
+    let maker = word("sys_vendor").or_else(|| word("board_vendor"));
+    let name = word("product_name").or_else(|| word("board_name"));
+    // Lenovo's names are numbers of parts.
+    let name = match maker.as_deref() {
+        Some("LENOVO") => word("product_version").or(name),
+        _ => name,
+    };
+    match (maker, name?) {
+        (Some(maker), name) if !name.to_lowercase().starts_with(&maker.to_lowercase()) => {
+            Some(format!("{maker} {name}"))
+        }
+        (_, name) => Some(name),
+    }
+}
+
 fn arm_part(number: u16) -> Option<&'static str> {
     ARM_PARTS.iter().find(|(part, _)| *part == number).map(|(_, name)| *name)
 }
@@ -107,6 +142,28 @@ fn hexadecimal(text: &str) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hardware::boards::Tree;
+
+    #[test]
+    fn a_machine_without_a_device_tree_is_called_what_its_maker_wrote() {
+        let product = |files: &[(&str, &str)]| {
+            let at = |name: &str| format!("sys/class/dmi/id/{name}");
+            let tree = files.iter().fold(Tree::new(), |tree, (name, text)| tree.file(&at(name), text));
+            super::product(tree.root())
+        };
+        let dell = [("sys_vendor", "Dell Inc.\n"), ("product_name", "XPS 13 9310\n")];
+        assert_eq!(product(&dell).as_deref(), Some("Dell Inc. XPS 13 9310"));
+        let lenovo = [("sys_vendor", "LENOVO\n"), ("product_name", "20XW\n"), ("product_version", "ThinkPad X1\n")];
+        assert_eq!(product(&lenovo).as_deref(), Some("LENOVO ThinkPad X1"));
+        let built = [
+            ("sys_vendor", "To Be Filled By O.E.M.\n"),
+            ("product_name", "System Product Name\n"),
+            ("board_vendor", "ASRock\n"),
+            ("board_name", "ASRock B550M\n"),
+        ];
+        assert_eq!(product(&built).as_deref(), Some("ASRock B550M"));
+        assert_eq!(product(&[("sys_vendor", "QEMU\n"), ("product_name", "\n")]), None);
+    }
 
     #[test]
     fn a_processor_tells_its_makers_name() {
