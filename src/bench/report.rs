@@ -5,12 +5,13 @@ use std::cell::{Cell, Ref, RefCell};
 use std::io::{self, Write};
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::energy::Watch;
 use super::history::Kept;
 use super::live::{Event, Live};
-use super::record::{Case, End, Line, Run, TUICHAT};
+use super::record::{Case, End, Line, Run, TUICHAT, Timing};
 use crate::engine::lab::Subject;
 use crate::exit::Failure;
 use crate::remarks::Remarks;
@@ -140,6 +141,27 @@ impl Report {
     pub fn record(&self, subject: &Subject, record: &impl Serialize) -> Result<(), Failure> {
         self.counted.set(self.counted.get() + 1);
         self.case(subject, &self.counted.get().to_string(), record)
+    }
+
+    /// Takes a single timing of a search: with all of them, a search that was killed goes on.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn timing(&self, subject: &Subject, timing: &impl Serialize) -> Result<(), Failure> {
+        let model = file_name(subject);
+        let number = self.run.borrow().timings.iter().filter(|timing| timing.model == model).count() + 1;
+        match serde_json::to_value(timing) {
+            Ok(Value::Object(rest)) => self.write(Line::Timing(Box::new(Timing { model, number, rest }))),
+            Ok(_) => Ok(()),
+            Err(error) => Err(Failure::error(error.to_string())),
+        }
+    }
+
+    /// The timings of a model that are there, up to one that another version wrote in another form.
+    pub fn timings<T: DeserializeOwned>(&self, subject: &Subject) -> Vec<T> {
+        let (run, model) = (self.run.borrow(), file_name(subject));
+        let of_model = run.timings.iter().filter(|timing| timing.model == model);
+        of_model.map_while(|timing| serde_json::from_value(Value::Object(timing.rest.clone())).ok()).collect()
     }
 
     /// The cores that all cases have, if some were asked for.

@@ -193,10 +193,8 @@ impl Slice {
 /// All that a run of this suite came to.
 pub fn render(run: &Run) -> String {
     let mut text = String::new();
-    for model in run.models() {
-        let cases: Vec<&Case> = run.cases.iter().filter(|case| case.model() == model).collect();
-        let Some(first) = cases.first() else { continue };
-        text += &title(first);
+    for cases in run.by_model() {
+        text += &title(cases[0]);
         let mut table = Table::new(["until", "tok/s", "token ms p95", "°C", "MHz", "W", "J/token"]);
         for case in &cases {
             let number = |number: Option<f64>, digits: usize| {
@@ -216,8 +214,8 @@ pub fn render(run: &Run) -> String {
         }
         text += &table.render();
         text += &kept(&cases);
-        let has_power = first.joules_per_token.is_some();
-        text += &first.text("power_source").filter(|_| !has_power).map(|why| format!("{why}\n")).unwrap_or_default();
+        let has_power = cases[0].joules_per_token.is_some();
+        text += &cases[0].text("power_source").filter(|_| !has_power).map(|why| format!("{why}\n")).unwrap_or_default();
     }
     text + &trusted(run)
 }

@@ -11,8 +11,7 @@ use crate::models::fit::{Curve, USUAL};
 /// All that a run of this suite came to.
 pub fn render(run: &Run) -> String {
     let mut parts = Vec::new();
-    for model in run.models() {
-        let cases: Vec<&Case> = run.cases.iter().filter(|case| case.model() == model).collect();
+    for cases in run.by_model() {
         let whole = cases.iter().find(|case| case.test == CURVE);
         let curve = whole.and_then(|case| serde_json::from_value(Value::Object(case.rest.clone())).ok());
         if let Some((case, curve)) = whole.zip(curve) {

@@ -23,6 +23,8 @@ pub const TUICHAT: &str = "tuichat";
 pub struct Run {
     pub head: Head,
     pub cases: Vec<Case>,
+    /// What a search is based on, in its order.
+    pub timings: Vec<Timing>,
     /// Units of work that are done; their cases need not be measured again. A unit may have any number of cases.
     pub done: Vec<String>,
     /// `None` where it was killed, or is still being written.
@@ -35,6 +37,7 @@ pub struct Run {
 pub enum Line {
     Run(Box<Head>),
     Case(Box<Case>),
+    Timing(Box<Timing>),
     Done {
         unit: String,
     },
@@ -63,6 +66,17 @@ pub struct Head {
     /// What was typed.
     #[serde(default)]
     pub command: Vec<String>,
+    #[serde(flatten)]
+    pub rest: Map<String, Value>,
+}
+
+/// A single timing of a search, with what it takes to go on with the search; what that is, is the suite's own business.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Timing {
+    /// The name of the model's file, without the folders.
+    pub model: String,
+    /// From 1 on, of each model.
+    pub number: usize,
     #[serde(flatten)]
     pub rest: Map<String, Value>,
 }
@@ -144,7 +158,7 @@ impl From<&Health> for Condition {
 impl Run {
     /// A run of which nothing has been measured yet.
     pub fn new(head: Head) -> Self {
-        Self { head, cases: Vec::new(), done: Vec::new(), end: None }
+        Self { head, cases: Vec::new(), timings: Vec::new(), done: Vec::new(), end: None }
     }
 
     /// Reads a file of lines. A last line that was cut off is left out.
@@ -191,6 +205,7 @@ impl Run {
     pub fn add(&mut self, line: Line) {
         match line {
             Line::Case(case) if !self.has(&case.key) => self.cases.push(*case),
+            Line::Timing(timing) => self.timings.push(*timing),
             Line::Done { unit } if !self.is_done(&unit) => self.done.push(unit),
             // A run that was gone on with has an end for each time.
             Line::End(end) => self.end = Some(*end),
@@ -211,6 +226,12 @@ impl Run {
         self.end.as_ref().map_or(Status::Stopped, |end| end.status)
     }
 
+    /// The cases of each model that has some, in the order in which they were measured.
+    pub fn by_model(&self) -> Vec<Vec<&Case>> {
+        let of = |model: &str| self.cases.iter().filter(|case| case.model() == model).collect();
+        self.models().into_iter().map(of).collect()
+    }
+
     /// The models that were measured, each once.
     pub fn models(&self) -> Vec<&str> {
         let mut models: Vec<&str> = Vec::new();
@@ -226,9 +247,10 @@ impl Run {
     pub fn lines(&self) -> Vec<Line> {
         let head = std::iter::once(Line::Run(Box::new(self.head.clone())));
         let cases = self.cases.iter().map(|case| Line::Case(Box::new(case.clone())));
+        let timings = self.timings.iter().map(|timing| Line::Timing(Box::new(timing.clone())));
         let done = self.done.iter().map(|unit| Line::Done { unit: unit.clone() });
         let end = self.end.iter().map(|end| Line::End(Box::new(end.clone())));
-        head.chain(cases).chain(done).chain(end).collect()
+        head.chain(timings).chain(cases).chain(done).chain(end).collect()
     }
 }
 
@@ -274,11 +296,17 @@ pub mod tests {
         }
     }
 
+    fn timing(number: usize) -> Timing {
+        let rest = [("token_seconds".to_owned(), Value::from(0.25))].into_iter().collect();
+        Timing { model: "tiny.gguf".into(), number, rest }
+    }
+
     fn whole() -> Run {
         let mut run = empty("quick");
         run.add(Line::Case(Box::new(case("a"))));
         run.add(Line::Done { unit: "first".into() });
         run.add(Line::Case(Box::new(case("b"))));
+        run.add(Line::Timing(Box::new(timing(1))));
         run.add(Line::End(Box::new(End {
             ended: "2026-11-27T09:33:00Z".parse().unwrap(),
             status: Status::Whole,
@@ -305,6 +333,7 @@ pub mod tests {
         assert_eq!((read.clone(), bytes), (whole(), text.len()));
         assert_eq!((read.status(), read.models()), (Status::Whole, vec!["tiny.gguf"]));
         assert_eq!(read.cases[0].text("cores"), Some("big"));
+        assert_eq!((read.by_model().len(), read.by_model()[0].len(), read.timings.len()), (1, 2, 1));
     }
 
     #[test]
@@ -313,8 +342,9 @@ pub mod tests {
         let head = text.find('\n').unwrap() + 1;
         for cut in head..text.len() {
             let (read, bytes) = Run::parse(&text.as_bytes()[..cut]).unwrap();
-            let lines = text[..cut].matches('\n').count();
-            assert_eq!(read.cases.len(), text[..cut].matches("}\n{").count().min(2).min(lines - 1), "{cut}");
+            let whole = text[..cut].rfind('\n').map_or("", |end| &text[..end]);
+            assert_eq!(read.cases.len(), whole.matches(r#"{"record":"case""#).count(), "{cut}");
+            assert_eq!(read.timings.len(), whole.matches(r#"{"record":"timing""#).count(), "{cut}");
             assert!(bytes <= cut && text[..bytes].ends_with('\n') && read.status() == Status::Stopped);
         }
         assert!(Run::parse(&text.as_bytes()[..head - 1]).is_err());

@@ -8,16 +8,15 @@ use crate::bench::report::subject_of;
 
 /// What each model of a run of this suite came to.
 pub fn of(run: &Run) -> Vec<Results> {
-    let of_model = |model: &str| {
-        let mut cases = run.cases.iter().filter(|case| case.model() == model).peekable();
-        let mut results = Results::of(&subject_of(cases.peek()?));
-        cases.for_each(|case| {
+    let of_model = |cases: Vec<&Case>| {
+        let mut results = Results::of(&subject_of(cases[0]));
+        cases.into_iter().for_each(|case| {
             // A case of a later version is passed over.
             let _ = add(&mut results, case);
         });
-        Some(results)
+        results
     };
-    run.models().into_iter().filter_map(of_model).collect()
+    run.by_model().into_iter().map(of_model).collect()
 }
 
 fn add(results: &mut Results, case: &Case) -> Option<()> {

@@ -14,7 +14,7 @@ type Label = (&'static str, fn(&Case) -> String);
 
 /// All that a run of these suites came to.
 pub fn render(run: &Run) -> String {
-    let tables: Vec<String> = run.models().into_iter().map(|model| of_model(run, model)).collect();
+    let tables: Vec<String> = run.by_model().iter().map(|cases| of_model(run, cases)).collect();
     let mut text = tables.join("\n");
     text += &beside(run);
     text
@@ -32,19 +32,17 @@ impl<'a> Row<'a> {
     }
 }
 
-fn of_model(run: &Run, model: &str) -> String {
-    let cases: Vec<&Case> = run.cases.iter().filter(|case| case.model() == model).collect();
-    let Some(first) = cases.first() else { return String::new() };
-    let mut text = title(first);
+fn of_model(run: &Run, cases: &[&Case]) -> String {
+    let mut text = title(cases[0]);
     if run.head.suite == "threads" {
-        text = text.replacen(&format!("{}, ", threads(first)), "", 1);
+        text = text.replacen(&format!("{}, ", threads(cases[0])), "", 1);
     }
-    let rows = rows(&cases);
+    let rows = rows(cases);
     if !rows.is_empty() {
         text += &table(run, &rows);
     }
-    text += &peers::cases::table(&cases);
-    text += &quality::sentence(&cases);
+    text += &peers::cases::table(cases);
+    text += &quality::sentence(cases);
     text
 }
 
