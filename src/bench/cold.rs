@@ -74,6 +74,8 @@ struct Took {
     steps: [f64; STEPS.len()],
     major_faults: f64,
     read_bytes: f64,
+    /// The weights are pages of the file, so that faults tell how it came from the disk.
+    is_mapped: bool,
 }
 
 impl Took {
@@ -171,6 +173,7 @@ impl Cold {
             steps: [opening.checks, opening.weights, context, prompt, token].map(ms),
             major_faults: more(|paging| Some(paging.major_faults)),
             read_bytes: more(|paging| paging.read_bytes),
+            is_mapped: opening.is_mapped,
         };
         Ok((took, Footprint::read()))
     }
@@ -219,6 +222,7 @@ fn case(base: &Case, key: String, start: Start, samples: &[Took], after: Footpri
         rest.extend(bound.map(|bound| (name.to_owned(), bound.into())));
     }
     rest.insert("samples_start_ms".into(), totals.into());
+    rest.insert("is_mapped".into(), samples.iter().any(|took| took.is_mapped).into());
     rest.insert("read_bytes".into(), (mean(&column(&|took| took.read_bytes)) as u64).into());
     Case {
         key,
@@ -237,10 +241,8 @@ fn case(base: &Case, key: String, start: Start, samples: &[Took], after: Footpri
 /// All that a run of this suite came to.
 pub fn render(run: &Run) -> String {
     let mut text = String::new();
-    for model in run.models() {
-        let cases: Vec<&Case> = run.cases.iter().filter(|case| case.model() == model).collect();
-        let Some(first) = cases.first() else { continue };
-        text += &title(first);
+    for cases in run.by_model() {
+        text += &title(cases[0]);
         let headings =
             ["start", "checks", "weights", "context", "prompt", "token", "total", "read", "faults", "memory"];
         let mut table = Table::new(headings);
@@ -250,7 +252,7 @@ pub fn render(run: &Run) -> String {
             row.extend(STEPS.iter().map(|name| ms(name)));
             row.push(total(case));
             row.push(case.number("read_bytes").map_or_else(|| "–".into(), |bytes| mebibytes(bytes as u64)));
-            row.push(case.major_faults.map_or_else(|| "–".into(), |faults| faults.to_string()));
+            row.push(faults(case));
             row.push(memory(Some(case)));
             table.push(row);
         }
@@ -258,6 +260,15 @@ pub fn render(run: &Run) -> String {
         text += &remark(&cases);
     }
     text + &trusted(run)
+}
+
+/// Weights that are copied when they are loaded cause none.
+fn faults(case: &Case) -> String {
+    match case.major_faults {
+        Some(_) if case.rest.get("is_mapped") == Some(&Value::Bool(false)) => "not mapped".into(),
+        Some(faults) => faults.to_string(),
+        None => "–".into(),
+    }
 }
 
 fn total(case: &Case) -> String {
@@ -291,10 +302,18 @@ mod tests {
     use crate::bench::record::tests::empty;
 
     fn run(read: f64) -> Run {
+        run_of(read, true)
+    }
+
+    fn run_of(read: f64, is_mapped: bool) -> Run {
         let mut run = empty("cold");
         let base = Case { model_filename: "/m/tiny.gguf".into(), model_size: 200_000_000, ..Case::default() };
-        let took =
-            |weights, read_bytes| Took { steps: [10.0, weights, 20.0, 100.0, 10.0], major_faults: 9.0, read_bytes };
+        let took = |weights, read_bytes| Took {
+            steps: [10.0, weights, 20.0, 100.0, 10.0],
+            major_faults: 9.0,
+            read_bytes,
+            is_mapped,
+        };
         for (start, took) in [(Start::Cold, took(2060.0, read)), (Start::Warm, took(60.0, 0.0))] {
             let case = case(&base, start.as_str().into(), start, &[took, took], Footprint::default());
             run.add(Line::Case(Box::new(case)));
@@ -310,6 +329,13 @@ mod tests {
         assert_eq!(lines[2], "cold 10 ms 2060 ms 20 ms 100 ms 10 ms 2200 ± 0 ms 191 MiB 9 –");
         assert_eq!(lines[3], "warm 10 ms 60 ms 20 ms 100 ms 10 ms 200 ± 0 ms 0 MiB 9 –");
         assert_eq!(lines[4], "a cold start takes 2.00 s more, in which 191 MiB are read, 100 MB/s");
+    }
+
+    #[test]
+    fn weights_that_were_copied_cause_no_faults_that_tell_anything() {
+        let text = render(&run_of(200e6, false));
+        assert_eq!(text.matches("191 MiB  not mapped").count(), 1, "{text}");
+        assert_eq!(text.matches("not mapped").count(), 2, "{text}");
     }
 
     #[test]

@@ -80,7 +80,8 @@ impl Subject {
     /// A line about it, and what it runs on.
     pub fn title(&self) -> String {
         let Self { name, architecture, quantization, threads, backend, .. } = self;
-        format!("{name} ({architecture} {quantization}, {threads} threads, {backend})\n")
+        let plural = if *threads == 1 { "" } else { "s" };
+        format!("{name} ({architecture} {quantization}, {threads} thread{plural}, {backend})\n")
     }
 }
 
@@ -91,6 +92,8 @@ pub struct Opening {
     pub checks: Duration,
     /// The weights mapped, or copied where they are repacked.
     pub weights: Duration,
+    /// They were mapped.
+    pub is_mapped: bool,
 }
 
 /// A loaded model.
@@ -137,7 +140,8 @@ impl Lab {
             LoadError::Cancelled => LabError::Cancelled,
             LoadError::Refused(words) => bad(&words),
         })?;
-        let opening = Opening { checks, weights: began.elapsed().saturating_sub(checks) };
+        let weights = began.elapsed().saturating_sub(checks);
+        let opening = Opening { checks, weights, is_mapped: choice.placement.as_stored };
         let chosen = tuning::choose(&model, settings, &choice.backend, &|_| {}, &[cancel])?;
         let file_name = || settings.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let subject = Subject {
