@@ -42,12 +42,26 @@ pub enum Event {
     Began { cases: Vec<String> },
     /// They were, at so many tokens per second each; a repetition that only warms up does not count.
     Timed { speeds: Vec<(String, f64)>, counts: bool },
+    /// Those of which the fastest is being looked for, in any order; they take the place of those before.
+    Contenders(Vec<Contender>),
     /// All of its repetitions are there.
     Finished { case: String, mean: Option<f64> },
     /// What is being done, until something else is.
     Doing(String),
     /// A sentence that stays.
     Noted(String),
+}
+
+/// One of several of which the fastest is being looked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Contender {
+    pub name: String,
+    /// Tokens per second, each time.
+    pub speeds: Vec<f64>,
+    /// It is being timed.
+    pub is_running: bool,
+    /// It has lost.
+    pub is_out: bool,
 }
 
 impl Event {

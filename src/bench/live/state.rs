@@ -4,7 +4,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::Event;
+use super::{Contender, Event};
+use crate::bench::statistics::mean;
 
 /// Moments of a curve that are kept; twice as many are thinned out to half of them.
 const MOST_MOMENTS: usize = 600;
@@ -23,6 +24,8 @@ pub enum Stage {
     Begun,
     Running,
     Done,
+    /// Others are faster.
+    Out,
 }
 
 /// A case as it is shown.
@@ -36,6 +39,18 @@ pub struct Row {
     pub wanted: u32,
     /// How long its repetitions took, together, and how many of them there were.
     took: (Duration, u32),
+}
+
+impl Row {
+    fn of(contender: Contender) -> Self {
+        let stage = match (contender.is_running, contender.is_out) {
+            (true, _) => Stage::Running,
+            (_, true) => Stage::Out,
+            _ if contender.speeds.is_empty() => Stage::ToCome,
+            _ => Stage::Begun,
+        };
+        Self { name: contender.name, stage, samples: contender.speeds, wanted: 0, took: Default::default() }
+    }
 }
 
 /// Values at moments, in seconds since the start.
@@ -69,6 +84,8 @@ pub struct State {
     /// The model that is measured.
     pub model: String,
     pub rows: Vec<Row>,
+    /// The rows of this model compete, and the fastest is the first.
+    are_ranked: bool,
     /// What is being done, in words.
     pub doing: String,
     /// Sentences that stay; the last one is shown.
@@ -96,6 +113,7 @@ impl State {
             suite: suite.to_owned(),
             model: String::new(),
             rows: Vec::new(),
+            are_ranked: false,
             doing: String::new(),
             notes: Vec::new(),
             speed: Curve::default(),
@@ -123,6 +141,7 @@ impl State {
                     self.first = self.rows.len();
                 }
                 self.model = title;
+                self.are_ranked = false;
             }
             Event::Expected { cases, repetitions } => {
                 for name in cases {
@@ -158,6 +177,9 @@ impl State {
                     row.stage = Stage::Begun;
                 }
             }
+            Event::Contenders(contenders) => self.rank(contenders),
+            // What competes is shown as long as it does.
+            Event::Finished { .. } if self.are_ranked => {}
             Event::Finished { case, mean } => {
                 let place = self.place(&case);
                 let row = &mut self.rows[place];
@@ -239,6 +261,25 @@ impl State {
         Some(left.saturating_sub(gone))
     }
 
+    /// Where the rows begin that compete, the fastest first, if there are such.
+    pub fn ranked_from(&self) -> Option<usize> {
+        self.are_ranked.then_some(self.first)
+    }
+
+    /// The fastest first; behind them those of which nothing is known yet, and last those that have lost.
+    fn rank(&mut self, contenders: Vec<Contender>) {
+        let mut rows: Vec<Row> = contenders.into_iter().map(Row::of).collect();
+        let place = |row: &Row| match row.stage {
+            Stage::Out => 2,
+            _ => u8::from(row.samples.is_empty()),
+        };
+        let speed = |row: &Row| mean(&row.samples);
+        rows.sort_by(|one, other| place(one).cmp(&place(other)).then(speed(other).total_cmp(&speed(one))));
+        self.rows.truncate(self.first);
+        self.rows.extend(rows);
+        self.are_ranked = true;
+    }
+
     /// A case that nobody announced comes behind those that somebody did.
     fn place(&mut self, name: &str) -> usize {
         if let Some(place) = self.rows[self.first..].iter().position(|row| row.name == name) {
@@ -306,6 +347,17 @@ pub mod tests {
             self.compute(3, speeds[1]);
             let speeds = cases.iter().zip(speeds).map(|(case, speed)| ((*case).to_owned(), speed as f64)).collect();
             self.tell(Event::Timed { speeds, counts: true });
+        }
+
+        /// Those that compete, with their speeds and whether they have lost; one without a speed is being timed.
+        pub fn rank(&mut self, contenders: &[(&str, &[f64], bool)]) {
+            let of = |(name, speeds, is_out): &(&str, &[f64], bool)| Contender {
+                name: (*name).to_owned(),
+                speeds: speeds.to_vec(),
+                is_running: speeds.is_empty(),
+                is_out: *is_out,
+            };
+            self.tell(Event::Contenders(contenders.iter().map(of).collect()));
         }
 
         pub fn compute_one(&mut self) {
@@ -424,6 +476,30 @@ pub mod tests {
         }
         let names: Vec<&str> = told.state.rows.iter().map(|row| row.name.as_str()).collect();
         assert_eq!((names, told.state.share()), (vec!["tg128, One", "tg128"], Some(1.0)));
+    }
+
+    #[test]
+    fn those_that_compete_stand_in_the_order_of_their_speeds_and_losers_last() {
+        let mut told = Told::new("tune");
+        told.tell(Event::Model("One (llama)".into()));
+        told.rank(&[
+            ("512", &[50.0, 52.0], false),
+            ("256", &[], false),
+            ("128", &[60.0], false),
+            ("64", &[70.0], true),
+        ]);
+        let shown = |told: &Told| {
+            let rows = told.state.rows.iter().map(|row| (row.name.clone(), row.stage));
+            rows.collect::<Vec<_>>()
+        };
+        let expected = [("128", Stage::Begun), ("512", Stage::Begun), ("256", Stage::Running), ("64", Stage::Out)];
+        assert_eq!(shown(&told), expected.map(|(name, stage)| (name.to_owned(), stage)));
+        told.tell(Event::Finished { case: "tokens at once: 128".into(), mean: None });
+        told.rank(&[("on", &[9.0], false)]);
+        assert_eq!((shown(&told).len(), told.state.ranked_from()), (1, Some(0)), "others take their place");
+        told.tell(Event::Model("Two (llama)".into()));
+        told.rank(&[("on", &[3.0], false)]);
+        assert_eq!((told.state.rows.len(), told.state.ranked_from()), (2, Some(1)));
     }
 
     #[test]

@@ -97,12 +97,13 @@ fn split(body: Rect, rows: u16, has_curves: bool) -> [Rect; 2] {
     Layout::vertical([Constraint::Length(rows), Constraint::Fill(1)]).areas(body)
 }
 
-/// As many cases as there is room for, among them the one that is being timed.
+/// As many cases as there is room for, among them the one that is being timed; of those that compete the fastest.
 fn rows<'a>(state: &State, theme: &Theme, area: Rect) -> Vec<Line<'a>> {
     let room = usize::from(area.height);
     let current = state.rows.iter().position(|row| row.stage == Stage::Running);
     let current = current.or_else(|| state.rows.iter().rposition(|row| row.stage == Stage::Done)).unwrap_or_default();
-    let first = (current + 1 + room / 3).min(state.rows.len()).saturating_sub(room);
+    let around_current = (current + 1 + room / 3).min(state.rows.len()).saturating_sub(room);
+    let first = state.ranked_from().unwrap_or(around_current);
     let shown = &state.rows[first.min(state.rows.len())..];
     let width = usize::from(area.width).saturating_sub(2);
     shown.iter().take(room).map(|row| line(row, theme, width)).collect()
@@ -118,8 +119,11 @@ fn line<'a>(row: &Row, theme: &Theme, width: usize) -> Line<'a> {
         (Stage::Running, true) => (">", theme.accent),
         (Stage::Done, false) => ("✓", theme.user),
         (Stage::Done, true) => ("x", theme.user),
+        (Stage::Out, false) => ("✗", theme.dim),
+        (Stage::Out, true) => ("-", theme.dim),
     };
     let count = match row.wanted {
+        0 if row.samples.len() > 1 => format!("{}×", row.samples.len()),
         0 => String::new(),
         wanted => format!("{}/{}", if row.stage == Stage::Done { wanted } else { row.samples.len() as u32 }, wanted),
     };
@@ -128,16 +132,17 @@ fn line<'a>(row: &Row, theme: &Theme, width: usize) -> Line<'a> {
         1 => format!("{:.1}", row.samples[0]),
         _ => format!("{:.1} ± {:.1}", mean(&row.samples), deviation(&row.samples)),
     };
-    let speed = if theme.ascii { speed.replace('±', "+-") } else { speed };
     let figures = format!("{count:>7} {speed:>16} t/s");
+    let figures = if theme.ascii { figures.replace('±', "+-").replace('×', "x") } else { figures };
     let figures = if row.samples.is_empty() { format!("{count:>7} {:>20}", "") } else { figures };
     let room = width.saturating_sub(2 + figures.width());
     let name = cut(&escape_line(&row.name), room);
     let space = " ".repeat(room.saturating_sub(name.width()));
+    let is_dim = matches!(row.stage, Stage::ToCome | Stage::Out);
     Line::from(vec![
         Span::styled(format!(" {mark} "), style),
         Span::styled(name, style),
-        Span::styled(format!("{space}{figures}"), if row.stage == Stage::ToCome { theme.dim } else { theme.text }),
+        Span::styled(format!("{space}{figures}"), if is_dim { theme.dim } else { theme.text }),
     ])
 }
 
@@ -269,6 +274,22 @@ mod tests {
             told.feel(48.0 + degree as f64 / 2.0, 5.5 + (degree % 3) as f64 / 4.0);
         }
         insta::assert_snapshot!(screen(&told.state, &Theme::plain(), (120, 40)));
+    }
+
+    #[test]
+    fn a_search_shows_those_that_compete_the_fastest_first() {
+        let mut told = Told::new("tune");
+        told.tell(Event::Model("SmolLM2 (llama Q4_1, 2 threads, CPU)".into()));
+        told.compute(3, 60);
+        let speeds = [58.1, 61.3, 60.2];
+        told.rank(&[
+            ("512 at once, f16", &speeds, false),
+            ("256 at once, f16", &speeds.map(|speed| speed + 4.0), false),
+            ("128 at once, f16", &speeds[..2].iter().map(|speed| speed / 2.0).collect::<Vec<_>>(), true),
+            ("512 at once, q8_0", &[], false),
+        ]);
+        told.tell(Event::Doing("prompts, timing 14: 512 at once, q8_0".into()));
+        insta::assert_snapshot!(screen(&told.state, &Theme::plain(), (80, 24)));
     }
 
     #[test]
