@@ -79,6 +79,47 @@ fn a_killed_run_keeps_what_it_has_and_is_gone_on_with_each_case_once() {
 }
 
 #[test]
+fn a_killed_search_keeps_its_timings_and_times_none_of_them_again() {
+    let home = home();
+    home.write("home/config/config.toml", "threads = 1\n");
+    let exhaustive = ["bench", "./tiny.gguf", "--tune", "--exhaustive", "--rounds", "2"];
+    let mut child = home.command(&exhaustive);
+    let mut child = child.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let timings = |text: &str| -> Vec<Value> {
+        let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
+        lines(whole).into_iter().filter(|line| line["record"] == "timing").collect()
+    };
+    let has_some =
+        || kept(&home).first().is_some_and(|file| timings(&std::fs::read_to_string(file).unwrap()).len() > 4);
+    let began = Instant::now();
+    while !has_some() {
+        assert!(began.elapsed() < Duration::from_secs(120) && child.try_wait().unwrap().is_none());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let file = &kept(&home)[0];
+    let before = std::fs::read_to_string(file).unwrap();
+    let shown = home.run(&["bench", "show"]);
+    assert!(shown.stdout.contains("timings so far, and nothing is chosen yet"), "{}", shown.stdout);
+    assert!(shown.stdout.contains("--continue"), "{}", shown.stdout);
+
+    let ran = home.run(&["bench", "--continue", "--json"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let after = std::fs::read_to_string(file).unwrap();
+    assert!(after.starts_with(&before[..before.rfind('\n').unwrap() + 1]), "what was timed stays as it was");
+    let all = lines(&after);
+    let numbers: Vec<u64> = timings(&after).iter().map(|timing| timing["number"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>(), "each once");
+    let case = |test: &str| all.iter().find(|line| line["test"] == test).unwrap_or_else(|| panic!("{test}: {after}"));
+    let (choice, swept) = (case("choice"), case("exhaustive"));
+    let made = choice["timings"].as_u64().unwrap() + swept["timings"].as_u64().unwrap();
+    assert_eq!(made, numbers.len() as u64, "every timing that it goes by is there, and no other");
+    assert!(swept["loss"].as_f64().unwrap() >= 0.0 && swept["search_part"].as_f64().unwrap() > 0.0, "{swept}");
+    assert_eq!(all.last().unwrap()["status"], "whole");
+}
+
+#[test]
 fn runs_are_kept_listed_and_shown_as_they_were_told() {
     let home = home();
     let ran = home.run(&["bench", "./tiny.gguf", "--threads", "1", "--rounds", "2", "--power", "none"]);

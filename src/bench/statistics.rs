@@ -24,6 +24,15 @@ pub fn percentile(samples: &[f64], share: f64) -> Option<f64> {
     Some(low + (high - low) * place.fract())
 }
 
+/// The mean of the faster half of timings, infinite of none. What disturbs a machine only ever makes it slower, so the slower
+/// half tells more of that than of what was timed; and the fastest alone may be luck.
+pub fn faster_half(seconds: &[f64]) -> f64 {
+    let mut sorted = seconds.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let half = &sorted[..sorted.len().div_ceil(2)];
+    if half.is_empty() { f64::INFINITY } else { mean(half) }
+}
+
 /// Student's t for a two-sided interval of 95 %, by degrees of freedom from 1 on.
 const T: [f64; 30] = [
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120,
@@ -47,6 +56,16 @@ impl Interval {
         let count = samples.len();
         let error = (count > 1).then(|| (deviation(samples) / (count as f64).sqrt(), count - 1));
         Self { middle: mean(samples), error, is_exp: false }
+    }
+
+    /// Around a value whose standard error is known from so many degrees of freedom, if it is.
+    pub fn around(middle: f64, error: Option<(f64, usize)>) -> Self {
+        Self { middle, error: error.filter(|(_, freedom)| *freedom > 0), is_exp: false }
+    }
+
+    /// As wide, around another value.
+    pub fn moved_to(self, middle: f64) -> Self {
+        Self { middle, ..self }
     }
 
     /// The mean of several means.
@@ -89,6 +108,12 @@ mod tests {
         let samples = [4.0, 1.0, 3.0, 2.0, 5.0];
         assert_eq!([0.0, 0.5, 0.625, 1.0].map(|share| percentile(&samples, share).unwrap()), [1.0, 3.0, 3.5, 5.0]);
         assert_eq!(percentile(&[], 0.5), None);
+    }
+
+    #[test]
+    fn the_faster_half_leaves_hiccups_out() {
+        assert_eq!(faster_half(&[1.0, 1.3, 1.0, 1.1]), 1.0);
+        assert_eq!((faster_half(&[2.0, 1.0, 9.0]), faster_half(&[])), (1.5, f64::INFINITY));
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use super::search::{Heat, Search};
-use super::setting::{Level, Part, Setting, Workload};
+use super::setting::{Factor, Level, Part, REPEATED, Setting, Workload};
 use super::speed;
 use super::sweep::Sweep;
-use crate::bench::statistics::{Interval, mean};
+use crate::bench::statistics::{Interval, faster_half};
 
 /// The tests of the cases.
 pub const TRIED: &str = "tune";
@@ -54,37 +54,48 @@ pub struct Tried {
 
 impl Tried {
     pub fn all(search: &Search, workload: Workload) -> Vec<Self> {
-        search.heats().iter().flat_map(|heat| Self::of_heat(heat, search.chosen(), workload)).collect()
+        Factor::ALL.into_iter().flat_map(|factor| Self::of_factor(search, factor, workload)).collect()
     }
 
-    fn of_heat(heat: &Heat, chosen: Setting, workload: Workload) -> Vec<Self> {
-        let factor = heat.factor();
-        let part = factor.part();
-        let of = |(place, level): (usize, &Level)| {
-            let seconds = heat.race.seconds(place);
-            let crew = match level {
-                Level::Decode(crew) | Level::Prefill(crew) => Some(crew),
-                _ => None,
-            };
-            Self {
-                test: TRIED,
-                factor: factor.key(),
-                title: factor.title(),
-                level: level.words(),
-                tried_threads: crew.map(|crew| crew.threads),
-                cores: crew.map(|crew| crew.cores.to_string()),
-                n_prompt: if part == Part::Answer { 0 } else { workload.prompt },
-                n_gen: if part == Part::Prompt { 0 } else { workload.answer },
-                tokens_per_second: speed(workload, part, mean(seconds)),
-                samples_seconds: seconds.to_vec(),
-                ratio: heat.race.ratio(place, 0).into(),
-                is_usual: place == 0,
-                is_chosen: chosen.with(*level) == chosen,
-                is_out: heat.race.is_out(place),
-                is_only_told: factor.is_only_told(),
-            }
+    /// Each level of a factor as it was timed last, beside the usual one.
+    fn of_factor(search: &Search, factor: Factor, workload: Workload) -> Vec<Self> {
+        let (chosen, levels) = (search.chosen(), search.space().levels(factor));
+        let heats = || search.heats().iter().filter(|heat| heat.factors.contains(&factor));
+        let of = |level: &Level| {
+            heats().rev().find_map(|heat| {
+                let place = heat.with_level(*level, &chosen)?;
+                // The usual one is of use only beside another.
+                let has_others = heat.contenders.iter().any(|it| it.level(factor) != levels[0]);
+                let usual = heat.with_level(levels[0], &heat.contenders[place])?;
+                has_others.then(|| Self::of(heat, [place, usual], *level, &chosen, workload))
+            })
         };
-        heat.levels.iter().enumerate().map(of).collect()
+        levels.iter().filter_map(of).collect()
+    }
+
+    fn of(heat: &Heat, [place, usual]: [usize; 2], level: Level, chosen: &Setting, workload: Workload) -> Self {
+        let (factor, part, seconds) = (level.factor(), heat.part, heat.race.seconds(place));
+        let crew = match level {
+            Level::Decode(crew) | Level::Prefill(crew) => Some(crew),
+            _ => None,
+        };
+        Self {
+            test: TRIED,
+            factor: factor.key(),
+            title: factor.title(),
+            level: level.words(),
+            tried_threads: crew.map(|crew| crew.threads),
+            cores: crew.map(|crew| crew.cores.to_string()),
+            n_prompt: if part == Part::Answer { 0 } else { workload.prompt },
+            n_gen: if part == Part::Prompt { 0 } else { workload.answer },
+            tokens_per_second: speed(workload, part, faster_half(seconds)),
+            samples_seconds: seconds.to_vec(),
+            ratio: heat.race.ratio(place, usual).into(),
+            is_usual: place == usual,
+            is_chosen: chosen.level(factor) == level,
+            is_out: heat.race.is_out(place),
+            is_only_told: factor.is_only_told(),
+        }
     }
 
     pub fn key(&self) -> String {
@@ -115,6 +126,12 @@ pub struct Choice {
     decode_tokens_per_second: Option<f64>,
     /// What somebody has set.
     set: Vec<String>,
+    /// More tokens at once than this could not be told apart, since no longer prompt was timed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    untold_batches: Option<u32>,
+    /// Of an answer, where guesses are taken to be right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repeated_part: Option<f64>,
     timings: usize,
     seconds: f64,
     is_disturbed: bool,
@@ -125,7 +142,9 @@ impl Choice {
     pub fn of(search: &Search, workload: Workload, speeds: Option<(f64, f64)>) -> Self {
         let chosen = search.chosen();
         let is_usual = chosen == search.space().usual;
-        let ratio = search.proof().filter(|_| !is_usual).map(|proof| proof.ratio(1, 0).into());
+        let turns = search.turns().filter(|_| !is_usual);
+        let place = |heat: &Heat| heat.contenders.iter().position(|it| *it == chosen);
+        let ratio = turns.and_then(|heat| Some(heat.race.ratio(place(heat)?, 0).into()));
         let same = Ratio { ratio: 1.0, ratio_ci95_low: None, ratio_ci95_high: None };
         let set = search.space().set.iter();
         Self {
@@ -141,11 +160,13 @@ impl Choice {
             n_prompt: workload.prompt,
             n_gen: workload.answer,
             is_usual,
-            fell_back: is_usual && search.proof().is_some(),
+            fell_back: is_usual && search.looked_better(),
             ratio: ratio.unwrap_or(same),
             prefill_tokens_per_second: speeds.map(|(prefill, _)| prefill),
             decode_tokens_per_second: speeds.map(|(_, decode)| decode),
             set: set.map(|level| format!("{}: {}", set_title(level), level.words())).collect(),
+            untold_batches: (search.space().usual.batch > workload.prompt).then_some(workload.prompt),
+            repeated_part: (search.space().levels(Factor::Guesses).len() > 1).then_some(REPEATED),
             timings: search.timings(),
             seconds: 0.0,
             is_disturbed: false,
@@ -172,40 +193,32 @@ pub struct Swept {
     test: &'static str,
     combinations: usize,
     timings: usize,
+    /// What all of them took once each for each round, without the duel at the end.
     seconds: f64,
     /// What the search took of that.
     search_part: f64,
     is_the_choice: bool,
-    /// `decode 2, prefill 2, batch 512, kv f16, spec on`.
+    /// `threads for answers 2, tokens at once 512, KV cache f16, guessing tokens on`.
     best: String,
     #[serde(flatten)]
     ratio: Ratio,
+    /// How much longer the chosen one takes than the best, as a part.
+    loss: f64,
 }
 
 impl Swept {
-    pub fn of(sweep: &Sweep, search_seconds: f64, seconds: f64) -> Self {
-        let same = Ratio { ratio: 1.0, ratio_ci95_low: None, ratio_ci95_high: None };
+    pub fn of(sweep: &Sweep, open: &[Factor], search_seconds: f64, seconds: f64) -> Self {
+        let (best, ratio) = sweep.best();
         Self {
             test: SWEEP,
             combinations: sweep.settings(),
             timings: sweep.timings(),
             seconds,
             search_part: search_seconds / seconds,
-            is_the_choice: sweep.ratio().is_none(),
-            best: words(&sweep.best()),
-            ratio: sweep.ratio().map_or(same, Ratio::from),
+            is_the_choice: sweep.is_the_choice(),
+            best: best.words(open),
+            ratio: ratio.into(),
+            loss: ratio.middle - 1.0,
         }
     }
-}
-
-/// A whole setting in words.
-fn words(setting: &Setting) -> String {
-    let levels = [
-        Level::Decode(setting.crews.decode),
-        Level::Prefill(setting.crews.prefill),
-        Level::Batch(setting.batch),
-        Level::Cache(setting.types),
-        Level::Guesses(setting.guesses),
-    ];
-    levels.map(|level| format!("{} {}", level.factor().title(), level.words())).join(", ")
 }

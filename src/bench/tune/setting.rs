@@ -1,5 +1,7 @@
 //! What can be set about how a model is computed, and what of that is to be tried on a machine. Pure.
 
+use serde::{Deserialize, Serialize};
+
 use crate::engine::KvTypes;
 use crate::hardware::cores::{Cpu, Crew, Crews};
 
@@ -7,7 +9,7 @@ use crate::hardware::cores::{Cpu, Crew, Crews};
 const BATCHES: [u32; 3] = [512, 256, 128];
 
 /// How a model is computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Setting {
     pub crews: Crews,
     /// Tokens of a prompt at once.
@@ -30,6 +32,51 @@ impl Setting {
             Level::Guesses(guesses) => Self { guesses, ..self },
             Level::Attention(flash_attention) => Self { flash_attention, ..self },
         }
+    }
+
+    /// How one thing is set.
+    pub fn level(&self, factor: Factor) -> Level {
+        match factor {
+            Factor::Decode => Level::Decode(self.crews.decode),
+            Factor::Prefill => Level::Prefill(self.crews.prefill),
+            Factor::Batch => Level::Batch(self.batch),
+            Factor::Cache => Level::Cache(self.types),
+            Factor::Guesses => Level::Guesses(self.guesses),
+            Factor::Attention => Level::Attention(self.flash_attention),
+        }
+    }
+
+    /// How these things are set: `tokens at once 256, KV cache q8_0`.
+    pub fn words(&self, factors: &[Factor]) -> String {
+        let words = factors.iter().map(|factor| format!("{} {}", factor.title(), self.level(*factor).words()));
+        words.collect::<Vec<_>>().join(", ")
+    }
+
+    /// The same in so few words that a column holds them, threads for answers and for prompts last: `256 at once, q8_0, no
+    /// guessing, threads 4/8 on 4-7/0-7`.
+    pub fn brief(&self, factors: &[Factor]) -> String {
+        let word = |factor: &Factor| match self.level(*factor) {
+            Level::Batch(batch) => Some(format!("{batch} at once")),
+            Level::Cache(types) => Some(types.to_string()),
+            Level::Guesses(guesses) => Some(if guesses { "guessing" } else { "no guessing" }.to_owned()),
+            Level::Attention(is_on) => Some(format!("flash attention {}", if is_on { "on" } else { "off" })),
+            Level::Decode(_) | Level::Prefill(_) => None,
+        };
+        let mut words: Vec<String> = factors.iter().filter_map(word).collect();
+        let crews = [(Factor::Decode, self.crews.decode), (Factor::Prefill, self.crews.prefill)];
+        let named: Vec<Crew> =
+            crews.into_iter().filter(|(factor, _)| factors.contains(factor)).map(|it| it.1).collect();
+        let all = |word: fn(&Crew) -> String| named.iter().map(word).collect::<Vec<_>>().join("/");
+        if !named.is_empty() {
+            let cores = all(|crew| if crew.cores.is_empty() { "any".into() } else { crew.cores.to_string() });
+            words.push(format!("threads {} on {cores}", all(|crew| crew.threads.to_string())));
+        }
+        words.join(", ")
+    }
+
+    /// How many of these things another one has in the same way.
+    pub fn in_common(&self, other: &Self, factors: &[Factor]) -> usize {
+        factors.iter().filter(|factor| self.level(**factor) == other.level(**factor)).count()
     }
 }
 
@@ -80,6 +127,8 @@ pub enum Factor {
 }
 
 impl Factor {
+    pub const ALL: [Self; 6] = [Self::Decode, Self::Prefill, Self::Batch, Self::Cache, Self::Guesses, Self::Attention];
+
     /// For people.
     pub fn title(self) -> &'static str {
         match self {
@@ -104,21 +153,6 @@ impl Factor {
         }
     }
 
-    /// What shows how it is best set.
-    pub fn part(self) -> Part {
-        match self {
-            Factor::Decode | Factor::Guesses => Part::Answer,
-            Factor::Prefill | Factor::Batch => Part::Prompt,
-            Factor::Cache | Factor::Attention => Part::Turn,
-        }
-    }
-
-    /// Another than the usual one costs something beside time: exactness, or what guesses may bring. It has to be shown to be
-    /// faster, not only look so.
-    pub fn has_to_be_shown(self) -> bool {
-        matches!(self, Factor::Cache | Factor::Guesses)
-    }
-
     /// Flash attention is what shows which tokens are attended to, so a chat needs it: that is only told.
     pub fn is_only_told(self) -> bool {
         self == Factor::Attention
@@ -126,7 +160,8 @@ impl Factor {
 }
 
 /// What is timed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Part {
     Prompt,
     /// Tokens behind the prompt.
@@ -136,7 +171,7 @@ pub enum Part {
 }
 
 /// Something to be timed once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trial {
     pub setting: Setting,
     pub part: Part,
@@ -242,14 +277,30 @@ impl Space {
         }
     }
 
+    /// The ways to set one thing, the usual one first.
+    pub fn levels(&self, factor: Factor) -> Vec<Level> {
+        let levels = self.factors.iter().find(|levels| levels[0].factor() == factor);
+        levels.cloned().unwrap_or_else(|| vec![self.usual.level(factor)])
+    }
+
+    /// What can be set one way or another, but for what is only told.
+    pub fn open(&self) -> Vec<Factor> {
+        let factors = self.factors.iter().map(|levels| levels[0].factor());
+        factors.filter(|factor| !factor.is_only_told()).collect()
+    }
+
     /// Every setting there is, without what is only told; the usual one first.
     pub fn all(&self) -> Vec<Setting> {
-        let mut all = vec![self.usual];
-        for levels in self.factors.iter().filter(|levels| !levels[0].factor().is_only_told()) {
-            all = levels.iter().flat_map(|level| all.iter().map(|setting| setting.with(*level))).collect();
-        }
-        all
+        combinations(self.usual, &self.open().into_iter().map(|factor| self.levels(factor)).collect::<Vec<_>>())
     }
+}
+
+/// All that can be made of a setting with one of each of these levels; where the first of each is in it already, it comes
+/// first.
+pub fn combinations(of: Setting, factors: &[Vec<Level>]) -> Vec<Setting> {
+    factors.iter().fold(vec![of], |all, levels| {
+        levels.iter().flat_map(|level| all.iter().map(|setting| setting.with(*level))).collect()
+    })
 }
 
 /// The threads to try, the rule's first. Where threads are held to kinds of cores, as many that may run anywhere.
@@ -337,5 +388,20 @@ mod tests {
         assert_eq!(workload.answer_seconds(0.1, None), 10.0);
         assert!((workload.answer_seconds(0.1, Some(0.4)) - 8.75).abs() < 1e-9);
         assert_eq!([Part::Prompt, Part::Answer, Part::Turn].map(|part| workload.tokens(part)), [512.0, 100.0, 612.0]);
+    }
+
+    #[test]
+    fn a_setting_says_how_things_are_set_and_what_it_has_in_common_with_another() {
+        let two = plain(2);
+        let usual = Space::of(&given(&two)).usual;
+        let other = usual.with(Level::Batch(128)).with(Level::Guesses(false));
+        assert_eq!(other.words(&[Factor::Batch, Factor::Guesses]), "tokens at once 128, guessing tokens off");
+        assert_eq!(usual.in_common(&other, &Factor::ALL), 4);
+        assert_eq!(other.brief(&[Factor::Prefill, Factor::Batch]), "128 at once, threads 2 on 0-1");
+        assert_eq!(
+            other.brief(&Space::of(&given(&two)).open()),
+            "128 at once, f16, no guessing, threads 2/2 on 0-1/0-1"
+        );
+        assert!(Factor::ALL.into_iter().all(|factor| usual.level(factor).factor() == factor));
     }
 }

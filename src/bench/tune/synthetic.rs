@@ -44,11 +44,19 @@ pub fn given(cpu: &Cpu) -> Given<'_> {
     }
 }
 
+/// What timings are off by, as a standard deviation, or what would be one if they were never too short.
+#[derive(Clone, Copy)]
+pub enum Noise {
+    BothWays(f64),
+    Slower(f64),
+}
+
 /// How long things take.
 pub struct Machine<'a> {
     pub cpu: &'a Cpu,
-    /// Standard deviation of what a timing is off by, as a part.
-    pub noise: f64,
+    pub noise: Noise,
+    /// How often something takes 15 to 45 % more.
+    pub hiccups: f64,
     /// So many times slower with each timing.
     pub drift: f64,
     /// Other batches take 5 % more.
@@ -61,6 +69,8 @@ pub struct Machine<'a> {
     pub little_helps_prompts: bool,
     /// What is not usual makes whole turns slower, though its parts are faster.
     pub does_not_add_up: bool,
+    /// With a rounded cache prompts are computed the faster the fewer tokens at once.
+    pub small_batches_suit_rounding: bool,
     pub random: fastrand::Rng,
     pub clock: f64,
     pub timings: i32,
@@ -70,7 +80,8 @@ impl<'a> Machine<'a> {
     pub fn quiet(cpu: &'a Cpu) -> Self {
         Self {
             cpu,
-            noise: 0.0,
+            noise: Noise::BothWays(0.0),
+            hiccups: 0.0,
             drift: 1.0,
             best_batch: 512,
             eight_bits: 0.9,
@@ -78,6 +89,7 @@ impl<'a> Machine<'a> {
             without_attention: 0.8,
             little_helps_prompts: false,
             does_not_add_up: false,
+            small_batches_suit_rounding: false,
             random: fastrand::Rng::with_seed(1),
             clock: 0.0,
             timings: 0,
@@ -89,7 +101,11 @@ impl<'a> Machine<'a> {
         let setting = &trial.setting;
         let attention = if setting.flash_attention { 1.0 } else { self.without_attention };
         let common = attention * if setting.types == Q8 { self.eight_bits } else { 1.0 };
-        let batch = if setting.batch == self.best_batch { 1.0 } else { 1.05 };
+        let batch = match setting.batch {
+            128 if self.small_batches_suit_rounding && setting.types == Q8 => 0.8,
+            batch if batch == self.best_batch => 1.0,
+            _ => 1.05,
+        };
         let prompt = f64::from(WORKLOAD.prompt) * 0.01 * batch / self.power(&setting.crews.prefill, true) / common;
         let token = 0.1 / self.power(&setting.crews.decode, false) / common;
         let step = setting.guesses.then_some(token * if self.steps_pay { 4.0 } else { 8.5 });
@@ -117,7 +133,12 @@ impl<'a> Machine<'a> {
         let exact = self.exact(trial);
         // The sum of twelve is nearly normal.
         let normal: f64 = (0..12).map(|_| self.random.f64()).sum::<f64>() - 6.0;
-        let seconds = exact * (1.0 + self.noise * normal).max(0.1) * self.drift.powi(self.timings);
+        let noise = match self.noise {
+            Noise::BothWays(deviation) => (1.0 + deviation * normal).max(0.1),
+            Noise::Slower(deviation) => (deviation * normal.abs()).exp(),
+        };
+        let hiccup = if self.random.f64() < self.hiccups { 1.15 + 0.3 * self.random.f64() } else { 1.0 };
+        let seconds = exact * noise * hiccup * self.drift.powi(self.timings);
         self.timings += 1;
         self.clock += seconds;
         seconds
@@ -127,7 +148,7 @@ impl<'a> Machine<'a> {
 /// Searches on such a machine to the end.
 pub fn search(machine: &mut Machine<'_>, space: Space) -> Search {
     let mut search = Search::new(space);
-    while let Some((trial, _)) = search.next() {
+    while let Some(trial) = search.next() {
         search.took(machine.time(&trial));
     }
     search

@@ -1,6 +1,7 @@
 //! A search as people read it.
 
 use super::records::{CHOICE, SWEEP, TRIED};
+use super::tuner::PROMPT_SECONDS;
 use crate::bench::record::{Case, Run};
 use crate::bench::speed::{title, trusted};
 use crate::bench::table::Table;
@@ -9,15 +10,23 @@ use crate::text::escape_line;
 /// All that a run of this suite came to.
 pub fn render(run: &Run) -> String {
     let mut parts = Vec::new();
-    for model in run.models() {
-        let cases: Vec<&Case> = run.cases.iter().filter(|case| case.model() == model).collect();
+    for cases in run.by_model() {
         let of = |test: &str| cases.iter().find(|case| case.test == test).copied();
         let Some(choice) = of(CHOICE) else { continue };
         let tried: Vec<&Case> = cases.iter().filter(|case| case.test == TRIED).copied().collect();
         let swept = of(SWEEP).map(sweep).unwrap_or_default();
         parts.push(format!("{}{}{}{swept}", title(choice), table(&tried), chosen(choice)));
     }
+    parts.extend(unfinished(run));
     parts.join("\n") + &trusted(run)
+}
+
+/// Models of which there are timings and no choice yet.
+fn unfinished(run: &Run) -> Option<String> {
+    let is_chosen = |model: &str| run.cases.iter().any(|case| case.test == CHOICE && case.model() == model);
+    let model = &run.timings.iter().find(|timing| !is_chosen(&timing.model))?.model;
+    let count = run.timings.iter().filter(|timing| timing.model == *model).count();
+    Some(format!("{}: {count} timings so far, and nothing is chosen yet\n", escape_line(model)))
 }
 
 fn table(tried: &[&Case]) -> String {
@@ -90,17 +99,7 @@ fn chosen(case: &Case) -> String {
             case.n_gen
         ),
     });
-    let set: Vec<String> = case
-        .rest
-        .get("set")
-        .and_then(|set| set.as_array())
-        .into_iter()
-        .flatten()
-        .filter_map(|set| set.as_str().map(escape_line))
-        .collect();
-    if !set.is_empty() {
-        lines.push(format!("not tried, because you have set it: {}", set.join(", ")));
-    }
+    lines.extend(untried(case));
     lines.push(format!("{:.0} timings in {:.0} seconds", number("timings"), number("seconds")));
     lines.push(match (flag(case, "is_disturbed"), flag(case, "is_remembered")) {
         (true, _) => {
@@ -113,18 +112,49 @@ fn chosen(case: &Case) -> String {
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
+/// What could not be told, or was taken to be so.
+fn untried(case: &Case) -> Vec<String> {
+    let mut lines = Vec::new();
+    let set: Vec<String> = case
+        .rest
+        .get("set")
+        .and_then(|set| set.as_array())
+        .into_iter()
+        .flatten()
+        .filter_map(|set| set.as_str().map(escape_line))
+        .collect();
+    if !set.is_empty() {
+        lines.push(format!("not tried, because you have set it: {}", set.join(", ")));
+    }
+    if let Some(tokens) = case.number("untold_batches") {
+        lines.push(format!(
+            "more than {tokens:.0} tokens at once were not compared: a longer prompt than that takes more than \
+             {PROMPT_SECONDS:.0} seconds here, or is more than the model takes"
+        ));
+    }
+    if let Some(part) = case.number("repeated_part") {
+        lines.push(format!(
+            "guesses are taken to be right in {:.0} % of an answer, which depends on what is written; `--suite spec` \
+             measures it",
+            part * 100.0
+        ));
+    }
+    lines
+}
+
 fn sweep(case: &Case) -> String {
     let number = |key: &str| case.number(key).unwrap_or_default();
     let (count, seconds) = (number("combinations"), number("seconds"));
     let best = match flag(case, "is_the_choice") {
-        true => format!("the chosen setting is the best of all {count:.0}"),
+        true => format!("the chosen setting is the best of all {count:.0}, timed in turn with the next best once more"),
         false => format!(
             "the best of all {count:.0} settings, timed in turn with the chosen one once more: {} ({})",
             gain(number("ratio"), case),
             escape_line(case.text("best").unwrap_or_default())
         ),
     };
-    format!("{best}\nall took {seconds:.0} seconds, and the search {:.0} % of that\n", number("search_part") * 100.0)
+    let (loss, part) = (number("loss") * 100.0, number("search_part") * 100.0);
+    format!("{best}\nthe search lost {loss:.1} % and took {part:.0} % of the {seconds:.0} seconds that all took\n")
 }
 
 #[cfg(test)]
@@ -134,9 +164,9 @@ mod tests {
     use crate::bench::record::tests::empty;
     use crate::bench::report::Report;
     use crate::bench::tune::records::{Choice, Swept, Tried};
-    use crate::bench::tune::setting::{Given, Space};
+    use crate::bench::tune::setting::{Given, Space, Workload};
     use crate::bench::tune::sweep::Sweep;
-    use crate::bench::tune::synthetic::{Machine, WORKLOAD, given, plain, search};
+    use crate::bench::tune::synthetic::{Machine, Noise, WORKLOAD, given, plain, search};
 
     /// The run of a search on a machine that is made up.
     fn run(given: &Given<'_>, machine: &mut Machine<'_>, exhaustive: bool) -> Run {
@@ -158,7 +188,7 @@ mod tests {
             while let Some(trial) = sweep.next() {
                 sweep.took(machine.time(&trial));
             }
-            report.case(&subject, SWEEP, &Swept::of(&sweep, 61.4, 400.0)).unwrap();
+            report.case(&subject, SWEEP, &Swept::of(&sweep, &found.space().open(), 61.4, 400.0)).unwrap();
         }
         report.run().clone()
     }
@@ -166,7 +196,7 @@ mod tests {
     #[test]
     fn the_page_tells_what_was_tried_what_it_gains_and_what_is_chosen() {
         let cpu = plain(2);
-        let mut machine = Machine { best_batch: 256, noise: 0.01, ..Machine::quiet(&cpu) };
+        let mut machine = Machine { best_batch: 256, noise: Noise::BothWays(0.01), ..Machine::quiet(&cpu) };
         insta::assert_snapshot!(render(&run(&given(&cpu), &mut machine, true)));
     }
 
@@ -177,10 +207,23 @@ mod tests {
         let mut run = run(&set, &mut Machine::quiet(&cpu), false);
         let page = render(&run);
         assert!(page.contains("you have set it: threads: 2 on 0-1, guessing tokens: off"), "{page}");
-        assert!(page.contains("nothing else is faster"), "{page}");
+        assert!(page.contains("nothing else is faster") && !page.contains("guesses are taken"), "{page}");
         let choice = run.cases.iter_mut().find(|case| case.test == CHOICE).unwrap();
         choice.rest.insert("is_disturbed".into(), true.into());
         assert!(render(&run).contains("not remembered; try again when the machine is idle"));
         run.add(Line::Done { unit: String::new() });
+    }
+
+    #[test]
+    fn what_a_short_prompt_does_not_tell_is_said() {
+        let cpu = plain(2);
+        let slow = Given { prompt: 128, ..given(&cpu) };
+        let workload = Workload { prompt: 128, answer: 32 };
+        let found = search(&mut Machine::quiet(&cpu), Space::of(&slow));
+        let choice = serde_json::to_value(Choice::of(&found, workload, None)).unwrap();
+        assert_eq!(choice["untold_batches"], 128);
+        assert!(Tried::all(&found, workload).iter().all(|tried| !tried.key().starts_with("tokens at once")));
+        let case = serde_json::from_value(choice).unwrap();
+        assert!(untried(&case).concat().contains("more than 128 tokens at once were not compared"));
     }
 }

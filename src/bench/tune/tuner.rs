@@ -3,36 +3,47 @@
 use std::time::Instant;
 
 use super::setting::{GUESSED, Part, Setting, Trial, Workload};
+use super::timed::{Sample, Timed};
+use crate::bench::report::Report;
 use crate::bench::stream::Stream;
 use crate::engine::lab::{Lab, LabError, Making, Rig, Token};
-use crate::engine::tuning::{UNDISTURBED, median, processor_seconds};
+use crate::engine::tuning::{median, processor_seconds};
 use crate::hardware::cores::{Crews, this_machine};
 use crate::hardware::memory::Memory;
 
 /// Prompts that may be timed; as long a one as takes no longer than this with the usual setting.
 const PROMPTS: [u32; 4] = [512, 256, 128, 64];
-const PROMPT_SECONDS: f64 = 4.0;
+pub const PROMPT_SECONDS: f64 = 10.0;
 /// Tokens that are timed of an answer; as many as take no longer than this.
-const ANSWERS: (u32, u32) = (4, 32);
+pub const ANSWERS: (u32, u32) = (4, 32);
 const ANSWER_SECONDS: f64 = 1.5;
 /// The whole answer, of which these are a sample, has a quarter of the prompt's tokens.
 const ANSWER_PART: u32 = 4;
 /// What is computed before a prompt is timed: threads that were asleep are awake then.
 const WAKING: usize = 32;
+/// A step of several tokens is timed so often, and the fastest counts.
+const STEPS: usize = 2;
 /// Contexts are kept as long as so much memory is free; what uses several of them takes turns.
 const LEAST_FREE: u64 = 1 << 30;
+
+/// Tokens of the prompt that is timed, of a model that was trained with so many (0 if nobody says) and takes so many seconds
+/// for each; the longest there is where that is not known.
+pub fn prompt(trained: u32, token_seconds: Option<f64>) -> u32 {
+    let most = match trained {
+        0 => u32::MAX,
+        trained => trained.saturating_sub(ANSWERS.1 + 2 * GUESSED as u32),
+    };
+    let fits = |prompt: &u32| *prompt <= most && f64::from(*prompt) * token_seconds.unwrap_or(0.0) <= PROMPT_SECONDS;
+    PROMPTS.into_iter().find(fits).unwrap_or(PROMPTS[PROMPTS.len() - 1])
+}
 
 /// A model, contexts over it as the settings want them, and the text that is read.
 pub struct Tuner<'lab> {
     lab: &'lab Lab,
+    report: &'lab Report,
     tokens: Vec<Token>,
     contexts: Vec<Made<'lab>>,
-    workload: Workload,
-    /// Tokens that are timed of an answer.
-    answer: u32,
-    seen: Vec<Seen>,
-    /// The part of the processors' time that so many threads had, each time.
-    shares: Vec<(u32, f64)>,
+    sample: Sample,
 }
 
 struct Made<'lab> {
@@ -41,57 +52,37 @@ struct Made<'lab> {
     crews: Crews,
 }
 
-/// Seconds for a token of a prompt and of an answer, guesses left aside.
-struct Seen {
-    setting: Setting,
-    prompt: Option<f64>,
-    token: Option<f64>,
-}
-
 impl<'lab> Tuner<'lab> {
-    /// Warms the model up, and finds out how much of it can be timed.
+    /// Warms the model up, and finds out how much of it can be timed, unless that is known.
     ///
     /// # Errors
     /// If there is not enough memory, it was stopped, or the model fails.
-    pub fn new(lab: &'lab Lab, usual: Making) -> Result<Self, LabError> {
-        let most = match lab.subject().trained_context {
-            0 => u32::MAX,
-            trained => trained.saturating_sub(ANSWERS.1 + 2 * GUESSED as u32),
-        };
-        let longest = PROMPTS.into_iter().find(|prompt| *prompt <= most).unwrap_or(PROMPTS[PROMPTS.len() - 1]);
+    pub fn new(lab: &'lab Lab, report: &'lab Report, usual: Making, known: Option<Sample>) -> Result<Self, LabError> {
+        let trained = lab.subject().trained_context;
+        let longest = prompt(trained, None);
         let tokens = Stream::of_all(lab, 1).take((longest + ANSWERS.1 + 1) as usize);
-        let workload = Workload { prompt: longest, answer: longest / ANSWER_PART };
-        let mut tuner = Self {
-            lab,
-            tokens,
-            contexts: Vec::new(),
-            workload,
-            answer: ANSWERS.0,
-            seen: Vec::new(),
-            shares: Vec::new(),
-        };
-        let setting = Setting {
+        let sample = Sample { n_prompt: PROMPTS[PROMPTS.len() - 1], n_gen: ANSWERS.0 };
+        let mut tuner = Self { lab, report, tokens, contexts: Vec::new(), sample };
+        let place = tuner.context(&Setting {
             crews: lab.crews(),
             batch: usual.batch,
             types: usual.types,
             guesses: false,
             flash_attention: usual.flash_attention,
-        };
-        let place = tuner.context(&setting)?;
+        })?;
         // Weights that come from the disk come now.
         tuner.prompt(place, WAKING)?;
         let token = tuner.prompt(place, WAKING)? / WAKING as f64;
-        let is_short = |prompt: &u32| f64::from(*prompt) * token <= PROMPT_SECONDS;
-        let fitting = PROMPTS.into_iter().filter(|prompt| *prompt <= longest).find(is_short);
-        let prompt = fitting.unwrap_or(PROMPTS[PROMPTS.len() - 1]);
-        tuner.workload = Workload { prompt, answer: prompt / ANSWER_PART };
-        let token = tuner.answer_token(place, ANSWERS.0)?;
-        tuner.answer = ((ANSWER_SECONDS / token.max(f64::MIN_POSITIVE)) as u32).clamp(ANSWERS.0, ANSWERS.1);
+        tuner.sample.n_prompt = prompt(trained, Some(token));
+        let token = tuner.answer_token(place)?;
+        tuner.sample.n_gen = ((ANSWER_SECONDS / token.max(f64::MIN_POSITIVE)) as u32).clamp(ANSWERS.0, ANSWERS.1);
+        let fits = |known: &Sample| known.n_prompt <= longest && known.n_gen <= ANSWERS.1;
+        tuner.sample = known.filter(fits).unwrap_or(tuner.sample);
         Ok(tuner)
     }
 
     pub fn workload(&self) -> Workload {
-        self.workload
+        Workload { prompt: self.sample.n_prompt, answer: self.sample.n_prompt / ANSWER_PART }
     }
 
     /// Whether steps of several tokens can be taken back, without which there are no guesses.
@@ -107,53 +98,34 @@ impl<'lab> Tuner<'lab> {
         }
     }
 
-    /// Times something once, in seconds.
+    /// Times something once.
     ///
     /// # Errors
     /// If there is not enough memory, it was stopped, or the model fails.
-    pub fn time(&mut self, trial: &Trial) -> Result<f64, LabError> {
+    pub fn time(&mut self, trial: &Trial) -> Result<Timed, LabError> {
         let setting = &trial.setting;
         let place = self.context(setting)?;
         let (began, had) = (Instant::now(), processor_seconds());
-        let mut seen = Seen { setting: *setting, prompt: None, token: None };
-        let mut seconds = 0.0;
-        let mut threads = setting.crews.prefill.threads;
+        let mut timed = Timed {
+            trial: *trial,
+            sample: self.sample,
+            prompt_token_seconds: None,
+            token_seconds: None,
+            step_seconds: None,
+            share: 0.0,
+            whole_seconds: 0.0,
+        };
         if trial.part != Part::Answer {
-            let prompt = self.prompt(place, self.workload.prompt as usize)?;
-            seen.prompt = Some(prompt / f64::from(self.workload.prompt));
-            seconds += prompt;
+            let tokens = self.sample.n_prompt;
+            timed.prompt_token_seconds = Some(self.prompt(place, tokens as usize)? / f64::from(tokens));
         }
         if trial.part != Part::Prompt {
-            let token = self.answer_token(place, self.answer)?;
-            let step = match setting.guesses {
-                true => Some(self.contexts[place].rig.time_step(GUESSED)?.1),
-                false => None,
-            };
-            seen.token = Some(token);
-            seconds += self.workload.answer_seconds(token, step);
-            threads = if trial.part == Part::Answer { setting.crews.decode.threads } else { threads };
+            timed.token_seconds = Some(self.answer_token(place)?);
+            timed.step_seconds = if setting.guesses { Some(self.step(place)?) } else { None };
         }
-        let most = this_machine().quota.unwrap_or(f64::MAX).min(f64::from(threads));
-        self.shares.push((threads, (processor_seconds() - had) / (began.elapsed().as_secs_f64() * most)));
-        self.seen.push(seen);
-        Ok(seconds)
-    }
-
-    /// Tokens per second of prompts and of answers, as this setting was seen to compute them.
-    pub fn speeds(&self, setting: &Setting) -> Option<(f64, f64)> {
-        let of = |seconds: fn(&Seen) -> Option<f64>| {
-            let same = self.seen.iter().filter(|seen| Setting { guesses: setting.guesses, ..seen.setting } == *setting);
-            median(same.filter_map(seconds).collect()).map(|seconds| 1.0 / seconds)
-        };
-        Some((of(|seen| seen.prompt)?, of(|seen| seen.token)?))
-    }
-
-    /// Something else was computing meanwhile, so that it is no day to go by.
-    pub fn is_disturbed(&self) -> bool {
-        // One thread alone may have had its time where several had not.
-        let of = |threads| self.shares.iter().filter(move |(of, _)| *of == threads).map(|(_, share)| *share);
-        let mut medians = self.shares.iter().map(|(threads, _)| median(of(*threads).collect()));
-        medians.any(|share| share.is_some_and(|share| share < UNDISTURBED))
+        let most = this_machine().quota.unwrap_or(f64::MAX).min(f64::from(timed.threads()));
+        timed.share = (processor_seconds() - had) / (began.elapsed().as_secs_f64() * most);
+        Ok(timed)
     }
 
     /// The context for a setting, with those computing that are to.
@@ -167,12 +139,12 @@ impl<'lab> Tuner<'lab> {
                 while !self.contexts.is_empty() && is_short() {
                     self.contexts.remove(0);
                 }
-                let cells = self.workload.prompt.max(self.tokens.len() as u32) + 2 * GUESSED as u32;
+                let cells = self.tokens.len() as u32 + 2 * GUESSED as u32;
                 let rig = self.lab.made_rig(cells, making)?;
                 self.contexts.push(Made { making, rig, crews: self.lab.crews() });
                 let place = self.contexts.len() - 1;
                 // A new context is not warm.
-                self.prompt(place, self.workload.prompt.min(batch) as usize)?;
+                self.prompt(place, self.sample.n_prompt.min(batch) as usize)?;
                 place
             }
         };
@@ -197,16 +169,31 @@ impl<'lab> Tuner<'lab> {
         Ok(began.elapsed().as_secs_f64())
     }
 
-    /// Seconds for a token of an answer behind the prompt, of so many.
-    fn answer_token(&mut self, place: usize, count: u32) -> Result<f64, LabError> {
-        let (prompt, rig) = (self.workload.prompt as usize, &mut self.contexts[place].rig);
+    /// Seconds for a token of an answer behind the prompt: what the one in the middle of the sample takes, since a hiccup of
+    /// the machine hits few of them.
+    fn answer_token(&mut self, place: usize) -> Result<f64, LabError> {
+        let Sample { n_prompt, n_gen } = self.sample;
+        let (prompt, rig) = (n_prompt as usize, &mut self.contexts[place].rig);
         rig.fill(&self.tokens[..prompt], &|_| {})?;
         // Threads that were not there for the prompt are made for the first token.
         rig.go_on(&self.tokens[prompt..=prompt])?;
-        let began = Instant::now();
-        for token in &self.tokens[prompt + 1..][..count as usize] {
+        let mut seconds = Vec::new();
+        for token in &self.tokens[prompt + 1..][..n_gen as usize] {
+            let began = Instant::now();
             rig.go_on(&[*token])?;
+            seconds.push(began.elapsed().as_secs_f64());
+            self.report.wrote();
         }
-        Ok(began.elapsed().as_secs_f64() / f64::from(count))
+        Ok(median(seconds).unwrap_or_default())
+    }
+
+    /// Seconds for a step of several tokens behind the answer.
+    fn step(&mut self, place: usize) -> Result<f64, LabError> {
+        let rig = &mut self.contexts[place].rig;
+        let mut fastest = f64::INFINITY;
+        for _ in 0..STEPS {
+            fastest = fastest.min(rig.time_step(GUESSED)?.1);
+        }
+        Ok(fastest)
     }
 }
