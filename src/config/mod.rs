@@ -18,7 +18,7 @@ pub use directories::Directories;
 pub use environment::variable as variable_of;
 pub use extract::Extract;
 use forms::Form;
-pub use names::{meant as setting_meant, unknown_variables};
+pub use names::{OF_ANSWERS, meant as setting_meant, unknown_variables};
 pub use refused::why as why_refused;
 pub use settings::{Output, Settings, Switch, is_switch};
 pub use value::{Auto, Penalty, Probability, Room, Temperature};
