@@ -36,6 +36,7 @@ pub fn run(talk: Talk, is_plain: bool, surroundings: Surroundings) -> Result<Exi
     let prompts = surroundings.directories.prompts();
     let themes = surroundings.directories.themes();
     let theme_file = surroundings.directories.theme_file();
+    let pictures = surroundings.directories.pictures();
     let behind = Arc::new(Mutex::new(Behind::default()));
     let (resumes, saves) = (talk.resume.is_some(), !config.private);
     let prepare = {
@@ -67,6 +68,7 @@ pub fn run(talk: Talk, is_plain: bool, surroundings: Surroundings) -> Result<Exi
     };
     let terminal = ui::run(setup).map_err(|error| Failure::error(format!("{error:#}")))?;
     let Behind { guard, failure } = std::mem::take(&mut *behind.lock().unwrap_or_else(PoisonError::into_inner));
+        pictures: (!config.private).then_some(pictures),
     // What was asked of the store is on disk when this returns.
     drop(guard);
     drop(terminal);

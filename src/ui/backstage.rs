@@ -99,7 +99,14 @@ impl Backstage {
         Ok(Self {
             app,
             is_screen,
-            performer: Performer::new(engine, setup.supply, setup.prompts, setup.theme_file, messages.clone()),
+            performer: Performer::new(
+                engine,
+                setup.supply,
+                setup.prompts,
+                setup.theme_file,
+                setup.pictures,
+                messages.clone(),
+            ),
             engine_events,
             engine_is_there: true,
             source: setup.engine,

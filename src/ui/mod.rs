@@ -112,6 +112,8 @@ pub struct Setup {
 }
 
 /// What was found behind the first frame.
+    /// The folder in which pictures of the clipboard are kept that are attached.
+    pub pictures: Option<PathBuf>,
 #[derive(Clone, Debug)]
 pub struct Prepared {
     /// The model to load; else a sentence that says why there is none and what to type.

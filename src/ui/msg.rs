@@ -1,6 +1,7 @@
 //! What happens to the interface (messages) and what it wants done (effects), as plain data.
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use crossterm::event::KeyEvent;
@@ -56,6 +57,10 @@ pub enum Msg {
     Paste(String),
     /// A file that was to be attached, or a sentence that says why it cannot be.
     Attached(Result<Part, String>),
+    /// A line of shell has ended: its output is to be attached, or a sentence says why there is none.
+    Ran(Result<Part, String>),
+    /// Sentences for the person.
+    Notices(Vec<String>),
     /// Names were sent as they stand: those of files that are there, and those that are none.
     NotAttached {
         there: Vec<String>,
@@ -167,12 +172,15 @@ pub enum Command {
     Prefix,
     /// Put the text in the place of the token beside the cursor.
     OpenToken,
-    /// Attach the file at this path to the message.
+    /// Attach to the message: the file or files at this path, `!` and a line of shell, or the clipboard.
     Attach(String),
     /// Take out the file of this name, else the last one.
     Detach(Option<String>),
     /// Write in the person's editor.
     EditOutside,
+    /// Attach what this line of shell says, if the person agrees.
+    Run(String),
+    AttachClipboard,
     /// Search what was sent before, or go on searching.
     Search,
     /// Write what was found.
@@ -273,11 +281,11 @@ pub enum Command {
     Private,
     /// Get the chosen model, and load it.
     ChooseModel,
-    /// Download the model that was asked about.
+    /// Do what was asked about: download a model, or run a command.
     Confirm,
     /// Ask about the smallest one instead.
     TakeSmallest,
-    /// Download nothing.
+    /// Do not.
     Refuse,
     StopDownload,
     ClosePopup,
@@ -468,7 +476,7 @@ pub enum Effect {
     ReadSystem(PathBuf),
     ListPrompts,
     ListFiles(Folder),
-    /// Read a file that is to be attached.
+    /// Read a file, or several, that are to be attached.
     Attach(String),
     /// Look whether files have these names, which were sent with an `@` before them. Answered by [`Msg::NotAttached`].
     LookForFiles(Vec<String>),
@@ -487,6 +495,16 @@ pub enum Effect {
     ReadSent,
     ListChats,
     /// Find the newest messages that have all of these words. Answered by [`Msg::FoundMessages`].
+    /// Run a line of shell. Answered by [`Msg::Ran`].
+    Run {
+        line: String,
+        stop: Arc<AtomicBool>,
+    },
+    /// Read what is in the machine's own clipboard. Answered by [`Msg::Attached`].
+    AttachClipboard {
+        /// A picture must not touch the disk.
+        is_private: bool,
+    },
     SearchChats(String),
     OpenChat(ChatId),
     DeleteChat(ChatId),

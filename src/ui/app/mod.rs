@@ -2,6 +2,7 @@
 //! output and reads no clock, so its tests need no terminal, engine or store.
 
 mod ahead;
+mod attaching;
 mod branches;
 mod chats;
 mod completion;
@@ -59,6 +60,8 @@ use crate::store::ChatId;
 
 use ahead::Ahead;
 pub use branches::Sibling;
+pub use attaching::AskRun;
+use attaching::Running;
 pub use chats::ChatList;
 pub use completion::Completion;
 pub use confirming::Confirm;
@@ -153,6 +156,8 @@ pub enum Popup {
     /// Whether to download a model.
     Confirm(Confirm),
     /// What the context holds, scrolled down by so many lines.
+    /// Whether to run a line of shell.
+    AskRun(AskRun),
     Context {
         top: u16,
     },
@@ -283,6 +288,7 @@ pub struct App {
     /// A file that is replaced if it is saved to once more.
     replaces_next: Option<PathBuf>,
     getting: Getting,
+    running: Option<Running>,
     is_offline: bool,
     engine_is_lost: bool,
     /// How the terminal is sent pictures.
@@ -352,6 +358,7 @@ impl App {
             wanted: Wanted::default(),
             replaces_next: None,
             getting: Getting::default(),
+            running: None,
             is_offline: start.is_offline,
             engine_is_lost: false,
             pictures: start.pictures,
@@ -377,7 +384,7 @@ impl App {
             self.getting.unask();
         }
         let is_fresh = matches!(msg, Msg::Chats(_) | Msg::Offers(_) | Msg::Prompts { .. } | Msg::Files { .. });
-        let writes = does && !matches!(msg, Msg::Line(_)) || matches!(msg, Msg::Attached(_));
+        let writes = does && !matches!(msg, Msg::Line(_)) || matches!(msg, Msg::Attached(_) | Msg::Ran(_));
         let mut effects = self.happened(msg, now);
         if is_fresh || writes {
             effects.extend(self.complete(is_fresh));
@@ -406,7 +413,9 @@ impl App {
             Popup::Help { top, .. } | Popup::Context { top } | Popup::Words(Words { top, .. }) => {
                 *top = top.saturating_add_signed(by)
             }
-            Popup::Confirm(question) => question.top = question.top.saturating_add_signed(by),
+            Popup::Confirm(Confirm { top, .. }) | Popup::AskRun(AskRun { top, .. }) => {
+                *top = top.saturating_add_signed(by)
+            }
             Popup::Chats(list) => list.move_by(by),
             Popup::Search(search) => search.move_by(by),
             Popup::Models(_) => self.move_in_models(by),
@@ -433,6 +442,8 @@ impl App {
         } else if self.selection.is_some() {
             self.stop_selecting();
         } else if self.is_answering() {
+        } else if self.stop_running() {
+            self.notices.clear();
             self.notices.clear();
             return self.stop_answer();
         } else if !self.composer.is_empty() {
@@ -499,7 +510,8 @@ impl App {
         if let Popup::Help { top, .. }
         | Popup::Context { top }
         | Popup::Words(Words { top, .. })
-        | Popup::Confirm(Confirm { top, .. }) = &mut self.popup
+        | Popup::Confirm(Confirm { top, .. })
+        | Popup::AskRun(AskRun { top, .. }) = &mut self.popup
         {
             *top = (*top).min(most);
         }

@@ -352,7 +352,7 @@ impl Talk {
 /// How the reply to an effect is known, of one for whose end the next line of a script waits.
 fn reply(effect: &Effect) -> Option<Reply> {
     Some(match effect {
-        Effect::Attach(_) => |msg| matches!(msg, Msg::Attached(_)),
+        Effect::Attach(_) | Effect::AttachClipboard { .. } => |msg| matches!(msg, Msg::Attached(_)),
         Effect::ReadSystem(_) => |msg| matches!(msg, Msg::SystemRead(_)),
         Effect::Export { .. } => |msg| matches!(msg, Msg::Exported { .. } | Msg::StoreFailed(_)),
         Effect::FindModel(_) => |msg| matches!(msg, Msg::ModelFound(_)),

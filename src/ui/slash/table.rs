@@ -122,8 +122,8 @@ pub static COMMANDS: &[SlashCommand] = &[
             Group::Messages,
             "attach",
             &["file"],
-            needed("PATH", |path| Ok(Command::Attach(path.into()))),
-            "attach a text file to the message being written",
+            needed("PATH|!COMMAND", |wanted| Ok(Command::Attach(wanted.into()))),
+            "attach a file, a folder, `src/**/*.rs`, or what a command says",
         ),
     ),
     row(
@@ -132,6 +132,20 @@ pub static COMMANDS: &[SlashCommand] = &[
         &["detach"],
         maybe("NAME", |name| Ok(Command::Detach(name.map(str::to_owned)))),
         "take out the file of this name, or the last one",
+    ),
+    row(
+        Group::Messages,
+        "run",
+        &[],
+        needed("COMMAND", |line| Ok(Command::Run(line.into()))),
+        "attach what a command says, as `/attach !COMMAND`; it is asked about first",
+    ),
+    row(
+        Group::Messages,
+        "paste",
+        &["clipboard"],
+        nothing(Command::AttachClipboard),
+        "attach what is in the clipboard, a text or a picture",
     ),
     among(
         Choices::Prompts,

@@ -3,6 +3,7 @@
 //! The screen from the top: transcript, what waits to be sent, notices, composer, status line. Too small a window shows the composer's last
 //! rows rather than nothing, and says so when not even that is possible.
 
+mod asking;
 mod chats;
 mod clusters;
 mod completion;
@@ -20,6 +21,8 @@ mod status;
 mod transcript;
 mod words;
 
+pub use super::days::duration;
+pub use asking::consequence;
 pub use confirm::{Facts, facts};
 pub use help::{Section, commands};
 pub use picker::{cells, short_progress};
