@@ -4,6 +4,7 @@
 //! [`FRAMES_PER_SECOND`] times a second, so that a flood of tokens costs few frames; what a key changes is drawn at
 //! once. While a frame is on its way over a slow line, none is drawn.
 
+use std::io::IsTerminal;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use crossterm::event::{Event as TerminalEvent, MouseEventKind};
 use tokio::time::{Instant, sleep_until};
 
 use super::backstage::{Backstage, Signals};
+use super::background;
 use super::clipboard::{self, Multiplexer};
 use super::keyboard::Keyboard;
 use super::msg::{Effect, Msg};
@@ -26,6 +28,10 @@ const FRAMES_PER_SECOND_REMOTE: u32 = 10;
 const BEFORE_KEY: Duration = Duration::from_millis(8);
 /// Lines that a notch of the wheel moves.
 const WHEEL_LINES: i16 = 3;
+/// A terminal that has told its background once may have another one when it is looked at again.
+const ASK_BACKGROUND_AFTER: Duration = Duration::from_secs(5);
+/// Who leaves waits so long for a reply that would be typed into the shell otherwise.
+const LAST_REPLY: Duration = Duration::from_millis(100);
 
 /// Something that woke the loop.
 enum Wake {
@@ -51,6 +57,9 @@ pub struct EventLoop<'t> {
     watch: Watch,
     /// What the window is called, where it is.
     title: Option<Vec<u8>>,
+    scrollback: Scrollback,
+    /// When the terminal was asked about its background; `None` where it may not be.
+    asked_background: Option<Instant>,
     between_frames: Duration,
     next_frame: Instant,
     last_frame: Instant,
@@ -76,6 +85,8 @@ impl<'t> EventLoop<'t> {
             watch,
             title,
             between_frames: Duration::from_secs(1) / frames,
+            scrollback: Scrollback::default(),
+            asked_background: None,
             next_frame: Instant::now(),
             last_frame: Instant::now(),
             changed: false,
@@ -83,6 +94,9 @@ impl<'t> EventLoop<'t> {
         event_loop.draw()?;
         event_loop.backstage.prepare()?;
         Ok(event_loop)
+        if background::may_be_asked(&environment) {
+            event_loop.ask_background()?;
+        }
     }
 
     /// Runs until the person leaves, the program is told to end, or the terminal is gone.
@@ -101,6 +115,9 @@ impl<'t> EventLoop<'t> {
         }
         // What is typed from now on is the shell's.
         self.keyboard.pause();
+        if self.keyboard.expects_background() && self.asked_background.is_some_and(|at| at.elapsed() < LAST_REPLY) {
+            let _ = tokio::time::timeout(LAST_REPLY, self.keyboard.background.recv()).await;
+        }
         // Before the engine is dropped, which waits for its thread.
         self.terminal.leave_screen();
         self.backstage.finish().await;
@@ -125,6 +142,7 @@ impl<'t> EventLoop<'t> {
             Some(()) = self.signals.hangup.recv() => Wake::Message(Msg::Terminate),
             Some(()) = self.signals.continued.recv() => Wake::Continued,
             () = sleep_until(tick_at.unwrap_or(far)), if tick_at.is_some() => Wake::Message(Msg::Tick),
+            Some(is_light) = self.keyboard.background.recv() => Wake::Message(Msg::Background { is_light }),
             () = sleep_until(self.next_frame), if is_frame_due => Wake::Draw,
             () = line.written(), if is_held_up => Wake::Written,
         }
@@ -208,6 +226,10 @@ impl<'t> EventLoop<'t> {
                 self.watch.is_away = true;
                 None
             }
+                let is_due = self.asked_background.is_some_and(|at| at.elapsed() >= ASK_BACKGROUND_AFTER);
+                if is_due && !self.keyboard.expects_background() && self.ask_background().is_err() {
+                    return Some(Msg::Terminate);
+                }
         }
     }
 
@@ -266,6 +288,16 @@ impl<'t> EventLoop<'t> {
         if !self.keyboard.pause() {
             let sentence = "a key is still coming in, so the editor was not started; try again";
             let _ = messages.send(Msg::EditedOutside(Err(sentence.into())));
+    /// Asks the terminal whether its background is light. Its reply is among the keys.
+    fn ask_background(&mut self) -> std::io::Result<()> {
+        if self.is_lent || !self.backstage.app.look().has_colours() || !std::io::stdin().is_terminal() {
+            return Ok(());
+        }
+        self.keyboard.expect_background();
+        self.asked_background = Some(Instant::now());
+        self.terminal.write(background::QUERY)
+    }
+
             return;
         }
         self.terminal.leave();

@@ -11,6 +11,7 @@
 //!   letters mean.
 //! - `days`: times in a few words. `folds`: which parts of a message were pasted or attached.
 //! - `notifying`: what is told to the terminal about the program as a whole.
+//! - `background`: whether the terminal is light or dark.
 //! - `attaching`: reading files for messages. `editor`: the person's own. `keyboard`: what is typed.
 //! - `supply`: where the models come from that can be chosen.
 //! - `pictures`: those attached to questions, shown where the terminal can.
@@ -19,6 +20,7 @@
 mod app;
 mod attaching;
 mod backstage;
+mod background;
 mod clipboard;
 mod composer;
 mod days;

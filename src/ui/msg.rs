@@ -154,6 +154,10 @@ pub enum Msg {
     SaveFailed(String),
     /// Something else that was asked of the store failed, with a sentence.
     StoreFailed(String),
+    /// The terminal told that its background is light, or dark.
+    Background {
+        is_light: bool,
+    },
     /// The time that [`super::app::App::wake_at`] asked for has come.
     Tick,
     /// The program was told to end (SIGTERM, SIGHUP).

@@ -146,6 +146,10 @@ impl App {
                 self.notice(sentence);
                 Vec::new()
             }
+            Msg::Background { is_light } => {
+                self.look.background_is(is_light);
+                Vec::new()
+            }
             Msg::Tick => {
                 self.look_for_news_if_due(now);
                 let mut effects: Vec<Effect> = self.unsaved.take_due(now).into_iter().collect();
