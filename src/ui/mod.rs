@@ -128,15 +128,23 @@ pub struct Prepared {
     pub notices: Vec<String>,
 }
 
-/// Runs the chat until the person leaves. The screen is given back before this returns, whatever happened, and the rest
-/// of the terminal when what this returns is dropped: after everything else is done, so that nothing that is typed
-/// meanwhile is echoed.
+/// What is left of a chat that has ended.
+pub struct Ended {
+    /// Where there was a screen: dropping it gives back the rest of the terminal, after everything else is done, so that
+    /// nothing that is typed meanwhile is echoed.
+    pub terminal: Option<terminal::Terminal>,
+    /// An answer failed, and a script cannot have seen it.
+    pub has_failed: bool,
+}
+
+/// Runs the chat until the person leaves. The screen is given back before this returns, whatever happened.
 ///
 /// # Errors
 /// If standard output is no terminal, or the system refuses a thread or a signal handler.
-pub fn run(setup: Setup) -> anyhow::Result<Option<terminal::Terminal>> {
+pub fn run(setup: Setup) -> anyhow::Result<Ended> {
     if let Face::Lines(saying) = setup.face {
-        return plain::run(setup, saying).map(|()| None);
+        let has_failed = plain::run(setup, saying)?;
+        return Ok(Ended { terminal: None, has_failed });
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let _context = runtime.enter();
@@ -146,5 +154,5 @@ pub fn run(setup: Setup) -> anyhow::Result<Option<terminal::Terminal>> {
         .context("the chat needs a terminal; ask with `tuichat -p TEXT` where there is none")?;
     let event_loop = event_loop::EventLoop::start(&mut terminal, setup)?;
     runtime.block_on(event_loop.run());
-    Ok(Some(terminal))
+    Ok(Ended { terminal: Some(terminal), has_failed: false })
 }

@@ -256,6 +256,8 @@ pub enum Command {
     Retry(Retry),
     /// Copy the conversation up to the message of this number, or all of it, into a new chat.
     Fork(Option<u32>),
+    /// Tell the other branches, or show one.
+    Branch(Branch),
     /// Take the last exchange back.
     UndoExchange,
     RedoExchange,
@@ -301,6 +303,17 @@ impl Command {
         let edits = matches!(self, Self::Newline | Self::Undo | Self::Redo | Self::DeleteToLineStart | Self::OpenToken);
         edits || matches!(self, Self::Interrupt | Self::Stop | Self::Detach(_) | Self::TakeBack(_) | Self::TakeFound)
     }
+}
+
+/// Which branch is to be shown; messages are counted from 1, as in `/context`, and their branches too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Branch {
+    /// None: which there are is to be told.
+    List,
+    /// The next one at this message.
+    Next(u32),
+    /// This one at this message.
+    At(u32, u32),
 }
 
 /// What is copied to the clipboard.

@@ -212,6 +212,7 @@ impl App {
             }
             Command::Retry(how) => return self.retry(how, now),
             Command::Fork(number) => return self.fork(number),
+            Command::Branch(wanted) => return self.branch(wanted, now),
             Command::UndoExchange => return self.undo_exchange(now),
             Command::RedoExchange => return self.redo(now),
             Command::Leave => return self.leave(Ended::Cancelled),

@@ -40,6 +40,7 @@ mod tagging;
 mod texts;
 mod tree;
 mod turn;
+mod versions;
 mod words;
 
 use std::path::PathBuf;

@@ -5,6 +5,7 @@
 //! conversation's length.
 
 mod entry;
+mod known;
 mod margin;
 mod marked;
 mod pictures;
@@ -18,6 +19,7 @@ use ratatui::text::Line;
 
 use entry::Look;
 pub use entry::{Answer, End, Entry, Note, Question};
+pub use known::{Known, Told};
 pub use margin::{Evicted, Hold};
 use marked::Marked;
 pub use recalled::Recalled;
