@@ -5,13 +5,14 @@
 //! the terminal. Commands that are written instead of a message have their table in `slash`.
 //!
 //! - `backstage`: what the screen and plain lines both stand on. `plain`: the chat in lines, without a screen.
+//! - `inline` and `scrollback`: a few lines at the bottom of the screen, and what is written above them for good.
 //! - `transcript` and `composer`: the two parts of the screen with a state of their own.
 //! - `clipboard`: copying, through the terminal and to the machine's own clipboard.
 //! - `export`: the conversation as a file for others. `files`: those that a path may mean. `fuzzy`: which things a few
 //!   letters mean.
 //! - `days`: times in a few words. `folds`: which parts of a message were pasted or attached.
-//! - `notifying`: what is told to the terminal about the program as a whole.
 //! - `background`: whether the terminal is light or dark.
+//! - `notifying`: what is told to the terminal about the program as a whole.
 //! - `attaching`: reading files for messages. `editor`: the person's own. `keyboard`: what is typed.
 //! - `supply`: where the models come from that can be chosen.
 //! - `pictures`: those attached to questions, shown where the terminal can.
@@ -19,8 +20,8 @@
 
 mod app;
 mod attaching;
-mod backstage;
 mod background;
+mod backstage;
 mod clipboard;
 mod composer;
 mod days;
@@ -30,6 +31,7 @@ mod export;
 mod files;
 mod folds;
 mod fuzzy;
+mod inline;
 pub mod keyboard;
 pub mod keys;
 mod last_theme;
@@ -41,6 +43,7 @@ mod outlet;
 mod perform;
 mod pictures;
 pub mod plain;
+mod scrollback;
 mod slash;
 mod supply;
 pub mod terminal;
@@ -66,6 +69,8 @@ use crate::store;
 pub enum Face {
     /// Drawn on the whole screen.
     Screen,
+    /// Drawn in a few lines at the bottom; what was said is above them in the terminal's scrollback.
+    Inline,
     /// Said in lines, one after the other.
     Lines(plain::Saying),
 }
@@ -107,6 +112,8 @@ pub struct Setup {
     /// The theme that is set; else the one that was chosen last is taken, and remembered in this file.
     pub theme: theme::ThemeName,
     pub theme_file: Option<PathBuf>,
+    /// The folder in which pictures of the clipboard are kept that are attached.
+    pub pictures: Option<PathBuf>,
     /// The folder of the person's own themes.
     pub themes: PathBuf,
     /// What the person should know at once.
@@ -114,8 +121,6 @@ pub struct Setup {
 }
 
 /// What was found behind the first frame.
-    /// The folder in which pictures of the clipboard are kept that are attached.
-    pub pictures: Option<PathBuf>,
 #[derive(Clone, Debug)]
 pub struct Prepared {
     /// The model to load; else a sentence that says why there is none and what to type.
@@ -149,7 +154,9 @@ pub fn run(setup: Setup) -> anyhow::Result<Ended> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let _context = runtime.enter();
     let focus = setup.notify != notifying::Notify::Off;
-    let wanted = terminal::Wanted { mouse: setup.mouse, focus, title: setup.title };
+    let inline = setup.face == Face::Inline;
+    // The wheel goes through the scrollback.
+    let wanted = terminal::Wanted { mouse: setup.mouse && !inline, focus, title: setup.title, inline };
     let mut terminal = terminal::Terminal::enter(wanted)
         .context("the chat needs a terminal; ask with `tuichat -p TEXT` where there is none")?;
     let event_loop = event_loop::EventLoop::start(&mut terminal, setup)?;

@@ -178,13 +178,13 @@ pub enum Command {
     OpenToken,
     /// Attach to the message: the file or files at this path, `!` and a line of shell, or the clipboard.
     Attach(String),
+    /// Attach what this line of shell says, if the person agrees.
+    Run(String),
+    AttachClipboard,
     /// Take out the file of this name, else the last one.
     Detach(Option<String>),
     /// Write in the person's editor.
     EditOutside,
-    /// Attach what this line of shell says, if the person agrees.
-    Run(String),
-    AttachClipboard,
     /// Search what was sent before, or go on searching.
     Search,
     /// Write what was found.
@@ -495,6 +495,16 @@ pub enum Effect {
     ListFiles(Folder),
     /// Read a file, or several, that are to be attached.
     Attach(String),
+    /// Run a line of shell. Answered by [`Msg::Ran`].
+    Run {
+        line: String,
+        stop: Arc<AtomicBool>,
+    },
+    /// Read what is in the machine's own clipboard. Answered by [`Msg::Attached`].
+    AttachClipboard {
+        /// A picture must not touch the disk.
+        is_private: bool,
+    },
     /// Look whether files have these names, which were sent with an `@` before them. Answered by [`Msg::NotAttached`].
     LookForFiles(Vec<String>),
     /// Read a picture that is in view.
@@ -512,16 +522,6 @@ pub enum Effect {
     ReadSent,
     ListChats,
     /// Find the newest messages that have all of these words. Answered by [`Msg::FoundMessages`].
-    /// Run a line of shell. Answered by [`Msg::Ran`].
-    Run {
-        line: String,
-        stop: Arc<AtomicBool>,
-    },
-    /// Read what is in the machine's own clipboard. Answered by [`Msg::Attached`].
-    AttachClipboard {
-        /// A picture must not touch the disk.
-        is_private: bool,
-    },
     SearchChats(String),
     OpenChat(ChatId),
     DeleteChat(ChatId),

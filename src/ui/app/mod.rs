@@ -60,9 +60,9 @@ use crate::prompts::PromptText;
 use crate::store::ChatId;
 
 use ahead::Ahead;
-pub use branches::Sibling;
 pub use attaching::AskRun;
 use attaching::Running;
+pub use branches::Sibling;
 pub use chats::ChatList;
 pub use completion::Completion;
 pub use confirming::Confirm;
@@ -156,9 +156,9 @@ pub enum Popup {
     Models(Picker),
     /// Whether to download a model.
     Confirm(Confirm),
-    /// What the context holds, scrolled down by so many lines.
     /// Whether to run a line of shell.
     AskRun(AskRun),
+    /// What the context holds, scrolled down by so many lines.
     Context {
         top: u16,
     },
@@ -288,8 +288,8 @@ pub struct App {
     wanted: Wanted,
     /// A file that is replaced if it is saved to once more.
     replaces_next: Option<PathBuf>,
-    getting: Getting,
     running: Option<Running>,
+    getting: Getting,
     is_offline: bool,
     engine_is_lost: bool,
     /// How the terminal is sent pictures.
@@ -358,8 +358,8 @@ impl App {
             prompts: None,
             wanted: Wanted::default(),
             replaces_next: None,
-            getting: Getting::default(),
             running: None,
+            getting: Getting::default(),
             is_offline: start.is_offline,
             engine_is_lost: false,
             pictures: start.pictures,
@@ -442,9 +442,9 @@ impl App {
             self.popup = Popup::Closed;
         } else if self.selection.is_some() {
             self.stop_selecting();
-        } else if self.is_answering() {
         } else if self.stop_running() {
             self.notices.clear();
+        } else if self.is_answering() {
             self.notices.clear();
             return self.stop_answer();
         } else if !self.composer.is_empty() {

@@ -135,13 +135,6 @@ pub static COMMANDS: &[SlashCommand] = &[
     ),
     row(
         Group::Messages,
-        "drop",
-        &["detach"],
-        maybe("NAME", |name| Ok(Command::Detach(name.map(str::to_owned)))),
-        "take out the file of this name, or the last one",
-    ),
-    row(
-        Group::Messages,
         "run",
         &[],
         needed("COMMAND", |line| Ok(Command::Run(line.into()))),
@@ -153,6 +146,13 @@ pub static COMMANDS: &[SlashCommand] = &[
         &["clipboard"],
         nothing(Command::AttachClipboard),
         "attach what is in the clipboard, a text or a picture",
+    ),
+    row(
+        Group::Messages,
+        "drop",
+        &["detach"],
+        maybe("NAME", |name| Ok(Command::Detach(name.map(str::to_owned)))),
+        "take out the file of this name, or the last one",
     ),
     row(
         Group::Messages,
