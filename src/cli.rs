@@ -31,7 +31,7 @@ Examples:
   tuichat --resume                               go on with the last chat
   tuichat -p 'Why is the sky blue?'              one answer, on stdout
   git diff | tuichat -p 'Describe this change'   the prompt, then what is piped
-  tuichat -p 'Sum this up' --file notes.txt      a file, then the prompt
+  tuichat -p 'Sum this up' --file paper.pdf      a file, then the prompt
   tuichat -p 'And shorter?' --continue           in the last chat
 
 `tuichat help options` lists all options. Each from --model on is also a key of config.toml (--top-k: top_k) and an environment variable (TUICHAT_TOP_K). Of an option that is typed twice the last one counts, unless it is repeatable. `tuichat help COMMAND` explains a command, `tuichat help OPTION` an option, `tuichat help TOPIC` one of these topics: scripting, schema, extract, prompts, kv, speculation, models, chats, config, exit-codes, keys";
@@ -95,7 +95,8 @@ pub struct Talk {
     #[arg(long = "var", value_name = "NAME=TEXT", requires = "prompt_name")]
     pub variables: Vec<Variable>,
 
-    /// Put a file's text before the prompt (repeatable); `-` is what is piped in
+    /// Put a file's text before the prompt (repeatable): text, code, HTML, PDF, a folder or 'src/**/*.rs'; `-` is what is
+    /// piped in
     #[arg(long = "file", value_name = "PATH", num_args = 1..)]
     pub files: Vec<PathBuf>,
 
@@ -201,6 +202,11 @@ pub enum Command {
         /// On this device instead of the CPU
         #[arg(long)]
         on: Option<String>,
+    },
+    /// Make text of what comes through stdin: what the program runs in a child before it attaches it
+    #[command(name = crate::documents::CHILD_COMMAND, hide = true)]
+    Read {
+        format: crate::documents::Format,
     },
 }
 

@@ -3,7 +3,7 @@
 //! The rooms, from the bottom up; a room never uses one above it.
 //!
 //! - Plain things all may use: [`chat`] (messages, how an answer ended), [`text`] (UTF-8, escaping), [`text_file`],
-//!   [`prompts`] (texts by their names).
+//!   [`documents`] (files, folders, pages and what commands say, as text), [`prompts`] (texts by their names).
 //! - What does the work, each knowing nothing of the others' business: [`hardware`] (what the machine is),
 //!   [`store`] (chats on disk), [`models`] (files: finding, downloading, checking), [`engine`] (the thread that
 //!   owns the model; [`engine::protocol`] is what is said to it).
@@ -25,6 +25,7 @@ pub mod cpu_check;
 #[cfg(unix)]
 #[allow(unsafe_code)]
 pub mod crash;
+pub mod documents;
 pub mod engine;
 pub mod exchange;
 pub mod exit;
@@ -78,6 +79,13 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
             let told = engine::probe::tell_devices(std::io::stdout().lock());
             told.map(|()| Exit::Success).map_err(|error| Failure::output(&error))
         }
+        Some(Command::Read { format }) => Ok(documents::convert_stdin(format).map_or_else(
+            |problem| {
+                let _ = writeln!(std::io::stderr(), "{problem}");
+                Exit::Error
+            },
+            |()| Exit::Success,
+        )),
         // What needs no settings, or is there to say what is wrong with them.
         Some(Command::Completions { shell }) => commands::completions::run(shell).map(|()| Exit::Success),
         Some(Command::Doctor { json }) => commands::doctor::run(json, settings),

@@ -402,3 +402,79 @@ fn the_conversation_in_the_document_is_what_a_real_model_and_a_person_say() {
     let recorded = DOCUMENT.split("```text\n").nth(1).unwrap().split("```").next().unwrap();
     assert_eq!(form(&transcript), form(recorded), "{transcript}");
 }
+
+#[test]
+fn other_branches_are_told_and_gone_to_by_number() {
+    let home = home("[[answer]]\ntext = \"First.\"\n[[answer]]\ntext = \"Second.\"\n");
+    let mut chat = chat(home.path(), &[]);
+    chat.wait_to_speak("is ready.");
+    chat.say("One?");
+    chat.wait_to_speak("Answer done");
+    chat.say("/retry");
+    chat.wait_to_speak("Answer done");
+    chat.say("/branch");
+    let told = chat.wait_to_speak("shows the first branch");
+    assert!(told.contains("2 1: First.\n2 2 (shown): Second.\n"), "{told}");
+    chat.say("/branch 2 1");
+    chat.wait_to_speak("Answer:\nFirst.\n");
+    chat.leave();
+}
+
+#[test]
+fn a_question_is_changed_in_the_persons_editor_and_no_line_is_lost() {
+    let home = home("[[answer]]\ntext = \"The reply.\"\n");
+    // It asks for a line of its own, which is not for the chat.
+    std::fs::write(home.path().join("editor"), "#!/bin/sh\nread line\nsed -i \"s/One/$line/\" \"$1\"\n").unwrap();
+    let engine = engine(home.path());
+    let arguments: Vec<&str> = engine.iter().map(String::as_str).chain(["--plain"]).collect();
+    let editor = format!("sh {}/editor", home.path().display());
+    let mut chat = Talk::with(run(home.path(), &[("VISUAL", &editor)], &arguments));
+    chat.wait_to_speak("is ready.");
+    chat.say("One?");
+    chat.wait_to_speak("Answer done");
+    chat.say("/edit");
+    chat.wait_to_speak("`/editor` changes it");
+    chat.say("/editor");
+    std::thread::sleep(Duration::from_millis(500));
+    chat.say("Two");
+    chat.wait_to_speak("Message 1 is written anew: Two?");
+    chat.say("");
+    chat.wait_to_speak("Answer done");
+    chat.leave();
+    let store = Store::open(&home.path().join("data/chats.db")).unwrap();
+    let branch = store.branch(store.last_chat().unwrap().unwrap()).unwrap();
+    assert_eq!(branch[0].text, "Two?");
+}
+
+#[test]
+fn a_command_is_run_when_yes_was_typed() {
+    let home = home("[[answer]]\ntext = \"The reply.\"\n");
+    let engine = engine(home.path());
+    let arguments: Vec<&str> = engine.iter().map(String::as_str).chain(["--plain", "--plain-status=brief"]).collect();
+    let said = piped(home.path(), &arguments, "/run echo one\nno\n/run echo two\nyes\nWhat is it?\n/save out.txt\n");
+    assert!(said.contains("Run this command? echo one\n"), "{said}");
+    let saved = std::fs::read_to_string(home.path().join("out.txt")).unwrap();
+    assert!(saved.contains("--- file: output of `echo two` ---\ntwo\n") && !saved.contains("one"), "{saved}");
+}
+
+#[test]
+fn a_script_is_told_by_the_exit_code_that_an_answer_failed() {
+    let home = home("[[answer]]\ntext = \"Half\"\nended = \"error\"\n");
+    let engine = engine(home.path());
+    let ran = |lines: &str| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tuichat"))
+            .args(engine.iter().map(String::as_str).chain(["--plain"]))
+            .env("TUICHAT_HOME", home.path())
+            .env("HOME", "/nonexistent")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, said) = ran("One?\n");
+    assert_eq!(code, Some(1), "{said}");
+    assert_eq!(ran("/stats\n").0, Some(0));
+}

@@ -760,3 +760,24 @@ fn an_edited_question_is_a_branch_that_one_can_leave_and_find_again_after_a_rest
     assert!(screen.contains("‹ 1/2 ›") && !screen.contains("A graph?"), "{screen}");
     leave(&mut chat);
 }
+
+#[test]
+fn the_theme_follows_what_the_terminal_replies_and_no_key_is_lost_by_it() {
+    const QUERY: &str = "\x1b]11;?\x1b\\";
+    let home = home("");
+    let mut chat = chat(home.path());
+    chat.wait_for("idle");
+    let asked = |chat: &Pty| String::from_utf8_lossy(&chat.bytes()).matches(QUERY).count();
+    assert_eq!(asked(&chat), 1);
+    let before = chat.bytes().len();
+    // Keys before it, in the middle of its way, and behind it; Alt-] is a key of a person, too.
+    chat.send("ab\x1b]11;rgb:ffff/ffff/f0f0\x1b\\cd\x1b]e");
+    chat.wait_for("› abcde");
+    chat.send("\x1b");
+    std::thread::sleep(Duration::from_millis(200));
+    let screen = chat.screen();
+    assert!(!screen.contains("rgb") && !screen.contains("11;"), "{screen}");
+    let repainted = chat.bytes().len() - before;
+    assert!(repainted > 200, "the other colours are drawn: {repainted} bytes");
+    leave(&mut chat);
+}

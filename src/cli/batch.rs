@@ -9,7 +9,7 @@ use super::EngineName;
 use crate::config::Settings;
 
 /// Settings that mean nothing to a batch.
-const MEANINGLESS: [&str; 23] = [
+const MEANINGLESS: [&str; 24] = [
     "output",
     "extract",
     "cache_prompt",
@@ -23,6 +23,7 @@ const MEANINGLESS: [&str; 23] = [
     "prefill_while_typing",
     "snapshots",
     "vi_keys",
+    "inline",
     "plain",
     "plain_status",
     "plain_pieces",

@@ -36,6 +36,7 @@ pub fn run(talk: Talk, is_plain: bool, surroundings: Surroundings) -> Result<Exi
     let prompts = surroundings.directories.prompts();
     let themes = surroundings.directories.themes();
     let theme_file = surroundings.directories.theme_file();
+    let pictures = surroundings.directories.pictures();
     let behind = Arc::new(Mutex::new(Behind::default()));
     let (resumes, saves) = (talk.resume.is_some(), !config.private);
     let prepare = {
@@ -43,7 +44,11 @@ pub fn run(talk: Talk, is_plain: bool, surroundings: Surroundings) -> Result<Exi
         move || prepare(talk, &supplier, &mut behind.lock().unwrap_or_else(PoisonError::into_inner))
     };
     let setup = Setup {
-        face: if is_plain { Face::Lines(config.saying) } else { Face::Screen },
+        face: match is_plain {
+            true => Face::Lines(config.saying),
+            false if config.inline => Face::Inline,
+            false => Face::Screen,
+        },
         engine,
         prepare: Box::new(prepare),
         resumes,
@@ -63,14 +68,16 @@ pub fn run(talk: Talk, is_plain: bool, surroundings: Surroundings) -> Result<Exi
         theme: config.theme,
         themes,
         theme_file: (!config.private).then_some(theme_file),
+        pictures: (!config.private).then_some(pictures),
         notices,
     };
-    let terminal = ui::run(setup).map_err(|error| Failure::error(format!("{error:#}")))?;
+    let ended = ui::run(setup).map_err(|error| Failure::error(format!("{error:#}")))?;
     let Behind { guard, failure } = std::mem::take(&mut *behind.lock().unwrap_or_else(PoisonError::into_inner));
     // What was asked of the store is on disk when this returns.
     drop(guard);
-    drop(terminal);
-    failure.map_or(Ok(Exit::Success), Err)
+    drop(ended.terminal);
+    let exit = if ended.has_failed { Exit::Error } else { Exit::Success };
+    failure.map_or(Ok(exit), Err)
 }
 
 /// What was done behind the first frame.

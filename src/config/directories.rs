@@ -80,6 +80,11 @@ impl Directories {
         self.data.join("chats.db")
     }
 
+    /// Pictures of the clipboard that were attached to messages.
+    pub fn pictures(&self) -> PathBuf {
+        self.data.join("pictures")
+    }
+
     /// The theme that was chosen last.
     pub fn theme_file(&self) -> PathBuf {
         self.data.join("theme")

@@ -50,8 +50,8 @@ mod tests {
             let value = match key.as_str() {
                 "output" => "json",
                 "device" => "cpu",
-                "cache_prompt" | "private" | "offline" | "vi_keys" | "quiet" | "verbose" | "loop_breaker"
-                | "recall" | "memory_check" => "off",
+                "cache_prompt" | "private" | "offline" | "vi_keys" | "inline" | "quiet" | "verbose"
+                | "loop_breaker" | "recall" | "memory_check" => "off",
                 "kv" => "q8_0",
                 "kv_mem" => "64M",
                 "kv_evict" => "window",

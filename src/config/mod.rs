@@ -18,7 +18,7 @@ pub use directories::Directories;
 pub use environment::variable as variable_of;
 pub use extract::Extract;
 use forms::Form;
-pub use names::{meant as setting_meant, unknown_variables};
+pub use names::{OF_ANSWERS, meant as setting_meant, unknown_variables};
 pub use refused::why as why_refused;
 pub use settings::{Output, Settings, Switch, is_switch};
 pub use value::{Auto, Penalty, Probability, Room, Temperature};
@@ -71,6 +71,8 @@ pub struct Config {
     pub offline: bool,
     /// Messages are edited with the keys of vi.
     pub vi_keys: bool,
+    /// The chat has a few lines at the bottom of the screen.
+    pub inline: bool,
     /// Whether the chat is in plain lines.
     pub plain: Switch,
     /// What is said there, and how.
@@ -333,6 +335,7 @@ impl From<Settings> for Config {
             private: settings.private.unwrap_or_default(),
             offline: settings.offline.unwrap_or_default(),
             vi_keys: settings.vi_keys.unwrap_or_default(),
+            inline: settings.inline.unwrap_or_default(),
             plain: settings.plain.unwrap_or_default(),
             saying: Saying {
                 status: settings.plain_status.unwrap_or_default(),

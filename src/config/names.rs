@@ -1,8 +1,25 @@
-//! Names that settings do not have, and which setting was meant by them.
+//! Names of settings: which belong to an answer, and which was meant by a name that none has.
 
 use super::environment;
 use super::settings::Settings;
 use crate::text::plain;
+
+/// The settings that an answer may have of its own: a text with a name brings them along, an item of a batch has them
+/// beside its prompt.
+pub const OF_ANSWERS: [&str; 12] = [
+    "temp",
+    "top_k",
+    "top_p",
+    "min_p",
+    "repeat_penalty",
+    "seed",
+    "max_tokens",
+    "stop",
+    "schema",
+    "grammar",
+    "think",
+    "loop_breaker",
+];
 
 /// What settings are called elsewhere.
 const USUAL_NAMES: [(&str, &str); 10] = [
@@ -59,6 +76,12 @@ fn unknown(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_belongs_to_an_answer_is_a_setting() {
+        let known = Settings::keys();
+        assert!(OF_ANSWERS.iter().all(|name| known.iter().any(|key| key == name)));
+    }
 
     #[test]
     fn a_variable_that_is_no_setting_is_told_with_the_one_that_was_meant() {

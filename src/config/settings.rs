@@ -285,6 +285,11 @@ pub struct Settings {
           value_parser = switch, hide_possible_values = true)]
     pub vi_keys: Option<bool>,
 
+    /// Chat in a few lines at the bottom of the screen, which leave what was said in the terminal's scrollback
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "yes|no",
+          value_parser = switch, hide_possible_values = true)]
+    pub inline: Option<bool>,
+
     /// Chat in plain lines, for screen readers and dumb terminals; `auto`: where ACCESSIBLE is set or TERM is dumb
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "on", value_name = "on|off|auto",
           value_parser = switch_or_auto, hide_possible_values = true)]
@@ -435,6 +440,7 @@ impl Settings {
             private: self.private.or(lower.private),
             offline: self.offline.or(lower.offline),
             vi_keys: self.vi_keys.or(lower.vi_keys),
+            inline: self.inline.or(lower.inline),
             plain: self.plain.or(lower.plain),
             plain_status: self.plain_status.or(lower.plain_status),
             plain_pieces: self.plain_pieces.or(lower.plain_pieces),

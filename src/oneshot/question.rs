@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::documents::{self, Document};
 use crate::exit::Failure;
 use crate::prompts::{Form, PromptText, Variable};
 use crate::{text, text_file};
@@ -88,13 +89,16 @@ impl Question {
                 parts.push(text_file::under_its_name("stdin", &read));
                 continue;
             }
-            let contents = text_file::read(path).map_err(|problem| self.unread(path, problem))?;
-            let name = text::escape_line(&path.to_string_lossy());
-            if contents.trim().is_empty() {
-                notes.push(format!("`{name}` is empty"));
+            let reading = documents::read(path).map_err(|problem| self.unread(path, problem))?;
+            notes.extend(reading.notes);
+            for Document { name, text } in reading.documents {
+                let name = text::escape_line(&name);
+                if text.trim().is_empty() {
+                    notes.push(format!("`{name}` is empty"));
+                }
+                are_empty &= text.trim().is_empty();
+                parts.push(text_file::under_its_name(&name, &text));
             }
-            are_empty &= contents.trim().is_empty();
-            parts.push(text_file::under_its_name(&name, &contents));
         }
         let mut said = vec![typed, piped];
         let filled;

@@ -5,31 +5,14 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::config::Settings;
+use crate::config::{OF_ANSWERS, Settings};
 use crate::text::plain::{meant, plain};
 use crate::text_file;
 
 const LINE: &str = "+++";
 
-/// Settings that belong to an answer, by their names in `config.toml`.
-const OF_ANSWERS: [&str; 16] = [
-    "temp",
-    "top_k",
-    "top_p",
-    "min_p",
-    "repeat_penalty",
-    "seed",
-    "max_tokens",
-    "stop",
-    "think",
-    "spec",
-    "loop_breaker",
-    "schema",
-    "grammar",
-    "extract",
-    "ctx",
-    "kv_mem",
-];
+/// Settings that a text may have beside those of an answer: they are about the run in which it is answered.
+const OF_RUNS: [&str; 4] = ["spec", "extract", "ctx", "kv_mem"];
 
 /// What is known of a text besides the text.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -63,8 +46,9 @@ pub fn split(text: &str, folder: &Path) -> Result<(Head, String), String> {
     let Some((head, rest)) = parts(text)? else { return Ok((Head::default(), text.to_owned())) };
     let written: Written = toml::from_str(head).map_err(|error| plain(error.message()))?;
     for (name, value) in &written.settings {
-        if !OF_ANSWERS.contains(&name.as_str()) {
-            let near = meant(name, OF_ANSWERS);
+        let known = || OF_ANSWERS.into_iter().chain(OF_RUNS);
+        if !known().any(|known| known == name) {
+            let near = meant(name, known());
             let near = near.map(|near| format!("; `{near}` may be meant")).unwrap_or_default();
             return Err(format!("`{name}` is no setting of a text{near}"));
         }

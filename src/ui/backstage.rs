@@ -69,7 +69,8 @@ impl Backstage {
     /// If the system has no thread for it.
     pub fn set_up(setup: Setup) -> anyhow::Result<Self> {
         let environment = |name: &str| std::env::var(name).ok();
-        let is_screen = setup.face == Face::Screen;
+        let is_screen = matches!(setup.face, Face::Screen | Face::Inline);
+        let has_pictures = setup.face == Face::Screen;
         let (themes, problems) = Themes::with_those_in(&setup.themes);
         let last = last_theme::recall(setup.theme_file.as_deref());
         let mut terminal = theme::Terminal::detect(&environment);
@@ -90,7 +91,7 @@ impl Backstage {
             look,
             prefill_while_typing: setup.prefill_while_typing,
             vi_keys: setup.vi_keys && is_screen,
-            pictures: is_screen.then(|| picture_protocol(setup.images)).flatten(),
+            pictures: has_pictures.then(|| picture_protocol(setup.images)).flatten(),
             copies_through_terminal: is_screen,
         });
         let (engine, engine_events) = start_engine(setup.engine.clone())
@@ -99,7 +100,14 @@ impl Backstage {
         Ok(Self {
             app,
             is_screen,
-            performer: Performer::new(engine, setup.supply, setup.prompts, setup.theme_file, messages.clone()),
+            performer: Performer::new(
+                engine,
+                setup.supply,
+                setup.prompts,
+                setup.theme_file,
+                setup.pictures,
+                messages.clone(),
+            ),
             engine_events,
             engine_is_there: true,
             source: setup.engine,

@@ -1,10 +1,12 @@
-//! Two ways to the clipboard: a sequence for the terminal (OSC 52), which works over SSH, and the machine's own
-//! clipboard, on a thread of its own since a display that hangs must not hold the interface.
+//! Two ways to the clipboard, for copies: a sequence for the terminal (OSC 52), which works over SSH, and the machine's own
+//! clipboard, on a thread of its own since a display that hangs must not hold the interface. That one can be
+//! read, too.
 
 use std::sync::mpsc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use image::RgbaImage;
 
 /// What terminals take in one sequence: many stop at 100,000 bytes of it.
 pub const MOST_BYTES: usize = 74_994;
@@ -53,10 +55,21 @@ pub fn sequence(text: &str, multiplexer: Multiplexer) -> Option<Vec<u8>> {
 /// The machine's own clipboard.
 #[derive(Debug)]
 pub struct Native {
-    texts: mpsc::Sender<Job>,
+    jobs: mpsc::Sender<Job>,
 }
 
-type Job = (String, Box<dyn FnOnce(bool) + Send>);
+/// What is to be done with the clipboard, and who hears of it.
+enum Job {
+    Copy(String, Box<dyn FnOnce(bool) + Send>),
+    Read(Box<dyn FnOnce(Option<Content>) + Send>),
+}
+
+/// What is in the clipboard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    Text(String),
+    Picture(RgbaImage),
+}
 
 impl Native {
     /// Whether there may be one: not over SSH, where it would be the other machine's.
@@ -69,32 +82,47 @@ impl Native {
 
     /// Starts its thread, which keeps what was copied for as long as the program runs.
     pub fn start() -> Option<Self> {
-        let (texts, jobs) = mpsc::channel::<Job>();
+        let (sender, jobs) = mpsc::channel::<Job>();
         let serve = move || {
             let mut clipboard = None;
-            for (text, done) in jobs {
+            for job in jobs {
                 if clipboard.is_none() {
                     clipboard =
                         arboard::Clipboard::new().inspect_err(|error| tracing::info!(%error, "no clipboard")).ok();
                 }
-                match clipboard.as_mut().map(|clipboard| clipboard.set_text(text)) {
-                    Some(Ok(())) => done(true),
-                    Some(Err(error)) => {
-                        tracing::info!(%error, "cannot copy to the clipboard");
-                        done(false);
-                    }
-                    None => done(false),
+                match job {
+                    Job::Copy(text, done) => done(clipboard.as_mut().is_some_and(|clipboard| {
+                        let copied = clipboard.set_text(text);
+                        copied.inspect_err(|error| tracing::info!(%error, "cannot copy to the clipboard")).is_ok()
+                    })),
+                    Job::Read(done) => done(clipboard.as_mut().and_then(content)),
                 }
             }
         };
         std::thread::Builder::new().name("clipboard".into()).spawn(serve).ok()?;
-        Some(Self { texts })
+        Some(Self { jobs: sender })
     }
 
     /// Copies `text`, and tells `done` whether that went well.
     pub fn copy(&self, text: String, done: impl FnOnce(bool) + Send + 'static) {
-        let _ = self.texts.send((text, Box::new(done)));
+        let _ = self.jobs.send(Job::Copy(text, Box::new(done)));
     }
+
+    /// Tells `done` what is in the clipboard; nothing if that is neither text nor a picture.
+    pub fn read(&self, done: impl FnOnce(Option<Content>) + Send + 'static) {
+        let _ = self.jobs.send(Job::Read(Box::new(done)));
+    }
+}
+
+fn content(clipboard: &mut arboard::Clipboard) -> Option<Content> {
+    if let Ok(text) = clipboard.get_text()
+        && !text.is_empty()
+    {
+        return Some(Content::Text(text));
+    }
+    let picture = clipboard.get_image().ok()?;
+    let size = (u32::try_from(picture.width).ok()?, u32::try_from(picture.height).ok()?);
+    RgbaImage::from_raw(size.0, size.1, picture.bytes.into_owned()).map(Content::Picture)
 }
 
 #[cfg(test)]

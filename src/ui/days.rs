@@ -45,6 +45,16 @@ fn since(day: Date, today: Date) -> i32 {
     today.since(day).map_or(0, |span| span.get_days()).max(0)
 }
 
+/// A wait in words.
+pub fn duration(milliseconds: f64) -> String {
+    let seconds = milliseconds / 1000.0;
+    match seconds {
+        ..0.95 => format!("{:.1} s", seconds.max(0.1)),
+        ..120.0 => format!("{seconds:.0} s"),
+        _ => format!("{:.0} min", seconds / 60.0),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

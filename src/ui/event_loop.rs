@@ -4,17 +4,21 @@
 //! [`FRAMES_PER_SECOND`] times a second, so that a flood of tokens costs few frames; what a key changes is drawn at
 //! once. While a frame is on its way over a slow line, none is drawn.
 
+use std::io::IsTerminal;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
 use crossterm::event::{Event as TerminalEvent, MouseEventKind};
+use ratatui::layout::Rect;
 use tokio::time::{Instant, sleep_until};
 
+use super::background;
 use super::backstage::{Backstage, Signals};
 use super::clipboard::{self, Multiplexer};
 use super::keyboard::Keyboard;
 use super::msg::{Effect, Msg};
 use super::notifying::{self, Watch};
+use super::scrollback::{self, Scrollback};
 use super::terminal::Terminal;
 use super::{Setup, editor, keys, pictures, view};
 use crate::engine::protocol::Event as EngineEvent;
@@ -24,6 +28,10 @@ const FRAMES_PER_SECOND: u32 = 30;
 const FRAMES_PER_SECOND_REMOTE: u32 = 10;
 /// What a key does is seen sooner than the next frame of an answer would come, which then waits its full time again.
 const BEFORE_KEY: Duration = Duration::from_millis(8);
+/// A terminal that has told its background once may have another one when it is looked at again.
+const ASK_BACKGROUND_AFTER: Duration = Duration::from_secs(5);
+/// Who leaves waits so long for a reply that would be typed into the shell otherwise.
+const LAST_REPLY: Duration = Duration::from_millis(100);
 /// Lines that a notch of the wheel moves.
 const WHEEL_LINES: i16 = 3;
 
@@ -49,6 +57,9 @@ pub struct EventLoop<'t> {
     signals: Signals,
     multiplexer: Multiplexer,
     watch: Watch,
+    scrollback: Scrollback,
+    /// When the terminal was asked about its background; `None` where it may not be.
+    asked_background: Option<Instant>,
     /// What the window is called, where it is.
     title: Option<Vec<u8>>,
     between_frames: Duration,
@@ -74,6 +85,8 @@ impl<'t> EventLoop<'t> {
             signals: Signals::listen()?,
             multiplexer,
             watch,
+            scrollback: Scrollback::default(),
+            asked_background: None,
             title,
             between_frames: Duration::from_secs(1) / frames,
             next_frame: Instant::now(),
@@ -81,6 +94,9 @@ impl<'t> EventLoop<'t> {
             changed: false,
         };
         event_loop.draw()?;
+        if background::may_be_asked(&environment) {
+            event_loop.ask_background()?;
+        }
         event_loop.backstage.prepare()?;
         Ok(event_loop)
     }
@@ -99,8 +115,15 @@ impl<'t> EventLoop<'t> {
                 flow = self.handle_queued();
             }
         }
+        if self.keyboard.expects_background() && self.asked_background.is_some_and(|at| at.elapsed() < LAST_REPLY) {
+            let _ = tokio::time::timeout(LAST_REPLY, self.keyboard.background.recv()).await;
+        }
         // What is typed from now on is the shell's.
         self.keyboard.pause();
+        if self.terminal.is_inline() && !self.is_lent {
+            // What was said last; a terminal that is gone hears nothing more.
+            let _ = self.draw();
+        }
         // Before the engine is dropped, which waits for its thread.
         self.terminal.leave_screen();
         self.backstage.finish().await;
@@ -119,6 +142,7 @@ impl<'t> EventLoop<'t> {
             event = self.keyboard.events.recv() => Wake::Terminal(event),
             event = self.backstage.engine_events.recv(), if self.backstage.engine_is_there && !is_frame_due => Wake::Engine(event),
             Some(message) = self.backstage.replies.recv() => Wake::Message(message),
+            Some(is_light) = self.keyboard.background.recv() => Wake::Message(Msg::Background { is_light }),
             Some(()) = self.signals.terminate.recv() => Wake::Message(Msg::Terminate),
             // Ctrl-C in an editor is the editor's.
             Some(()) = self.signals.interrupt.recv(), if !self.is_lent => Wake::Message(Msg::Terminate),
@@ -162,7 +186,7 @@ impl<'t> EventLoop<'t> {
             // The editor goes on, too.
             Wake::Continued if self.is_lent => None,
             // A hang-up continues the program too, when there is nothing to take again.
-            Wake::Continued => match self.terminal.resume() {
+            Wake::Continued => match self.take_again(Terminal::resume) {
                 Ok(()) => {
                     self.changed = true;
                     None
@@ -202,6 +226,10 @@ impl<'t> EventLoop<'t> {
             }
             TerminalEvent::FocusGained => {
                 self.watch.is_away = false;
+                let is_due = self.asked_background.is_some_and(|at| at.elapsed() >= ASK_BACKGROUND_AFTER);
+                if is_due && !self.keyboard.expects_background() && self.ask_background().is_err() {
+                    return Some(Msg::Terminate);
+                }
                 None
             }
             TerminalEvent::FocusLost => {
@@ -217,7 +245,7 @@ impl<'t> EventLoop<'t> {
             match effect {
                 Effect::Leave => return ControlFlow::Break(()),
                 Effect::Suspend => {
-                    if self.terminal.suspend().is_err() {
+                    if self.take_again(Terminal::suspend).is_err() {
                         return self.update(Msg::Terminate);
                     }
                 }
@@ -260,6 +288,16 @@ impl<'t> EventLoop<'t> {
         }
     }
 
+    /// Asks the terminal whether its background is light. Its reply is among the keys.
+    fn ask_background(&mut self) -> std::io::Result<()> {
+        if self.is_lent || !self.backstage.app.look().has_colours() || !std::io::stdin().is_terminal() {
+            return Ok(());
+        }
+        self.keyboard.expect_background();
+        self.asked_background = Some(Instant::now());
+        self.terminal.write(background::QUERY)
+    }
+
     /// Lets the person's editor have the terminal. Meanwhile everything goes on but drawing.
     fn lend(&mut self, text: String, is_private: bool) {
         let messages = self.backstage.messages.clone();
@@ -289,7 +327,53 @@ impl<'t> EventLoop<'t> {
         Ok(())
     }
 
+    /// Does something after which the terminal is taken anew. Where it is asked for its cursor then, nobody else reads.
+    fn take_again(&mut self, take: impl FnOnce(&mut Terminal) -> std::io::Result<()>) -> std::io::Result<()> {
+        if !self.terminal.is_inline() {
+            return take(self.terminal);
+        }
+        self.keyboard.pause();
+        let taken = take(self.terminal);
+        self.keyboard.resume();
+        taken
+    }
+
     fn draw(&mut self) -> std::io::Result<()> {
+        let is_inline = self.terminal.is_inline();
+        if is_inline && !scrollback::needs_all(&self.backstage.app) {
+            self.draw_lines()?;
+        } else {
+            if is_inline {
+                self.terminal.set_full(true)?;
+                self.backstage.app.layout_parts().0.hide_before(0);
+            }
+            self.draw_all()?;
+        }
+        self.changed = false;
+        self.last_frame = Instant::now();
+        self.next_frame = self.last_frame + self.between_frames;
+        Ok(())
+    }
+
+    /// Draws a few lines at the bottom, and writes what is finished above them.
+    fn draw_lines(&mut self) -> std::io::Result<()> {
+        self.terminal.set_full(false)?;
+        if self.terminal.has_lost_lines() {
+            self.take_again(Terminal::find_lines)?;
+        }
+        let Some(size) = self.terminal.size_of_lines() else { return Ok(()) };
+        let screen = Rect::new(0, 0, size.width, size.height);
+        let app = &mut self.backstage.app;
+        let (finished, links) = self.scrollback.take(app, size.width.min(view::MOST_TEXT_WIDTH));
+        let height = view::wanted_rows(app, screen);
+        self.terminal.draw_lines((&finished, links), height, |frame| {
+            let places = view::lay_out_on(app, frame.area(), screen);
+            view::draw(app, &places, frame);
+            app.transcript().link_targets()
+        })
+    }
+
+    fn draw_all(&mut self) -> std::io::Result<()> {
         let app = &mut self.backstage.app;
         self.terminal.draw(|frame| {
             let places = view::lay_out(app, frame.area());
@@ -300,9 +384,6 @@ impl<'t> EventLoop<'t> {
         for wanted in self.backstage.app.wanted_pictures() {
             self.backstage.performer.perform(Effect::ReadPicture(wanted));
         }
-        self.changed = false;
-        self.last_frame = Instant::now();
-        self.next_frame = self.last_frame + self.between_frames;
         Ok(())
     }
 }

@@ -4,9 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use ignore::{DirEntry, WalkBuilder};
+use ignore::WalkBuilder;
 
 use super::export::at_home;
+use crate::documents::is_noise;
 
 /// In a folder of any size this is over soon, and what was found until then is shown.
 const MOST_ENTRIES: usize = 20_000;
@@ -58,18 +59,6 @@ impl Folder {
         }
         paths
     }
-}
-
-/// What programs made and nobody asks about, where no `.gitignore` says so.
-fn is_noise(entry: &DirEntry) -> bool {
-    let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
-    let name = entry.file_name();
-    is_folder
-        && entry.depth() > 0
-        && (name == ".git"
-            || name == "node_modules"
-            || name == "__pycache__"
-            || entry.path().join("CACHEDIR.TAG").exists())
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ pub enum Mode {
     SearchChats,
     /// The list of models is open.
     Models,
-    /// It is asked whether to download one.
+    /// It is asked whether to download one, or to run a command.
     Confirm,
     Help,
     /// What the context holds is shown.
@@ -381,7 +381,7 @@ fn mode(app: &App) -> Mode {
         Popup::Chats(_) => Mode::Chats,
         Popup::Search(_) => Mode::SearchChats,
         Popup::Models(_) => Mode::Models,
-        Popup::Confirm(_) => Mode::Confirm,
+        Popup::Confirm(_) | Popup::AskRun(_) => Mode::Confirm,
         Popup::Context { .. } => Mode::Context,
         Popup::Words(_) => Mode::Words,
         Popup::Palette(_) => Mode::Palette,

@@ -5,11 +5,13 @@
 //! the terminal. Commands that are written instead of a message have their table in `slash`.
 //!
 //! - `backstage`: what the screen and plain lines both stand on. `plain`: the chat in lines, without a screen.
+//! - `inline` and `scrollback`: a few lines at the bottom of the screen, and what is written above them for good.
 //! - `transcript` and `composer`: the two parts of the screen with a state of their own.
 //! - `clipboard`: copying, through the terminal and to the machine's own clipboard.
 //! - `export`: the conversation as a file for others. `files`: those that a path may mean. `fuzzy`: which things a few
 //!   letters mean.
 //! - `days`: times in a few words. `folds`: which parts of a message were pasted or attached.
+//! - `background`: whether the terminal is light or dark.
 //! - `notifying`: what is told to the terminal about the program as a whole.
 //! - `attaching`: reading files for messages. `editor`: the person's own. `keyboard`: what is typed.
 //! - `supply`: where the models come from that can be chosen.
@@ -18,6 +20,7 @@
 
 mod app;
 mod attaching;
+mod background;
 mod backstage;
 mod clipboard;
 mod composer;
@@ -28,6 +31,7 @@ mod export;
 mod files;
 mod folds;
 mod fuzzy;
+mod inline;
 pub mod keyboard;
 pub mod keys;
 mod last_theme;
@@ -39,6 +43,7 @@ mod outlet;
 mod perform;
 mod pictures;
 pub mod plain;
+mod scrollback;
 mod slash;
 mod supply;
 pub mod terminal;
@@ -64,6 +69,8 @@ use crate::store;
 pub enum Face {
     /// Drawn on the whole screen.
     Screen,
+    /// Drawn in a few lines at the bottom; what was said is above them in the terminal's scrollback.
+    Inline,
     /// Said in lines, one after the other.
     Lines(plain::Saying),
 }
@@ -105,6 +112,8 @@ pub struct Setup {
     /// The theme that is set; else the one that was chosen last is taken, and remembered in this file.
     pub theme: theme::ThemeName,
     pub theme_file: Option<PathBuf>,
+    /// The folder in which pictures of the clipboard are kept that are attached.
+    pub pictures: Option<PathBuf>,
     /// The folder of the person's own themes.
     pub themes: PathBuf,
     /// What the person should know at once.
@@ -124,23 +133,33 @@ pub struct Prepared {
     pub notices: Vec<String>,
 }
 
-/// Runs the chat until the person leaves. The screen is given back before this returns, whatever happened, and the rest
-/// of the terminal when what this returns is dropped: after everything else is done, so that nothing that is typed
-/// meanwhile is echoed.
+/// What is left of a chat that has ended.
+pub struct Ended {
+    /// Where there was a screen: dropping it gives back the rest of the terminal, after everything else is done, so that
+    /// nothing that is typed meanwhile is echoed.
+    pub terminal: Option<terminal::Terminal>,
+    /// An answer failed, and a script cannot have seen it.
+    pub has_failed: bool,
+}
+
+/// Runs the chat until the person leaves. The screen is given back before this returns, whatever happened.
 ///
 /// # Errors
 /// If standard output is no terminal, or the system refuses a thread or a signal handler.
-pub fn run(setup: Setup) -> anyhow::Result<Option<terminal::Terminal>> {
+pub fn run(setup: Setup) -> anyhow::Result<Ended> {
     if let Face::Lines(saying) = setup.face {
-        return plain::run(setup, saying).map(|()| None);
+        let has_failed = plain::run(setup, saying)?;
+        return Ok(Ended { terminal: None, has_failed });
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let _context = runtime.enter();
     let focus = setup.notify != notifying::Notify::Off;
-    let wanted = terminal::Wanted { mouse: setup.mouse, focus, title: setup.title };
+    let inline = setup.face == Face::Inline;
+    // The wheel goes through the scrollback.
+    let wanted = terminal::Wanted { mouse: setup.mouse && !inline, focus, title: setup.title, inline };
     let mut terminal = terminal::Terminal::enter(wanted)
         .context("the chat needs a terminal; ask with `tuichat -p TEXT` where there is none")?;
     let event_loop = event_loop::EventLoop::start(&mut terminal, setup)?;
     runtime.block_on(event_loop.run());
-    Ok(Some(terminal))
+    Ok(Ended { terminal: Some(terminal), has_failed: false })
 }

@@ -1,6 +1,7 @@
 //! What happens to the interface (messages) and what it wants done (effects), as plain data.
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use crossterm::event::KeyEvent;
@@ -56,6 +57,10 @@ pub enum Msg {
     Paste(String),
     /// A file that was to be attached, or a sentence that says why it cannot be.
     Attached(Result<Part, String>),
+    /// A line of shell has ended: its output is to be attached, or a sentence says why there is none.
+    Ran(Result<Part, String>),
+    /// Sentences for the person.
+    Notices(Vec<String>),
     /// Names were sent as they stand: those of files that are there, and those that are none.
     NotAttached {
         there: Vec<String>,
@@ -149,6 +154,10 @@ pub enum Msg {
     SaveFailed(String),
     /// Something else that was asked of the store failed, with a sentence.
     StoreFailed(String),
+    /// The terminal told that its background is light, or dark.
+    Background {
+        is_light: bool,
+    },
     /// The time that [`super::app::App::wake_at`] asked for has come.
     Tick,
     /// The program was told to end (SIGTERM, SIGHUP).
@@ -167,8 +176,11 @@ pub enum Command {
     Prefix,
     /// Put the text in the place of the token beside the cursor.
     OpenToken,
-    /// Attach the file at this path to the message.
+    /// Attach to the message: the file or files at this path, `!` and a line of shell, or the clipboard.
     Attach(String),
+    /// Attach what this line of shell says, if the person agrees.
+    Run(String),
+    AttachClipboard,
     /// Take out the file of this name, else the last one.
     Detach(Option<String>),
     /// Write in the person's editor.
@@ -244,6 +256,8 @@ pub enum Command {
     Retry(Retry),
     /// Copy the conversation up to the message of this number, or all of it, into a new chat.
     Fork(Option<u32>),
+    /// Tell the other branches, or show one.
+    Branch(Branch),
     /// Take the last exchange back.
     UndoExchange,
     RedoExchange,
@@ -273,11 +287,11 @@ pub enum Command {
     Private,
     /// Get the chosen model, and load it.
     ChooseModel,
-    /// Download the model that was asked about.
+    /// Do what was asked about: download a model, or run a command.
     Confirm,
     /// Ask about the smallest one instead.
     TakeSmallest,
-    /// Download nothing.
+    /// Do not.
     Refuse,
     StopDownload,
     ClosePopup,
@@ -289,6 +303,17 @@ impl Command {
         let edits = matches!(self, Self::Newline | Self::Undo | Self::Redo | Self::DeleteToLineStart | Self::OpenToken);
         edits || matches!(self, Self::Interrupt | Self::Stop | Self::Detach(_) | Self::TakeBack(_) | Self::TakeFound)
     }
+}
+
+/// Which branch is to be shown; messages are counted from 1, as in `/context`, and their branches too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Branch {
+    /// None: which there are is to be told.
+    List,
+    /// The next one at this message.
+    Next(u32),
+    /// This one at this message.
+    At(u32, u32),
 }
 
 /// What is copied to the clipboard.
@@ -468,8 +493,18 @@ pub enum Effect {
     ReadSystem(PathBuf),
     ListPrompts,
     ListFiles(Folder),
-    /// Read a file that is to be attached.
+    /// Read a file, or several, that are to be attached.
     Attach(String),
+    /// Run a line of shell. Answered by [`Msg::Ran`].
+    Run {
+        line: String,
+        stop: Arc<AtomicBool>,
+    },
+    /// Read what is in the machine's own clipboard. Answered by [`Msg::Attached`].
+    AttachClipboard {
+        /// A picture must not touch the disk.
+        is_private: bool,
+    },
     /// Look whether files have these names, which were sent with an `@` before them. Answered by [`Msg::NotAttached`].
     LookForFiles(Vec<String>),
     /// Read a picture that is in view.

@@ -1,8 +1,10 @@
 //! Does what the state asks for: hands work to the engine, to the store and to where models come from, and brings their
 //! replies back as messages. Never waits.
 //!
-//! `stored` is what is asked of the store, and `shown` what was read from it as the interface shows it.
+//! `stored` is what is asked of the store, and `shown` what was read from it as the interface shows it. `attach` gets what
+//! is attached to messages.
 
+mod attach;
 mod shown;
 mod stored;
 
@@ -73,9 +75,9 @@ enum Purpose {
     Errand,
 }
 
-/// A download on a thread of its own.
-struct Download {
-    cancel: Arc<AtomicBool>,
+/// Work on a thread of its own that can be stopped: a download, a line of shell.
+struct Stoppable {
+    stop: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
 
@@ -90,7 +92,10 @@ pub struct Performer {
     prompts: PathBuf,
     /// Where the theme is remembered.
     theme_file: Option<PathBuf>,
-    download: Option<Download>,
+    /// Where pictures of the clipboard are kept.
+    pictures: Option<PathBuf>,
+    download: Option<Stoppable>,
+    command: Option<Stoppable>,
     replies: UnboundedSender<Msg>,
     requests: HashMap<RequestId, Purpose>,
     load: Option<(RequestId, CancelFlag)>,
@@ -109,6 +114,7 @@ impl Performer {
         supply: Arc<dyn Supply>,
         prompts: PathBuf,
         theme_file: Option<PathBuf>,
+        pictures: Option<PathBuf>,
         replies: UnboundedSender<Msg>,
     ) -> Self {
         Self {
@@ -118,7 +124,9 @@ impl Performer {
             supply,
             prompts,
             theme_file,
+            pictures,
             download: None,
+            command: None,
             replies,
             requests: HashMap::new(),
             load: None,
@@ -217,7 +225,9 @@ impl Performer {
                     Msg::Prompts { texts, problems }
                 });
             }
-            Effect::Attach(path) => self.attach(path),
+            Effect::Attach(path) => drop(self.attach(Msg::Attached, move || attaching::read(&path))),
+            Effect::Run { line, stop } => self.run(line, stop),
+            Effect::AttachClipboard { is_private } => self.attach_clipboard(is_private),
             Effect::LookForFiles(names) => self.reply_from_a_thread("names", move || {
                 let (there, missing) = names.into_iter().partition(|name| attaching::is_there(name));
                 Msg::NotAttached { there, missing }
@@ -284,7 +294,7 @@ impl Performer {
         match thread {
             Some(thread) if is_download => {
                 self.stop_download();
-                self.download = Some(Download { cancel, thread });
+                self.download = Some(Stoppable { stop: cancel, thread });
             }
             Some(_) => {}
             None => {
@@ -296,21 +306,16 @@ impl Performer {
 
     fn stop_download(&mut self) {
         if let Some(download) = &self.download {
-            download.cancel.store(true, Ordering::Relaxed);
+            download.stop.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Reads a file on a thread of its own: it may lie on a disk that sleeps.
-    fn attach(&self, path: String) {
-        let replies = self.replies.clone();
-        let read = move || {
-            // The loop is gone only when the program ends.
-            let _ = replies.send(Msg::Attached(attaching::read(&path)));
-        };
-        if thread::Builder::new().name("attaching".into()).spawn(read).is_err() {
-            let sentence = "the system cannot start a thread; close other programs and try again";
-            let _ = self.replies.send(Msg::Attached(Err(sentence.into())));
+    /// The machine's own clipboard, where there may be one.
+    fn native_clipboard(&mut self) -> Option<&clipboard::Native> {
+        if self.clipboard.is_none() && self.has_clipboard {
+            self.clipboard = clipboard::Native::start();
         }
+        self.clipboard.as_ref()
     }
 
     /// Asks the supply something that may take long. `None` where the system has no thread for that.
@@ -330,13 +335,17 @@ impl Performer {
         }
     }
 
-    /// Lets the engine and the store end what they were told to do, and a download put down what it has.
+    /// Lets the engine and the store end what they were told to do, a download put down what it has, and ends a line of
+    /// shell.
     pub fn finish(mut self) {
         self.stop_download();
+        if let Some(command) = &self.command {
+            command.stop.store(true, Ordering::Relaxed);
+        }
         let deadline = Instant::now() + STOP_WITHIN;
         self.engine.finish(LEAVE_WITHIN);
-        if let Some(download) = self.download {
-            while !download.thread.is_finished() && Instant::now() < deadline {
+        for work in [self.download, self.command].into_iter().flatten() {
+            while !work.thread.is_finished() && Instant::now() < deadline {
                 thread::sleep(POLL);
             }
         }
@@ -344,16 +353,13 @@ impl Performer {
 
     /// Copies to the machine's own clipboard, and tells whether there is one.
     fn copy(&mut self, text: String, what: String) {
-        if self.clipboard.is_none() && self.has_clipboard {
-            self.clipboard = clipboard::Native::start();
-        }
         let (bytes, replies) = (text.len(), self.replies.clone());
         let reply = move |is_copied| {
             let message = if is_copied { Msg::Copied { what, bytes } } else { Msg::NotCopied { what } };
             // The loop is gone only when the program ends.
             let _ = replies.send(message);
         };
-        match &self.clipboard {
+        match self.native_clipboard() {
             Some(clipboard) => clipboard.copy(text, reply),
             None => reply(false),
         }

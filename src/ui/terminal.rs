@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::Duration;
 
 use ratatui::Frame;
@@ -16,6 +16,7 @@ use ratatui::backend::CrosstermBackend;
 use rustix::process::{Signal, kill_current_process_group};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
 
+use super::inline::Lines;
 use super::links::{self, Hyperlinks, Targets};
 use super::outlet::{Line, Outlet};
 use super::pictures::{self, Shown};
@@ -31,6 +32,12 @@ const ENTER_FOCUS: &[u8] = b"\x1b[?1004h";
 /// The window's title is put aside, and taken back.
 const ENTER_TITLE: &[u8] = b"\x1b[22;2t";
 const LEAVE_TITLE: &[u8] = b"\x1b[23;2t";
+/// The same for a few lines of the normal screen.
+const ENTER_LINES: &[u8] = b"\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?2004h\x1b[>1u";
+const LEAVE_LINES: &[u8] = b"\x1b[<1u\x1b[?1004l\x1b[0m\x1b[?25h\x1b[?2004l\x1b[?2026l";
+/// From them to the alternate screen, and back.
+const ENTER_FULL: &[u8] = b"\x1b[?1049h\x1b[2J\x1b[>1u";
+const LEAVE_FULL: &[u8] = b"\x1b[<1u\x1b[0m\x1b[?1049l";
 const LEAVE: &[u8] = b"\x1b[<1u\x1b[?1004l\x1b[?1006l\x1b[?1000l\x1b[0m\x1b[?1049l\x1b[?25h\x1b[?2004l";
 
 /// The line settings before the program touched them.
@@ -41,12 +48,19 @@ static LEFT: AtomicBool = AtomicBool::new(false);
 /// The window's title was put aside.
 static TITLED: AtomicBool = AtomicBool::new(false);
 
+/// The row where the lines begin at the bottom of the normal screen, counted from 1; 0 where the whole screen is taken.
+static LINES_AT: AtomicU16 = AtomicU16::new(0);
+/// The lines have given way to the alternate screen.
+static FULL: AtomicBool = AtomicBool::new(false);
+
 /// What of the terminal is wanted beside its screen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
     pub mouse: bool,
     pub focus: bool,
     pub title: bool,
+    /// A few lines of the normal screen instead of the alternate one.
+    pub inline: bool,
 }
 
 /// More was not typed by a person.
@@ -65,15 +79,21 @@ pub struct Terminal {
     pictures: Rc<RefCell<Shown>>,
     typed_ahead: Option<String>,
     wanted: Wanted,
+    /// The lines at the bottom, where that is all that is wanted.
+    lines: Option<Lines>,
 }
 
 type Screen = ratatui::Terminal<Hyperlinks<Outlet>>;
 
 /// A screen that is taken to be empty.
 fn screen(line: &Line, targets: &Rc<RefCell<Targets>>, pictures: &Rc<RefCell<Shown>>) -> io::Result<Screen> {
+    ratatui::Terminal::new(backend(line, targets).with_pictures(pictures.clone()))
+}
+
+fn backend(line: &Line, targets: &Rc<RefCell<Targets>>) -> Hyperlinks<Outlet> {
     let output = CrosstermBackend::new(Outlet::new(line.clone()));
     let told = links::are_understood(&|name| std::env::var(name).ok()).then(|| targets.clone());
-    ratatui::Terminal::new(Hyperlinks::new(output, told).with_pictures(pictures.clone()))
+    Hyperlinks::new(output, told)
 }
 
 impl Terminal {
@@ -89,8 +109,61 @@ impl Terminal {
         restore_on_panic();
         let line = Line::to(io::stdout())?;
         take(wanted)?;
+        let lines = begin_lines(wanted)?;
         let (targets, pictures) = Default::default();
-        Ok(Self { screen: screen(&line, &targets, &pictures)?, line, targets, pictures, typed_ahead, wanted })
+        Ok(Self { screen: screen(&line, &targets, &pictures)?, line, targets, pictures, typed_ahead, wanted, lines })
+    }
+
+    /// Whether a few lines of the normal screen are all that is wanted.
+    pub fn is_inline(&self) -> bool {
+        self.lines.is_some()
+    }
+
+    /// The size of the screen on which the lines are, if there are any.
+    pub fn size_of_lines(&self) -> Option<ratatui::layout::Size> {
+        self.lines.as_ref().map(Lines::size)
+    }
+
+    /// Whether the lines have to be found again, see [`Terminal::find_lines`].
+    pub fn has_lost_lines(&self) -> bool {
+        !FULL.load(Ordering::SeqCst) && self.lines.as_ref().is_some_and(Lines::is_resized)
+    }
+
+    /// Asks the terminal where its cursor is, and so the lines. Nobody else may be reading what is typed.
+    pub fn find_lines(&mut self) -> io::Result<()> {
+        self.line.drain(LAST_FRAME);
+        match &mut self.lines {
+            Some(lines) => lines.resize(),
+            None => Ok(()),
+        }
+    }
+
+    /// Goes from the lines to the alternate screen, or back; it is as it was there.
+    pub fn set_full(&mut self, is_full: bool) -> io::Result<()> {
+        if self.lines.is_none() || FULL.swap(is_full, Ordering::SeqCst) == is_full {
+            return Ok(());
+        }
+        self.write(if is_full { ENTER_FULL } else { LEAVE_FULL })?;
+        self.screen = screen(&self.line, &self.targets, &self.pictures)?;
+        Ok(())
+    }
+
+    /// Writes what is finished above the lines, with the places where its links lead, and draws so many of them.
+    pub fn draw_lines(
+        &mut self,
+        finished: (&[ratatui::text::Line<'static>], Targets),
+        height: u16,
+        view: impl FnOnce(&mut Frame) -> Targets,
+    ) -> io::Result<()> {
+        let Some(lines) = &mut self.lines else { return Ok(()) };
+        let (line, targets) = (&self.line, &self.targets);
+        let (finished, links) = finished;
+        if !finished.is_empty() {
+            *targets.borrow_mut() = links;
+        }
+        lines.draw(finished, height, || backend(line, targets), |frame| *targets.borrow_mut() = view(frame))?;
+        LINES_AT.store(lines.top() + 1, Ordering::SeqCst);
+        Ok(())
     }
 
     /// The whole lines that were typed before the terminal was taken.
@@ -173,6 +246,7 @@ impl Terminal {
     /// Takes the terminal again after something else had it; the next draw repaints everything.
     pub fn resume(&mut self) -> io::Result<()> {
         take(self.wanted)?;
+        self.lines = begin_lines(self.wanted)?;
         self.line.open();
         // Not `clear`, which asks the terminal where the cursor is and waits for the reply.
         self.screen = screen(&self.line, &self.targets, &self.pictures)?;
@@ -184,6 +258,16 @@ impl Drop for Terminal {
     fn drop(&mut self) {
         self.give_back();
     }
+}
+
+/// The lines at the bottom of the screen, if they are wanted.
+fn begin_lines(wanted: Wanted) -> io::Result<Option<Lines>> {
+    if !wanted.inline {
+        return Ok(None);
+    }
+    let lines = Lines::begin()?;
+    LINES_AT.store(lines.top() + 1, Ordering::SeqCst);
+    Ok(Some(lines))
 }
 
 /// A serial line says that it has no rows and no columns. Then it is told what terminals have had since 1978, unless
@@ -229,7 +313,7 @@ fn take(wanted: Wanted) -> io::Result<()> {
     ENTERED.store(true, Ordering::SeqCst);
     LEFT.store(false, Ordering::SeqCst);
     let mut output = io::stdout().lock();
-    output.write_all(ENTER)?;
+    output.write_all(if wanted.inline { ENTER_LINES } else { ENTER })?;
     for (is_wanted, sequence) in [(wanted.mouse, ENTER_MOUSE), (wanted.focus, ENTER_FOCUS), (wanted.title, ENTER_TITLE)]
     {
         if is_wanted {
@@ -260,10 +344,31 @@ pub fn restore_after_crash() {
 /// Leaves the screen. What the terminal shows of it is gone with this.
 fn write_leave() {
     let stdout = io::stdout();
-    write_fixed(&stdout, LEAVE);
+    match LINES_AT.swap(0, Ordering::SeqCst) {
+        0 => write_fixed(&stdout, LEAVE),
+        row => leave_lines(&stdout, row),
+    }
     if TITLED.swap(false, Ordering::SeqCst) {
         write_fixed(&stdout, LEAVE_TITLE);
     }
+}
+
+/// Takes the lines away, so that what comes next stands where they began.
+fn leave_lines(to: &io::Stdout, row: u16) {
+    if FULL.swap(false, Ordering::SeqCst) {
+        write_fixed(to, LEAVE_FULL);
+    }
+    write_fixed(to, LEAVE_LINES);
+    // Nothing may be allocated here.
+    let mut digits = *b"00000";
+    let mut rest = row;
+    for digit in digits.iter_mut().rev() {
+        *digit += (rest % 10) as u8;
+        rest /= 10;
+    }
+    write_fixed(to, b"\x1b[");
+    write_fixed(to, &digits);
+    write_fixed(to, b";1H\x1b[J");
 }
 
 /// Sets the line settings of the start, but for this.

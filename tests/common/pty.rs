@@ -14,13 +14,37 @@ use rustix::process::{Pid, Signal};
 /// Debug builds on a busy machine are slow; a condition that holds is seen at once.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What is typed, and what the terminal itself replies.
+type Keys = Arc<Mutex<Box<dyn Write + Send>>>;
+
+/// What a program asks for the place of the cursor.
+const ASKS_CURSOR: &[u8] = b"\x1b[6n";
+
 /// What came out of the terminal.
 struct Output {
     screen: vt100::Parser,
     bytes: Vec<u8>,
+    /// Who is told where the cursor is when the program asks.
+    tells_cursor: Option<Keys>,
 }
 
 impl Output {
+    fn take(&mut self, bytes: &[u8]) {
+        let mut rest = bytes;
+        while let Some(keys) = &self.tells_cursor
+            && let Some(at) = rest.windows(ASKS_CURSOR.len()).position(|window| window == ASKS_CURSOR)
+        {
+            let end = at + ASKS_CURSOR.len();
+            self.screen.process(&rest[..end]);
+            let (row, column) = self.screen.screen().cursor_position();
+            let reply = format!("\x1b[{};{}R", row + 1, column + 1);
+            keys.lock().unwrap().write_all(reply.as_bytes()).unwrap();
+            rest = &rest[end..];
+        }
+        self.screen.process(rest);
+        self.bytes.extend_from_slice(bytes);
+    }
+
     /// The screen as text; an empty cell at the end of a line is none, whether or not a space was written there.
     fn contents(&self) -> String {
         let text = self.screen.screen().contents();
@@ -31,7 +55,7 @@ impl Output {
 pub struct Pty {
     /// This and the next are gone after hanging up.
     master: Option<Box<dyn MasterPty + Send>>,
-    keys: Option<Box<dyn Write + Send>>,
+    keys: Option<Keys>,
     child: Box<dyn Child + Send + Sync>,
     hung_up: Arc<AtomicBool>,
     output: Arc<(Mutex<Output>, Condvar)>,
@@ -67,7 +91,11 @@ impl Pty {
         }
         let settings_before = line_settings(pair.master.as_ref());
         let child = pair.slave.spawn_command(command).unwrap();
-        let output = Output { screen: vt100::Parser::new(cells(rows), cells(columns), 0), bytes: Vec::new() };
+        let output = Output {
+            screen: vt100::Parser::new(cells(rows), cells(columns), 0),
+            bytes: Vec::new(),
+            tells_cursor: None,
+        };
         let output = Arc::new((Mutex::new(output), Condvar::new()));
         let mut reader = pair.master.try_clone_reader().unwrap();
         let shared = Arc::clone(&output);
@@ -78,27 +106,36 @@ impl Pty {
             while let Ok(count @ 1..) = reader.read(&mut buffer) {
                 let (output, changed) = &*shared;
                 let mut output = output.lock().unwrap();
-                output.screen.process(&buffer[..count]);
-                output.bytes.extend_from_slice(&buffer[..count]);
+                output.take(&buffer[..count]);
                 changed.notify_all();
                 if stop.load(Ordering::Relaxed) {
                     break;
                 }
             }
         });
-        let keys = Some(pair.master.take_writer().unwrap());
+        let keys = Some(Arc::new(Mutex::new(pair.master.take_writer().unwrap())));
         Self { master: Some(pair.master), keys, child, hung_up, output, settings_before }
     }
 
     pub fn send(&mut self, keys: &str) {
-        let writer = self.keys.as_mut().unwrap();
-        writer.write_all(keys.as_bytes()).unwrap();
-        writer.flush().unwrap();
+        self.try_send(keys).unwrap();
+    }
+
+    /// From now on the terminal tells where its cursor is, as real ones do; what was asked before is answered.
+    pub fn answer_where_the_cursor_is(&mut self) {
+        let mut output = self.output.0.lock().unwrap();
+        let keys = self.keys.clone().unwrap();
+        if output.bytes.windows(ASKS_CURSOR.len()).any(|window| window == ASKS_CURSOR) {
+            let (row, column) = output.screen.screen().cursor_position();
+            let reply = format!("\x1b[{};{}R", row + 1, column + 1);
+            keys.lock().unwrap().write_all(reply.as_bytes()).unwrap();
+        }
+        output.tells_cursor = Some(keys);
     }
 
     /// Sends keys to a program that may have ended.
     pub fn try_send(&mut self, keys: &str) -> std::io::Result<()> {
-        let writer = self.keys.as_mut().unwrap();
+        let mut writer = self.keys.as_ref().unwrap().lock().unwrap();
         writer.write_all(keys.as_bytes())?;
         writer.flush()
     }
@@ -182,6 +219,7 @@ impl Pty {
         self.hung_up.store(true, Ordering::Relaxed);
         self.master = None;
         self.keys = None;
+        self.output.0.lock().unwrap().tells_cursor = None;
     }
 
     /// Checks that the terminal is as it was before the program started.

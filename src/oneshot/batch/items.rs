@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::held_to::HeldTo;
 use super::no_items::{Seen, refuse_binary};
 use crate::chat::{Message, Role};
-use crate::config::{Config, Settings, setting_meant};
+use crate::config::{Config, OF_ANSWERS, Settings, setting_meant};
 use crate::engine::constraint::schema_of;
 use crate::engine::protocol::{GenerateOptions, Prompt};
 use crate::exit::Failure;
@@ -25,23 +25,6 @@ const MOST_LINE_BYTES: u64 = 16 << 20;
 /// All items are held in memory.
 const MOST_BYTES: u64 = 512 << 20;
 const MOST_ITEMS: usize = 500_000;
-
-/// The settings that an item may have of its own, by their names in `config.toml`.
-const SETTINGS: [&str; 13] = [
-    "system",
-    "temp",
-    "top_k",
-    "top_p",
-    "min_p",
-    "repeat_penalty",
-    "seed",
-    "max_tokens",
-    "stop",
-    "schema",
-    "grammar",
-    "think",
-    "loop_breaker",
-];
 
 /// What keys that are no settings are called elsewhere.
 const USUAL_NAMES: [(&str, &str); 3] = [("custom_id", "id"), ("text", "prompt"), ("question", "prompt")];
@@ -257,15 +240,20 @@ fn own_settings(object: Map<String, Value>) -> Result<Settings, String> {
     Ok(own)
 }
 
+/// The settings that an item may have of its own, by their names in `config.toml`.
+fn settings() -> impl Iterator<Item = &'static str> + Clone {
+    std::iter::once("system").chain(OF_ANSWERS)
+}
+
 fn is_known(key: &str) -> bool {
-    SETTINGS.contains(&key) || ["prompt", "messages"].contains(&key)
+    settings().any(|name| name == key) || ["prompt", "messages"].contains(&key)
 }
 
 /// What is told of a key that means nothing: the one that was meant, or all of them.
 fn no_key(key: &str) -> String {
-    let known = ["id", "prompt", "messages"].into_iter().chain(SETTINGS);
+    let known = ["id", "prompt", "messages"].into_iter().chain(settings());
     let usual = USUAL_NAMES.iter().find(|(usual, _)| *usual == key).map(|(_, name)| (*name).to_owned());
-    let of_settings = || setting_meant(key).filter(|name| SETTINGS.contains(&name.as_str()));
+    let of_settings = || setting_meant(key).filter(|name| settings().any(|known| known == name));
     match usual.or_else(of_settings).or_else(|| meant(key, known.clone()).map(str::to_owned)) {
         Some(name) => format!("`{key}` is no key of an item; `{name}` may be meant"),
         None => format!("`{key}` is no key of an item; there are {}", known.collect::<Vec<_>>().join(", ")),

@@ -36,11 +36,23 @@ pub(super) struct Ahead {
     began: Option<(Instant, u32)>,
     /// When to write what was computed to disk.
     snapshot_due: Option<Instant>,
+    /// The cost of the message is to be told, because this was attached.
+    tells_cost_of: Option<String>,
 }
 
 impl Ahead {
     pub(super) fn new(switch: Switch) -> Self {
         Self { switch, ..Self::default() }
+    }
+
+    /// What the message costs with this is told as soon as it is known.
+    pub(super) fn tells_cost_of(&mut self, attached: String) {
+        self.tells_cost_of = Some(attached);
+    }
+
+    /// What was attached, if its cost is to be told.
+    pub(super) fn take_told_cost(&mut self) -> Option<String> {
+        self.tells_cost_of.take()
     }
 }
 
@@ -150,6 +162,7 @@ impl App {
         self.ahead.changed = false;
         self.ahead.cost = None;
         self.ahead.progress = None;
+        self.ahead.tells_cost_of = None;
         self.ahead.asked.then_some(Effect::CancelAhead)
     }
 
@@ -189,6 +202,9 @@ impl App {
         self.hold_planned(&cost);
         if self.ahead.due.is_none() && !self.ahead.changed {
             self.mark_messages(&cost.messages);
+            if !self.ahead.text.is_empty() {
+                self.tell_cost(&cost);
+            }
         }
         self.ahead.cost = Some(cost);
     }

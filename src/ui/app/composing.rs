@@ -1,9 +1,8 @@
-//! What is done with what was written: sent, read as a command, filled with files.
+//! What is done with what was written: sent, read as a command, written elsewhere.
 
 use std::time::Instant;
 
 use super::App;
-use crate::text::escape_line;
 use crate::ui::composer::{Part, sent, split_attached};
 use crate::ui::folds::{self, Fold};
 use crate::ui::msg::{Command, Effect};
@@ -50,41 +49,6 @@ impl App {
             .command_line()
             .is_some_and(|line| line == "/" || !matches!(slash::read(line), Written::Message(_)));
         !self.composer.is_empty() && !is_command
-    }
-
-    /// A file was read that is to be attached, or a sentence says why not.
-    pub(super) fn attached(&mut self, read: Result<Part, String>) {
-        let attached = read.and_then(|part| {
-            self.composer.attach(&part)?;
-            Ok(matches!(part, Part::Image(_)))
-        });
-        match attached {
-            Ok(true) => self.notice("the models here cannot see pictures: they are told the name only"),
-            Ok(false) => {}
-            Err(sentence) => self.notice(sentence),
-        }
-    }
-
-    /// Tells which words looked as if they were to attach files, and were sent as they stand.
-    pub(super) fn not_attached(&mut self, there: &[String], missing: &[String]) {
-        for name in missing {
-            self.notice(format!("`@{}` is no file here, so it was sent as it stands", escape_line(name)));
-        }
-        for name in there {
-            let name = escape_line(name);
-            self.notice(format!("`@{name}` was sent as it stands; `/attach {name}` attaches the file"));
-        }
-    }
-
-    pub(super) fn detach(&mut self, name: Option<&str>) {
-        let sentence = match (self.composer.detach(name), name) {
-            (Some(_), _) => return,
-            (None, Some(name)) => {
-                format!("no file `{}` is attached; `/drop` takes out the last one", escape_line(name))
-            }
-            (None, None) => "no file is attached; `/attach PATH` attaches one".into(),
-        };
-        self.notice(sentence);
     }
 
     /// What the person's editor gets: everything but what is attached before it.

@@ -1,6 +1,6 @@
 //! What is asked before a model is downloaded, over the chat.
 
-use super::{App, Popup};
+use super::{App, AskRun, Popup};
 use crate::models::offers::{Offer, Place};
 use crate::ui::msg::Effect;
 
@@ -33,10 +33,11 @@ impl App {
         stopped || self.download().is_some_and(|download| download.name == offer.name)
     }
 
-    /// Yes: the model is downloaded.
+    /// Yes: the model is downloaded, or the command run.
     pub(super) fn confirm(&mut self) -> Vec<Effect> {
         match std::mem::take(&mut self.popup) {
             Popup::Confirm(Confirm { offer, .. }) => self.get(*offer),
+            Popup::AskRun(AskRun { line, .. }) => self.run(line),
             other => {
                 self.popup = other;
                 Vec::new()

@@ -39,6 +39,15 @@ impl App {
                 self.attached(read);
                 Vec::new()
             }
+            Msg::Ran(output) => {
+                self.look_ahead(now);
+                self.ran(output);
+                Vec::new()
+            }
+            Msg::Notices(sentences) => {
+                sentences.into_iter().for_each(|sentence| self.notice(sentence));
+                Vec::new()
+            }
             Msg::NotAttached { there, missing } => {
                 self.not_attached(&there, &missing);
                 Vec::new()
@@ -137,6 +146,10 @@ impl App {
                 self.notice(sentence);
                 Vec::new()
             }
+            Msg::Background { is_light } => {
+                self.look.background_is(is_light);
+                Vec::new()
+            }
             Msg::Tick => {
                 self.look_for_news_if_due(now);
                 let mut effects: Vec<Effect> = self.unsaved.take_due(now).into_iter().collect();
@@ -199,6 +212,7 @@ impl App {
             }
             Command::Retry(how) => return self.retry(how, now),
             Command::Fork(number) => return self.fork(number),
+            Command::Branch(wanted) => return self.branch(wanted, now),
             Command::UndoExchange => return self.undo_exchange(now),
             Command::RedoExchange => return self.redo(now),
             Command::Leave => return self.leave(Ended::Cancelled),
@@ -238,7 +252,9 @@ impl App {
             Command::StopDownload => return self.stop_download(),
             Command::Prefix => self.is_prefixed = true,
             Command::OpenToken => self.open_token(),
-            Command::Attach(path) => return vec![Effect::Attach(path)],
+            Command::Attach(wanted) => return self.attach(wanted),
+            Command::Run(line) => return self.ask_to_run(&line),
+            Command::AttachClipboard => return self.attach_clipboard(),
             Command::Detach(name) => self.detach(name.as_deref()),
             Command::EditOutside => {
                 return vec![Effect::EditOutside { text: self.text_for_editor(), is_private: self.is_private }];

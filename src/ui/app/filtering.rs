@@ -16,7 +16,7 @@ impl App {
             Popup::Palette(palette) => Some(&mut palette.filter),
             Popup::Search(search) => Some(&mut search.words),
             Popup::Models(picker) => Some(&mut picker.filter),
-            Popup::Confirm(_) | Popup::Context { .. } | Popup::Words(_) => None,
+            Popup::Confirm(_) | Popup::AskRun(_) | Popup::Context { .. } | Popup::Words(_) => None,
         }
     }
 
@@ -58,7 +58,7 @@ impl App {
             Popup::Palette(palette) => palette.chosen = 0,
             Popup::Search(search) => return search.ask().into_iter().collect(),
             Popup::Models(picker) => picker.narrow(),
-            Popup::Confirm(_) | Popup::Context { .. } | Popup::Words(_) => {}
+            Popup::Confirm(_) | Popup::AskRun(_) | Popup::Context { .. } | Popup::Words(_) => {}
         }
         Vec::new()
     }

@@ -66,7 +66,7 @@ impl App {
     /// Whether nothing is under way that a person waits for.
     pub fn is_settled(&self) -> bool {
         let is_looking = self.is_starting() || self.opening.is_some() || self.is_finding() || self.is_getting();
-        !self.is_busy() && !is_looking && !self.is_loading()
+        !self.is_busy() && !is_looking && !self.is_loading() && self.running().is_none()
     }
 
     /// Whether a question waits for its answer.

@@ -12,6 +12,8 @@ pub struct Look {
     terminal: Terminal,
     /// What is set in `config.toml` or at the start.
     set: ThemeName,
+    /// What is in force.
+    name: ThemeName,
 }
 
 impl Look {
@@ -23,13 +25,33 @@ impl Look {
         last: Option<&ThemeName>,
     ) -> (Self, Option<String>) {
         let (theme, sentence) = themes.first(&set, last, &terminal);
-        (Self { theme, themes, terminal, set }, sentence)
+        let name = themes.first_name(&set, last, &terminal);
+        (Self { theme, themes, terminal, set, name }, sentence)
+    }
+
+    /// The terminal has told what its background is.
+    pub(super) fn background_is(&mut self, is_light: bool) {
+        self.terminal.is_light = is_light;
+        if self.name == ThemeName::Auto
+            && let Ok(theme) = self.themes.get(&self.name, &self.terminal)
+        {
+            self.theme = theme;
+        }
+    }
+
+    /// Whether there are colours that a background matters to.
+    pub fn has_colours(&self) -> bool {
+        self.terminal.has_colours
     }
 }
 
 impl App {
     pub fn theme(&self) -> &Theme {
         &self.look.theme
+    }
+
+    pub fn look(&self) -> &Look {
+        &self.look
     }
 
     /// Takes another theme, or tells which there are.
@@ -44,7 +66,7 @@ impl App {
         };
         let name = ThemeName::from(name);
         match self.look.themes.get(&name, &self.look.terminal) {
-            Ok(theme) => self.look.theme = theme,
+            Ok(theme) => (self.look.theme, self.look.name) = (theme, name.clone()),
             Err(sentence) => {
                 self.notice(sentence);
                 return Vec::new();
@@ -61,8 +83,8 @@ impl App {
 #[cfg(test)]
 mod tests {
     use crate::ui::app::tester::Tester;
-    use crate::ui::msg::Effect;
-    use crate::ui::theme::ThemeName;
+    use crate::ui::msg::{Effect, Msg};
+    use crate::ui::theme::{Depth, Theme, ThemeName};
 
     #[test]
     fn a_theme_that_is_chosen_is_remembered_and_one_that_is_set_comes_back() {
@@ -73,6 +95,24 @@ mod tests {
         tester.app.look.set = "dark".to_owned().into();
         tester.send("/theme mono");
         assert!(tester.app.notices()[0].contains("`theme` is set to `dark`"), "{:?}", tester.app.notices());
+    }
+
+    #[test]
+    fn the_theme_follows_the_background_unless_one_was_chosen() {
+        let mut tester = Tester::ready();
+        tester.app.look.terminal.has_colours = true;
+        tester.app.look.terminal.depth = Depth::True;
+        tester.send("/theme auto");
+        tester.update(Msg::Background { is_light: true });
+        assert_eq!(*tester.app.theme(), Theme::light());
+        tester.update(Msg::Background { is_light: false });
+        assert_eq!(*tester.app.theme(), Theme::dark());
+        tester.send("/theme nord");
+        let nord = *tester.app.theme();
+        tester.update(Msg::Background { is_light: true });
+        assert_eq!(*tester.app.theme(), nord);
+        tester.send("/theme auto");
+        assert_eq!(*tester.app.theme(), Theme::light(), "what was told is known");
     }
 
     #[test]

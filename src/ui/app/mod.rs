@@ -2,6 +2,7 @@
 //! output and reads no clock, so its tests need no terminal, engine or store.
 
 mod ahead;
+mod attaching;
 mod branches;
 mod chats;
 mod completion;
@@ -39,6 +40,7 @@ mod tagging;
 mod texts;
 mod tree;
 mod turn;
+mod versions;
 mod words;
 
 use std::path::PathBuf;
@@ -58,6 +60,8 @@ use crate::prompts::PromptText;
 use crate::store::ChatId;
 
 use ahead::Ahead;
+pub use attaching::AskRun;
+use attaching::Running;
 pub use branches::Sibling;
 pub use chats::ChatList;
 pub use completion::Completion;
@@ -152,6 +156,8 @@ pub enum Popup {
     Models(Picker),
     /// Whether to download a model.
     Confirm(Confirm),
+    /// Whether to run a line of shell.
+    AskRun(AskRun),
     /// What the context holds, scrolled down by so many lines.
     Context {
         top: u16,
@@ -282,6 +288,7 @@ pub struct App {
     wanted: Wanted,
     /// A file that is replaced if it is saved to once more.
     replaces_next: Option<PathBuf>,
+    running: Option<Running>,
     getting: Getting,
     is_offline: bool,
     engine_is_lost: bool,
@@ -351,6 +358,7 @@ impl App {
             prompts: None,
             wanted: Wanted::default(),
             replaces_next: None,
+            running: None,
             getting: Getting::default(),
             is_offline: start.is_offline,
             engine_is_lost: false,
@@ -377,7 +385,7 @@ impl App {
             self.getting.unask();
         }
         let is_fresh = matches!(msg, Msg::Chats(_) | Msg::Offers(_) | Msg::Prompts { .. } | Msg::Files { .. });
-        let writes = does && !matches!(msg, Msg::Line(_)) || matches!(msg, Msg::Attached(_));
+        let writes = does && !matches!(msg, Msg::Line(_)) || matches!(msg, Msg::Attached(_) | Msg::Ran(_));
         let mut effects = self.happened(msg, now);
         if is_fresh || writes {
             effects.extend(self.complete(is_fresh));
@@ -406,7 +414,9 @@ impl App {
             Popup::Help { top, .. } | Popup::Context { top } | Popup::Words(Words { top, .. }) => {
                 *top = top.saturating_add_signed(by)
             }
-            Popup::Confirm(question) => question.top = question.top.saturating_add_signed(by),
+            Popup::Confirm(Confirm { top, .. }) | Popup::AskRun(AskRun { top, .. }) => {
+                *top = top.saturating_add_signed(by)
+            }
             Popup::Chats(list) => list.move_by(by),
             Popup::Search(search) => search.move_by(by),
             Popup::Models(_) => self.move_in_models(by),
@@ -432,6 +442,8 @@ impl App {
             self.popup = Popup::Closed;
         } else if self.selection.is_some() {
             self.stop_selecting();
+        } else if self.stop_running() {
+            self.notices.clear();
         } else if self.is_answering() {
             self.notices.clear();
             return self.stop_answer();
@@ -499,7 +511,8 @@ impl App {
         if let Popup::Help { top, .. }
         | Popup::Context { top }
         | Popup::Words(Words { top, .. })
-        | Popup::Confirm(Confirm { top, .. }) = &mut self.popup
+        | Popup::Confirm(Confirm { top, .. })
+        | Popup::AskRun(AskRun { top, .. }) = &mut self.popup
         {
             *top = (*top).min(most);
         }

@@ -235,7 +235,7 @@ impl App {
     /// Esc: takes back what waits, then stops the answer or a download.
     pub(super) fn stop(&mut self) -> Vec<Effect> {
         self.notices.clear();
-        if self.outbox.is_none() && !self.is_answering() && self.stop_editing() {
+        if self.stop_running() || (self.outbox.is_none() && !self.is_answering() && self.stop_editing()) {
             return Vec::new();
         }
         if self.take_back(None) { Vec::new() } else { self.stop_answer() }

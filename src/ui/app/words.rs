@@ -36,6 +36,10 @@ impl App {
                 self.popup = Popup::Closed;
                 self.notice("nothing is downloaded; F4 lists the models when you want one");
             }
+            Popup::AskRun(_) => {
+                self.popup = Popup::Closed;
+                self.notice("nothing was run; `/run COMMAND` asks again");
+            }
             _ => {}
         }
     }

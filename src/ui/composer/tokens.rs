@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::parts::Part;
 use super::units;
+use crate::documents::OUTPUT_OF;
 use crate::text::escape_line;
 use crate::text_file;
 
@@ -107,10 +108,15 @@ impl Tokens {
 
 /// A file's name without its folders, as far as it is told.
 pub fn short(name: &str) -> String {
-    let name = escape_line(name.rsplit('/').next().unwrap_or(name));
+    let is_path = !name.starts_with(OUTPUT_OF);
+    let name = escape_line(name.rsplit('/').next().filter(|_| is_path).unwrap_or(name));
     let length = name.chars().count();
     if length <= NAME_CHARACTERS {
         return name;
+    }
+    if !is_path {
+        let head: String = name.chars().take(NAME_CHARACTERS - 3).collect();
+        return format!("{head}...");
     }
     // The end tells files of one series apart.
     let tail: String = name.chars().skip(length - NAME_CHARACTERS + 3).collect();
@@ -139,6 +145,8 @@ mod tests {
         assert_eq!(tokens.get(&mark).unwrap().label, "[paste 2: 1200 characters]");
         let mark = tokens.add(Kind::File("a/b\x1b/notes.txt".into()), "x".repeat(2500)).unwrap();
         assert_eq!(tokens.get(&mark).unwrap().label, "[notes.txt, 3 KB]");
+        let mark = tokens.add(Kind::File("output of `cat a/b`".into()), "x").unwrap();
+        assert_eq!(tokens.get(&mark).unwrap().label, "[output of `cat a/b`, 1 bytes]");
         let mark = tokens.add(Kind::File("\x1b]0;x".repeat(30)), "x").unwrap();
         let label = &tokens.get(&mark).unwrap().label;
         assert!(!label.contains('\x1b') && label.chars().count() < 60, "{label}");

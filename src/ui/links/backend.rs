@@ -29,6 +29,16 @@ impl Targets {
         }
     }
 
+    /// Adds those of other lines.
+    pub fn extend(&mut self, others: Targets) {
+        for (tag, address) in others.addresses {
+            match address {
+                Some(address) => self.add(tag, &address),
+                None => _ = self.addresses.insert(tag, None),
+            }
+        }
+    }
+
     fn address(&self, tag: Tag) -> Option<&str> {
         self.addresses.get(&tag)?.as_deref()
     }
@@ -42,12 +52,24 @@ pub struct Hyperlinks<W: Write> {
     /// The pictures of that frame, and what the terminal has of them.
     pictures: Rc<RefCell<Shown>>,
     sent: HashSet<u32>,
+    /// Where the cursor was put last.
+    cursor: Position,
 }
 
 impl<W: Write> Hyperlinks<W> {
     /// Writes to `terminal`; addresses only if there are `targets`.
     pub fn new(terminal: CrosstermBackend<W>, targets: Option<Rc<RefCell<Targets>>>) -> Self {
-        Self { terminal, targets, pictures: Rc::default(), sent: HashSet::new() }
+        Self { terminal, targets, pictures: Rc::default(), sent: HashSet::new(), cursor: Position::ORIGIN }
+    }
+
+    /// Where the cursor was put last, as far as this program did it.
+    pub fn cursor(&self) -> Position {
+        self.cursor
+    }
+
+    /// Writes a sequence that draws nothing.
+    pub fn write(&mut self, sequence: &[u8]) -> io::Result<()> {
+        self.terminal.write_all(sequence)
     }
 
     /// Writes the pictures of each frame, too.
@@ -141,7 +163,8 @@ impl<W: Write> Backend for Hyperlinks<W> {
     }
 
     fn set_cursor_position<P: Into<Position>>(&mut self, position: P) -> io::Result<()> {
-        self.terminal.set_cursor_position(position)
+        self.cursor = position.into();
+        self.terminal.set_cursor_position(self.cursor)
     }
 
     fn clear(&mut self) -> io::Result<()> {

@@ -2,7 +2,7 @@
 //! once and never drawn again, and what is typed is a line. It is another view of the same state: what happens in the
 //! chat, and what commands do, is decided in `app` alone.
 //!
-//! - `voice` says what has not been said of the state yet; `page` is what is written of it, `pieces` says how much of an
+//! - `voice` says what has not been said of the state yet, and `speech` an answer; `page` is what is written of it, `pieces` says how much of an
 //!   answer at once, `status` what the program does, `told` what lies over the chat on a screen (texts, lists, questions).
 //! - `stdin` are the lines that come, `heard` what one means. `keys` are those that sentences name.
 
@@ -10,6 +10,7 @@ mod heard;
 mod keys;
 mod page;
 mod pieces;
+mod speech;
 mod status;
 mod stdin;
 mod told;
@@ -28,6 +29,7 @@ pub use status::Status;
 
 use super::Setup;
 use super::backstage::{Backstage, Signals};
+use super::editor;
 use super::msg::{Command, Effect, Msg};
 use super::outlet::{Line, Outlet};
 use crate::engine::protocol::Event as EngineEvent;
@@ -65,16 +67,15 @@ enum Wake {
     Continued,
 }
 
-/// Runs the chat until the person leaves or the input ends.
+/// Runs the chat until the person leaves or the input ends. Whether an answer failed, and no person can have heard of it.
 ///
 /// # Errors
 /// If the system refuses a thread or a signal handler.
-pub fn run(setup: Setup, saying: Saying) -> anyhow::Result<()> {
+pub fn run(setup: Setup, saying: Saying) -> anyhow::Result<bool> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let _context = runtime.enter();
     let talk = Talk::start(setup, saying)?;
-    runtime.block_on(talk.run());
-    Ok(())
+    Ok(runtime.block_on(talk.run()))
 }
 
 /// Everything the loop listens to and holds.
@@ -85,6 +86,8 @@ struct Talk {
     /// Lines that could not be taken yet.
     typed: VecDeque<Typed>,
     stdin_has_ended: bool,
+    /// The person's editor has the terminal.
+    is_lent: bool,
     /// The lines of a message that has begun with quotes.
     collected: Option<Vec<String>>,
     /// Something that a command began, and that ends with a reply.
@@ -103,6 +106,7 @@ impl Talk {
             stdin: Lines::listen()?,
             typed: VecDeque::new(),
             stdin_has_ended: false,
+            is_lent: false,
             collected: None,
             awaited: Vec::new(),
             voice: Voice::new(saying),
@@ -116,7 +120,7 @@ impl Talk {
         Ok(talk)
     }
 
-    async fn run(mut self) {
+    async fn run(mut self) -> bool {
         let mut flow = ControlFlow::Continue(());
         while flow.is_continue() {
             let wake = self.wake().await;
@@ -133,14 +137,20 @@ impl Talk {
         let _ = self.write();
         self.line.drain(LAST_WORDS);
         self.backstage.finish().await;
+        // A person has heard of it.
+        self.voice.has_failed && !self.stdin.is_terminal
     }
 
     async fn wake(&mut self) -> Wake {
         let tick_at = self.backstage.app.wake_at().map(tokio::time::Instant::from_std);
         let wait_ends_at = self.awaited.first().map(|(_, since)| tokio::time::Instant::from_std(*since + PATIENCE));
         let now = tokio::time::Instant::now();
+        // What is typed later may be for an editor that the line before opens.
+        if self.typed.is_empty() && !self.is_lent {
+            self.stdin.ask();
+        }
         tokio::select! {
-            typed = self.stdin.lines.recv(), if !self.stdin_has_ended => Wake::Typed(typed),
+            typed = self.stdin.next(), if !self.stdin_has_ended => Wake::Typed(typed),
             event = self.backstage.engine_events.recv(), if self.backstage.engine_is_there => Wake::Engine(event),
             Some(message) = self.backstage.replies.recv() => Wake::Message(message),
             Some(()) = self.signals.terminate.recv() => Wake::Message(Msg::Terminate),
@@ -168,11 +178,16 @@ impl Talk {
             },
             Wake::Message(message) => {
                 let message = self.backstage.pass(message);
+                if matches!(message, Msg::EditedOutside(_)) && std::mem::take(&mut self.is_lent) {
+                    self.voice.page.was_written_on();
+                }
                 if let Some(place) = self.awaited.iter().position(|(is_it, _)| is_it(&message)) {
                     self.awaited.remove(place);
                 }
                 self.update(message)
             }
+            // Both are the editor's.
+            Wake::Interrupted | Wake::Continued if self.is_lent => ControlFlow::Continue(()),
             Wake::Interrupted => self.interrupted(),
             Wake::Continued => {
                 // The shell has written here.
@@ -218,7 +233,7 @@ impl Talk {
     /// it began has come to its end.
     fn takes_line(&mut self) -> bool {
         let app = &self.backstage.app;
-        if app.is_starting() || told::told(app) == Some(Told::NotYet) {
+        if self.is_lent || app.is_starting() || told::told(app) == Some(Told::NotYet) {
             return false;
         }
         let is_settled = app.is_settled();
@@ -322,14 +337,31 @@ impl Talk {
                 Effect::Leave => return ControlFlow::Break(()),
                 // The terminal's own Ctrl-Z stops the program.
                 Effect::Suspend => {}
-                Effect::EditOutside { .. } => {
-                    let sentence = "there is no editor in plain lines; `/attach FILE` sends what is in a file";
-                    let _ = self.backstage.messages.send(Msg::EditedOutside(Err(sentence.into())));
-                }
+                Effect::EditOutside { text, is_private } => self.lend(text, is_private),
                 effect => self.backstage.performer.perform(effect),
             }
         }
         ControlFlow::Continue(())
+    }
+
+    /// Lets the person's editor have the terminal. Meanwhile nothing is written and no line is read.
+    fn lend(&mut self, text: String, is_private: bool) {
+        let messages = self.backstage.messages.clone();
+        if !self.stdin.is_terminal {
+            let sentence = "there is no terminal for an editor; `/attach FILE` sends what is in a file";
+            let _ = messages.send(Msg::EditedOutside(Err(sentence.into())));
+            return;
+        }
+        // Who is gone edits nothing.
+        let _ = self.write();
+        self.line.drain(LAST_WORDS);
+        self.is_lent = true;
+        let sender = messages.clone();
+        let edit = move || drop(sender.send(Msg::EditedOutside(editor::edit(&text, is_private))));
+        if std::thread::Builder::new().name("editor".into()).spawn(edit).is_err() {
+            let sentence = "the system cannot start a thread; close other programs and try again";
+            let _ = messages.send(Msg::EditedOutside(Err(sentence.into())));
+        }
     }
 
     fn look(&mut self) -> ControlFlow<()> {
@@ -343,6 +375,9 @@ impl Talk {
     }
 
     fn write(&mut self) -> std::io::Result<()> {
+        if self.is_lent {
+            return Ok(());
+        }
         let text = self.voice.page.take();
         self.outlet.write_all(text.as_bytes())?;
         self.outlet.flush()
@@ -352,7 +387,7 @@ impl Talk {
 /// How the reply to an effect is known, of one for whose end the next line of a script waits.
 fn reply(effect: &Effect) -> Option<Reply> {
     Some(match effect {
-        Effect::Attach(_) => |msg| matches!(msg, Msg::Attached(_)),
+        Effect::Attach(_) | Effect::AttachClipboard { .. } => |msg| matches!(msg, Msg::Attached(_)),
         Effect::ReadSystem(_) => |msg| matches!(msg, Msg::SystemRead(_)),
         Effect::Export { .. } => |msg| matches!(msg, Msg::Exported { .. } | Msg::StoreFailed(_)),
         Effect::FindModel(_) => |msg| matches!(msg, Msg::ModelFound(_)),

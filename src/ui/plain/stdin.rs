@@ -2,6 +2,7 @@
 //! know. A thread reads: a terminal that hangs must not hold the chat.
 
 use std::io::{self, BufRead, BufReader, IsTerminal, Read};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -26,9 +27,12 @@ pub enum Typed {
     Cut(String),
 }
 
-/// The lines; closed at the end of stdin.
+/// The lines. Each is read when it is asked for: what is typed meanwhile may be for another program.
 pub struct Lines {
-    pub lines: UnboundedReceiver<Typed>,
+    lines: UnboundedReceiver<Typed>,
+    asked: Sender<()>,
+    /// One was asked for and has not come.
+    is_asked: bool,
     /// A person types them, and sees them.
     pub is_terminal: bool,
 }
@@ -41,14 +45,32 @@ impl Lines {
     pub fn listen() -> io::Result<Self> {
         let is_terminal = io::stdin().is_terminal();
         let (sender, lines) = unbounded_channel();
-        std::thread::Builder::new().name("lines".into()).spawn(move || read(is_terminal, &sender))?;
-        Ok(Self { lines, is_terminal })
+        let (asked, wanted) = channel();
+        std::thread::Builder::new().name("lines".into()).spawn(move || read(is_terminal, &wanted, &sender))?;
+        Ok(Self { lines, asked, is_asked: false, is_terminal })
+    }
+
+    /// Has the next line read, unless it is already.
+    pub fn ask(&mut self) {
+        if !std::mem::replace(&mut self.is_asked, true) {
+            // At the end of stdin nobody listens.
+            let _ = self.asked.send(());
+        }
+    }
+
+    /// The line that was asked for; nothing at the end of stdin.
+    pub async fn next(&mut self) -> Option<Typed> {
+        let typed = self.lines.recv().await;
+        self.is_asked = false;
+        typed
     }
 }
 
-fn read(is_terminal: bool, lines: &UnboundedSender<Typed>) {
+fn read(is_terminal: bool, wanted: &Receiver<()>, lines: &UnboundedSender<Typed>) {
     let mut stdin = BufReader::new(io::stdin());
-    while let Some(first) = line(&mut stdin) {
+    while wanted.recv().is_ok()
+        && let Some(first) = line(&mut stdin)
+    {
         let mut all = vec![first];
         while is_terminal && has_more(&stdin) {
             let Some(next) = line(&mut stdin) else { break };

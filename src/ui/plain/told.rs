@@ -83,6 +83,10 @@ pub fn told(app: &App) -> Option<Told> {
             }
         },
         Popup::Confirm(confirm) => asked_before_download(confirm),
+        Popup::AskRun(asked) => Told::Question {
+            lines: vec![format!("Run this command? {}", escape_line(&asked.line)), view::consequence().into()],
+            prompt: "Yes or no: ",
+        },
         Popup::Palette(_) if !app.has_prompts() => Told::NotYet,
         Popup::Palette(palette) => {
             let rows = app.palette_groups(palette).into_iter().flat_map(|group| group.rows);

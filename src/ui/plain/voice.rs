@@ -1,23 +1,22 @@
 //! The view of plain mode: compares the state with what was said of it, and says the rest. Nothing is ever written over.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::Saying;
 use super::keys::as_commands;
 use super::page::{Page, sentence};
-use super::pieces::Said;
-use super::status::{self, Doing, Status};
+use super::speech::Speech;
+use super::status::{Doing, Status};
 use super::told::{List, Told, told};
-use crate::store::{ChatId, MessageId};
+use crate::store::ChatId;
 use crate::text::escape_line;
 use crate::ui::app::{App, Select};
 use crate::ui::composer::summary;
 use crate::ui::folds;
 use crate::ui::msg::{Command, Slot};
 use crate::ui::slash::{self, Written};
-use crate::ui::transcript::{Answer, Entry, Question};
+use crate::ui::transcript::{self, Entry, Question};
 
 pub const PROMPT: &str = "You: ";
 const CHOICE: &str = "Number: ";
@@ -28,52 +27,15 @@ const MOST_MESSAGES: usize = 2;
 /// Characters of what is kept in the composer.
 const MOST_KEPT: usize = 300;
 
-/// An entry of the transcript that was said.
-#[derive(Debug)]
-enum Known {
-    Message(Slot<MessageId>),
-    Note(String),
-}
-
-impl Known {
-    fn of(entry: &Entry) -> Self {
-        match entry.saved() {
-            Some(slot) => Self::Message(slot.clone()),
-            None => Self::Note(entry.text().to_owned()),
-        }
-    }
-
-    fn is(&self, entry: &Entry) -> bool {
-        match (self, entry.saved()) {
-            (Self::Message(known), Some(slot)) => Arc::ptr_eq(known, slot),
-            (Self::Note(known), None) => known == entry.text(),
-            _ => false,
-        }
-    }
-}
-
-/// An answer that is being said.
-#[derive(Debug)]
-struct Speech {
-    answer: Known,
-    text: Said,
-    thoughts: Said,
-    /// Its text, or its thoughts, have begun.
-    has_begun: bool,
-    thinks: bool,
-    /// It goes on with an answer that had ended.
-    goes_on: bool,
-}
-
 /// What was said, and what is to be written.
 #[derive(Debug)]
 pub struct Voice {
     pub page: Page,
-    saying: Saying,
+    pub(super) saying: Saying,
     /// The chat that is open.
     chat: Slot<ChatId>,
-    known: Vec<Known>,
-    speech: Option<Speech>,
+    known: transcript::Told,
+    pub(super) speech: Option<Speech>,
     doing: Doing,
     told: Option<Told>,
     /// The first row of the list that was told last.
@@ -89,6 +51,8 @@ pub struct Voice {
     asks_to_leave: bool,
     asks_to_stop: bool,
     shows_thoughts: bool,
+    /// An answer did not come, or not to its end.
+    pub has_failed: bool,
 }
 
 impl Voice {
@@ -97,7 +61,7 @@ impl Voice {
             page: Page::default(),
             saying,
             chat: Slot::default(),
-            known: Vec::new(),
+            known: transcript::Told::default(),
             speech: None,
             doing: Doing::default(),
             told: None,
@@ -109,6 +73,7 @@ impl Voice {
             asks_to_leave: false,
             asks_to_stop: false,
             shows_thoughts: false,
+            has_failed: false,
         }
     }
 
@@ -179,7 +144,7 @@ impl Voice {
         if is_other && !self.known.is_empty() && app.open_chat_id().is_none() {
             self.page.say("This is a new chat.");
         }
-        let new = self.take_new(entries);
+        let new = self.known.take_new(entries);
         let messages: Vec<usize> = new.iter().copied().filter(|&place| entries[place].saved().is_some()).collect();
         let first = match messages.len().checked_sub(MOST_MESSAGES) {
             Some(left_out @ 1..) => {
@@ -195,49 +160,12 @@ impl Voice {
                 Entry::Question(question) => self.tell_question(question),
                 Entry::Answer(answer) if answer.end.is_some() => self.tell_whole(answer),
                 Entry::Answer(answer) => self.begin(&entries[place], answer, false, now),
-                Entry::Note(note) => self.page.say(&sentence(&as_commands(note.text.text()))),
-            }
-        }
-    }
-
-    /// The places of the entries that were not said yet.
-    fn take_new(&mut self, entries: &[Entry]) -> Vec<usize> {
-        let before = self.known.len();
-        let is_as_before = |known: &[Known]| match (known.last(), before.checked_sub(1).and_then(|it| entries.get(it)))
-        {
-            (None, _) => true,
-            (Some(last), Some(entry)) => last.is(entry),
-            (Some(_), None) => false,
-        };
-        let new: Vec<usize> = if is_as_before(&self.known) {
-            (before..entries.len()).collect()
-        } else {
-            let mut notes: HashMap<String, usize> = HashMap::new();
-            let mut messages: Vec<*const _> = Vec::new();
-            for known in &self.known {
-                match known {
-                    Known::Message(slot) => messages.push(Arc::as_ptr(slot)),
-                    Known::Note(text) => *notes.entry(text.clone()).or_default() += 1,
+                Entry::Note(note) => {
+                    self.has_failed |= note.is_error;
+                    self.page.say(&sentence(&as_commands(note.text.text())));
                 }
             }
-            messages.sort_unstable();
-            let is_new = |entry: &Entry| match entry.saved() {
-                Some(slot) => messages.binary_search(&Arc::as_ptr(slot)).is_err(),
-                None => match notes.get_mut(entry.text()) {
-                    Some(count @ 1..) => {
-                        *count -= 1;
-                        false
-                    }
-                    _ => true,
-                },
-            };
-            let places = entries.iter().map(is_new).enumerate();
-            places.filter(|(_, is_new)| *is_new).map(|(place, _)| place).collect()
-        };
-        if !new.is_empty() || before != entries.len() {
-            self.known = entries.iter().map(Known::of).collect();
         }
-        new
     }
 
     fn tell_question(&mut self, question: &Question) {
@@ -250,102 +178,6 @@ impl Voice {
         if question.waiting && self.saying.status != Status::Off {
             self.page.say("Your message waits for the model.");
         }
-    }
-
-    /// An answer that had ended before it came here.
-    fn tell_whole(&mut self, answer: &Answer) {
-        let text = answer.document.text().trim();
-        if !text.is_empty() {
-            self.page.say("Answer:");
-            self.page.say(text);
-        }
-        self.tell_mark(answer);
-    }
-
-    fn tell_mark(&mut self, answer: &Answer) {
-        if !answer.mark().is_empty() {
-            self.page.say(&sentence(&as_commands(answer.mark())));
-        }
-    }
-
-    fn begin(&mut self, entry: &Entry, answer: &Answer, goes_on: bool, now: Instant) {
-        let (text, thoughts) = match goes_on {
-            true => (answer.document.text().len(), answer.thinking.text().len()),
-            false => (0, 0),
-        };
-        self.speech = Some(Speech {
-            answer: Known::of(entry),
-            text: Said::up_to(text, now),
-            thoughts: Said::up_to(thoughts, now),
-            has_begun: false,
-            thinks: false,
-            goes_on,
-        });
-    }
-
-    fn tell_answer(&mut self, app: &App, now: Instant) {
-        let entries = app.transcript().entries();
-        if self.speech.is_none() {
-            let last = entries.iter().rev().find(|entry| entry.saved().is_some());
-            if let Some(entry @ Entry::Answer(answer)) = last
-                && answer.end.is_none()
-                && app.is_answering()
-            {
-                self.begin(entry, answer, true, now);
-            }
-        }
-        let Some(mut speech) = self.speech.take() else { return };
-        let found = entries.iter().rev().find(|entry| speech.answer.is(entry));
-        let Some(Entry::Answer(answer)) = found else {
-            self.page.end_line();
-            return;
-        };
-        let has_ended = answer.end.is_some();
-        let text = answer.document.text();
-        if app.transcript().show_thinking {
-            let thoughts = answer.thinking.text();
-            let is_over = has_ended || !text.trim().is_empty();
-            let piece = speech.thoughts.next(thoughts, self.saying.pieces, is_over, now);
-            if !piece.trim().is_empty() && !std::mem::replace(&mut speech.thinks, true) {
-                self.page.say("Thoughts:");
-            }
-            if speech.thinks {
-                self.page.add(piece);
-            }
-        }
-        let piece = speech.text.next(text, self.saying.pieces, has_ended, now);
-        let piece = match (has_ended, speech.has_begun || speech.goes_on) {
-            (true, true) => piece.trim_end(),
-            (true, false) => piece.trim(),
-            (false, true) => piece,
-            (false, false) => piece.trim_start(),
-        };
-        if !piece.is_empty() {
-            if !std::mem::replace(&mut speech.has_begun, true) {
-                self.tell_recalled(entries);
-                self.page.say(if speech.goes_on { "The answer goes on:" } else { "Answer:" });
-            }
-            self.page.add(piece);
-        }
-        if !has_ended {
-            self.speech = Some(speech);
-            return;
-        }
-        self.page.end_line();
-        match answer.mark().is_empty() {
-            true => self.page.say_if(status::done(app.last_answer(), self.saying.status)),
-            false => self.tell_mark(answer),
-        }
-    }
-
-    /// What was brought back into the context for the question.
-    fn tell_recalled(&mut self, entries: &[Entry]) {
-        let question = entries.iter().rev().find_map(|entry| match entry {
-            Entry::Question(question) => Some(question),
-            _ => None,
-        });
-        let words = question.and_then(|question| question.recalled.in_words());
-        self.page.say_if(words.filter(|_| self.saying.status == Status::Full).map(|words| sentence(&words)));
     }
 
     /// In the middle of an answer's line they wait for its end.
@@ -467,7 +299,7 @@ impl Voice {
         let (what, then) = match app.edited_message() {
             Some(number) => (
                 format!("Message {number} is written anew"),
-                "What you type takes its place, an empty line asks it again, `/stop` leaves it as it is.",
+                "What you type takes its place, an empty line asks it again, `/editor` changes it, `/stop` leaves it as it is.",
             ),
             None if app.replaces_written() => (
                 "Kept, without an answer".into(),

@@ -3,7 +3,7 @@
 use super::{Choices, Group, SlashCommand, Takes};
 use crate::ui::app::setting;
 use crate::ui::markdown::parts::PartKind;
-use crate::ui::msg::{Command, CopyOf, Retry};
+use crate::ui::msg::{Branch, Command, CopyOf, Retry};
 
 const fn row(
     group: Group,
@@ -102,6 +102,13 @@ pub static COMMANDS: &[SlashCommand] = &[
     ),
     row(
         Group::Messages,
+        "branch",
+        &["branches"],
+        maybe("N K", |text| branch(text).map(Command::Branch)),
+        "list other questions and answers, or show the K-th of message N",
+    ),
+    row(
+        Group::Messages,
         "copy",
         &[],
         maybe("WHAT", |text| copied(text).map(Command::Copy)),
@@ -122,9 +129,23 @@ pub static COMMANDS: &[SlashCommand] = &[
             Group::Messages,
             "attach",
             &["file"],
-            needed("PATH", |path| Ok(Command::Attach(path.into()))),
-            "attach a text file to the message being written",
+            needed("PATH|!COMMAND", |wanted| Ok(Command::Attach(wanted.into()))),
+            "attach a file, a folder, `src/**/*.rs`, or what a command says",
         ),
+    ),
+    row(
+        Group::Messages,
+        "run",
+        &[],
+        needed("COMMAND", |line| Ok(Command::Run(line.into()))),
+        "attach what a command says, as `/attach !COMMAND`; it is asked about first",
+    ),
+    row(
+        Group::Messages,
+        "paste",
+        &["clipboard"],
+        nothing(Command::AttachClipboard),
+        "attach what is in the clipboard, a text or a picture",
     ),
     row(
         Group::Messages,
@@ -132,6 +153,13 @@ pub static COMMANDS: &[SlashCommand] = &[
         &["detach"],
         maybe("NAME", |name| Ok(Command::Detach(name.map(str::to_owned)))),
         "take out the file of this name, or the last one",
+    ),
+    row(
+        Group::Messages,
+        "editor",
+        &[],
+        nothing(Command::EditOutside),
+        "write in $VISUAL or $EDITOR, or change there what is written",
     ),
     among(
         Choices::Prompts,
@@ -246,6 +274,19 @@ fn copied(text: Option<&str>) -> Result<CopyOf, String> {
 fn number(text: Option<&str>) -> Result<Option<u32>, String> {
     let number = text.map(str::parse).transpose();
     number.map_err(|_| "it takes the number of a message, which `/context` shows, or nothing".into())
+}
+
+/// A message and one of its branches.
+fn branch(text: Option<&str>) -> Result<Branch, String> {
+    let wrong = || "it takes the number of a message, which it tells alone, and that of a branch".to_owned();
+    let numbers = text.unwrap_or_default().split_whitespace().map(str::parse::<u32>);
+    let numbers: Vec<u32> = numbers.collect::<Result<_, _>>().map_err(|_| wrong())?;
+    match numbers[..] {
+        [] => Ok(Branch::List),
+        [message] => Ok(Branch::Next(message)),
+        [message, branch] => Ok(Branch::At(message, branch)),
+        _ => Err(wrong()),
+    }
 }
 
 fn set(text: Option<&str>) -> Result<Command, String> {

@@ -156,21 +156,31 @@ impl Themes {
         Ok(Theme { ascii: terminal.ascii, ..theme })
     }
 
+    /// What the theme at the start is called, see [`Themes::first`].
+    pub fn first_name(&self, set: &ThemeName, last: Option<&ThemeName>, terminal: &Terminal) -> ThemeName {
+        let wanted = wanted(set, last, terminal);
+        if self.get(wanted, terminal).is_ok() { wanted.clone() } else { ThemeName::Auto }
+    }
+
     /// The theme at the start: the one that is set, else the one that was chosen last; a terminal without colours
     /// has neither. If what is set is not there, a sentence tells it.
     pub fn first(&self, set: &ThemeName, last: Option<&ThemeName>, terminal: &Terminal) -> (Theme, Option<String>) {
-        let wanted = match (set, last) {
-            _ if !terminal.has_colours => &ThemeName::Mono,
-            (ThemeName::Auto, Some(last)) => last,
-            (set, _) => set,
-        };
         let suiting = || self.get(&ThemeName::Auto, terminal).unwrap_or_else(|_| Theme::plain());
-        match self.get(wanted, terminal) {
+        match self.get(wanted(set, last, terminal), terminal) {
             Ok(theme) => (theme, None),
             // What was chosen long ago may be gone, and nobody asked for it now.
             Err(_) if *set == ThemeName::Auto => (suiting(), None),
             Err(sentence) => (suiting(), Some(sentence)),
         }
+    }
+}
+
+/// The name of the theme at the start.
+fn wanted<'a>(set: &'a ThemeName, last: Option<&'a ThemeName>, terminal: &Terminal) -> &'a ThemeName {
+    match (set, last) {
+        _ if !terminal.has_colours => &ThemeName::Mono,
+        (ThemeName::Auto, Some(last)) => last,
+        (set, _) => set,
     }
 }
 

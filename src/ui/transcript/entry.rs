@@ -171,6 +171,14 @@ impl Answer {
         self.document.end();
     }
 
+    /// Once it has begun, its thoughts become one line, and once it has ended, what it defines has its meaning further up.
+    pub fn settle(&mut self) {
+        self.folded = self.folded || self.has_text() || self.end.is_some();
+        if self.end.is_some() {
+            self.document.settle();
+        }
+    }
+
     /// What there is to say about its end.
     pub fn mark(&self) -> &str {
         self.mark.text()

@@ -5,6 +5,7 @@
 //! conversation's length.
 
 mod entry;
+mod known;
 mod margin;
 mod marked;
 mod pictures;
@@ -18,6 +19,7 @@ use ratatui::text::Line;
 
 use entry::Look;
 pub use entry::{Answer, End, Entry, Note, Question};
+pub use known::{Known, Told};
 pub use margin::{Evicted, Hold};
 use marked::Marked;
 pub use recalled::Recalled;
@@ -58,6 +60,8 @@ pub struct Transcript {
     height: u16,
     top: Place,
     visible: Vec<Line<'static>>,
+    /// The entries before this one are above, in the terminal's scrollback.
+    hidden: usize,
     /// What the keyboard has chosen.
     marked: Option<Marked>,
     targets: Targets,
@@ -186,6 +190,39 @@ impl Transcript {
         (self.entries.len(), length)
     }
 
+    /// Lays out only the entries from this one on.
+    pub fn hide_before(&mut self, entry: usize) {
+        self.hidden = entry.min(self.entries.len());
+    }
+
+    /// How many lines there are from the first entry on that is not hidden, at most so many.
+    pub fn shown_height(&mut self, width: u16, theme: &Theme, most: usize) -> usize {
+        let look = self.look(width, theme);
+        let mut height = 0;
+        for entry in self.entries.iter_mut().skip(self.hidden).rev() {
+            height += entry.height(look);
+            if height >= most {
+                return most;
+            }
+        }
+        height
+    }
+
+    /// The lines of an entry that has come to its end, and where their links lead.
+    pub fn finished_lines(&mut self, entry: usize, width: u16, theme: &Theme) -> (Vec<Line<'static>>, Targets) {
+        let look = Look { pictures: None, ..self.look(width, theme) };
+        let (mut lines, mut targets) = (Vec::new(), Targets::default());
+        if let Some(entry) = self.entries.get_mut(entry) {
+            if let Entry::Answer(answer) = entry {
+                answer.settle();
+            }
+            let height = entry.height(look);
+            entry.push_lines(look, 0..height, &mut lines);
+            add_targets(entry, &lines, &mut targets);
+        }
+        (lines, targets)
+    }
+
     fn look<'a>(&self, width: u16, theme: &'a Theme) -> Look<'a> {
         let look = Look { width, theme, thinking: self.show_thinking, pictures: None };
         Look { pictures: self.room(look), ..look }
@@ -215,10 +252,7 @@ impl Transcript {
     /// meaning further up; not while the person reads there, whose place must hold.
     fn settle_last_answer(&mut self) {
         if let Some(answer) = self.last_answer_mut() {
-            answer.folded = answer.folded || answer.has_text() || answer.end.is_some();
-            if answer.end.is_some() {
-                answer.document.settle();
-            }
+            answer.settle();
         }
     }
 
@@ -263,14 +297,14 @@ impl Transcript {
     /// The first line in view when the last one is at the bottom.
     fn end_place(&mut self, look: Look) -> Place {
         let mut room = usize::from(self.height);
-        for (index, entry) in self.entries.iter_mut().enumerate().rev() {
+        for (index, entry) in self.entries.iter_mut().enumerate().skip(self.hidden).rev() {
             let height = entry.height(look);
             if height >= room {
                 return Place { entry: index, line: height - room };
             }
             room -= height;
         }
-        Place::default()
+        Place { entry: self.hidden, line: 0 }
     }
 
     /// `place`, or the nearest one that exists.

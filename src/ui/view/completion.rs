@@ -14,11 +14,18 @@ const MOST_ROWS: u16 = 8;
 /// What an item is about begins here at the latest.
 const MOST_SHOWN: usize = 40;
 
+/// How many rows it takes where there is room, its heading included.
+pub fn rows(app: &App) -> u16 {
+    let Some(completion) = app.completion().filter(|_| app.is_completing()) else { return 0 };
+    completion.items.len().min(MOST_ROWS.into()) as u16 + 1
+}
+
 /// Draws the menu above `composer`.
 pub fn draw(app: &App, composer: Rect, frame: &mut Frame) {
     let Some(completion) = app.completion().filter(|_| app.is_completing()) else { return };
     let theme = app.theme();
-    let rows = (completion.items.len().min(MOST_ROWS.into()) as u16).min(composer.y.saturating_sub(1));
+    let above = composer.y - frame.area().y;
+    let rows = (completion.items.len().min(MOST_ROWS.into()) as u16).min(above.saturating_sub(1));
     if rows == 0 {
         return;
     }

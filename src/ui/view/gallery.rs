@@ -13,6 +13,7 @@ use crate::chat::Ended;
 use crate::engine::protocol::Step;
 use crate::store::ChatId;
 use crate::ui::app::tester::{Tester, download, here};
+use crate::ui::composer::Part;
 use crate::ui::msg::{ChatRow, Command, Msg};
 use crate::ui::theme::Theme;
 
@@ -197,6 +198,16 @@ fn queueing() -> Tester {
     writing(tester, "Then")
 }
 
+fn attached() -> Tester {
+    let mut tester = answered();
+    let (name, text) = ("src/ui/view/mod.rs".into(), "fn main() {}\n".repeat(200));
+    tester.update(Msg::Attached(Ok(Part::File { name, text })));
+    tester.tick_when_due();
+    planned(&mut tester, "What");
+    tester.type_text("What does it do?");
+    tester
+}
+
 /// A view, and the name of its snapshot.
 type View = (&'static str, fn() -> Tester);
 
@@ -226,6 +237,9 @@ const VIEWS: &[View] = &[
     ("search_empty", || with(Tester::saving(), Command::SearchChats(None))),
     ("models", choosing),
     ("downloading", downloading),
+    ("asking", || with(answered(), Command::Run("git diff --stat | head -50".into()))),
+    ("branches", || sending(branched(false), "/branch")),
+    ("attached", attached),
 ];
 
 #[test]

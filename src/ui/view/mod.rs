@@ -3,6 +3,7 @@
 //! The screen from the top: transcript, what waits to be sent, notices, composer, status line. Too small a window shows the composer's last
 //! rows rather than nothing, and says so when not even that is possible.
 
+mod asking;
 mod chats;
 mod clusters;
 mod completion;
@@ -20,6 +21,8 @@ mod status;
 mod transcript;
 mod words;
 
+pub use super::days::duration;
+pub use asking::consequence;
 pub use confirm::{Facts, facts};
 pub use help::{Section, commands};
 pub use picker::{cells, short_progress};
@@ -31,6 +34,7 @@ use ratatui::style::Style;
 use ratatui::widgets::{Clear, Paragraph};
 
 use super::app::App;
+use super::composer::Composer;
 use super::theme::Theme;
 use super::transcript::wrap;
 
@@ -38,7 +42,7 @@ use super::transcript::wrap;
 const LEAST_WIDTH: u16 = 10;
 const LEAST_HEIGHT: u16 = 4;
 /// Longer lines of text are hard to read.
-const MOST_TEXT_WIDTH: u16 = 120;
+pub const MOST_TEXT_WIDTH: u16 = 120;
 /// Rows of notices at once.
 const MOST_NOTICE_ROWS: usize = 6;
 
@@ -55,18 +59,21 @@ pub struct Places {
 
 /// Fits the state to a screen of this size.
 pub fn lay_out(app: &mut App, area: Rect) -> Places {
-    if is_too_small(area) {
+    lay_out_on(app, area, area)
+}
+
+/// Fits the state to some rows of a screen of this size.
+pub fn lay_out_on(app: &mut App, area: Rect, screen: Rect) -> Places {
+    if is_too_small(screen) {
         return Places::default();
     }
     app.limit_popup_scroll(popups::most_scroll(app, area));
-    let notice_lines = notice_lines(app, area);
-    let queued_rows = queue::rows(app, area);
+    let notice_lines = notice_lines(app, screen);
+    let queued_rows = queue::rows(app, screen);
     // A picture takes half of the window at most.
     let pictures = app.picture_protocol().map(|protocol| (protocol, (area.height / 2).max(1)));
     let (transcript, composer, theme) = app.layout_parts();
-    // A row for the rule above the text.
-    let most_rows = (area.height / 3).max(2) - 1;
-    let composer_rows = composer.fit(composer::text_width(area.width), most_rows) + 1;
+    let composer_rows = composer_rows(composer, screen);
     let [above, queue, notices, composer, status] = Layout::vertical([
         Constraint::Fill(1),
         Constraint::Length(queued_rows),
@@ -79,6 +86,23 @@ pub fn lay_out(app: &mut App, area: Rect) -> Places {
     transcript.show_pictures(pictures);
     transcript.lay_out(text.width, text.height, theme);
     Places { transcript: text, queue, notices, notice_lines, composer, status }
+}
+
+/// How many rows the state takes that is not in the scrollback: what is written and what is being said, but not more than
+/// leaves room for what was there before.
+pub fn wanted_rows(app: &mut App, screen: Rect) -> u16 {
+    let around = notice_lines(app, screen).len() as u16 + queue::rows(app, screen) + 1;
+    let menu = completion::rows(app);
+    let most = usize::from(screen.height * 2 / 3);
+    let (transcript, composer, theme) = app.layout_parts();
+    let text = transcript.shown_height(screen.width.min(MOST_TEXT_WIDTH), theme, most) as u16;
+    (text.max(menu) + composer_rows(composer, screen) + around).min(screen.height)
+}
+
+/// Rows of the composer, with the rule above the text.
+fn composer_rows(composer: &mut Composer, screen: Rect) -> u16 {
+    let most = (screen.height / 3).max(2) - 1;
+    composer.fit(composer::text_width(screen.width), most) + 1
 }
 
 fn is_too_small(area: Rect) -> bool {
@@ -103,7 +127,7 @@ fn notice_lines(app: &App, area: Rect) -> Vec<String> {
 /// Draws the state into the frame.
 pub fn draw(app: &App, places: &Places, frame: &mut Frame) {
     let area = frame.area();
-    if is_too_small(area) {
+    if *places == Places::default() {
         frame.render_widget(Paragraph::new("too small"), area);
         return;
     }
@@ -133,7 +157,7 @@ fn erase(place: Rect, theme: &Theme, frame: &mut Frame) {
 }
 
 /// A horizontal rule with words in it, so that parts of the screen are told apart without colour.
-fn rule(width: u16, words: &str, ascii: bool) -> String {
+pub fn rule(width: u16, words: &str, ascii: bool) -> String {
     let dash = if ascii { "-" } else { "─" };
     let words = if ascii { words.replace('·', "|") } else { words.to_owned() };
     let words = fitted(&words, usize::from(width).saturating_sub(3), ascii);
@@ -168,16 +192,6 @@ fn padded(text: &str, width: usize, ascii: bool) -> String {
     let text = fitted(text, width, ascii);
     let gap = width.saturating_sub(unicode_width::UnicodeWidthStr::width(text.as_str()));
     text + &" ".repeat(gap)
-}
-
-/// A wait in words.
-pub fn duration(milliseconds: f64) -> String {
-    let seconds = milliseconds / 1000.0;
-    match seconds {
-        ..0.95 => format!("{:.1} s", seconds.max(0.1)),
-        ..120.0 => format!("{seconds:.0} s"),
-        _ => format!("{:.0} min", seconds / 60.0),
-    }
 }
 
 fn line(frame: &mut Frame, area: Rect, text: &str, style: Style) {

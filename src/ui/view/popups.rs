@@ -11,7 +11,7 @@ use ratatui::widgets::{Block, Padding, Paragraph};
 use crate::ui::app::{App, Popup};
 use crate::ui::theme::Theme;
 
-use super::{chats, confirm, context, erase, fitted, help, palette, picker, searching, words};
+use super::{asking, chats, confirm, context, erase, fitted, help, palette, picker, searching, words};
 
 const MOST_WIDTH: u16 = 90;
 /// Rows and columns that a box leaves free round itself, and those of its border.
@@ -26,6 +26,7 @@ pub fn draw(app: &App, screen: Rect, frame: &mut Frame) {
         Popup::Search(search) => searching::draw(app, search, screen, frame),
         Popup::Models(list) => picker::draw(app, list, screen, frame),
         Popup::Confirm(question) => confirm::draw(app.theme(), question, screen, frame),
+        Popup::AskRun(asked) => asking::draw(app.theme(), asked, screen, frame),
         Popup::Palette(palette) => palette::draw(app, palette, screen, frame),
         Popup::Words(words) => words::draw(app.theme(), words, screen, frame),
         Popup::Context { top } => context::draw(app, *top, screen, frame),
@@ -120,6 +121,7 @@ pub fn most_scroll(app: &App, screen: Rect) -> u16 {
         Popup::Context { .. } => context::height(app),
         Popup::Words(words) => words::height(words, screen),
         Popup::Confirm(question) => confirm::height(question, screen),
+        Popup::AskRun(asked) => asking::height(asked, screen),
         Popup::Closed | Popup::Chats(_) | Popup::Search(_) | Popup::Models(_) | Popup::Palette(_) => 0,
     };
     let room = if is_tiny(screen) { screen.height - 1 } else { screen.height.saturating_sub(MARGIN + BORDER) };

@@ -94,6 +94,7 @@ fn state(app: &App) -> String {
 /// What the program does, in a few words.
 pub fn doing(app: &App) -> String {
     match app.activity() {
+        _ if app.running().is_some() => "running a command".into(),
         Activity::NoModel(_) => "no model".into(),
         Activity::Loading(_) if app.is_starting() => "starting".into(),
         Activity::Loading(part) => format!("loading {:.0} %", part * 100.0),
