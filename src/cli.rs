@@ -232,7 +232,7 @@ impl Shell {
     }
 }
 
-#[derive(Subcommand, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Subcommand, Clone, Debug, PartialEq, Eq)]
 pub enum ConfigCommand {
     /// Print where config.toml is
     Path,
@@ -240,6 +240,27 @@ pub enum ConfigCommand {
     Show,
     /// Print a commented config.toml with every setting
     PrintSample,
+    /// Print what a setting is
+    Get {
+        /// As config.toml spells it, or as the option
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    /// Change a setting in config.toml; its comments and everything else stay as they are
+    Set {
+        /// As config.toml spells it, or as the option
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// As for the option; several texts with commas between
+        #[arg(value_name = "VALUE", allow_hyphen_values = true)]
+        value: String,
+    },
+    /// Take a setting of config.toml back to its default
+    Unset {
+        /// As config.toml spells it, or as the option
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
 }
 
 #[derive(Subcommand, Clone, Debug, PartialEq)]

@@ -56,6 +56,39 @@ fn the_sample_config_that_is_printed_is_one_that_is_read() {
 }
 
 #[test]
+fn a_setting_is_told_and_changed_in_the_file_where_comments_stay() {
+    let home = Home::new();
+    home.write("home/config/config.toml", "# mine\ntop_k = 1 # few\n");
+    let run = |arguments: &[&str]| home.run(&[&["config"], arguments].concat());
+    assert_eq!(run(&["get", "top-k"]).stdout, "1\n");
+    for arguments in [&["set", "top-k", "7"][..], &["set", "temp", "0"], &["set", "stop", "a, b"]] {
+        let ran = run(arguments);
+        assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (Some(0), "", ""), "{arguments:?}");
+    }
+    let file = || std::fs::read_to_string(home.path("home/config/config.toml")).unwrap();
+    assert_eq!(file(), "# mine\ntop_k = 7 # few\ntemp = 0.0\nstop = [\"a\", \"b\"]\n");
+    assert_eq!(run(&["get", "stop"]).stdout, "a, b\n");
+    assert_eq!(run(&["unset", "top_k"]).code, Some(0));
+    assert_eq!((run(&["get", "top_k"]).stdout.as_str(), file().contains("#top_k = 40 # few")), ("40\n", true));
+    for (arguments, words) in [
+        (&["set", "temp", "hot"][..], "`temp` cannot be `hot`: it must be a number between 0 and 5"),
+        (&["set", "tempo", "1"], "`temp` may be meant"),
+        (&["get", "nothing"], "there is no setting `nothing`"),
+    ] {
+        let ran = run(arguments);
+        assert!(ran.code == Some(2) && ran.stderr.contains(words), "{}", ran.stderr);
+    }
+    let mut command = home.command(&["config", "set", "temp", "0.5"]);
+    let output = command.env("TUICHAT_TEMP", "1").output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && told.contains("`TUICHAT_TEMP` goes before the file and says `1.0`"), "{told}");
+    home.write("home/config/config.toml", "temp = \"hot\"\n");
+    let ran = run(&["set", "top_k", "3"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("it was not changed"), "{}", ran.stderr);
+    assert_eq!(file(), "temp = \"hot\"\n");
+}
+
+#[test]
 fn help_shows_what_scripts_need() {
     let help = Home::new().run(&["--help"]);
     assert_eq!(help.code, Some(0));

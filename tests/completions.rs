@@ -79,6 +79,7 @@ fn chats_texts_and_topics_complete_where_they_are_meant() {
     assert_eq!(completed(&home, &["--extract", "j"]), ["json"]);
     assert_eq!(completed(&home, &["help", "sc"]), ["schema", "scripting"]);
     assert_eq!(completed(&home, &["man", "ch"]), ["chats"]);
+    assert_eq!(completed(&home, &["config", "set", "loop"]), ["loop_breaker"]);
 }
 
 /// The output of a shell that runs a script in a home with a model and a text; `None`, with a word about it, where this

@@ -17,6 +17,7 @@ use tuichat::store::Store;
 const CTRL_C: &str = "\x03";
 const CTRL_G: &str = "\x07";
 const F3: &str = "\x1bOR";
+const F6: &str = "\x1b[17~";
 const CTRL_T: &str = "\x14";
 const CTRL_Z: &str = "\x1a";
 const ESCAPE: &str = "\x1b";
@@ -76,6 +77,55 @@ fn words_stream_escape_stops_and_the_terminal_is_given_back() {
     chat.send(ESCAPE);
     let screen = chat.wait_for("· stopped");
     assert!(screen.contains("› Count") && screen.contains("word3"), "{screen}");
+    leave(&mut chat);
+    chat.assert_given_back();
+}
+
+#[test]
+fn a_setting_is_changed_in_the_panel_and_in_the_file() {
+    let home = home("[[answer]]\ntext = \"the reply\"\n");
+    let mut chat = chat(home.path());
+    chat.wait_for("idle");
+    chat.send(F6);
+    chat.wait_for("model_folders");
+    chat.send("borders\r");
+    let screen = chat.wait_for("`borders` is `off` from now on");
+    assert!(!screen.contains('╭') && screen.contains("Settings"), "{screen}");
+    chat.send(ESCAPE);
+    chat.wait_until("the chat without the panel", |screen| !screen.contains("filter: "));
+    chat.send("/settings ctx lots\r");
+    chat.wait_for("`ctx` cannot be `lots`: it must be `auto` or a whole number");
+    chat.send("/settings ctx 4096\r");
+    chat.wait_for("`ctx` is `4096` with the next model that is loaded");
+    let file = std::fs::read_to_string(home.path().join("config/config.toml")).unwrap();
+    let sample = tuichat::config::SAMPLE.replace("#borders = \"on\"", "borders = \"off\"");
+    assert_eq!(file, sample.replace("#ctx = \"auto\"", "ctx = 4096"));
+    leave(&mut chat);
+    chat.assert_given_back();
+}
+
+#[test]
+fn with_little_motion_an_answer_grows_twice_a_second_and_keys_are_seen_at_once() {
+    let home = home(&slow_script());
+    let mut command = program(home.path());
+    command.args(arguments(home.path()));
+    command.env("NO_MOTION", "1");
+    let mut chat = Pty::run(command, 80, 24);
+    chat.wait_for("idle");
+    chat.send("Count\r");
+    chat.wait_for("word3");
+    let (mut screens, end) = (1, Instant::now() + Duration::from_secs(2));
+    let mut last = chat.screen();
+    while Instant::now() < end {
+        let screen = chat.screen();
+        screens += usize::from(screen != last);
+        last = screen;
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!((3..=7).contains(&screens), "{screens} screens in two seconds");
+    chat.send("/");
+    chat.wait_for("/new");
+    chat.send("\x7f");
     leave(&mut chat);
     chat.assert_given_back();
 }

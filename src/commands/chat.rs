@@ -35,6 +35,7 @@ pub fn run(talk: Talk, is_plain: bool, surroundings: Surroundings) -> Result<Exi
     }
     let prompts = surroundings.directories.prompts();
     let themes = surroundings.directories.themes();
+    let settings = surroundings.settings.clone().only_read(config.private);
     let theme_file = surroundings.directories.theme_file();
     let pictures = surroundings.directories.pictures();
     let behind = Arc::new(Mutex::new(Behind::default()));
@@ -65,6 +66,11 @@ pub fn run(talk: Talk, is_plain: bool, surroundings: Surroundings) -> Result<Exi
         title: !config.leaves_title,
         notify: config.notify,
         ascii: config.ascii,
+        borders: !config.leaves_out_borders,
+        motion: config.motion,
+        save_power: config.save_power,
+        status: config.status,
+        settings,
         theme: config.theme,
         themes,
         theme_file: (!config.private).then_some(theme_file),

@@ -12,7 +12,7 @@ use clap_complete::env::{CompleteEnv, Shells};
 
 use super::{help, print};
 use crate::cli::{self, Shell};
-use crate::config::Directories;
+use crate::config::{Directories, about_settings};
 use crate::exit::Failure;
 use crate::models::{Elsewhere, Library, Places, catalog};
 use crate::text::escape_line;
@@ -64,6 +64,7 @@ fn with_names(command: Command, parent: Option<&str>) -> Command {
         ("id", ..) if is_of_chats => completed(argument, &[chats]),
         ("prompt_name", ..) => completed(argument, &[prompts]),
         ("extract", ..) => completed(argument, &[parts]),
+        ("name", _, "get" | "set" | "unset") if parent == Some("config") => completed(argument, &[settings]),
         ("words", _, "help") => completed(argument, &[topics, commands, options]),
         ("command", _, "man") => completed(argument, &[commands]),
         _ => argument,
@@ -119,6 +120,10 @@ fn last_chat(_: &OsStr) -> Vec<CompletionCandidate> {
 fn prompts(_: &OsStr) -> Vec<CompletionCandidate> {
     let texts = directories().map(|found| prompts::all(&found.prompts()).0).unwrap_or_default();
     texts.iter().map(|text| candidate(&text.name, escape_line(text.beginning()))).collect()
+}
+
+fn settings(_: &OsStr) -> Vec<CompletionCandidate> {
+    about_settings().iter().map(|about| candidate(&about.key, about.explanation.clone())).collect()
 }
 
 fn parts(_: &OsStr) -> Vec<CompletionCandidate> {

@@ -2,7 +2,7 @@
 
 use super::{Surroundings, print};
 use crate::cli::ConfigCommand;
-use crate::config;
+use crate::config::{self, SettingsFile, Standing};
 use crate::exit::{Exit, Failure};
 use crate::remarks::Remarks;
 
@@ -20,6 +20,31 @@ pub fn run(command: ConfigCommand, surroundings: &Surroundings) -> Result<Exit, 
             let settings = layers.settings.clone().over(config::defaults());
             print(&toml::to_string(&settings).map_err(|error| Failure::error(error.to_string()))?)?;
         }
+        ConfigCommand::Get { name } => {
+            layers.check()?;
+            let standing = standing(&surroundings.settings, &name)?;
+            print(&format!("{}\n", standing.value))?;
+        }
+        ConfigCommand::Set { name, value } => change(surroundings, &name, Some(&value))?,
+        ConfigCommand::Unset { name } => change(surroundings, &name, None)?,
     }
     Ok(Exit::Success)
+}
+
+fn standing(file: &SettingsFile, name: &str) -> Result<Standing, Failure> {
+    let about = config::about_setting(name).ok_or_else(|| Failure::usage(config::unknown_setting(name)))?;
+    let standings = file.standings().map_err(Failure::usage)?;
+    let found = standings.into_iter().find(|standing| standing.about == about);
+    found.ok_or_else(|| Failure::usage(config::unknown_setting(name)))
+}
+
+/// Changes a setting in the file, and says so if something goes before that.
+fn change(surroundings: &Surroundings, name: &str, value: Option<&str>) -> Result<(), Failure> {
+    surroundings.settings.change(name, value).map_err(Failure::usage)?;
+    let standing = standing(&surroundings.settings, name)?;
+    if standing.is_overruled() {
+        let sentence = format!("`{}` goes before the file and says `{}`", standing.from(), standing.value);
+        Remarks::on_stderr(surroundings.config.quiet).warning(&sentence);
+    }
+    Ok(())
 }

@@ -24,7 +24,7 @@ use serde::Serialize;
 
 use crate::cli::EngineName;
 use crate::closed_stdout;
-use crate::config::{Config, Directories, Layers, Room, Settings, unknown_variables};
+use crate::config::{Config, Directories, Layers, Room, Settings, SettingsFile, unknown_variables};
 use crate::engine::SnapshotSettings;
 use crate::engine::Source;
 use crate::engine::probe::Probe;
@@ -45,6 +45,8 @@ pub struct Surroundings {
     pub directories: Directories,
     pub layers: Layers,
     pub config: Config,
+    /// `config.toml`, to be changed.
+    pub settings: SettingsFile,
 }
 
 impl Surroundings {
@@ -57,6 +59,7 @@ impl Surroundings {
         home.as_deref().map_or(Ok(()), Directories::check_home)?;
         let directories = Directories::find(home)?;
         let variable = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+        let settings = SettingsFile::find(&directories, variable, typed.clone()).map_err(Failure::usage)?;
         let mut layers = Layers::read(&directories, variable, typed)?;
         let config = Config::from(layers.settings.clone());
         let in_text = |(name, value): (OsString, OsString)| {
@@ -67,7 +70,14 @@ impl Surroundings {
         if let Err(sentence) = catalog::add_from(&directories.config.join("models.toml")) {
             layers.warnings.push(sentence);
         }
-        Ok(Self { directories, layers, config })
+        Ok(Self { directories, layers, config, settings })
+    }
+
+    /// The same with what `config.toml` says now, if that can be read.
+    fn renewed(&self) -> Self {
+        let config = self.settings.config().unwrap_or_else(|| self.config.clone());
+        let (directories, settings) = (self.directories.clone(), self.settings.clone());
+        Self { directories, layers: Layers::default(), config, settings }
     }
 
     /// Refuses half a config, tells the warnings on stderr and begins the log: what all commands do but the chat,

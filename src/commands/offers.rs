@@ -133,31 +133,32 @@ pub fn to_get(config: &Config, failure: Failure) -> Result<&'static Entry, Failu
     }
 }
 
-/// Where the chat's models come from.
+/// Where the chat's models come from. The settings are those of the moment.
 #[derive(Debug)]
 pub struct Supplier(pub Arc<Surroundings>);
 
 impl Supply for Supplier {
     fn offers(&self) -> Vec<Offer> {
-        all(&self.0)
+        all(&self.0.renewed())
     }
 
     fn get(&self, offer: &Offer, cancel: &AtomicBool, listener: Listener<'_>) -> Result<LoadSettings, ModelError> {
+        let surroundings = self.0.renewed();
         let found = match &offer.place {
             Place::Here { found, .. } => found.clone(),
-            Place::Download { .. } if self.0.config.offline => {
+            Place::Download { .. } if surroundings.config.offline => {
                 return Err(ModelError::Network("a download needs the network, and `offline` is set".into()));
             }
             Place::Download { .. } => {
-                let what = pull_of(&offer.name, &self.0.machine())?;
+                let what = pull_of(&offer.name, &surroundings.machine())?;
                 Hub::from_environment()?
-                    .limited_to(self.0.config.limit_rate)
-                    .pull_blocking(&self.0.library(), &what, cancel, listener)?
+                    .limited_to(surroundings.config.limit_rate)
+                    .pull_blocking(&surroundings.library(), &what, cancel, listener)?
                     .into()
             }
         };
-        let snapshots = self.0.snapshots(&found);
-        Ok(self.0.load_settings(found, snapshots))
+        let snapshots = surroundings.snapshots(&found);
+        Ok(surroundings.load_settings(found, snapshots))
     }
 
     fn find(&self, typed: &str) -> Result<Offer, ModelError> {

@@ -11,7 +11,7 @@ pub const PREFIX: &str = "TUICHAT_";
 /// A command line of settings alone, so that a variable is read and refused exactly as its flag is.
 #[derive(Parser)]
 #[command(no_binary_name = true, disable_help_flag = true)]
-struct SettingsLine {
+pub(super) struct SettingsLine {
     #[command(flatten)]
     settings: Settings,
 }
@@ -25,14 +25,23 @@ pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Settings, String>
     for key in Settings::keys() {
         let variable = variable(&key);
         let Some(value) = lookup(&variable).filter(|value| !value.is_empty()) else { continue };
-        let flag = format!("--{}={value}", key.replace('_', "-"));
-        let line = SettingsLine::try_parse_from([flag]).map_err(|error| {
-            let why = refused::why(&error).map(|why| format!(": {why}")).unwrap_or_default();
+        let of_variable = self::value(&key, &value).map_err(|why| {
+            let why = why.map(|why| format!(": {why}")).unwrap_or_default();
             format!("the environment variable `{variable}` cannot be `{value}`{why}")
         })?;
-        layer = line.settings.over(layer);
+        layer = of_variable.over(layer);
     }
     Ok(layer)
+}
+
+/// A layer with one setting, whose value is read as on the command line.
+///
+/// # Errors
+/// Why it cannot be that, as far as there is something to say.
+pub(super) fn value(key: &str, value: &str) -> Result<Settings, Option<String>> {
+    let flag = format!("--{}={value}", key.replace('_', "-"));
+    let line = SettingsLine::try_parse_from([flag]);
+    line.map(|line| line.settings).map_err(|error| refused::why(&error))
 }
 
 /// The variable of a setting.
@@ -65,7 +74,11 @@ mod tests {
                 | "mouse"
                 | "title"
                 | "notify"
+                | "save_power"
+                | "borders"
                 | "ascii" => "off",
+                "motion" => "reduced",
+                "status" => "speed,battery",
                 "plain_pieces" => "words",
                 "theme" => "dark",
                 _ => "1",

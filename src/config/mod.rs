@@ -6,9 +6,12 @@ mod environment;
 mod extract;
 mod file;
 mod forms;
+mod kept;
 mod names;
 mod refused;
 mod settings;
+mod standing;
+mod table;
 mod value;
 
 use std::path::{Path, PathBuf};
@@ -21,6 +24,8 @@ use forms::Form;
 pub use names::{OF_ANSWERS, meant as setting_meant, unknown_variables};
 pub use refused::why as why_refused;
 pub use settings::{Output, Settings, Switch, is_switch};
+pub use standing::{Changed, Origin, SettingsFile, Standing, unknown as unknown_setting};
+pub use table::{About, about as about_setting, table as about_settings};
 pub use value::{Auto, Penalty, Probability, Room, Temperature};
 
 use crate::chat::Sampling;
@@ -33,8 +38,10 @@ use crate::engine::tuning::Tuning;
 use crate::exit::Failure;
 use crate::models::Found;
 use crate::text_file;
+use crate::ui::calm::Motion;
 use crate::ui::notifying::Notify;
 use crate::ui::plain::Saying;
+use crate::ui::status_line::StatusLine;
 use crate::ui::theme::ThemeName;
 
 /// The commented sample of `config.toml`.
@@ -87,6 +94,14 @@ pub struct Config {
     pub notify: Notify,
     /// Whether the chat is drawn with ASCII characters only.
     pub ascii: Switch,
+    /// What lies over the chat has no frame.
+    pub leaves_out_borders: bool,
+    /// How much moves on the screen.
+    pub motion: Motion,
+    /// Whether less is drawn to spare the battery.
+    pub save_power: Switch,
+    /// What the status line shows.
+    pub status: StatusLine,
     /// The colours of the chat.
     pub theme: ThemeName,
     /// Bytes a second that a download may bring.
@@ -120,9 +135,13 @@ impl Layers {
         environment: impl Fn(&str) -> Option<String>,
         typed: Settings,
     ) -> Result<Self, Failure> {
+        Self::of(directories, environment::read(environment).map_err(Failure::usage)?, typed)
+    }
+
+    /// Reads the file below what the environment says and what was `typed`.
+    fn of(directories: &Directories, variables: Settings, typed: Settings) -> Result<Self, Failure> {
         let here = Path::new("");
         let path = directories.config_file();
-        let variables = environment::read(environment).map_err(Failure::usage)?;
         let upper = with_files_read(typed.clone(), Place::CommandLine, here).map_err(Failure::usage)?;
         let middle = with_files_read(variables, Place::Environment, here).map_err(Failure::usage)?;
         let lower = file::read(&path).and_then(|read| {
@@ -346,6 +365,10 @@ impl From<Settings> for Config {
             leaves_title: !settings.title.unwrap_or(true),
             notify: settings.notify.unwrap_or_default(),
             ascii: settings.ascii.unwrap_or_default(),
+            leaves_out_borders: !settings.borders.unwrap_or(true),
+            motion: settings.motion.unwrap_or_default(),
+            save_power: settings.save_power.unwrap_or_default(),
+            status: settings.status.map_or_else(StatusLine::default, StatusLine),
             theme: settings.theme.unwrap_or_default(),
             limit_rate: settings.limit_rate.and_then(value::OrOff::chosen).map(value::Size::bytes),
             quiet: settings.quiet.unwrap_or_default(),

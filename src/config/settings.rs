@@ -12,8 +12,10 @@ use super::extract::Extract;
 use super::value::{Auto, OrAuto, OrOff, Penalty, Probability, Room, Size, Temperature, UpTo};
 use crate::engine::KvTypes;
 use crate::engine::protocol::{DeviceChoice, Evict, Speculate, Think};
+use crate::ui::calm::Motion;
 use crate::ui::notifying::Notify;
 use crate::ui::plain::{Pieces, Status};
+use crate::ui::status_line::StatusItem;
 use crate::ui::theme::ThemeName;
 
 /// The form of a one-shot answer on stdout.
@@ -329,6 +331,32 @@ pub struct Settings {
           value_parser = switch_or_auto, hide_possible_values = true, hide_short_help = true)]
     pub ascii: Option<Switch>,
 
+    /// Draw frames round what lies over the chat, and rules [default: on]
+    #[arg(long, value_name = "on|off", value_parser = switch, hide_possible_values = true, hide_short_help = true)]
+    #[serde(deserialize_with = "on_or_off")]
+    pub borders: Option<bool>,
+
+    /// How much moves on the screen: with `reduced`, an answer grows twice a second; `auto`: where NO_MOTION or
+    /// REDUCED_MOTION is set
+    #[arg(long, value_enum, value_name = "auto|full|reduced", hide_possible_values = true, hide_short_help = true)]
+    pub motion: Option<Motion>,
+
+    /// Draw less often, to spare the battery; `auto`: while one is in use
+    #[arg(long, value_enum, value_name = "auto|on|off", hide_possible_values = true, hide_short_help = true)]
+    pub save_power: Option<Switch>,
+
+    /// What the status line shows, in this order, with commas between: model, device, speed, first-token, speculation,
+    /// cost, context, temperature, throttling, battery
+    #[arg(
+        long,
+        value_enum,
+        value_name = "ITEMS",
+        value_delimiter = ',',
+        hide_possible_values = true,
+        hide_short_help = true
+    )]
+    pub status: Option<Vec<StatusItem>>,
+
     /// Show pictures that are attached to messages, in terminals that are known to; `auto`: not over SSH
     #[arg(long, value_enum, value_name = "auto|on|off", hide_possible_values = true)]
     pub images: Option<Switch>,
@@ -448,6 +476,10 @@ impl Settings {
             title: self.title.or(lower.title),
             notify: self.notify.or(lower.notify),
             ascii: self.ascii.or(lower.ascii),
+            borders: self.borders.or(lower.borders),
+            motion: self.motion.or(lower.motion),
+            save_power: self.save_power.or(lower.save_power),
+            status: self.status.or(lower.status),
             images: self.images.or(lower.images),
             theme: self.theme.or(lower.theme),
             limit_rate: self.limit_rate.or(lower.limit_rate),

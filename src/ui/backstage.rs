@@ -8,6 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::app::{App, Look, Start};
+use super::calm::Calm;
 use super::msg::Msg;
 use super::perform::Performer;
 use super::pictures::{self, Protocol};
@@ -73,11 +74,7 @@ impl Backstage {
         let has_pictures = setup.face == Face::Screen;
         let (themes, problems) = Themes::with_those_in(&setup.themes);
         let last = last_theme::recall(setup.theme_file.as_deref());
-        let mut terminal = theme::Terminal::detect(&environment);
-        terminal.ascii = match setup.ascii {
-            Switch::Auto => terminal.ascii,
-            set => set == Switch::On,
-        };
+        let terminal = theme::Terminal::detect(&environment).drawn_with(setup.ascii, setup.borders);
         let (look, missing) = Look::at_the_start(themes, terminal, setup.theme, last.as_ref());
         let notices = setup.notices.into_iter().chain(problems).chain(missing).collect();
         let app = App::new(Start {
@@ -90,6 +87,8 @@ impl Backstage {
             notices,
             look,
             prefill_while_typing: setup.prefill_while_typing,
+            calm: Calm::detect(setup.motion, setup.save_power, &environment),
+            status: setup.status,
             vi_keys: setup.vi_keys && is_screen,
             pictures: has_pictures.then(|| picture_protocol(setup.images)).flatten(),
             copies_through_terminal: is_screen,
@@ -105,6 +104,7 @@ impl Backstage {
                 setup.supply,
                 setup.prompts,
                 setup.theme_file,
+                setup.settings,
                 setup.pictures,
                 messages.clone(),
             ),

@@ -47,6 +47,12 @@ enum Wake {
     Written,
 }
 
+/// Whether something has happened that goes on happening by itself: an answer grows, a download gets on.
+fn is_motion(message: &Msg) -> bool {
+    let is_of_engine = matches!(message, Msg::Answer(_) | Msg::Model(_) | Msg::Ahead(_));
+    is_of_engine || matches!(message, Msg::Downloading { .. } | Msg::Sensed(_) | Msg::Tick)
+}
+
 /// Everything the loop listens to and holds.
 pub struct EventLoop<'t> {
     backstage: Backstage,
@@ -62,6 +68,7 @@ pub struct EventLoop<'t> {
     asked_background: Option<Instant>,
     /// What the window is called, where it is.
     title: Option<Vec<u8>>,
+    /// The least time between two frames, unless the person wants fewer.
     between_frames: Duration,
     next_frame: Instant,
     last_frame: Instant,
@@ -241,6 +248,10 @@ impl<'t> EventLoop<'t> {
 
     fn update(&mut self, message: Msg) -> ControlFlow<()> {
         self.changed = true;
+        // Who wants little motion does not wait for what was asked for.
+        if !is_motion(&message) {
+            self.next_frame = self.next_frame.min(self.last_frame + self.between_frames);
+        }
         for effect in self.backstage.app.update(message, std::time::Instant::now()) {
             match effect {
                 Effect::Leave => return ControlFlow::Break(()),
@@ -349,9 +360,12 @@ impl<'t> EventLoop<'t> {
             }
             self.draw_all()?;
         }
+        if let Some(effect) = self.backstage.app.sense(std::time::Instant::now()) {
+            self.backstage.performer.perform(effect);
+        }
         self.changed = false;
         self.last_frame = Instant::now();
-        self.next_frame = self.last_frame + self.between_frames;
+        self.next_frame = self.last_frame + self.backstage.app.between_frames(self.between_frames);
         Ok(())
     }
 

@@ -36,6 +36,10 @@ pub enum Mode {
     Words,
     /// Commands, chats, models and texts are listed.
     Palette,
+    /// All settings are listed.
+    Settings,
+    /// A value is written for one of them.
+    Value,
 }
 
 const EVERYWHERE: &[Mode] = &[
@@ -52,6 +56,8 @@ const EVERYWHERE: &[Mode] = &[
     Mode::Context,
     Mode::Words,
     Mode::Palette,
+    Mode::Settings,
+    Mode::Value,
 ];
 const CHAT: &[Mode] = &[Mode::Chat];
 const CHAT_OR_SELECT: &[Mode] = &[Mode::Chat, Mode::Select];
@@ -65,6 +71,8 @@ const SEARCH_CHATS: &[Mode] = &[Mode::SearchChats];
 const MODELS: &[Mode] = &[Mode::Models];
 const CONFIRM: &[Mode] = &[Mode::Confirm];
 const PALETTE: &[Mode] = &[Mode::Palette];
+const SETTINGS: &[Mode] = &[Mode::Settings];
+const VALUE: &[Mode] = &[Mode::Value];
 const POPUPS: &[Mode] = &[
     Mode::Chats,
     Mode::SearchChats,
@@ -74,9 +82,18 @@ const POPUPS: &[Mode] = &[
     Mode::Context,
     Mode::Words,
     Mode::Palette,
+    Mode::Settings,
 ];
-const CLOSED_BY_ESCAPE: &[Mode] =
-    &[Mode::Chats, Mode::SearchChats, Mode::Models, Mode::Help, Mode::Context, Mode::Words, Mode::Palette];
+const CLOSED_BY_ESCAPE: &[Mode] = &[
+    Mode::Chats,
+    Mode::SearchChats,
+    Mode::Models,
+    Mode::Help,
+    Mode::Context,
+    Mode::Words,
+    Mode::Palette,
+    Mode::Settings,
+];
 const TEXTS: &[Mode] = &[Mode::Help, Mode::Context, Mode::Words];
 
 type Key = (KeyCode, KeyModifiers);
@@ -168,6 +185,7 @@ pub static BINDINGS: &[Binding] = &[
     bind(CHAT, &[(F(3), NONE)], "F3", "show what the context holds, and what has left it", Command::Context),
     bind(CHAT, &[(F(4), NONE)], "F4", "choose another model, or get one", Command::Models),
     bind(CHAT, &[(F(5), NONE)], "F5", "search the messages of all chats", Command::SearchChats(None)),
+    bind(CHAT, &[(F(6), NONE)], "F6", "show and change the settings of config.toml", Command::Panel(None)),
     bind(
         CHAT_OR_SELECT,
         &[(Char('t'), CTRL)],
@@ -227,6 +245,18 @@ pub static BINDINGS: &[Binding] = &[
     bind(COMPLETING, &[(Up, NONE)], "", "", Command::MoveInCompletion(-1)),
     bind(COMPLETING, &[(Down, NONE)], "", "", Command::MoveInCompletion(1)),
     bind(PALETTE, &[(Enter, NONE)], "", "", Command::ChooseInPalette),
+    bind(
+        SETTINGS,
+        &[(Enter, NONE)],
+        "Enter",
+        "change the chosen setting, or write a value for it",
+        Command::ChangeChosen,
+    ),
+    bind(SETTINGS, &[(Left, NONE)], "Left, Right", "the word before or behind", Command::StepChosen(-1)),
+    bind(SETTINGS, &[(Right, NONE)], "", "", Command::StepChosen(1)),
+    bind(SETTINGS, &[(Delete, NONE)], "Del", "take it back to its default", Command::ResetChosen),
+    bind(VALUE, &[(Enter, NONE)], "", "", Command::ChangeChosen),
+    bind(VALUE, &[(Esc, NONE)], "", "", Command::ClosePopup),
     bind(PALETTE, &[(Char('k'), CTRL), (Char('p'), CTRL)], "", "", Command::ClosePopup),
     bind(
         SELECT,
@@ -299,7 +329,16 @@ pub static BINDINGS: &[Binding] = &[
     bind(POPUPS, &[(PageDown, NONE)], "", "", Command::Move(10)),
     bind(
         CLOSED_BY_ESCAPE,
-        &[(Esc, NONE), (Char('o'), CTRL), (F(1), NONE), (F(2), NONE), (F(3), NONE), (F(4), NONE), (F(5), NONE)],
+        &[
+            (Esc, NONE),
+            (Char('o'), CTRL),
+            (F(1), NONE),
+            (F(2), NONE),
+            (F(3), NONE),
+            (F(4), NONE),
+            (F(5), NONE),
+            (F(6), NONE),
+        ],
         "",
         "",
         Command::ClosePopup,
@@ -345,7 +384,15 @@ pub fn message(app: &App, event: KeyEvent) -> Option<Msg> {
         // Who types has read it.
         (Mode::Context | Mode::Words | Mode::Confirm, (Char(_), NONE)) => Some(Msg::Edit(event)),
         (
-            Mode::Search | Mode::Chats | Mode::Renaming | Mode::SearchChats | Mode::Models | Mode::Palette | Mode::Help,
+            Mode::Search
+            | Mode::Chats
+            | Mode::Renaming
+            | Mode::SearchChats
+            | Mode::Models
+            | Mode::Palette
+            | Mode::Settings
+            | Mode::Value
+            | Mode::Help,
             _,
         ) if composer::edits(event) => Some(Msg::Filter(event)),
         _ => None,
@@ -366,7 +413,9 @@ pub fn wheel(app: &App, lines: i16) -> Msg {
         | Mode::Help
         | Mode::Context
         | Mode::Words
-        | Mode::Palette => Command::Move(lines.signum()),
+        | Mode::Palette
+        | Mode::Settings
+        | Mode::Value => Command::Move(lines.signum()),
     })
 }
 
@@ -385,6 +434,8 @@ fn mode(app: &App) -> Mode {
         Popup::Context { .. } => Mode::Context,
         Popup::Words(_) => Mode::Words,
         Popup::Palette(_) => Mode::Palette,
+        Popup::Settings(panel) if panel.value.is_some() => Mode::Value,
+        Popup::Settings(_) => Mode::Settings,
     }
 }
 

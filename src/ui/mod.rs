@@ -14,6 +14,7 @@
 //! - `background`: whether the terminal is light or dark.
 //! - `notifying`: what is told to the terminal about the program as a whole.
 //! - `attaching`: reading files for messages. `editor`: the person's own. `keyboard`: what is typed.
+//! - `calm`: how often is drawn what moves by itself. `status_line`: what the status line shows.
 //! - `supply`: where the models come from that can be chosen.
 //! - `pictures`: those attached to questions, shown where the terminal can.
 //! - `markdown`: an answer's text to styled lines. `theme`: the styles.
@@ -22,6 +23,7 @@ mod app;
 mod attaching;
 mod background;
 mod backstage;
+pub mod calm;
 mod clipboard;
 mod composer;
 mod days;
@@ -45,6 +47,7 @@ mod pictures;
 pub mod plain;
 mod scrollback;
 mod slash;
+pub mod status_line;
 mod supply;
 pub mod terminal;
 pub mod theme;
@@ -59,7 +62,7 @@ use anyhow::Context;
 pub use app::Opening;
 pub use supply::Supply;
 
-use crate::config::Switch;
+use crate::config::{SettingsFile, Switch};
 use crate::engine;
 use crate::engine::protocol::{GenerateOptions, LoadSettings};
 use crate::store;
@@ -109,6 +112,16 @@ pub struct Setup {
     pub notify: notifying::Notify,
     /// Whether only ASCII characters are drawn; `Auto` goes by the locale.
     pub ascii: Switch,
+    /// What lies over the chat has a frame.
+    pub borders: bool,
+    /// How much moves on the screen.
+    pub motion: calm::Motion,
+    /// Whether less is drawn to spare the battery.
+    pub save_power: Switch,
+    /// What the status line shows.
+    pub status: status_line::StatusLine,
+    /// `config.toml`, to be shown and changed.
+    pub settings: SettingsFile,
     /// The theme that is set; else the one that was chosen last is taken, and remembered in this file.
     pub theme: theme::ThemeName,
     pub theme_file: Option<PathBuf>,

@@ -7,9 +7,10 @@ use std::sync::{Arc, OnceLock};
 use crossterm::event::KeyEvent;
 
 use super::Prepared;
-use super::app::Select;
+use super::app::{Select, Sensed};
 use super::composer::Part;
 use crate::chat::{Ended, Message, Sampling, Stats};
+use crate::config::{About, Changed, Standing};
 use crate::engine::protocol::{GenerateOptions, LoadSettings, Prompt, Step, Think};
 use crate::exchange::Form;
 use crate::models::Progress;
@@ -154,6 +155,15 @@ pub enum Msg {
     SaveFailed(String),
     /// Something else that was asked of the store failed, with a sentence.
     StoreFailed(String),
+    /// How all settings stand, or why that is not known.
+    Settings(Result<Vec<Standing>, String>),
+    /// A setting was changed in `config.toml`; else a sentence that says why not.
+    SettingChanged {
+        about: &'static About,
+        result: Result<Box<Changed>, String>,
+    },
+    /// What the machine's sensors say now.
+    Sensed(Sensed),
     /// The terminal told that its background is light, or dark.
     Background {
         is_light: bool,
@@ -229,8 +239,23 @@ pub enum Command {
     MoveInCompletion(i16),
     /// Go on with the model of this name.
     Model(String),
-    /// Show all settings.
+    /// Show what can be set in this chat.
     Settings,
+    /// Show all settings, narrowed by these words.
+    Panel(Option<String>),
+    /// Write a setting to `config.toml`; no value is its default.
+    Keep {
+        about: &'static About,
+        value: Option<String>,
+    },
+    /// Change the setting that is chosen in the panel, or write a value for it.
+    ChangeChosen,
+    /// Take the word before or behind for it.
+    StepChosen(i16),
+    /// Take it back to its default.
+    ResetChosen,
+    /// Tell what it is, where nothing can be changed in place.
+    TellChosen,
     /// Change a setting, or tell it.
     Set {
         setting: &'static Setting,
@@ -546,6 +571,15 @@ pub enum Effect {
         offer: Offer,
     },
     StopDownload,
+    /// Read how all settings stand. Answered by [`Msg::Settings`].
+    ReadSettings,
+    /// Change a setting in `config.toml`; no value is its default. Answered by [`Msg::SettingChanged`].
+    ChangeSetting {
+        about: &'static About,
+        value: Option<String>,
+    },
+    /// Read the machine's sensors. Answered by [`Msg::Sensed`].
+    Sense,
     /// The model of this name is to be the one for the next start.
     Remember(String),
     /// This theme is to be the one for the next start.

@@ -17,8 +17,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::app::Sensed;
 use super::msg::{Effect, Exported, Msg};
 use super::{Supply, attaching, clipboard, export, last_theme, pictures};
+use crate::config::SettingsFile;
 use crate::engine::Engine;
 use crate::engine::protocol::{CancelFlag, ChatKey, Event, RequestId, Work};
 use crate::hardware::power;
@@ -92,6 +94,7 @@ pub struct Performer {
     prompts: PathBuf,
     /// Where the theme is remembered.
     theme_file: Option<PathBuf>,
+    settings: SettingsFile,
     /// Where pictures of the clipboard are kept.
     pictures: Option<PathBuf>,
     download: Option<Stoppable>,
@@ -114,6 +117,7 @@ impl Performer {
         supply: Arc<dyn Supply>,
         prompts: PathBuf,
         theme_file: Option<PathBuf>,
+        settings: SettingsFile,
         pictures: Option<PathBuf>,
         replies: UnboundedSender<Msg>,
     ) -> Self {
@@ -124,6 +128,7 @@ impl Performer {
             supply,
             prompts,
             theme_file,
+            settings,
             pictures,
             download: None,
             command: None,
@@ -250,6 +255,18 @@ impl Performer {
             }
             Effect::Get { choice, offer } => self.get(choice, offer),
             Effect::StopDownload => self.stop_download(),
+            Effect::ReadSettings => {
+                let settings = self.settings.clone();
+                self.reply_from_a_thread("settings", move || Msg::Settings(settings.standings()));
+            }
+            Effect::ChangeSetting { about, value } => {
+                let settings = self.settings.clone();
+                self.reply_from_a_thread("settings", move || {
+                    let result = settings.change(&about.key, value.as_deref()).map(Box::new);
+                    Msg::SettingChanged { about, result }
+                });
+            }
+            Effect::Sense => self.reply_from_a_thread("sensors", || Msg::Sensed(Sensed::read(Path::new("/")))),
             Effect::Remember(name) => drop(self.on_a_thread(move |supply| supply.remember(&name))),
             Effect::RememberTheme(name) => {
                 if let Some(file) = self.theme_file.clone() {

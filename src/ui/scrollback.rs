@@ -76,7 +76,7 @@ fn heading(app: &App, width: u16, earlier: usize) -> Vec<Line<'static>> {
         0 => title,
         count => format!("{title} · {count} earlier messages, PgUp shows them"),
     };
-    vec![Line::styled(view::rule(width, &words, theme.ascii), theme.border), Line::default()]
+    vec![Line::styled(view::rule(width, &words, theme), theme.border), Line::default()]
 }
 
 #[cfg(test)]

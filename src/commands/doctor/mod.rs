@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use super::{Surroundings, print_json};
-use crate::config::{Config, Directories, Layers, Settings};
+use crate::config::{Config, Directories, Layers, Settings, SettingsFile};
 use crate::engine::{about, devices};
 use crate::exit::{Exit, Failure};
 use crate::hardware::{cores, gpus as graphics};
@@ -107,7 +107,7 @@ fn examine(system: &System<'_>, names: &[String], ends: terminal::Ends, typed: S
         let mut config = understood.config.clone();
         // Nothing is made, not even the folder of what is remembered.
         config.private |= !directories.cache.is_dir();
-        Surroundings { directories, layers: Layers::default(), config }
+        Surroundings { directories, layers: Layers::default(), config, settings: SettingsFile::default() }
     });
 
     // Which devices llama.cpp sees is decided before it is asked for anything.

@@ -19,7 +19,7 @@ const IDLE_AFTER: Duration = Duration::from_secs(60);
 /// What is known of the next turn, and when to ask for more.
 #[derive(Debug, Default)]
 pub(super) struct Ahead {
-    switch: Switch,
+    pub(super) switch: Switch,
     /// When to ask the engine.
     due: Option<Instant>,
     /// The engine was asked and has not answered.

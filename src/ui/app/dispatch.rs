@@ -146,6 +146,15 @@ impl App {
                 self.notice(sentence);
                 Vec::new()
             }
+            Msg::Settings(standings) => {
+                self.settings_read(standings);
+                Vec::new()
+            }
+            Msg::SettingChanged { about, result } => self.setting_changed(about, result.map(|changed| *changed)),
+            Msg::Sensed(machine) => {
+                self.sensors.read(machine);
+                Vec::new()
+            }
             Msg::Background { is_light } => {
                 self.look.background_is(is_light);
                 Vec::new()
@@ -192,6 +201,12 @@ impl App {
             Command::MoveInCompletion(by) => self.move_in_completion(by),
             Command::Model(name) => return self.use_model(name),
             Command::Settings => self.list_settings(),
+            Command::Panel(words) => return self.open_panel(words.as_deref()),
+            Command::Keep { about, value } => return self.keep_setting(about, value),
+            Command::ChangeChosen => return self.change_chosen(),
+            Command::StepChosen(by) => return self.step_chosen(by),
+            Command::ResetChosen => return self.reset_chosen(),
+            Command::TellChosen => self.tell_chosen(),
             Command::Set { setting, value } => {
                 self.look_ahead(now);
                 self.set(setting, value.as_deref());
@@ -268,7 +283,7 @@ impl App {
             Command::Redo => self.composer.redo(),
             Command::DeleteToLineStart => self.composer.delete_to_line_start(),
             Command::Help => self.popup = Popup::Help { top: 0, filter: Field::default() },
-            Command::ClosePopup if self.stop_renaming() => {}
+            Command::ClosePopup if self.stop_renaming() || self.stop_writing_value() => {}
             Command::ClosePopup => self.popup = Popup::Closed,
             Command::ShowThinking => self.transcript.show_thinking = !self.transcript.show_thinking,
             Command::Scroll(scroll) => self.transcript.scroll(scroll, &self.look.theme),

@@ -16,6 +16,7 @@ impl App {
             Popup::Palette(palette) => Some(&mut palette.filter),
             Popup::Search(search) => Some(&mut search.words),
             Popup::Models(picker) => Some(&mut picker.filter),
+            Popup::Settings(panel) => Some(panel.field_mut()),
             Popup::Confirm(_) | Popup::AskRun(_) | Popup::Context { .. } | Popup::Words(_) => None,
         }
     }
@@ -58,6 +59,7 @@ impl App {
             Popup::Palette(palette) => palette.chosen = 0,
             Popup::Search(search) => return search.ask().into_iter().collect(),
             Popup::Models(picker) => picker.narrow(),
+            Popup::Settings(panel) => panel.narrow(),
             Popup::Confirm(_) | Popup::AskRun(_) | Popup::Context { .. } | Popup::Words(_) => {}
         }
         Vec::new()

@@ -1,6 +1,7 @@
 //! The theme: which is in force, and `/theme`.
 
 use super::App;
+use crate::config::Switch;
 use crate::ui::msg::Effect;
 use crate::ui::theme::{Terminal, Theme, ThemeName, Themes};
 
@@ -43,6 +44,21 @@ impl Look {
     pub fn has_colours(&self) -> bool {
         self.terminal.has_colours
     }
+
+    /// Draws as the settings say now; `auto` is what suits the terminal. A sentence tells that the theme is not
+    /// there.
+    pub(super) fn draw_with(&mut self, theme: &ThemeName, ascii: Switch, borders: bool) -> Option<String> {
+        self.terminal = self.terminal.drawn_with(ascii, borders);
+        (self.theme.ascii, self.theme.borders) = (self.terminal.ascii, self.terminal.borders);
+        let before = std::mem::replace(&mut self.set, theme.clone());
+        if before == *theme {
+            return None;
+        }
+        self.name = self.themes.first_name(theme, None, &self.terminal);
+        let (theme, sentence) = self.themes.first(theme, None, &self.terminal);
+        self.theme = theme;
+        sentence
+    }
 }
 
 impl App {
@@ -82,6 +98,7 @@ impl App {
 
 #[cfg(test)]
 mod tests {
+    use crate::config::Switch;
     use crate::ui::app::tester::Tester;
     use crate::ui::msg::{Effect, Msg};
     use crate::ui::theme::{Depth, Theme, ThemeName};
@@ -95,6 +112,19 @@ mod tests {
         tester.app.look.set = "dark".to_owned().into();
         tester.send("/theme mono");
         assert!(tester.app.notices()[0].contains("`theme` is set to `dark`"), "{:?}", tester.app.notices());
+    }
+
+    #[test]
+    fn what_the_settings_say_is_drawn_with_at_once() {
+        let mut tester = Tester::ready();
+        let look = &mut tester.app.look;
+        look.terminal.has_colours = true;
+        let nord = ThemeName::from("nord".to_owned());
+        assert_eq!(look.draw_with(&nord, Switch::On, false), None);
+        assert!(look.theme.ascii && !look.theme.borders && look.theme.accent.fg.is_some());
+        let told = look.draw_with(&"pink".to_owned().into(), Switch::Auto, true).unwrap();
+        assert!(told.starts_with("there is no theme `pink`"), "{told}");
+        assert!(!look.theme.ascii && look.theme.borders);
     }
 
     #[test]

@@ -25,13 +25,16 @@ mod look;
 mod naming;
 mod news;
 mod palette;
+mod panel;
 mod picker;
 mod private;
 mod queue;
+mod renewing;
 mod retrying;
 mod saving;
 mod searching;
 mod selecting;
+mod sensors;
 mod settings;
 mod starting;
 mod stats;
@@ -46,10 +49,12 @@ mod words;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use super::calm::Calm;
 use super::composer::{Composer, Field};
 use super::files::Folder;
 use super::msg::{ChatRow, Command, Effect, Msg, Slot};
 use super::pictures::{self, Protocol};
+use super::status_line::StatusLine;
 use super::theme::Theme;
 use super::transcript::Transcript;
 use crate::chat::Stats;
@@ -78,13 +83,17 @@ use kept::Kept;
 pub use look::Look;
 use news::News;
 pub use palette::{Palette, Row as PaletteRow};
+pub use panel::Panel;
 pub use picker::Picker;
 use private::Private;
 use queue::Queue;
+pub use renewing::counts_from;
 use retrying::Again;
 pub use searching::ChatSearch;
 use searching::Jump;
 pub use selecting::{Select, Selection};
+pub use sensors::Sensed;
+use sensors::Sensors;
 pub use settings::{Setting, setting};
 use starting::Starting;
 use stats::Spent;
@@ -165,6 +174,7 @@ pub enum Popup {
     /// Something told in many words.
     Words(Words),
     Palette(Palette),
+    Settings(Panel),
 }
 
 /// What lies over the chat at the start.
@@ -192,6 +202,8 @@ pub struct Start {
     pub look: Look,
     /// Whether a message is computed while it is being written.
     pub prefill_while_typing: Switch,
+    pub calm: Calm,
+    pub status: StatusLine,
     /// The text is edited with the keys of vi.
     pub vi_keys: bool,
     /// How the terminal is sent pictures; `None` if it is not.
@@ -292,6 +304,9 @@ pub struct App {
     getting: Getting,
     is_offline: bool,
     engine_is_lost: bool,
+    calm: Calm,
+    status: StatusLine,
+    sensors: Sensors,
     /// How the terminal is sent pictures.
     pictures: Option<Protocol>,
     /// The terminal is sent what is copied.
@@ -362,6 +377,9 @@ impl App {
             getting: Getting::default(),
             is_offline: start.is_offline,
             engine_is_lost: false,
+            calm: start.calm,
+            status: start.status,
+            sensors: Sensors::default(),
             pictures: start.pictures,
             copies_through_terminal: start.copies_through_terminal,
         }
@@ -421,6 +439,7 @@ impl App {
             Popup::Search(search) => search.move_by(by),
             Popup::Models(_) => self.move_in_models(by),
             Popup::Palette(_) => self.move_in_palette(by),
+            Popup::Settings(panel) => panel.move_by(by),
         }
     }
 
@@ -485,6 +504,11 @@ impl App {
     /// The name of the model, as far as it is known.
     pub fn model_name(&self) -> &str {
         self.model.as_ref().map_or(&self.model_file, |model| &model.name)
+    }
+
+    /// What the status line shows.
+    pub fn status_line(&self) -> &StatusLine {
+        &self.status
     }
 
     pub fn transcript(&self) -> &Transcript {

@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
-use super::settings::{SETTINGS, Setting};
+use super::settings::{SETTINGS, Setting, setting};
 use super::{App, Popup};
+use crate::config::{About, about_settings};
 use crate::models::offers::{Offer, Place};
 use crate::prompts::PromptText;
 use crate::store::ChatId;
@@ -32,6 +33,8 @@ pub struct Palette {
 enum Does {
     Command(&'static SlashCommand),
     Set(&'static Setting),
+    /// The panel of settings, with this one chosen.
+    Show(&'static About),
     Open(ChatId),
     Use(Box<Offer>),
     Write(Box<PromptText>),
@@ -86,6 +89,14 @@ impl App {
             key: None,
             does: Does::Set(setting),
         });
+        // Those of `/set` are found there.
+        let others = about_settings().iter().filter(|about| !palette.filter.is_empty() && setting(&about.key).is_err());
+        let others = others.map(|about| Row {
+            shown: format!("/settings {}", about.key),
+            about: about.explanation.clone(),
+            key: None,
+            does: Does::Show(about),
+        });
         let chats = self.chats.iter().flatten().filter(|row| !row.is_archived).map(|row| Row {
             shown: row.title.clone(),
             about: row.age.clone(),
@@ -109,7 +120,7 @@ impl App {
             vec![prompts]
         } else {
             vec![
-                group("Commands", usize::MAX, &mut search, commands.chain(settings)),
+                group("Commands", usize::MAX, &mut search, commands.chain(settings).chain(others)),
                 group("Chats", most, &mut search, chats),
                 group("Models", most, &mut search, models),
                 prompts,
@@ -143,6 +154,7 @@ impl App {
                 None => self.begin_command(&format!("/{} ", command.name), &command.shown()),
             },
             Does::Set(setting) => self.begin_command(&format!("/set {} ", setting.name), &row.shown),
+            Does::Show(about) => return self.open_panel(Some(&about.key)),
             Does::Open(chat) => return self.open_chat(chat),
             Does::Use(offer) => return self.choose_offer(*offer),
             Does::Write(text) => {
@@ -188,6 +200,7 @@ fn group(
             .min()
             .or_else(|| search.rank_of_description(&row.about)),
         Does::Set(setting) => search.rank(setting.name),
+        Does::Show(about) => search.rank(&about.key),
         _ => search.rank(&row.shown),
     });
     let best = sorted.first().map(|(rank, _)| *rank);

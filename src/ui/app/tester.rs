@@ -13,13 +13,21 @@ use crate::models::Found;
 use crate::models::offers::Place;
 use crate::store::MessageId;
 use crate::ui::Prepared;
+use crate::ui::calm::Calm;
 use crate::ui::keys;
 use crate::ui::msg::{OpenedChat, OpenedMessage, Save};
+use crate::ui::status_line::{StatusItem, StatusLine};
 use crate::ui::theme::{self, Theme, ThemeName, Themes};
 use crate::ui::transcript::Entry;
 
-const WITHOUT_COLOURS: theme::Terminal =
-    theme::Terminal { depth: theme::Depth::Sixteen, has_colours: false, is_light: false, ascii: false };
+const WITHOUT_COLOURS: theme::Terminal = theme::Terminal {
+    depth: theme::Depth::Sixteen,
+    has_colours: false,
+    is_light: false,
+    speaks_unicode: true,
+    ascii: false,
+    borders: true,
+};
 
 /// An app with a clock of its own.
 pub(in crate::ui) struct Tester {
@@ -141,6 +149,8 @@ impl Tester {
             notices: Vec::new(),
             look: Look::at_the_start(Themes::included(), WITHOUT_COLOURS, ThemeName::Auto, None).0,
             prefill_while_typing: Switch::Auto,
+            calm: Calm::default(),
+            status: StatusLine::default(),
             vi_keys: false,
             pictures: None,
             copies_through_terminal: true,
@@ -187,11 +197,19 @@ impl Tester {
     }
 
     pub fn wear(&mut self, theme: Theme) {
-        self.app.look.theme = theme;
+        self.app.look.theme = Theme { borders: self.app.look.theme.borders, ..theme };
     }
 
     pub fn use_ascii(&mut self) {
         self.app.look.theme.ascii = true;
+    }
+
+    pub fn leave_out_borders(&mut self) {
+        self.app.look.theme.borders = false;
+    }
+
+    pub fn show_status(&mut self, items: &[StatusItem]) {
+        self.app.status = StatusLine(items.to_vec());
     }
 
     pub fn update(&mut self, msg: Msg) -> Vec<Effect> {

@@ -133,6 +133,13 @@ impl Composer {
         }
     }
 
+    /// From now on keys are commands of vi, or no more.
+    pub fn use_keys_of_vi(&mut self, are_wanted: bool) {
+        if self.vi.is_some() != are_wanted {
+            self.vi = are_wanted.then(Vi::default);
+        }
+    }
+
     /// An empty one for these keys.
     pub fn for_keys(of_vi: bool) -> Self {
         Self { vi: of_vi.then(Vi::default), ..Self::default() }

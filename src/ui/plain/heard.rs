@@ -76,6 +76,7 @@ fn opening(app: &App) -> Command {
         Popup::Chats(_) => Command::OpenChosen,
         Popup::Search(_) => Command::OpenFound,
         Popup::Models(_) => Command::ChooseModel,
+        Popup::Settings(_) => Command::TellChosen,
         _ => Command::ChooseInPalette,
     }
 }
@@ -115,6 +116,7 @@ fn chosen_place(app: &App) -> usize {
         Popup::Search(search) => search.chosen,
         Popup::Models(list) => list.chosen,
         Popup::Palette(palette) => palette.chosen,
+        Popup::Settings(panel) => panel.chosen,
         _ => 0,
     }
 }

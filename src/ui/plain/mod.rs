@@ -388,6 +388,7 @@ impl Talk {
 fn reply(effect: &Effect) -> Option<Reply> {
     Some(match effect {
         Effect::Attach(_) | Effect::AttachClipboard { .. } => |msg| matches!(msg, Msg::Attached(_)),
+        Effect::ChangeSetting { .. } => |msg| matches!(msg, Msg::SettingChanged { .. }),
         Effect::ReadSystem(_) => |msg| matches!(msg, Msg::SystemRead(_)),
         Effect::Export { .. } => |msg| matches!(msg, Msg::Exported { .. } | Msg::StoreFailed(_)),
         Effect::FindModel(_) => |msg| matches!(msg, Msg::ModelFound(_)),

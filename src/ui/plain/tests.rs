@@ -8,6 +8,7 @@ use super::pieces::Pieces;
 use super::status::Status;
 use super::voice::Voice;
 use crate::chat::{Ended, Role};
+use crate::config::{Directories, Settings, SettingsFile, about_setting};
 use crate::engine::protocol::{EngineError, Step};
 use crate::models::offers::Offer;
 use crate::store::ChatId;
@@ -95,6 +96,26 @@ fn a_failure_is_a_sentence_and_the_question_is_kept() {
     assert!(said.starts_with("It broke"), "{said}");
     assert!(said.contains("\nKept, without an answer: one\nAn empty line sends it again"), "{said}");
     assert_eq!(listener.say(""), "You: one\nThinking.\n");
+}
+
+#[test]
+fn settings_are_a_list_and_a_number_tells_what_one_does() {
+    let home = tempfile::tempdir().unwrap();
+    let directories = Directories::find(Some(home.path().into())).unwrap();
+    let file = SettingsFile::find(&directories, |_| None, Settings::default()).unwrap();
+    file.change("temp", Some("0.3")).unwrap();
+    let mut listener = Listener::ready();
+    listener.say("/settings temp");
+    let said = listener.told(Msg::Settings(file.standings()));
+    assert!(said.starts_with("Settings with \"temp\":\n1. temp (0.3, by config.toml)\n"), "{said}");
+    assert!(said.contains("\"/settings\", the name of a setting and a value change it.\nNumber: "), "{said}");
+    let said = listener.say("1");
+    assert!(said.starts_with("`temp` is `0.3`, by config.toml: Randomness, 0 to 5"), "{said}");
+    assert!(said.contains("`/settings temp VALUE` changes it"), "{said}");
+    let about = about_setting("temp").unwrap();
+    listener.say("/settings temp 0.5");
+    let said = listener.told(Msg::SettingChanged { about, result: file.change("temp", Some("0.5")).map(Box::new) });
+    assert!(said.contains("\n`temp` is `0.5` from the next answer on.\n"), "{said}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::chat::Role;
 use crate::engine::protocol::{Cost, Pin};
 use crate::models::offers::{Offer, Place};
 use crate::text::escape_line;
-use crate::ui::app::{Activity, App, ChatList, ChatSearch, Confirm, Popup, Words};
+use crate::ui::app::{Activity, App, ChatList, ChatSearch, Confirm, Panel, Popup, Words};
 use crate::ui::msg::ChatRow;
 use crate::ui::view::{self, Facts, Section};
 
@@ -83,6 +83,11 @@ pub fn told(app: &App) -> Option<Told> {
             }
         },
         Popup::Confirm(confirm) => asked_before_download(confirm),
+        Popup::Settings(panel) if !panel.is_read() => Told::NotYet,
+        Popup::Settings(panel) => match panel.problem() {
+            Some(problem) => Told::Words(vec![sentence(problem)]),
+            None => Told::List(settings(panel)),
+        },
         Popup::AskRun(asked) => Told::Question {
             lines: vec![format!("Run this command? {}", escape_line(&asked.line)), view::consequence().into()],
             prompt: "Yes or no: ",
@@ -140,6 +145,22 @@ fn chat(app: &App, row: &ChatRow) -> Row {
     // The number is that of `/resume`; private chats, which have none, are counted from far above.
     let number = u64::try_from(row.id.0).unwrap_or_else(|_| PRIVATE + row.id.0.unsigned_abs());
     Row { number, name: row.title.clone(), about: format!("{when}, {messages}{tags}") }
+}
+
+fn settings(panel: &Panel) -> List {
+    let rows = panel.matching().into_iter().zip(1..).map(|(standing, number)| {
+        let value = if standing.value.is_empty() { "not set" } else { &standing.value };
+        let about = match standing.is_default() {
+            true => escape_line(value),
+            false => format!("{}, by {}", escape_line(value), standing.from()),
+        };
+        Row { number, name: standing.about.key.clone(), about }
+    });
+    let rows: Vec<Row> = rows.collect();
+    let heading = headed("Settings", panel.filter.text(), "there are none", rows.len());
+    let hint = "Type the number of a setting to hear what it does, words to search for, or nothing to go back. \
+        \"/settings\", the name of a setting and a value change it.";
+    List { note: None, heading, rows, hint }
 }
 
 fn found(search: &ChatSearch) -> List {

@@ -53,8 +53,10 @@ pub enum Choices {
     Models,
     Prompts,
     Themes,
-    /// A setting, and its value behind it.
+    /// A setting of the chat, and its value behind it.
     Settings,
+    /// A setting of `config.toml`.
+    AllSettings,
     Files,
 }
 

@@ -1,6 +1,7 @@
 //! The rows of the table of written commands.
 
 use super::{Choices, Group, SlashCommand, Takes};
+use crate::config::{about_setting, unknown_setting};
 use crate::ui::app::setting;
 use crate::ui::markdown::parts::PartKind;
 use crate::ui::msg::{Branch, Command, CopyOf, Retry};
@@ -240,6 +241,16 @@ pub static COMMANDS: &[SlashCommand] = &[
             "other colours: auto, light, dark, mono, nord, …",
         ),
     ),
+    among(
+        Choices::AllSettings,
+        row(
+            Group::Program,
+            "settings",
+            &["config"],
+            maybe("NAME VALUE", settings),
+            "show all settings, or change one in config.toml",
+        ),
+    ),
     row(Group::Program, "help", &[], nothing(Command::Help), "the keys and these commands"),
     row(Group::Program, "quit", &["exit"], nothing(Command::Leave), "leave"),
 ];
@@ -296,6 +307,18 @@ fn set(text: Option<&str>) -> Result<Command, String> {
     let value = Some(value).filter(|value| !value.is_empty());
     value.map_or(Ok(()), |value| setting.check(value))?;
     Ok(Command::Set { setting, value: value.map(str::to_owned) })
+}
+
+/// The panel, narrowed; or a setting and its new value.
+fn settings(text: Option<&str>) -> Result<Command, String> {
+    let Some(text) = text else { return Ok(Command::Panel(None)) };
+    match text.split_once([' ', '=']).map(|(name, value)| (about_setting(name), name, value.trim())) {
+        Some((Some(about), _, value)) if !value.is_empty() => {
+            Ok(Command::Keep { about, value: Some(value.to_owned()) })
+        }
+        Some((None, name, _)) if text.contains('=') => Err(unknown_setting(name)),
+        _ => Ok(Command::Panel(Some(text.to_owned()))),
+    }
 }
 
 fn archive(text: Option<&str>) -> Result<Command, String> {

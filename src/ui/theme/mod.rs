@@ -50,6 +50,8 @@ pub struct Theme {
     pub syntax: Option<Syntax>,
     /// Whether lines and marks are drawn with ASCII characters only.
     pub ascii: bool,
+    /// Whether frames and rules are drawn.
+    pub borders: bool,
 }
 
 /// The styles of the parts of code.
@@ -98,6 +100,7 @@ impl Theme {
             status: reversed,
             syntax: None,
             ascii: false,
+            borders: true,
         }
     }
 

@@ -145,6 +145,7 @@ impl Palette {
                 deleted: style(Purpose::Error),
             }),
             ascii: false,
+            borders: true,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a terminal can show, as far as the environment tells.
 
 use super::palette::Depth;
+use crate::config::Switch;
 
 /// What there is to draw with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,8 +10,12 @@ pub struct Terminal {
     /// Colours are wanted, and the terminal is known to have some.
     pub has_colours: bool,
     pub is_light: bool,
-    /// Only ASCII characters arrive.
+    /// More than ASCII characters arrive.
+    pub speaks_unicode: bool,
+    /// Only ASCII characters are drawn.
     pub ascii: bool,
+    /// Frames are drawn.
+    pub borders: bool,
 }
 
 impl Terminal {
@@ -18,12 +23,25 @@ impl Terminal {
     pub fn detect(env: &impl Fn(&str) -> Option<String>) -> Self {
         let set = |name: &str| env(name).filter(|value| !value.is_empty());
         let terminal = set("TERM").unwrap_or_default();
+        let speaks_unicode = speaks_unicode(&set);
         Self {
             depth: depth(&terminal, &set),
             has_colours: set("NO_COLOR").is_none() && terminal != "dumb" && !terminal.ends_with("-mono"),
             is_light: has_light_background(set("COLORFGBG")),
-            ascii: !speaks_unicode(&set),
+            speaks_unicode,
+            ascii: !speaks_unicode,
+            borders: true,
         }
+    }
+
+    /// The same, drawn on as the person wants it.
+    #[must_use]
+    pub fn drawn_with(self, ascii: Switch, borders: bool) -> Self {
+        let ascii = match ascii {
+            Switch::Auto => !self.speaks_unicode,
+            set => set == Switch::On,
+        };
+        Self { ascii, borders, ..self }
     }
 }
 
@@ -92,5 +110,12 @@ mod tests {
         assert!(detect(&[("LANG", "en_GB.UTF-8"), ("LC_ALL", "C")]).ascii);
         assert!(!detect(&[("LANG", "C"), ("LC_CTYPE", "C.utf8")]).ascii);
         assert_eq!(detect(&[]).ascii, !cfg!(windows));
+    }
+
+    #[test]
+    fn what_a_person_wants_goes_before_the_locale_and_back_to_it() {
+        let terminal = detect(&[("LANG", "en_GB.UTF-8")]).drawn_with(Switch::On, false);
+        assert_eq!((terminal.ascii, terminal.borders), (true, false));
+        assert!(!terminal.drawn_with(Switch::Auto, true).ascii);
     }
 }

@@ -153,7 +153,7 @@ impl Themes {
             let names: Vec<String> = self.names().map(|name| format!("`{}`", escape_line(name))).collect();
             format!("there is no theme `{}`; there are {}", escape_line(&name.to_string()), names.join(", "))
         })?;
-        Ok(Theme { ascii: terminal.ascii, ..theme })
+        Ok(Theme { ascii: terminal.ascii, borders: terminal.borders, ..theme })
     }
 
     /// What the theme at the start is called, see [`Themes::first`].
@@ -199,7 +199,14 @@ mod tests {
     use crate::ui::theme::Depth;
     use crate::ui::theme::palette::Purpose;
 
-    const TERMINAL: Terminal = Terminal { depth: Depth::True, has_colours: true, is_light: false, ascii: false };
+    const TERMINAL: Terminal = Terminal {
+        depth: Depth::True,
+        has_colours: true,
+        is_light: false,
+        speaks_unicode: true,
+        ascii: false,
+        borders: true,
+    };
 
     /// The relative luminance of a colour (WCAG 2.1).
     fn luminance(colour: Color) -> f64 {

@@ -40,7 +40,7 @@ pub fn draw(app: &App, composer: Rect, frame: &mut Frame) {
     } else {
         shown.min(MOST_SHOWN).min(width / 2)
     };
-    let mut lines = vec![Line::styled(rule(area.width, hints(completion.chosen.is_some()), theme.ascii), theme.border)];
+    let mut lines = vec![Line::styled(rule(area.width, hints(completion.chosen.is_some()), theme), theme.border)];
     for (index, item) in items {
         let is_chosen = completion.chosen == Some(index);
         let mark = if is_chosen { "> " } else { "  " };

@@ -25,7 +25,7 @@ pub fn draw(app: &App, area: Rect, frame: &mut Frame) {
         None => "",
     };
     let hints = mode.to_owned() + &hints(app, area.width.saturating_sub(mode.width() as u16));
-    line(frame, Rect { height: area.height.min(1), ..area }, &rule(area.width, &hints, theme.ascii), theme.border);
+    line(frame, Rect { height: area.height.min(1), ..area }, &rule(area.width, &hints, theme), theme.border);
     let rows = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     let text = Rect { x: area.x + PROMPT_WIDTH, width: text_width(area.width), ..rows }.intersection(area);
     if rows.is_empty() || text.is_empty() {

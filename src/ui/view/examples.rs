@@ -4,6 +4,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use crate::chat::{Ended, Role};
+use crate::config::{Directories, Settings, SettingsFile};
 use crate::engine::protocol::{Cost, MessageCost, Passage, Pin, Step};
 use crate::models::fit::Verdict;
 use crate::models::offers::{Offer, Place};
@@ -184,6 +185,22 @@ pub(super) fn offers() -> Vec<Offer> {
         about(download("qwen2.5-32b-instruct"), Verdict::DoesNotFit, None, "For large machines"),
         small,
     ]
+}
+
+/// The panel of settings, as with a config.toml, an environment and a command line of somebody's.
+pub(super) fn set_up() -> Tester {
+    let home = tempfile::tempdir().unwrap();
+    let directories = Directories::find(Some(home.path().into())).unwrap();
+    std::fs::create_dir_all(&directories.config).unwrap();
+    let text = "temp = 0.7\nmodel = \"qwen2.5-1.5b-instruct\"\nstop = [\"###\", \"a, b\"]\nborders = false\n";
+    std::fs::write(directories.config_file(), text).unwrap();
+    let typed = Settings { system: Some("You are evil\x1b]0;x\x07".into()), ..Settings::default() };
+    let variable = |name: &str| (name == "TUICHAT_THREADS").then(|| "4".into());
+    let file = SettingsFile::find(&directories, variable, typed).unwrap();
+    let mut tester = Tester::saving();
+    tester.command(Command::Panel(None));
+    tester.update(Msg::Settings(file.standings()));
+    tester
 }
 
 pub(super) fn choosing() -> Tester {

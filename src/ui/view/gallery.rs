@@ -4,17 +4,22 @@
 
 use std::fmt::Write;
 
+use clap::ValueEnum;
 use crossterm::event::{KeyCode, KeyModifiers};
 use ratatui::buffer::{Buffer, Cell};
 use ratatui::style::{Color, Modifier};
 
-use super::examples::{branched, choosing, downloading, evicted, planned, row, screen, searched, streaming};
+use super::examples::{branched, choosing, downloading, evicted, planned, row, screen, searched, set_up, streaming};
 use crate::chat::Ended;
 use crate::engine::protocol::Step;
+use crate::hardware::health::Throttling;
+use crate::hardware::power::Power;
 use crate::store::ChatId;
+use crate::ui::app::Sensed;
 use crate::ui::app::tester::{Tester, download, here};
 use crate::ui::composer::Part;
 use crate::ui::msg::{ChatRow, Command, Msg};
+use crate::ui::status_line::StatusItem;
 use crate::ui::theme::Theme;
 
 const SIZES: [(u16, u16); 4] = [(60, 20), (80, 24), (120, 40), (200, 50)];
@@ -198,6 +203,34 @@ fn queueing() -> Tester {
     writing(tester, "Then")
 }
 
+/// A value that was refused.
+fn panel_value() -> Tester {
+    let mut tester = writing(set_up(), "temp");
+    tester.key(KeyCode::Enter, KeyModifiers::NONE);
+    tester.type_text("x");
+    let about = crate::config::about_setting("temp").unwrap();
+    let result = Err("`temp` cannot be `0.7x`: it must be a number between 0 and 5".into());
+    tester.update(Msg::SettingChanged { about, result });
+    tester
+}
+
+/// As a person has it who wants no frames.
+fn without_borders() -> Tester {
+    let mut tester = searched();
+    tester.leave_out_borders();
+    tester
+}
+
+/// A machine that is hot and on its battery, and every item.
+fn status_items() -> Tester {
+    let mut tester = answered();
+    tester.show_status(StatusItem::value_variants());
+    let throttling = Throttling { cooling: Some(2), ..Throttling::default() };
+    let power = Some(Power { on_battery: true, charge_percent: Some(43) });
+    tester.update(Msg::Sensed(Sensed { power, celsius: Some(81.4), throttling }));
+    tester
+}
+
 fn attached() -> Tester {
     let mut tester = answered();
     let (name, text) = ("src/ui/view/mod.rs".into(), "fn main() {}\n".repeat(200));
@@ -237,6 +270,11 @@ const VIEWS: &[View] = &[
     ("search_empty", || with(Tester::saving(), Command::SearchChats(None))),
     ("models", choosing),
     ("downloading", downloading),
+    ("panel", || with(set_up(), Command::Move(3))),
+    ("panel_narrowed", || writing(set_up(), "kv")),
+    ("panel_value", panel_value),
+    ("without_borders", without_borders),
+    ("status_items", status_items),
     ("asking", || with(answered(), Command::Run("git diff --stat | head -50".into()))),
     ("branches", || sending(branched(false), "/branch")),
     ("attached", attached),

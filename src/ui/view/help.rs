@@ -19,13 +19,14 @@ use super::popups::{inner_width, open_box};
 /// What a row is about begins here at the latest.
 const NAME_WIDTH: usize = 22;
 const FILTER: &str = "filter: ";
-const MODES: [(Mode, &str); 6] = [
+const MODES: [(Mode, &str); 7] = [
     (Mode::Chat, "In the chat"),
     (Mode::Select, "With a message chosen"),
     (Mode::Completing, "In the menu of what is being written"),
     (Mode::Chats, "In the list of chats"),
     (Mode::SearchChats, "In the search of all chats"),
     (Mode::Models, "In the list of models"),
+    (Mode::Settings, "In the list of settings"),
 ];
 
 pub fn draw(app: &App, top: u16, filter: &Field, screen: Rect, frame: &mut Frame) {

@@ -13,6 +13,7 @@ mod context;
 mod field;
 mod help;
 mod palette;
+mod panel;
 mod picker;
 mod popups;
 mod queue;
@@ -156,9 +157,15 @@ fn erase(place: Rect, theme: &Theme, frame: &mut Frame) {
     frame.buffer_mut().set_style(place, theme.canvas());
 }
 
-/// A horizontal rule with words in it, so that parts of the screen are told apart without colour.
-pub fn rule(width: u16, words: &str, ascii: bool) -> String {
-    let dash = if ascii { "-" } else { "─" };
+/// A horizontal rule with words in it, so that parts of the screen are told apart without colour. Without borders the
+/// words alone.
+pub fn rule(width: u16, words: &str, theme: &Theme) -> String {
+    let ascii = theme.ascii;
+    let dash = match (theme.borders, ascii) {
+        (false, _) => " ",
+        (true, true) => "-",
+        (true, false) => "─",
+    };
     let words = if ascii { words.replace('·', "|") } else { words.to_owned() };
     let words = fitted(&words, usize::from(width).saturating_sub(3), ascii);
     let head = if words.is_empty() { dash.to_owned() } else { format!("{dash} {words} ") };

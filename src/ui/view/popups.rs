@@ -11,7 +11,7 @@ use ratatui::widgets::{Block, Padding, Paragraph};
 use crate::ui::app::{App, Popup};
 use crate::ui::theme::Theme;
 
-use super::{asking, chats, confirm, context, erase, fitted, help, palette, picker, searching, words};
+use super::{asking, chats, confirm, context, erase, fitted, help, palette, panel, picker, searching, words};
 
 const MOST_WIDTH: u16 = 90;
 /// Rows and columns that a box leaves free round itself, and those of its border.
@@ -28,6 +28,7 @@ pub fn draw(app: &App, screen: Rect, frame: &mut Frame) {
         Popup::Confirm(question) => confirm::draw(app.theme(), question, screen, frame),
         Popup::AskRun(asked) => asking::draw(app.theme(), asked, screen, frame),
         Popup::Palette(palette) => palette::draw(app, palette, screen, frame),
+        Popup::Settings(panel) => panel::draw(app, panel, screen, frame),
         Popup::Words(words) => words::draw(app.theme(), words, screen, frame),
         Popup::Context { top } => context::draw(app, *top, screen, frame),
     }
@@ -69,7 +70,7 @@ pub(super) fn inner_width(screen: Rect) -> usize {
     usize::from(width(screen, 0).saturating_sub(BORDER + 2))
 }
 
-/// Opens an empty box with a border over the screen; returns its inside.
+/// Opens an empty box over the screen, with a border unless the person wants none; returns its inside.
 pub(super) fn open_box(
     title: &str,
     bottom: &str,
@@ -91,8 +92,12 @@ pub(super) fn open_box(
     let above = if hangs { MARGIN / 2 } else { (screen.height - height) / 2 };
     let place = Rect { x: screen.x + (screen.width - width) / 2, y: screen.y + above, width, height };
     let room = usize::from(width).saturating_sub(4);
-    let block = Block::bordered()
-        .padding(Padding::horizontal(1))
+    // The titles keep their rows without a border, and the text its columns.
+    let block = match theme.borders {
+        true => Block::bordered().padding(Padding::horizontal(1)),
+        false => Block::new().padding(Padding::horizontal(2)),
+    };
+    let block = block
         .border_set(if theme.ascii { ASCII_BORDER } else { border::ROUNDED })
         .border_style(theme.border)
         .title(Span::styled(format!(" {} ", fitted(title, room, theme.ascii)), theme.heading))
@@ -122,7 +127,12 @@ pub fn most_scroll(app: &App, screen: Rect) -> u16 {
         Popup::Words(words) => words::height(words, screen),
         Popup::Confirm(question) => confirm::height(question, screen),
         Popup::AskRun(asked) => asking::height(asked, screen),
-        Popup::Closed | Popup::Chats(_) | Popup::Search(_) | Popup::Models(_) | Popup::Palette(_) => 0,
+        Popup::Closed
+        | Popup::Chats(_)
+        | Popup::Search(_)
+        | Popup::Models(_)
+        | Popup::Palette(_)
+        | Popup::Settings(_) => 0,
     };
     let room = if is_tiny(screen) { screen.height - 1 } else { screen.height.saturating_sub(MARGIN + BORDER) };
     lines.min(u16::MAX.into()).saturating_sub(room.into()) as u16

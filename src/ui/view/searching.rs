@@ -181,7 +181,7 @@ fn columns<'a>(graphemes: impl Iterator<Item = (usize, &'a str)>, width: usize) 
 fn draw_more(theme: &Theme, found: &FoundMessage, area: Rect, frame: &mut Frame) {
     let shown = Shown::of(&found.hit.excerpt, theme.ascii);
     let about = format!("{}, {}", who(found.hit.role), found.when);
-    let mut lines = vec![Line::styled(rule(area.width, &about, theme.ascii), theme.border)];
+    let mut lines = vec![Line::styled(rule(area.width, &about, theme), theme.border)];
     let mut from = 0;
     for line in wrap(&shown.text, area.width.into()) {
         let line = line.trim_end();

@@ -1,5 +1,5 @@
-//! The status line: the state at the left, the model and its costs at the right; what matters least goes first when
-//! there is no room.
+//! The status line: the state at the left, the items that the person wants at the right, usually the model and its costs;
+//! what matters least goes first when there is no room.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -8,6 +8,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::chat::Ended;
 use crate::engine::protocol::Trial;
 use crate::ui::app::{Activity, App, Held};
+use crate::ui::status_line::StatusItem;
 use crate::ui::transcript::{End, Entry};
 
 use super::{duration, fitted, line, picker};
@@ -20,57 +21,180 @@ const NAME_WIDTH: usize = 40;
 const SHORT_NAME_WIDTH: usize = 20;
 const GAUGE_WIDTH: usize = 8;
 
+/// How much is told of each item that the person wants.
+#[derive(Clone, Copy)]
+struct Extent {
+    /// Columns of the model's name; none leave it out.
+    name: usize,
+    device: bool,
+    speed: bool,
+    drafts: bool,
+    cost: HowMuch,
+    context: Context,
+    /// That the machine is hot, or runs on a battery.
+    warnings: bool,
+    /// What nobody misses.
+    extras: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum HowMuch {
+    Nothing,
+    Little,
+    All,
+}
+
+/// What is told of the context.
+#[derive(Clone, Copy)]
+enum Context {
+    Nothing,
+    Short,
+    /// With what has left it and what is pinned.
+    Words,
+    /// With the gauge, where something has left it or is pinned: that is worth more than the device.
+    Told,
+    Gauge,
+    GaugeAndShort,
+}
+
+const ALL: Extent = Extent {
+    name: NAME_WIDTH,
+    device: true,
+    speed: true,
+    drafts: true,
+    cost: HowMuch::Nothing,
+    context: Context::Gauge,
+    warnings: true,
+    extras: true,
+};
+const WITHOUT_DRAFTS: Extent = Extent { drafts: false, ..ALL };
+const WITHOUT_EXTRAS: Extent = Extent { drafts: false, extras: false, name: SHORT_NAME_WIDTH, ..ALL };
+/// From everything to the least. The first two are for answers of which tokens were guessed.
+const USUAL: [Extent; 11] = [
+    ALL,
+    Extent { device: false, drafts: true, context: Context::Told, ..WITHOUT_EXTRAS },
+    WITHOUT_DRAFTS,
+    Extent { name: SHORT_NAME_WIDTH, ..WITHOUT_DRAFTS },
+    Extent { context: Context::Words, ..WITHOUT_EXTRAS },
+    Extent { device: false, context: Context::Told, ..WITHOUT_EXTRAS },
+    Extent { device: false, context: Context::Words, ..WITHOUT_EXTRAS },
+    Extent { name: 0, device: false, context: Context::Words, ..WITHOUT_EXTRAS },
+    Extent { name: 0, device: false, context: Context::Short, ..WITHOUT_EXTRAS },
+    Extent { name: 0, device: false, context: Context::Short, warnings: false, ..WITHOUT_EXTRAS },
+    Extent { name: 0, device: false, speed: false, context: Context::Short, warnings: false, ..WITHOUT_EXTRAS },
+];
+
+const COST: Extent = Extent {
+    device: false,
+    speed: false,
+    drafts: false,
+    extras: false,
+    cost: HowMuch::All,
+    context: Context::GaugeAndShort,
+    ..ALL
+};
+const ONLY_COST: Extent = Extent { name: 0, warnings: false, ..COST };
+/// What is being written costs something, and that matters more than the rest.
+const WHILE_WRITING: [Extent; 7] = [
+    COST,
+    Extent { name: SHORT_NAME_WIDTH, ..COST },
+    ONLY_COST,
+    Extent { context: Context::Short, ..ONLY_COST },
+    Extent { context: Context::Nothing, ..ONLY_COST },
+    Extent { cost: HowMuch::Little, context: Context::Short, ..ONLY_COST },
+    Extent { cost: HowMuch::Nothing, context: Context::Short, ..ONLY_COST },
+];
+
 fn words(app: &App, width: usize) -> String {
     let ascii = app.theme().ascii;
-    let separator = if ascii { " | " } else { " · " };
     let fuzzy = if app.is_fuzzy() { ", fuzzy" } else { "" };
     let private = if app.is_private() { ", private" } else { "" };
     let state = format!(" {}{fuzzy}{private}", state(app));
-    let name = |width| Some(fitted(name(app), width, ascii)).filter(|name| !name.is_empty());
-    let (device, speed, gauge) = (device(app), speed(app), gauge(app));
-    let (context, short) = (context(app), short_context(app));
-    // What has left the context and what is pinned is worth more than the device.
-    let told = if context == short { context.clone() } else { joined(&gauge, &context) };
-    // From everything to the least. What is being written costs something, and that matters more than the rest.
-    let choices = match cost(app) {
-        Some(Costs { whole, wait }) => vec![
-            [name(NAME_WIDTH), Some(whole.clone()), joined(&gauge, &short), None],
-            [name(SHORT_NAME_WIDTH), Some(whole.clone()), joined(&gauge, &short), None],
-            [None, Some(whole.clone()), joined(&gauge, &short), None],
-            [None, Some(whole.clone()), short.clone(), None],
-            [None, Some(whole), None, None],
-            [None, wait, None, short.clone()],
-            [None, None, None, short],
-        ],
-        None => {
-            let drafts = joined(&speed, &app.drafts().map(|drafts| format!("({drafts})")));
-            let with_drafts = drafts.map(|drafts| {
-                [
-                    [name(NAME_WIDTH), device.clone(), Some(drafts.clone()), joined(&gauge, &context)],
-                    [name(SHORT_NAME_WIDTH), None, Some(drafts), told.clone()],
-                ]
-            });
-            let without = [
-                [name(NAME_WIDTH), device.clone(), speed.clone(), joined(&gauge, &context)],
-                [name(SHORT_NAME_WIDTH), device.clone(), speed.clone(), joined(&gauge, &context)],
-                [name(SHORT_NAME_WIDTH), device, speed.clone(), context.clone()],
-                [name(SHORT_NAME_WIDTH), None, speed.clone(), told],
-                [name(SHORT_NAME_WIDTH), None, speed.clone(), context.clone()],
-                [None, None, speed.clone(), context.clone()],
-                [None, None, speed, short.clone()],
-                [None, None, None, short],
-            ];
-            with_drafts.into_iter().flatten().chain(without).collect()
-        }
+    let cost = cost(app).filter(|_| app.status_line().has(StatusItem::Cost));
+    let extents = match (&cost, app.drafts()) {
+        (Some(_), _) => &WHILE_WRITING[..],
+        (None, Some(_)) => &USUAL[..],
+        (None, None) => &USUAL[2..],
     };
-    for parts in choices {
-        let right = parts.into_iter().flatten().collect::<Vec<_>>().join(separator) + " ";
+    for extent in extents {
+        let right = right(app, cost.as_ref(), *extent) + " ";
         if state.width() + 1 + right.width() <= width {
             let gap = width - state.width() - right.width();
             return format!("{state}{}{right}", " ".repeat(gap));
         }
     }
     fitted(&state, width, ascii)
+}
+
+/// The items in the person's order.
+fn right(app: &App, cost: Option<&Costs>, extent: Extent) -> String {
+    let separator = if app.theme().ascii { " | " } else { " · " };
+    let mut words = String::new();
+    let mut before = None;
+    for item in &app.status_line().0 {
+        let Some(part) = part(app, *item, cost, extent) else { continue };
+        match (item, before) {
+            (StatusItem::Speculation, Some(StatusItem::Speed)) => words.push_str(&format!(" ({part})")),
+            (_, None) => words = part,
+            _ => words.push_str(&format!("{separator}{part}")),
+        }
+        before = Some(*item);
+    }
+    words
+}
+
+fn part(app: &App, item: StatusItem, cost: Option<&Costs>, extent: Extent) -> Option<String> {
+    let ascii = app.theme().ascii;
+    let is_told = match item {
+        StatusItem::Model => extent.name > 0,
+        StatusItem::Device => extent.device,
+        StatusItem::Speed => extent.speed,
+        StatusItem::Speculation => extent.drafts,
+        StatusItem::Cost => extent.cost != HowMuch::Nothing,
+        StatusItem::Context => true,
+        StatusItem::FirstToken | StatusItem::Temperature => extent.extras,
+        StatusItem::Throttling | StatusItem::Battery => extent.warnings,
+    };
+    if !is_told {
+        return None;
+    }
+    match item {
+        StatusItem::Model => Some(fitted(name(app), extent.name, ascii)).filter(|name| !name.is_empty()),
+        StatusItem::Device => device(app),
+        StatusItem::Speed => speed(app),
+        StatusItem::FirstToken => first_token(app),
+        StatusItem::Speculation => app.drafts(),
+        StatusItem::Cost if extent.cost == HowMuch::Little => cost?.wait.clone(),
+        StatusItem::Cost => Some(cost?.whole.clone()),
+        StatusItem::Context => context_as(app, extent.context),
+        StatusItem::Temperature => app.celsius().map(|degrees| {
+            let unit = if ascii { "C" } else { "°C" };
+            format!("{degrees:.0} {unit}")
+        }),
+        StatusItem::Throttling => app.is_throttled().then(|| "throttled".into()),
+        StatusItem::Battery => app.battery().map(|percent| match percent {
+            Some(percent) => format!("battery {percent} %"),
+            None => "on battery".into(),
+        }),
+    }
+}
+
+/// How long the first token of the last answer took.
+fn first_token(app: &App) -> Option<String> {
+    let stats = app.last_answer().filter(|stats| stats.usage.completion_tokens > 0)?;
+    Some(format!("first token {}", duration(stats.timings.time_to_first_token_ms)))
+}
+
+fn context_as(app: &App, how: Context) -> Option<String> {
+    let (context, short) = (context(app), short_context(app));
+    match how {
+        Context::Nothing => None,
+        Context::Short => short,
+        Context::Words => context,
+        Context::Told if context == short => context,
+        Context::Told | Context::Gauge => joined(&gauge(app), &context),
+        Context::GaugeAndShort => joined(&gauge(app), &short),
+    }
 }
 
 /// The model's name, or that of the one that is being downloaded while there is none.

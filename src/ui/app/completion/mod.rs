@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::{App, Popup, Setting, setting, settings};
+use crate::config::about_settings;
 use crate::text::escape_line;
 use crate::ui::composer::Composer;
 use crate::ui::files::Folder;
@@ -180,6 +181,13 @@ impl App {
                 let items = settings::SETTINGS.iter().map(|setting| {
                     let about = format!("{}: {}", self.setting_now(setting), setting.about);
                     Item { written: format!("{} ", setting.name), ..Item::word(setting.name, about) }
+                });
+                sorted_items(search, items)
+            }
+            Choices::AllSettings => {
+                let items = about_settings().iter().map(|about| Item {
+                    written: format!("{} ", about.key),
+                    ..Item::word(&about.key, about.explanation.as_str())
                 });
                 sorted_items(search, items)
             }
