@@ -42,7 +42,7 @@ impl Calm {
     /// What these settings come to under these environment variables.
     pub fn detect(motion: Motion, save_power: Switch, environment: &impl Fn(&str) -> Option<String>) -> Self {
         let is_set = |name: &&str| environment(name).is_some_and(|value| !matches!(value.as_str(), "" | "0" | "false"));
-        Self { motion, is_asked_for: ASK.iter().any(|name| is_set(&name)), save_power }
+        Self { motion, is_asked_for: ASK.iter().any(is_set), save_power }
     }
 
     pub fn is_reduced(self) -> bool {
