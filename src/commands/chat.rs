@@ -172,9 +172,10 @@ fn try_open(resume: Option<ChatName>, surroundings: &Surroundings) -> Result<Cha
 /// The chat that is meant.
 pub(super) fn find(store: &Store, name: ChatName) -> Result<ChatId, Failure> {
     match name {
-        ChatName::Last => store
-            .last_chat()?
-            .ok_or_else(|| Failure::error("there is no chat to go on with").hint("`tuichat` begins one")),
+        ChatName::Last => store.last_chat()?.ok_or_else(|| {
+            Failure::error("there is no chat to go on with")
+                .hint("`tuichat` begins one, and `tuichat chats import FILE` takes one from elsewhere")
+        }),
         ChatName::Id(id) => Ok(store.branch(id).map(|_| id)?),
     }
 }

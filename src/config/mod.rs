@@ -257,14 +257,25 @@ struct Layer {
     warnings: Vec<String>,
 }
 
-/// Replaces the names of files by their texts: a system prompt `@FILE`, a schema and a grammar, with or without the
+/// Replaces the names of files by their texts, and what takes a setting back by nothing: a system prompt `@FILE`, a schema and a grammar, with or without the
 /// `@`, and the short form of a schema by the schema. A relative path, of a folder of models too, begins at `folder`.
 fn with_files_read(mut settings: Settings, place: Place<'_>, folder: &Path) -> Result<Layer, String> {
     let mut layer = Layer::default();
     let named = |key: &'static str| move |problem: String| format!("{}: {problem}", place.name_of(key));
-    if let Some(path) = settings.system.as_deref().and_then(|system| system.strip_prefix('@')) {
-        let text = forms::file_named(path, folder).and_then(|path| text_file::read(&path)).map_err(named("system"))?;
-        settings.system = Some(text.trim_end().to_owned());
+    if let Some(system) = &mut settings.system {
+        let name = place.name_of("system");
+        if let Some(path) = system.strip_prefix('@') {
+            let read = forms::file_named(path, folder).and_then(|path| text_file::read(&path));
+            let text = read.map_err(named("system"))?.trim_end().to_owned();
+            if text.is_empty() {
+                layer.warnings.push(format!("{name}: `{path}` is empty, so there is no system prompt"));
+            }
+            *system = text;
+        } else if system == forms::OFF {
+            system.clear();
+        } else if forms::is_file_too(system, folder) {
+            layer.warnings.push(format!("{name}: `{system}` is taken as the prompt itself; `@{system}` is the file"));
+        }
     }
     for model_folder in settings.model_folders.iter_mut().flatten() {
         if !model_folder.is_empty() && !model_folder.starts_with('~') {
@@ -473,6 +484,26 @@ mod tests {
         std::fs::write(directories.config.join("pirate.txt"), "You are a pirate\n").unwrap();
         let layers = Layers::read(&directories, |_| None, Settings::default()).unwrap();
         assert_eq!(layers.settings.system.as_deref(), Some("You are a pirate"));
+    }
+
+    #[test]
+    fn a_system_prompt_that_may_be_meant_otherwise_is_warned_of() {
+        let home = tempfile::tempdir().unwrap();
+        let directories = directories(&home);
+        std::fs::create_dir_all(&directories.config).unwrap();
+        std::fs::write(directories.config.join("pirate.txt"), "You are a pirate\n").unwrap();
+        std::fs::write(directories.config.join("empty.txt"), "\n").unwrap();
+        let read = |system: &str| {
+            write(&directories, &format!("system = \"{system}\"\n"));
+            let layers = Layers::read(&directories, |_| None, Settings::default()).unwrap();
+            (layers.settings.system.unwrap(), layers.warnings.join(" "))
+        };
+        let (system, warning) = read("pirate.txt");
+        assert!(system == "pirate.txt" && warning.contains("`@pirate.txt` is the file"), "{warning}");
+        let (system, warning) = read("@empty.txt");
+        assert!(system.is_empty() && warning.contains("`empty.txt` is empty"), "{warning}");
+        assert_eq!(read("off"), (String::new(), String::new()), "it is taken back");
+        assert_eq!(read("You are a pirate"), ("You are a pirate".into(), String::new()));
     }
 
     #[test]

@@ -118,7 +118,7 @@ pub struct Settings {
     #[arg(long, alias = "model-folder", global = true, value_name = "PATH", value_delimiter = ':')]
     pub model_folders: Option<Vec<String>>,
 
-    /// What the model is told before the conversation; @FILE reads it from a file
+    /// What the model is told before the conversation; @FILE reads it from a file, off tells nothing
     #[arg(long, value_name = "TEXT|@FILE", allow_hyphen_values = true)]
     pub system: Option<String>,
 
@@ -130,7 +130,7 @@ pub struct Settings {
     #[arg(long, value_name = "code|json|LANGUAGE")]
     pub extract: Option<OrOff<Extract>>,
 
-    /// Tell for each token of the answer how likely it was, and the N likeliest ones, up to 20; with -o json or ndjson
+    /// Tell for each token of the answer how likely it was, and the N likeliest ones, up to 20; with -o json or ndjson, and in a batch
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub logprobs: Option<UpTo<20>>,
 
@@ -375,7 +375,7 @@ pub struct Settings {
           value_name = "yes|no", value_parser = switch, hide_possible_values = true)]
     pub quiet: Option<bool>,
 
-    /// Write more into the log file, and after -p a line about what the time to the first token went into
+    /// Write more into the log file, and say how fast an answer (what its start went into) or a batch was
     #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true",
           value_name = "yes|no", value_parser = switch, hide_possible_values = true)]
     pub verbose: Option<bool>,
