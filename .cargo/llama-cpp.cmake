@@ -1,9 +1,9 @@
 # What llama.cpp's build is told beside its own options; .cargo/config.toml has CMake include it behind `project()`.
 
 # Its kernels for AMX (Intel's server processors since 2023) are left out. With GCC before 14, 13.3, 12.4 and 11.5 they end
-# the program with SIGILL, since that loses most of a tile's configuration (https://gcc.gnu.org/PR114098); with that mended,
-# they answered a small model's questions with words that do not exist, and took a copy of the weights. AVX-512 computes
-# instead.
+# the program with SIGILL, since that loses most of a tile's configuration (https://gcc.gnu.org/PR114098). With that mended,
+# a small model's greedy answers came out otherwise than llama.cpp's elsewhere, one with a word that does not exist, and the
+# weights were copied. AVX-512 computes instead, two to three times more slowly: whether it is only rounding is open.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64" AND CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
     include(CheckCXXCompilerFlag)
     foreach(feature amx-tile amx-int8 amx-bf16)
