@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, Transaction};
 
 use super::deleted::Deleted;
-use super::messages::{NewMessage, insert_message, timestamp};
+use super::messages::{NewMessage, insert_message, text, timestamp};
 use super::migrations::STEPS;
 use super::{ChatId, Result, Store, StoreError, disk};
 use crate::chat::Role;
@@ -169,7 +169,7 @@ fn newest_first() -> String {
 fn summary(row: &Row<'_>) -> rusqlite::Result<(ChatSummary, Option<i64>)> {
     let chat = ChatSummary {
         id: row.get(0)?,
-        title: row.get(1)?,
+        title: text(row, 1)?,
         created_at: timestamp(row, 2)?,
         updated_at: timestamp(row, 3)?,
         messages: row.get(4)?,
