@@ -49,7 +49,7 @@ fuzz: ## Give the readers of files what a fuzzer thinks of (TARGET=chats SECONDS
 	@fuzz/seeds.py fuzz/corpus
 	@for target in $(TARGET); do \
 		mkdir -p fuzz/corpus/$$target && \
-		cargo +nightly fuzz run $$target fuzz/corpus/$$target fuzz/corpus/seeds/$$target -- \
+		cargo +nightly fuzz run --sanitizer none $$target fuzz/corpus/$$target fuzz/corpus/seeds/$$target -- \
 			-dict=fuzz/corpus/$$target.dict -max_total_time=$(SECONDS) -max_len=16384 -use_value_profile=1 \
 			-timeout=10 -rss_limit_mb=1024 || exit 1; \
 	done
