@@ -4,6 +4,7 @@
 mod batch;
 mod bench;
 mod chats;
+mod habits;
 pub mod mistakes;
 mod models;
 pub mod unread;
