@@ -2,7 +2,7 @@
 
 use super::{Surroundings, print};
 use crate::cli::ConfigCommand;
-use crate::config::{self, SettingsFile, Standing};
+use crate::config::{self, Settings, SettingsFile, Standing};
 use crate::exit::{Exit, Failure};
 use crate::remarks::Remarks;
 
@@ -17,8 +17,9 @@ pub fn run(command: ConfigCommand, surroundings: &Surroundings) -> Result<Exit, 
             layers.check()?;
             let mut remarks = Remarks::on_stderr(surroundings.config.quiet);
             layers.warnings.iter().for_each(|sentence| remarks.warning(sentence));
+            let standings = surroundings.settings.standings().map_err(Failure::usage)?;
             let settings = layers.settings.clone().over(config::defaults());
-            print(&toml::to_string(&settings).map_err(|error| Failure::error(error.to_string()))?)?;
+            print(&in_force(&settings, &standings).map_err(|error| Failure::error(error.to_string()))?)?;
         }
         ConfigCommand::Get { name } => {
             layers.check()?;
@@ -29,6 +30,23 @@ pub fn run(command: ConfigCommand, surroundings: &Surroundings) -> Result<Exit, 
         ConfigCommand::Unset { name } => change(surroundings, &name, None)?,
     }
     Ok(Exit::Success)
+}
+
+/// Each setting as config.toml would have it, with where it is from if that is not the default.
+fn in_force(settings: &Settings, standings: &[Standing]) -> Result<String, toml::ser::Error> {
+    let mut values = toml::Table::try_from(settings)?;
+    let mut text = String::new();
+    for standing in standings {
+        let key = standing.about.key.as_str();
+        let Some(value) = values.remove(key) else { continue };
+        let line = toml::to_string(&toml::Table::from_iter([(key.to_owned(), value)]))?;
+        match (standing.is_default(), line.trim_end()) {
+            (true, line) => text += &format!("{line}\n"),
+            (false, line) if line.contains('\n') => text += &format!("# {}\n{line}\n", standing.from()),
+            (false, line) => text += &format!("{line}  # {}\n", standing.from()),
+        }
+    }
+    Ok(text)
 }
 
 fn standing(file: &SettingsFile, name: &str) -> Result<Standing, Failure> {
