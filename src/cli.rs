@@ -451,7 +451,7 @@ mod tests {
         ask("help", |it| it.command = Some(Command::Help { words: Vec::new() }));
         ask("chats show 3 --json", |it| {
             let form = Form { json: true, output: None };
-            it.command = Some(Command::Chats(ChatsCommand::Show { id: ChatId(3), form }))
+            it.command = Some(Command::Chats(ChatsCommand::Show { id: ChatName::Id(ChatId(3)), form }))
         });
         ask(
             "bench a b --suite kv --budgets 50,12.5 --lengths 1k,2000 --policies none,q8_0 --only needle --json",

@@ -401,3 +401,23 @@ fn an_interrupt_during_the_download_keeps_what_came_of_it() {
         let _ = hub.clone().faults([Fault::StallAfter(100)]);
     }
 }
+
+#[test]
+fn a_person_is_told_that_there_is_nothing_and_a_script_reads_an_empty_list() {
+    let home = Home::new();
+    for (list, sentence) in [
+        (["chats", "list"], "there is no chat; `tuichat` begins one"),
+        (["models", "list"], "no model is here yet; "),
+        (["bench", "list"], "no run is kept yet; `tuichat bench` makes one"),
+    ] {
+        let ran = home.run(&list);
+        assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (Some(0), "", ""), "{list:?}");
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_tuichat"));
+        command.env("TUICHAT_HOME", home.path("home"));
+        command.env("HOME", home.path("person"));
+        command.args(list);
+        let mut terminal = Pty::run(command, 120, 24);
+        terminal.wait_for(sentence);
+        assert!(terminal.wait_for_end().success());
+    }
+}
