@@ -133,6 +133,9 @@ fn instead(error: &clap::Error, argument: &str) -> String {
 
 /// What to type where words stand that are no command.
 pub fn question(words: &str) -> String {
+    if super::definition().get_arguments().any(|option| option.get_long() == Some(words)) {
+        return format!("`tuichat --{words}` may be meant; a question goes behind `-p`");
+    }
     let quote = if words.contains('\'') { '"' } else { '\'' };
     let words: String = words.chars().take(60).collect();
     format!("a question goes behind `-p`: `tuichat -p {quote}{words}{quote}`")
@@ -239,6 +242,11 @@ mod tests {
             ),
             (&["--promt", "x"], "`--promt` is no option", "`--prompt` may be meant"),
             (&["Sum up"], "there is no command `Sum up`", "a question goes behind `-p`: `tuichat -p 'Sum up'`"),
+            (
+                &["resume"],
+                "there is no command `resume`",
+                "`tuichat --resume` may be meant; a question goes behind `-p`",
+            ),
             (&["nosuch"], "there is no command `nosuch`", "a question goes behind `-p`: `tuichat -p 'nosuch'`"),
             (&["model"], "there is no command `model`", "`tuichat models` may be meant"),
             (&["models", "pul"], "there is no command `models pul`", "`tuichat models pull` may be meant"),
