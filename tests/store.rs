@@ -304,6 +304,94 @@ fn a_damaged_file_never_ends_the_program_and_is_never_removed() {
     assert!(refused > 0, "damage all over the file goes unnoticed");
 }
 
+/// A file of so many chats, with what was said in each.
+fn chats_at(path: &Path, count: usize) -> Vec<(ChatId, Vec<String>)> {
+    let mut store = Store::open(path).unwrap();
+    let chat = |number: usize| {
+        let chat = store.create_chat(&format!("Chat {number}"), None).unwrap();
+        let mut parent = None;
+        let say = |turn: usize| {
+            let text = format!("{number}.{turn}: {}", "what is said, é and 日 ".repeat(40));
+            parent = Some(store.add_message(chat, parent, Role::User, &text).unwrap());
+            text
+        };
+        (chat, (0..6).map(say).collect())
+    };
+    (0..count).map(chat).collect()
+}
+
+/// What is left of the chats in a damaged file: how many read as they were, how many otherwise, how many not at all.
+fn left(path: &Path, chats: &[(ChatId, Vec<String>)]) -> Result<[usize; 3], StoreError> {
+    let store = Store::open(path)?;
+    let _ = (store.chats(100), store.search("said", 100), store.sent(100, 1 << 20));
+    let mut counts = [0; 3];
+    for (chat, said) in chats {
+        let _ = store.whole_chat(*chat);
+        let place = match store.branch(*chat) {
+            Ok(branch) if branch.iter().map(|message| &message.text).eq(said) => 0,
+            Ok(_) => 1,
+            Err(_) => 2,
+        };
+        counts[place] += 1;
+    }
+    Ok(counts)
+}
+
+#[test]
+fn damage_at_random_places_is_told_is_never_removed_and_costs_no_more_than_it_hit() {
+    const CHATS: usize = 20;
+    const ROUNDS: u64 = 100;
+    let (folder, _) = place();
+    let path = folder.path().join("chats.db");
+    let chats = chats_at(&path, CHATS);
+    let whole = fs::read(&path).unwrap();
+    let (mut refused, mut counts) = (0, [0; 3]);
+    for seed in 0..ROUNDS {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut bytes = whole.clone();
+        let length = [1, 16, 256, 1024][random.usize(..4)];
+        let start = random.usize(..bytes.len() - length);
+        random.fill(&mut bytes[start..start + length]);
+        let copy = folder.path().join(format!("{seed}.db"));
+        fs::write(&copy, &bytes).unwrap();
+        match left(&copy, &chats) {
+            Ok(more) => counts = std::array::from_fn(|place| counts[place] + more[place]),
+            Err(error) => {
+                refused += 1;
+                let sentence = error.to_string();
+                assert!(sentence.contains(&format!("{seed}.db`")), "seed {seed}: {sentence}");
+                assert_eq!(fs::read(&copy).unwrap(), bytes, "seed {seed}: what is refused is left as it is");
+            }
+        }
+        assert!(fs::metadata(&copy).unwrap().len() >= whole.len() as u64, "seed {seed}");
+        fs::remove_file(&copy).unwrap();
+    }
+    let [same, changed, lost] = counts;
+    println!(
+        "{ROUNDS} damages, {refused} files refused; of the other chats {same} whole, {changed} changed, {lost} lost"
+    );
+    // A damage of 1 KiB hits two pages at most, and few of them hold more than two chats.
+    assert!(refused < ROUNDS / 10 && same > 9 * (changed + lost), "{refused} refused, {counts:?}");
+}
+
+#[test]
+fn a_character_that_is_damaged_costs_no_message() {
+    let (folder, _) = place();
+    let path = folder.path().join("chats.db");
+    let chats = chats_at(&path, 1);
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    let damage = "UPDATE messages SET text = CAST(CAST(text AS BLOB) || x'ff' AS TEXT), thinking = CAST(x'c3' AS TEXT)";
+    connection.execute(damage, []).unwrap();
+    connection.execute("UPDATE chats SET title = CAST(x'41ff' AS TEXT)", []).unwrap();
+    drop(connection);
+    let store = Store::open(&path).unwrap();
+    let branch = store.branch(chats[0].0).unwrap();
+    for (message, said) in branch.iter().zip(&chats[0].1) {
+        assert_eq!((&message.text, message.thinking.as_str()), (&format!("{said}\u{fffd}"), "\u{fffd}"));
+    }
+    assert_eq!(store.chats(9).unwrap()[0].title, "A\u{fffd}");
+}
+
 #[test]
 fn a_folder_that_cannot_be_made_is_a_sentence() {
     let (folder, _) = place();

@@ -619,6 +619,38 @@ fn a_paste_is_text_and_never_keys() {
     assert!(chat.wait_for_end().success());
 }
 
+/// The most memory that a process has had, in MiB.
+#[cfg(target_os = "linux")]
+fn most_memory(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() >> 10
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_paste_of_50_megabytes_with_control_characters_is_refused_in_a_sentence_and_the_chat_goes_on() {
+    let home = home("[[answer]]\ntext = \"the reply\"\n");
+    let mut chat = chat(home.path());
+    chat.wait_for("idle");
+    let before = most_memory(chat.process());
+    // Keys that would send, cancel, leave, suspend; commands for the terminal; the end of a paste, cut short.
+    let piece = "words\r\x03\x03\x04\x1a\x1b\x1b[6n\x1b]52;c;aGk=\x07\x1b[201\x00\x7f\u{9b}31m";
+    let paste = piece.repeat((50 << 20) / piece.len());
+    chat.send("\x1b[200~");
+    chat.send(&paste);
+    chat.send("\x1b[201~");
+    let screen = chat.wait_for("the paste was not inserted: it has 51200 KiB, and a message holds at most 16");
+    assert!(screen.contains("idle"), "{screen}");
+    let grown = most_memory(chat.process()).saturating_sub(before);
+    assert!(grown < 400, "{grown} MiB for a paste of 50");
+    chat.send("Hi\r");
+    chat.wait_for("the reply");
+    chat.wait_for("idle");
+    leave(&mut chat);
+    chat.assert_given_back();
+}
+
 #[test]
 fn suspending_gives_the_terminal_back_and_coming_back_shows_the_same_screen() {
     let home = home("[[answer]]\ntext = \"the reply\"\n");

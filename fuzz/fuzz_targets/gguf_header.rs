@@ -5,7 +5,7 @@
 #[path = "../../src/models/gguf/mod.rs"]
 mod gguf;
 #[allow(dead_code)]
-#[path = "../../src/text.rs"]
+#[path = "../../src/text/mod.rs"]
 mod text;
 
 use std::io::Cursor;

@@ -62,6 +62,8 @@ fn place(text: &str, span: Option<Range<usize>>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -97,5 +99,49 @@ mod tests {
         assert_eq!(settings.seed, "7".parse().ok());
         assert_eq!(settings.stop, Some(vec!["a".into(), "b".into()]));
         assert_eq!(settings.quiet, Some(true));
+    }
+
+    /// A line of a file that somebody may have written, or a program that did not know what it did.
+    fn line() -> impl Strategy<Value = String> {
+        let key = prop_oneof![
+            4 => proptest::sample::select(Settings::keys()),
+            1 => "[a-z_.\\[\\]]{0,9}",
+            1 => any::<String>().prop_map(|text| format!("{text:?}")),
+        ];
+        let words = [
+            "true",
+            "nan",
+            "-inf",
+            "\"auto\"",
+            "\"off\"",
+            "[]",
+            "{}",
+            "[1, \"a\", [2]]",
+            "{ a = 1 }",
+            "1979-05-27",
+            "0x7f",
+        ];
+        let value = prop_oneof![
+            2 => proptest::sample::select(words.to_vec()).prop_map(str::to_owned),
+            2 => "-?[0-9]{1,40}",
+            1 => "-?[0-9]{1,4}\\.[0-9]{1,4}(e[+-]?[0-9]{1,4})?",
+            2 => any::<String>().prop_map(|text| format!("{text:?}")),
+            1 => "\\PC{0,20}",
+        ];
+        prop_oneof![9 => (key, value).prop_map(|(key, value)| format!("{key} = {value}")), 1 => any::<String>()]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1024))]
+        #[test]
+        fn any_text_is_settings_or_a_sentence_with_its_place(lines in proptest::collection::vec(line(), 0..6)) {
+            match parse(&lines.join("\n")) {
+                Ok(read) => prop_assert!(read.warnings.iter().all(|warning| warning.starts_with("config.toml, line "))),
+                Err(problem) => {
+                    prop_assert!(problem.starts_with("line ") && problem.contains(": "), "{problem:?}");
+                    prop_assert!(!problem.contains('\u{1b}'), "{problem:?}");
+                }
+            }
+        }
     }
 }

@@ -249,6 +249,8 @@ fn has_usual_context(verdict: Verdict) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::hardware::memory::Memory;
     use crate::models::{hub::Reference, identity::is_sha256, local::name};
@@ -336,5 +338,42 @@ mod tests {
         assert_eq!(read(&path), Ok(Vec::new()));
         std::fs::write(&path, "[[model]]\nname = 3\n").expect("written");
         assert!(read(&path).expect_err("bad").contains("models.toml"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+        /// What somebody writes into `models.toml`: the entries that there are, with other numbers, and lines missing
+        /// or twice.
+        #[test]
+        fn any_catalogue_is_refused_in_a_line_or_can_be_offered(
+            first in 0usize..20,
+            changes in proptest::collection::vec((0usize..60, "[0-9]{1,22}|-1|\"\"|\\[\\]"), 0..4),
+            dropped in proptest::option::of(0usize..60),
+            doubled in proptest::option::of(0usize..60),
+        ) {
+            let entry = CATALOG.split("[[model]]").nth(first + 1).expect("an entry");
+            let mut lines: Vec<String> = entry.lines().map(str::to_owned).collect();
+            for (place, value) in changes {
+                let place = place % lines.len();
+                if let Some((key, _)) = lines[place].split_once(" = ") {
+                    lines[place] = format!("{key} = {value}");
+                }
+            }
+            if let Some(place) = dropped.filter(|place| *place < lines.len()) {
+                lines.remove(place);
+            }
+            if let Some(place) = doubled.filter(|place| *place < lines.len()) {
+                lines.insert(place, lines[place].clone());
+            }
+            match parse(&format!("[[model]]{}", lines.join("\n"))) {
+                Ok(entries) => {
+                    for entry in entries {
+                        let file = entry.best_file(&machine(16 * GIB, 20e9));
+                        let _ = (entry.installed_name(file), entry.anatomy(file).verdict(&Machine::default(), None));
+                    }
+                }
+                Err(sentence) => prop_assert!(!sentence.is_empty() && !sentence.contains('\n'), "{sentence}"),
+            }
+        }
     }
 }

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Row};
+use rusqlite::{OptionalExtension, Row, Transaction};
 
 use super::deleted::Deleted;
-use super::messages::{NewMessage, insert_message, timestamp};
+use super::messages::{NewMessage, insert_message, text, timestamp};
 use super::migrations::STEPS;
 use super::{ChatId, Result, Store, StoreError, disk};
 use crate::chat::Role;
@@ -118,6 +118,7 @@ impl Store {
         let deleted = self.write(|transaction| {
             let deleted = Deleted::read(transaction, id)?;
             transaction.execute("DELETE FROM chats WHERE id = ?1", [id])?;
+            forget_words(transaction)?;
             Ok(deleted)
         })?;
         let deleted = deleted.ok_or(StoreError::NoSuchChat(id))?;
@@ -125,16 +126,14 @@ impl Store {
         self.forget_deleted()
     }
 
-    /// Removes what is left elsewhere of what was deleted: in the index of words, in the write-ahead log and in the copies
-    /// made before migrations.
+    /// Removes what is left elsewhere of what was deleted: in the write-ahead log and in the copies made before
+    /// migrations.
     pub(super) fn forget_deleted(&self) -> Result<()> {
-        // The index only notes that something is deleted. To write it anew takes as long as it is large, which is less
-        // than to take a longer chat out of it, word by word.
-        self.write(|transaction| {
-            transaction.execute("INSERT INTO messages_index (messages_index) VALUES ('optimize')", []).map(drop)
-        })?;
-        // Does less while another program reads, which is no failure: the log is then overwritten later.
-        self.read(|connection| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())))?;
+        // Does less while another program reads, and nothing on a full disk. Neither undoes the deletion, so it is no
+        // failure: the log is then overwritten later.
+        if let Err(error) = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
+            tracing::warn!(%error, "what was deleted stays in the write-ahead log for now");
+        }
         self.remove_backups()
     }
 
@@ -153,6 +152,12 @@ impl Store {
     }
 }
 
+/// Takes what was deleted out of the index of words, which only notes that it is. To write the index anew takes as long
+/// as it is large, which is less than to take a longer chat out of it, word by word.
+pub(super) fn forget_words(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    transaction.execute("INSERT INTO messages_index (messages_index) VALUES ('optimize')", []).map(drop)
+}
+
 /// By the id of the message last added to a chat, since a clock may be set back; imported chats by their age.
 fn newest_first() -> String {
     format!(
@@ -164,7 +169,7 @@ fn newest_first() -> String {
 fn summary(row: &Row<'_>) -> rusqlite::Result<(ChatSummary, Option<i64>)> {
     let chat = ChatSummary {
         id: row.get(0)?,
-        title: row.get(1)?,
+        title: text(row, 1)?,
         created_at: timestamp(row, 2)?,
         updated_at: timestamp(row, 3)?,
         messages: row.get(4)?,

@@ -183,8 +183,8 @@ pub(super) fn stored_message(row: &Row<'_>) -> rusqlite::Result<StoredMessage> {
         id: row.get(0)?,
         parent: row.get(1)?,
         role: from_word(2, &row.get::<_, String>(2)?)?,
-        text: row.get(3)?,
-        thinking: row.get(4)?,
+        text: text(row, 3)?,
+        thinking: text(row, 4)?,
         created_at: timestamp(row, 5)?,
         model: row.get(6)?,
         sampling: from_json(row.get(7)?),
@@ -193,6 +193,15 @@ pub(super) fn stored_message(row: &Row<'_>) -> rusqlite::Result<StoredMessage> {
         is_pinned: row.get(10)?,
         folds: row.get(11)?,
     })
+}
+
+/// Reads a text. In a damaged file it may hold bytes that are none: one of them is no reason to lose all the others.
+pub(super) fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
+    let value = row.get_ref(column)?;
+    match value.as_bytes() {
+        Ok(bytes) => Ok(String::from_utf8_lossy(bytes).into_owned()),
+        Err(error) => Err(unreadable(column, value.data_type(), error)),
+    }
 }
 
 /// Reads a time as it is stored, in milliseconds.

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 
+use super::chats::forget_words;
 use super::messages::{StoredMessage, stored_message};
 use super::{ChatId, MessageId, Result, Store, StoreError};
 use crate::chat::Role;
@@ -97,6 +98,7 @@ impl Store {
                  AND NOT EXISTS (SELECT 1 FROM messages WHERE chat = ?1 AND role <> 'system')",
                 [chat],
             )?;
+            forget_words(transaction)?;
             Ok(true)
         })?;
         if deleted { self.forget_deleted() } else { Err(StoreError::NotToBeDeleted(id)) }

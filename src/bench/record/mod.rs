@@ -264,6 +264,8 @@ impl Line {
 
 #[cfg(test)]
 pub mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// A run of a suite without cases.
@@ -374,5 +376,28 @@ pub mod tests {
         let more = text(&whole()).replacen("\n", "\n{\"record\":\"weather\",\"rain\":true}\n", 1);
         let again = more.clone() + &Line::Case(Box::new(case("a"))).to_text();
         assert_eq!(Run::parse(again.as_bytes()).unwrap().0, whole());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+        #[test]
+        fn a_run_that_is_damaged_anywhere_is_read_up_to_there_or_refused_with_the_line(
+            damages in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let mut bytes = text(&whole()).into_bytes();
+            for (place, byte) in damages {
+                let place = place.index(bytes.len());
+                bytes[place] = byte;
+            }
+            bytes.truncate(cut.index(bytes.len()) + 1);
+            match Run::parse(&bytes) {
+                Ok((run, length)) => {
+                    prop_assert!(length <= bytes.len());
+                    prop_assert!(run.cases.len() <= 2 && run.timings.len() <= 1);
+                }
+                Err(words) => prop_assert!(words.starts_with("line ") || words.starts_with("it"), "{words}"),
+            }
+        }
     }
 }

@@ -138,6 +138,8 @@ fn read_checked(file: &mut File, length: u64, hash: u64) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::engine::context::Ledger;
 
@@ -192,5 +194,46 @@ mod tests {
     fn writing_ends_when_it_is_not_to_go_on() {
         let error = write(&mut Vec::new(), "key", &about(), b"the state", &|| false).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::Interrupted);
+    }
+
+    /// The bytes of a snapshot whose header was made up, with the hash that belongs to it.
+    fn made_up(header: &str, rest: &[u8]) -> Vec<u8> {
+        let length = (header.len() as u32).to_le_bytes();
+        [MAGIC, &length[..], &xxh3_64(header.as_bytes()).to_le_bytes(), header.as_bytes(), rest].concat()
+    }
+
+    /// The header and what follows it.
+    fn parts() -> (String, Vec<u8>) {
+        let whole = bytes();
+        let start = MAGIC.len() + 12;
+        let length = u32::from_le_bytes(whole[MAGIC.len()..MAGIC.len() + 4].try_into().unwrap()) as usize;
+        (String::from_utf8(whole[start..start + length].to_vec()).unwrap(), whole[start + length..].to_vec())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+        /// Numbers in the header are replaced, and the hash is right: whoever made the file up knew how.
+        #[test]
+        fn a_header_that_was_made_up_is_refused_or_holds_together(
+            changes in proptest::collection::vec((0usize..64, prop_oneof![0u64..12, any::<u64>()]), 1..4),
+        ) {
+            let (mut header, rest) = parts();
+            for (place, number) in changes {
+                let numbers: Vec<_> = header.match_indices(|character: char| character.is_ascii_digit()).collect();
+                let start = numbers[place % numbers.len()].0;
+                let start = header[..start].rfind(|character: char| !character.is_ascii_digit()).unwrap() + 1;
+                let length = header[start..].find(|character: char| !character.is_ascii_digit()).unwrap();
+                header.replace_range(start..start + length, &number.to_string());
+            }
+            if let Some(opened) = open_bytes(&made_up(&header, &rest), "key") {
+                prop_assert!(opened.about.contents.is_consistent());
+                let mut ledger = Ledger::default();
+                ledger.replace(opened.about.contents.clone());
+                prop_assert!(ledger.cells() <= ledger.tokens().len());
+                ledger.push(&[1, 2]);
+                prop_assert!(ledger.contents().is_consistent());
+                let _ = opened.state();
+            }
+        }
     }
 }

@@ -175,6 +175,8 @@ fn cannot_write(path: &Path, error: &io::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn line(id: &str, error: &str) -> String {
@@ -244,5 +246,33 @@ mod tests {
         let written = std::fs::read_to_string(&path).unwrap();
         assert_eq!(written, [line("2", "null"), line("4", "null"), line("1", "null")].concat());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+        #[test]
+        fn any_bytes_are_results_up_to_a_whole_line_or_a_sentence(
+            lines in proptest::collection::vec(
+                prop_oneof![
+                    "[0-9]{1,2}|\"[ab]\"|null|\\[\\]".prop_map(|id| line(&id, "null").into_bytes()),
+                    "-?[0-9]{1,9}|\\{\\}".prop_map(|error| line("9", &format!("{{\"exit_code\": {error}}}")).into_bytes()),
+                    proptest::collection::vec(any::<u8>(), 0..40),
+                ],
+                0..6,
+            ),
+            cut in 0usize..80,
+        ) {
+            let mut bytes = lines.concat();
+            bytes.truncate(bytes.len().saturating_sub(cut));
+            match Earlier::read(&bytes[..]) {
+                Ok(earlier) => {
+                    let whole = earlier.whole_bytes as usize;
+                    prop_assert!(whole <= bytes.len() && bytes[whole..].iter().all(|byte| *byte != b'\n'));
+                    prop_assert!(earlier.failed.iter().all(|range| range.end <= earlier.whole_bytes));
+                    prop_assert!(earlier.tally.done == earlier.done.len());
+                }
+                Err(sentence) => prop_assert!(sentence.starts_with("its line "), "{sentence}"),
+            }
+        }
     }
 }
