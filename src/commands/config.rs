@@ -38,7 +38,8 @@ fn with_origins(settings: &str, standings: &[Standing]) -> String {
     let mut is_inside = false;
     let told = settings.lines().map(|line| {
         let fences = line.matches("\"\"\"").count() + line.matches("'''").count();
-        let was_inside = std::mem::replace(&mut is_inside, is_inside != (fences % 2 == 1));
+        let was_inside = is_inside;
+        is_inside ^= fences % 2 == 1;
         let set = line
             .split_once(" = ")
             .filter(|_| !was_inside && fences == 0)
