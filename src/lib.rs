@@ -36,6 +36,7 @@ pub mod models;
 pub mod oneshot;
 pub mod prompts;
 pub mod remarks;
+pub mod sandbox;
 pub mod signals;
 pub mod store;
 pub mod text;
@@ -55,6 +56,7 @@ use commands::Surroundings;
 use config::Settings;
 use exit::{Exit, Failure};
 use mode::{Circumstances, Mode};
+use sandbox::NOWHERE;
 
 /// Does what was typed.
 ///
@@ -72,6 +74,10 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
     match command {
         None => talk_or_answer(talk, settings, circumstances),
         Some(Command::Probe { file: Some(file), on }) => {
+            // What is tried on a device is confined as the engine that asks for it is.
+            if on.is_none() {
+                sandbox::confine(NOWHERE);
+            }
             let tried = engine::probe::load_and_decode(&file, on.as_deref());
             tried.map(|()| Exit::Success).map_err(|error| Failure::from(&error))
         }
@@ -79,13 +85,16 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
             let told = engine::probe::tell_devices(std::io::stdout().lock());
             told.map(|()| Exit::Success).map_err(|error| Failure::output(&error))
         }
-        Some(Command::Read { format }) => Ok(documents::convert_stdin(format).map_or_else(
-            |problem| {
-                let _ = writeln!(std::io::stderr(), "{problem}");
-                Exit::Error
-            },
-            |()| Exit::Success,
-        )),
+        Some(Command::Read { format }) => {
+            sandbox::confine(NOWHERE);
+            Ok(documents::convert_stdin(format).map_or_else(
+                |problem| {
+                    let _ = writeln!(std::io::stderr(), "{problem}");
+                    Exit::Error
+                },
+                |()| Exit::Success,
+            ))
+        }
         // What needs no settings, or is there to say what is wrong with them.
         Some(Command::Completions { shell }) => commands::completions::run(shell).map(|()| Exit::Success),
         Some(Command::Doctor { json }) => commands::doctor::run(json, settings),

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::models::with_progress;
-use super::{Surroundings, chat, offers, source};
+use super::{Surroundings, chat, offers};
 use crate::chat::{Message, Role};
 use crate::cli::{ChatName, Talk, mistakes};
 use crate::config::{self, Config, Directories, Output};
@@ -70,7 +70,7 @@ fn prepare(talk: Talk, mut surroundings: Surroundings) -> Result<Job, Failure> {
         surroundings.config = Config::from(surroundings.layers.settings.clone());
     }
     let schema = check_constraint(&surroundings)?;
-    let source = source(&talk.engine)?;
+    let source = surroundings.source(&talk.engine)?;
     check_form(&surroundings)?;
     let chat = talk.continues.map(|name| saved_chat(name, &surroundings)).transpose()?;
     if let Some(chat) = chat.as_ref().filter(|_| surroundings.layers.typed.system.is_some()) {

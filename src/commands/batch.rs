@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::Path;
 
-use super::{Surroundings, answer, offers, source};
+use super::{Surroundings, answer, offers};
 use crate::cli::BatchCommand;
 use crate::engine::protocol::{Evict, Expected, LoadSettings};
 use crate::exit::{Exit, Failure};
@@ -20,7 +20,7 @@ pub fn run(command: BatchCommand, surroundings: Surroundings) -> Result<Exit, Fa
     if let Some(constraint) = &surroundings.config.generate.constraint {
         held_to.check_from(constraint, &surroundings.layers.form_origin).map_err(Failure::usage)?;
     }
-    let source = source(&command.engine)?;
+    let source = surroundings.source(&command.engine)?;
     let mut items = read(&command.items, &surroundings, &mut held_to)?;
     let (out, earlier): (Box<dyn io::Write>, Earlier) = match (&command.to, &command.resume_file) {
         (_, Some(path)) => {

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::Surroundings;
 use super::offers::Supplier;
-use super::{Surroundings, source};
 use crate::cli::{ChatName, Talk};
 use crate::engine::constraint;
 use crate::exit::{Exit, Failure};
@@ -23,7 +23,7 @@ pub fn run(talk: Talk, is_plain: bool, surroundings: Surroundings) -> Result<Exi
         return Err(Failure::usage("`--resume` needs the saved chats, and `private` is set")
             .hint("take it back with `--private=no`"));
     }
-    let engine = source(&talk.engine)?;
+    let engine = surroundings.source(&talk.engine)?;
     let supplier = Arc::new(Supplier(Arc::new(surroundings)));
     let surroundings = &supplier.0;
     let mut config = surroundings.config.clone();

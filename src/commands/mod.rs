@@ -25,13 +25,12 @@ use serde::Serialize;
 use crate::cli::EngineName;
 use crate::closed_stdout;
 use crate::config::{Config, Directories, Layers, Room, Settings, SettingsFile, unknown_variables};
-use crate::engine::SnapshotSettings;
-use crate::engine::Source;
 use crate::engine::probe::Probe;
 use crate::engine::profile::{Notes, Profile};
 use crate::engine::protocol::{LoadSettings, Speculate};
 use crate::engine::scripted::Script;
 use crate::engine::tuning::Tuning;
+use crate::engine::{Access, SnapshotSettings, Source};
 use crate::exit::Failure;
 use crate::hardware::cores;
 use crate::logging::{self, Log};
@@ -204,20 +203,30 @@ impl Surroundings {
         LoadSettings { speeds: self.speeds_file(), tuning, ..settings }
     }
 
+    /// What answers, by its name.
+    fn source(&self, engine: &EngineName) -> Result<Source, Failure> {
+        match engine {
+            EngineName::Llama => Ok(Source::Llama(self.access())),
+            EngineName::Scripted(path) => Script::read(path).map(Source::Scripted).map_err(Failure::usage),
+        }
+    }
+
+    /// What the engine may do: it writes to the cache, and of a private run nothing.
+    fn access(&self) -> Access {
+        if self.config.leaves_out_sandbox {
+            return Access::All;
+        }
+        let folders = [self.directories.cache.clone(), self.directories.snapshots()];
+        let is_written = !self.config.private && create_private(&self.directories.cache).is_ok();
+        Access::Confined(if is_written { folders.into() } else { Vec::new() })
+    }
+
     /// The model that the settings mean. A script is its own model.
     fn model(&self, engine: &EngineName) -> Result<Found, Failure> {
         match engine {
             EngineName::Llama => Ok(self.library().resolve(self.config.model.as_deref())?),
             EngineName::Scripted(path) => Ok(Found { name: "scripted".into(), path: path.clone(), sha256: None }),
         }
-    }
-}
-
-/// What answers, by its name.
-fn source(engine: &EngineName) -> Result<Source, Failure> {
-    match engine {
-        EngineName::Llama => Ok(Source::Llama),
-        EngineName::Scripted(path) => Script::read(path).map(Source::Scripted).map_err(Failure::usage),
     }
 }
 

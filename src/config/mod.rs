@@ -68,6 +68,8 @@ pub struct Config {
     /// The model that guesses tokens, by name or path.
     /// Load models that have no room in memory.
     pub insists: bool,
+    /// The engine may do what the program may.
+    pub leaves_out_sandbox: bool,
     pub draft_model: Option<String>,
     /// When to compute ahead what is being written.
     pub prefill_while_typing: Switch,
@@ -358,6 +360,7 @@ impl From<Settings> for Config {
                 checks: None,
             },
             insists: !settings.memory_check.unwrap_or(true),
+            leaves_out_sandbox: !settings.sandbox.unwrap_or(true),
             draft_model: settings.draft_model.filter(|model| !model.is_empty()),
             prefill_while_typing: settings.prefill_while_typing.unwrap_or_default(),
             snapshots: settings.snapshots.unwrap_or_default(),

@@ -239,6 +239,13 @@ pub struct Settings {
     #[serde(deserialize_with = "on_or_off")]
     pub memory_check: Option<bool>,
 
+    /// Let what computes with a model write to tuichat's cache only and speak to nobody, where the system can see to it
+    /// (Linux) [default: on]
+    #[arg(long, value_name = "on|off", value_parser = switch, hide_possible_values = true,
+          help_heading = "Machine")]
+    #[serde(deserialize_with = "on_or_off")]
+    pub sandbox: Option<bool>,
+
     /// Guess tokens and compute several at once: from what was said before (ngram), by a smaller model (draft), or not
     /// at all; `auto`: where it is faster [default: auto]
     #[arg(long, value_name = "auto|off|ngram|draft", hide_possible_values = true, help_heading = "Machine",
@@ -458,6 +465,7 @@ impl Settings {
             recall: self.no_recall.then_some(false).or(self.recall).or(lower.recall),
             no_recall: false,
             memory_check: self.memory_check.or(lower.memory_check),
+            sandbox: self.sandbox.or(lower.sandbox),
             spec: self.spec.or(lower.spec),
             draft_model: self.draft_model.or(lower.draft_model),
             spec_max: self.spec_max.or(lower.spec_max),

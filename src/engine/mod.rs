@@ -57,6 +57,7 @@ mod weighing;
 mod worker;
 mod writer;
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -65,6 +66,8 @@ use std::time::{Duration, Instant};
 pub use kv::{KvType, KvTypes, SnapshotSettings, remove_snapshots};
 pub use llama::set_abort_hook;
 use protocol::{CancelFlag, Event, Request, RequestId, Work};
+
+use crate::sandbox;
 
 /// How often it is looked whether the engine has ended.
 const POLL: Duration = Duration::from_millis(2);
@@ -84,9 +87,18 @@ impl<F: Fn(Event) -> bool + Send + 'static> Sink for F {
 #[derive(Clone, Debug)]
 pub enum Source {
     /// llama.cpp, in this process.
-    Llama,
+    Llama(Access),
     /// A script; see [`scripted`].
     Scripted(scripted::Script),
+}
+
+/// What the engine's thread may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// What the program may.
+    All,
+    /// Write below these folders only, and speak to nobody; see [`sandbox`].
+    Confined(Vec<PathBuf>),
 }
 
 /// Starts an engine whose events go to `sink`, on the engine's thread.
@@ -96,7 +108,13 @@ pub enum Source {
 pub fn spawn(source: Source, sink: impl Sink) -> std::io::Result<Engine> {
     llama::give_back_what_is_freed();
     match source {
-        Source::Llama => Engine::start(|requests, shutdown| worker::serve(requests, shutdown, sink)),
+        Source::Llama(access) => Engine::start(move |requests, shutdown| {
+            if let Access::Confined(folders) = access {
+                let confined = sandbox::confine(&[folders, sandbox::places_of_drivers()].concat());
+                tracing::info!(?confined, "the engine begins");
+            }
+            worker::serve(requests, shutdown, sink);
+        }),
         Source::Scripted(script) => {
             Engine::start(|requests, shutdown| scripted::serve(script, requests, shutdown, sink))
         }

@@ -9,7 +9,7 @@ use tuichat::engine::protocol::{
     CancelFlag, Channel, ChatKey, Cost, DeviceChoice, EngineError, Event, Evict, Finish, GenerateOptions, KvSettings,
     LoadSettings, ModelInfo, Prompt, Step, Work,
 };
-use tuichat::engine::{Engine, Source, spawn};
+use tuichat::engine::{Access, Engine, Source, spawn};
 
 /// However slow the machine, an engine says something within this time.
 pub const PATIENCE: Duration = Duration::from_secs(300);
@@ -65,7 +65,7 @@ impl Running {
     /// Without a model.
     pub fn start() -> Self {
         let (sender, events) = channel();
-        let engine = spawn(Source::Llama, move |event| sender.send(event).is_ok()).unwrap();
+        let engine = spawn(Source::Llama(Access::All), move |event| sender.send(event).is_ok()).unwrap();
         Self { engine, events }
     }
 
