@@ -43,11 +43,16 @@ lint: setup ## Check format, code, documentation and dependencies
 		echo 'cargo deny: skipped, it is not installed (type `cargo install cargo-deny --locked`, which takes minutes)'; \
 	fi
 
+TARGET ?= $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/*.rs))
 SECONDS ?= 600
-fuzz: ## Give the check of model files' headers what a fuzzer thinks of (SECONDS=600); needs a nightly Rust and cargo-fuzz
-	@fuzz/seeds.py fuzz/corpus && mkdir -p fuzz/corpus/gguf_header
-	@cargo +nightly fuzz run gguf_header fuzz/corpus/gguf_header fuzz/corpus/seeds -- -dict=fuzz/corpus/dictionary \
-		-max_total_time=$(SECONDS) -max_len=16384 -use_value_profile=1 -timeout=10 -rss_limit_mb=1024
+fuzz: ## Give the readers of files what a fuzzer thinks of (TARGET=chats SECONDS=600); needs a nightly Rust and cargo-fuzz
+	@fuzz/seeds.py fuzz/corpus
+	@for target in $(TARGET); do \
+		mkdir -p fuzz/corpus/$$target && \
+		cargo +nightly fuzz run --sanitizer none $$target fuzz/corpus/$$target fuzz/corpus/seeds/$$target -- \
+			-dict=fuzz/corpus/$$target.dict -max_total_time=$(SECONDS) -max_len=16384 -use_value_profile=1 \
+			-timeout=10 -rss_limit_mb=1024 || exit 1; \
+	done
 
 ci: lint test-eval test ## What has to pass before a change is taken
 

@@ -237,7 +237,7 @@ impl Shell {
 pub enum ConfigCommand {
     /// Print where config.toml is
     Path,
-    /// Print the settings in force, those of this command line included
+    /// Print the settings in force, those of this command line included, and where each is from
     Show,
     /// Print a commented config.toml with every setting
     PrintSample,

@@ -231,7 +231,9 @@ fn a_download_that_fails_is_a_sentence_and_another_can_be_chosen() {
     chat.wait_for("the hub does not let you read this repository");
     chat.wait_for("no model");
     chat.send("Hello\r");
-    chat.wait_for("› Hello");
+    chat.wait_for("filter:");
+    let screen = close(&mut chat);
+    assert!(screen.contains("› Hello"), "{screen}");
     chat.send(CTRL_U);
     chat.send(F4);
     get_entry(&mut chat);

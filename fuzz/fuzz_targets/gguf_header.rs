@@ -1,17 +1,10 @@
 //! The header of a GGUF file, from any bytes: it is read or refused in a sentence, and nothing else happens.
 #![no_main]
 
-#[allow(dead_code)]
-#[path = "../../src/models/gguf/mod.rs"]
-mod gguf;
-#[allow(dead_code)]
-#[path = "../../src/text/mod.rs"]
-mod text;
-
 use std::io::Cursor;
 
-use gguf::{GgufError, Header};
 use libfuzzer_sys::fuzz_target;
+use tuichat_fuzz::models::gguf::{self, GgufError, Header};
 
 /// The size of a file whose weights are there, though they are not among the bytes.
 const LARGE_FILE: u64 = 1 << 40;

@@ -148,6 +148,9 @@ pub fn guess(commands: &[String], word: &str) -> Option<String> {
 
 /// What to type where words stand that are no command.
 pub fn question(words: &str) -> String {
+    if super::definition().get_arguments().any(|option| option.get_long() == Some(words)) {
+        return format!("`tuichat --{words}` may be meant; a question goes behind `-p`");
+    }
     let quote = if words.contains('\'') { '"' } else { '\'' };
     let words: String = words.chars().take(60).collect();
     format!("a question goes behind `-p`: `tuichat -p {quote}{words}{quote}`")
@@ -254,6 +257,11 @@ mod tests {
             ),
             (&["--promt", "x"], "`--promt` is no option", "`--prompt` may be meant"),
             (&["Sum up"], "there is no command `Sum up`", "a question goes behind `-p`: `tuichat -p 'Sum up'`"),
+            (
+                &["resume"],
+                "there is no command `resume`",
+                "`tuichat --resume` may be meant; a question goes behind `-p`",
+            ),
             (&["nosuch"], "there is no command `nosuch`", "a question goes behind `-p`: `tuichat -p 'nosuch'`"),
             (&["model"], "there is no command `model`", "`tuichat models` may be meant"),
             (

@@ -2,7 +2,7 @@
 
 use super::{Surroundings, print};
 use crate::cli::ConfigCommand;
-use crate::config::{self, Settings, SettingsFile, Standing};
+use crate::config::{self, SettingsFile, Standing};
 use crate::exit::{Exit, Failure};
 use crate::remarks::Remarks;
 
@@ -17,9 +17,10 @@ pub fn run(command: ConfigCommand, surroundings: &Surroundings) -> Result<Exit, 
             layers.check()?;
             let mut remarks = Remarks::on_stderr(surroundings.config.quiet);
             layers.warnings.iter().for_each(|sentence| remarks.warning(sentence));
-            let standings = surroundings.settings.standings().map_err(Failure::usage)?;
             let settings = layers.settings.clone().over(config::defaults());
-            print(&in_force(&settings, &standings).map_err(|error| Failure::error(error.to_string()))?)?;
+            let shown = toml::to_string(&settings).map_err(|error| Failure::error(error.to_string()))?;
+            let standings = surroundings.settings.standings().map_err(Failure::usage)?;
+            print(&with_origins(&shown, &standings))?;
         }
         ConfigCommand::Get { name } => {
             layers.check()?;
@@ -32,21 +33,20 @@ pub fn run(command: ConfigCommand, surroundings: &Surroundings) -> Result<Exit, 
     Ok(Exit::Success)
 }
 
-/// Each setting as config.toml would have it, with where it is from if that is not the default.
-fn in_force(settings: &Settings, standings: &[Standing]) -> Result<String, toml::ser::Error> {
-    let mut values = toml::Table::try_from(settings)?;
-    let mut text = String::new();
-    for standing in standings {
-        let key = standing.about.key.as_str();
-        let Some(value) = values.remove(key) else { continue };
-        let line = toml::to_string(&toml::Table::from_iter([(key.to_owned(), value)]))?;
-        match (standing.is_default(), line.trim_end()) {
-            (true, line) => text += &format!("{line}\n"),
-            (false, line) if line.contains('\n') => text += &format!("# {}\n{line}\n", standing.from()),
-            (false, line) => text += &format!("{line}  # {}\n", standing.from()),
-        }
-    }
-    Ok(text)
+/// The settings as TOML, each that is not as by default with where it is from behind it.
+fn with_origins(settings: &str, standings: &[Standing]) -> String {
+    let mut is_inside = false;
+    let told = settings.lines().map(|line| {
+        let fences = line.matches("\"\"\"").count() + line.matches("'''").count();
+        let was_inside = is_inside;
+        is_inside ^= fences % 2 == 1;
+        let set = line
+            .split_once(" = ")
+            .filter(|_| !was_inside && fences == 0)
+            .and_then(|(key, _)| standings.iter().find(|standing| standing.about.key == key && !standing.is_default()));
+        set.map_or_else(|| format!("{line}\n"), |standing| format!("{line}  # {}\n", standing.from()))
+    });
+    told.collect()
 }
 
 fn standing(file: &SettingsFile, name: &str) -> Result<Standing, Failure> {

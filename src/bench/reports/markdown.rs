@@ -66,10 +66,10 @@ pub fn table(section: &Section) -> String {
 /// A sentence of ours, in which what stands between backticks is to be typed and stays code.
 fn escape_but_code(sentence: &str) -> String {
     let parts: Vec<&str> = sentence.split('`').collect();
-    if parts.len() % 2 == 0 {
+    if parts.len().is_multiple_of(2) {
         return escape(sentence);
     }
-    let written = |(at, part): (usize, &&str)| if at % 2 == 0 { escape(part) } else { format!("`{part}`") };
+    let written = |(at, part): (usize, &&str)| if at.is_multiple_of(2) { escape(part) } else { format!("`{part}`") };
     parts.iter().enumerate().map(written).collect()
 }
 

@@ -14,7 +14,7 @@ use crate::text::{cause, escape_line};
 #[derive(Debug, thiserror::Error)]
 pub enum GgufError {
     /// The file cannot be read.
-    #[error("it cannot be read ({})", cause(.0))]
+    #[error("it cannot be read: {}", cause(.0))]
     Io(#[from] io::Error),
     /// The first four bytes are not GGUF's.
     #[error("it is not a GGUF file")]

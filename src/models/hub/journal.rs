@@ -25,11 +25,16 @@ pub fn read(path: &Path, size_bytes: u64) -> io::Result<Option<Spans>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other?,
     };
-    let journal = serde_json::from_slice(&text).ok();
+    Ok(Some(understood(&text, size_bytes)))
+}
+
+/// What the note vouches for.
+pub fn understood(text: &[u8], size_bytes: u64) -> Spans {
+    let journal = serde_json::from_slice(text).ok();
     let known = journal.filter(|journal: &Journal| journal.version == VERSION && journal.size_bytes == size_bytes);
     let spans: Spans =
         known.into_iter().flat_map(|journal| journal.there).map(|(start, end)| start..end.max(start)).collect();
-    Ok(Some(spans.before(size_bytes)))
+    spans.before(size_bytes)
 }
 
 /// Replaces the note. What it says must be on disk before.

@@ -1,0 +1,2 @@
+#[path = "../../../src/exchange/import/mod.rs"]
+pub mod import;

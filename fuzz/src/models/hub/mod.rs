@@ -1,0 +1,4 @@
+#[path = "../../../../src/models/hub/journal.rs"]
+pub mod journal;
+#[path = "../../../../src/models/hub/ranges.rs"]
+pub mod ranges;

@@ -1,0 +1,9 @@
+#[path = "../../../src/models/catalog/entry.rs"]
+pub mod catalog;
+#[path = "../../../src/models/error.rs"]
+pub mod error;
+#[path = "../../../src/models/files.rs"]
+pub mod files;
+#[path = "../../../src/models/gguf/mod.rs"]
+pub mod gguf;
+pub mod hub;
