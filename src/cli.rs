@@ -4,6 +4,7 @@
 mod batch;
 mod bench;
 mod chats;
+mod habits;
 pub mod mistakes;
 mod models;
 pub mod unread;
@@ -236,7 +237,7 @@ impl Shell {
 pub enum ConfigCommand {
     /// Print where config.toml is
     Path,
-    /// Print the settings in force, those of this command line included
+    /// Print the settings in force, those of this command line included, and where each is from
     Show,
     /// Print a commented config.toml with every setting
     PrintSample,
@@ -450,7 +451,7 @@ mod tests {
         ask("help", |it| it.command = Some(Command::Help { words: Vec::new() }));
         ask("chats show 3 --json", |it| {
             let form = Form { json: true, output: None };
-            it.command = Some(Command::Chats(ChatsCommand::Show { id: ChatId(3), form }))
+            it.command = Some(Command::Chats(ChatsCommand::Show { id: ChatName::Id(ChatId(3)), form }))
         });
         ask(
             "bench a b --suite kv --budgets 50,12.5 --lengths 1k,2000 --policies none,q8_0 --only needle --json",

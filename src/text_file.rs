@@ -37,15 +37,26 @@ pub fn read_from(reader: impl Read, name: &str) -> Result<String, String> {
         return Err(format!("{name} is larger than 16 MiB, which no model can take in; send a part of it"));
     }
     let is_utf16 = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
-    if bytes.contains(&0) && !is_utf16 {
+    if is_utf16 {
+        return Err(format!("{name} is UTF-16, not UTF-8; convert it first with `iconv -f utf-16 -t utf-8`"));
+    }
+    let is_text = !bytes.contains(&0) && (!bytes.iter().any(is_of_no_text) || std::str::from_utf8(&bytes).is_ok());
+    if !is_text {
         return Err(format!("{name} is no text; what can be read is text made of it (of a PDF, with `pdftotext`)"));
     }
     let text = String::from_utf8(bytes).map_err(|error| {
         let position = error.utf8_error().valid_up_to();
-        format!("{name} is not UTF-8 text (byte {position}); convert it first, for instance with `iconv -t utf-8`")
+        format!(
+            "{name} is not UTF-8 text (byte {position}); convert it first, for instance with `iconv -f latin1 -t utf-8`"
+        )
     })?;
     // A byte order mark is part of the file's encoding and not of its text.
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+/// Whether no encoding of text has this byte: control characters, but for those that lay text out or colour it.
+fn is_of_no_text(byte: &u8) -> bool {
+    matches!(byte, 0..=7 | 0x0e..=0x1a | 0x1c..=0x1f)
 }
 
 /// A file's text as the model is told it, between two lines with its name.
@@ -81,8 +92,10 @@ mod tests {
     fn what_has_bytes_of_no_text_is_told_apart_from_another_encoding() {
         let read = |bytes: &[u8]| read_from(bytes, "`x`").unwrap_err();
         assert!(read(b"%PDF\x00\x01").contains("is no text"));
-        assert!(read(b"\xff\xfeh\x00i\x00").contains("iconv"));
-        assert!(read(b"caf\xe9").contains("iconv"));
+        assert!(read(b"\x89PNG\r\n\x1a\n").contains("is no text"), "too short to have a NUL");
+        assert!(read(b"\xff\xfeh\x00i\x00").contains("iconv -f utf-16 "));
+        assert!(read(b"\x1b[1mcaf\xe9\r\n").contains("iconv -f latin1 "));
+        assert_eq!(read_from(&b"rung \x07 twice"[..], "`x`"), Ok("rung \x07 twice".into()));
     }
 
     #[test]

@@ -122,8 +122,13 @@ fn items_that_failed_are_answered_again_where_that_is_asked_for() {
     let run = |more: &[&str]| batch(&home, HELLO, &[&["items.ndjson", "--resume", "out.ndjson"], more].concat(), "");
     assert_eq!(run(&[]).code, Some(1));
     let ran = run(&[]);
-    let note = "note: 1 item has an error in the earlier results; `--retry-failed` answers them again\n";
-    assert!(ran.code == Some(1) && ran.stderr.starts_with(note), "{}", ran.stderr);
+    let told = [
+        "note: all 2 items have their lines already",
+        "note: 1 earlier line has an `error`; `--retry-failed` answers these items again",
+        "error: of 2 items 1 failed",
+        "hint: `jq -c 'select(.error) | [.id, .error.message]' out.ndjson` says why",
+    ];
+    assert_eq!((ran.code, ran.stderr.lines().collect::<Vec<_>>()), (Some(1), told.to_vec()));
     home.write("items.ndjson", "{\"id\": \"a\", \"prompt\": \"a\"}\n{\"id\": \"b\", \"prompt\": \"b\"}\n");
     let ran = run(&["--retry-failed"]);
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));

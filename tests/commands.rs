@@ -39,7 +39,11 @@ fn the_environment_is_over_the_file_and_the_command_line_over_both() {
     home.write("home/config/config.toml", "temp = 0.1\ntop_k = 1\nseed = 1\n");
     let mut command = home.command(&["--seed", "3", "config", "show"]);
     let output = command.env("TUICHAT_SEED", "2").env("TUICHAT_TOP_K", "2").output().unwrap();
-    let shown: toml::Table = String::from_utf8(output.stdout).unwrap().parse().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    for line in ["temp = 0.1  # config.toml", "top_k = 2  # TUICHAT_TOP_K", "seed = 3  # --seed", "min_p = 0.05"] {
+        assert!(told.lines().any(|shown| shown == line), "no `{line}` in:\n{told}");
+    }
+    let shown: toml::Table = told.parse().unwrap();
     let number = |key: &str| shown[key].as_integer();
     assert_eq!((shown["temp"].as_float(), number("top_k"), number("seed")), (Some(0.1), Some(2), Some(3)));
     assert_eq!(shown["min_p"].as_float(), Some(0.05));

@@ -71,7 +71,7 @@ fn chats_texts_and_topics_complete_where_they_are_meant() {
     // Its value may be left out, so other words may follow.
     assert_eq!(completed(&home, &["--resume", ""])[..3], ["1", "2", "last"]);
     assert_eq!(completed(&home, &["--continue", ""])[..3], ["1", "2", "last"]);
-    assert_eq!(completed(&home, &["chats", "show", ""])[..2], ["1", "2"]);
+    assert_eq!(completed(&home, &["chats", "show", ""])[..3], ["1", "2", "last"]);
     assert_eq!(completed(&home, &["chats", "rm", "2"]), ["2"]);
     home.write("home/config/prompts/mail.md", "Dear {{to}}");
     assert_eq!(completed(&home, &["--prompt-name", "m"]), ["mail"]);
@@ -79,6 +79,11 @@ fn chats_texts_and_topics_complete_where_they_are_meant() {
     assert_eq!(completed(&home, &["--extract", "j"]), ["json"]);
     assert_eq!(completed(&home, &["help", "sc"]), ["schema", "scripting"]);
     assert_eq!(completed(&home, &["man", "ch"]), ["chats"]);
+    assert_eq!(completed(&home, &["man", "models", "pu"]), ["pull"]);
+    assert_eq!(completed(&home, &["config", "set", "mouse", "o"]), ["off", "on"]);
+    home.write("home/data/bench/2026-11-27-2016-quick.jsonl", "");
+    assert_eq!(completed(&home, &["bench", "show", ""])[..2], ["2026-11-27-2016-quick", "last"]);
+    assert_eq!(completed(&home, &["bench", "--continue", "2"]), ["2026-11-27-2016-quick"]);
     assert_eq!(completed(&home, &["config", "set", "loop"]), ["loop_breaker"]);
 }
 
@@ -212,6 +217,12 @@ fn every_command_has_a_page_of_its_own() {
     for words in [&["man", "nosuch"][..], &["man", "models", "nosuch"], &["man", "__probe"]] {
         let ran = home.run(words);
         assert!(ran.code == Some(2) && ran.stderr.contains("there is no command `"), "{words:?}: {}", ran.stderr);
+    }
+    for (words, near) in
+        [(&["man", "bathc"][..], "`tuichat man batch`"), (&["man", "modles", "pull"], "`tuichat man models pull`")]
+    {
+        let ran = home.run(words);
+        assert!(ran.code == Some(2) && ran.stderr.ends_with(&format!("{near} may be meant\n")), "{}", ran.stderr);
     }
     assert_eq!(home.run(&["man", "--out", "pages"]).code, Some(0));
     let mut names: Vec<_> = std::fs::read_dir(home.path("pages")).unwrap().collect::<Result<Vec<_>, _>>().unwrap();

@@ -231,7 +231,9 @@ fn a_download_that_fails_is_a_sentence_and_another_can_be_chosen() {
     chat.wait_for("the hub does not let you read this repository");
     chat.wait_for("no model");
     chat.send("Hello\r");
-    chat.wait_for("› Hello");
+    chat.wait_for("filter:");
+    let screen = close(&mut chat);
+    assert!(screen.contains("› Hello"), "{screen}");
     chat.send(CTRL_U);
     chat.send(F4);
     get_entry(&mut chat);
@@ -399,5 +401,25 @@ fn an_interrupt_during_the_download_keeps_what_came_of_it() {
         assert!(output.stdout.is_empty() && stderr.contains("goes on where it stopped"), "{stderr}");
         assert!(!parts(&home).is_empty());
         let _ = hub.clone().faults([Fault::StallAfter(100)]);
+    }
+}
+
+#[test]
+fn a_person_is_told_that_there_is_nothing_and_a_script_reads_an_empty_list() {
+    let home = Home::new();
+    for (list, sentence) in [
+        (["chats", "list"], "there is no chat; `tuichat` begins one"),
+        (["models", "list"], "no model is here yet; "),
+        (["bench", "list"], "no run is kept yet; `tuichat bench` makes one"),
+    ] {
+        let ran = home.run(&list);
+        assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (Some(0), "", ""), "{list:?}");
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_tuichat"));
+        command.env("TUICHAT_HOME", home.path("home"));
+        command.env("HOME", home.path("person"));
+        command.args(list);
+        let mut terminal = Pty::run(command, 120, 24);
+        terminal.wait_for(sentence);
+        assert!(terminal.wait_for_end().success());
     }
 }

@@ -86,6 +86,33 @@ fn lists_have_the_whole_screen_and_give_it_back_as_it_was() {
 }
 
 #[test]
+fn coming_back_from_the_shell_draws_the_lines_once() {
+    let home = home(SCRIPT);
+    let mut command = CommandBuilder::new("sh");
+    command.env("TUICHAT_HOME", home.path());
+    command.cwd(home.path());
+    let program = env!("CARGO_BIN_EXE_tuichat");
+    let line =
+        format!("'{program}' --inline --engine scripted:script.toml -m x.gguf; echo in-the-shell; fg; echo left");
+    command.args(["-mc", &line]);
+    let mut chat = Pty::run(command, 60, 16);
+    chat.answer_where_the_cursor_is();
+    chat.wait_for("idle");
+    chat.send("One\r");
+    chat.wait_for("Hello there, you");
+    chat.wait_for("idle");
+    chat.send("\x1a");
+    chat.wait_for("in-the-shell");
+    chat.wait_for("idle");
+    chat.send("back");
+    let screen = chat.wait_for("› back");
+    assert_eq!(screen.matches("F1 keys").count(), 1, "{screen}");
+    assert_eq!(screen.matches('›').count(), 2, "{screen}");
+    chat.send("\x03\x03");
+    chat.wait_for("left");
+}
+
+#[test]
 fn a_long_conversation_scrolls_and_another_size_keeps_one_composer() {
     let home = home("[[answer]]\ntext = \"one\\n\\ntwo\\n\\nthree\\n\\nfour\"\n");
     let mut chat = chat(home.path(), 16);

@@ -329,6 +329,18 @@ fn a_script_writes_lines_one_after_the_other() {
     assert!(std::fs::read_to_string(home.path().join("out.md")).unwrap().contains("several\nlines"));
 }
 
+#[test]
+fn what_a_command_did_is_said_before_the_next_line_is_taken() {
+    let home = home("[[answer]]\ntext = \"One two.\"\n");
+    let engine = engine(home.path());
+    let arguments: Vec<&str> = engine.iter().map(String::as_str).chain(["--plain", "--plain-status=off"]).collect();
+    let said = piped(home.path(), &arguments, "Count\n/tag food\n/theme nord\n/drop\n");
+    let order =
+        ["You: /tag food\nThis chat has the tag", "You: /theme nord\nThe theme is `nord`", "You: /drop\nNo file"];
+    let places: Vec<_> = order.iter().map(|words| said.find(words)).collect();
+    assert!(places.is_sorted() && places[0].is_some(), "{places:?} in:\n{said}");
+}
+
 /// The figures of `/stats` depend on the machine.
 fn without_statistics(transcript: &str) -> String {
     let (before, rest) = transcript.split_once("Statistics:\n").unwrap();

@@ -265,6 +265,8 @@ fn a_real_chat_that_is_resumed_finds_what_was_computed_of_it() {
     let line = screen.lines().find(|line| line.contains("in all")).unwrap();
     let numbers: Vec<u32> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
     assert!(matches!(numbers[..], [all, cached] if all > 90 && cached + 20 > all), "{screen}");
+    again.send(ESCAPE);
+    again.wait_until("the chat again", |screen| !screen.contains("in all"));
     leave(&mut again);
     again.assert_given_back();
 }

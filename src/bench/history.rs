@@ -131,6 +131,11 @@ impl History {
         self.files().into_iter().map(listed).collect()
     }
 
+    /// The IDs of all runs, the newest last.
+    pub fn ids(&self) -> Vec<String> {
+        self.files().iter().map(|file| id_of(file)).collect()
+    }
+
     /// The files, by their names and so by time.
     fn files(&self) -> Vec<PathBuf> {
         let entries = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();

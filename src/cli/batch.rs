@@ -9,7 +9,7 @@ use super::EngineName;
 use crate::config::Settings;
 
 /// Settings that mean nothing to a batch.
-const MEANINGLESS: [&str; 24] = [
+const MEANINGLESS: [&str; 28] = [
     "output",
     "extract",
     "cache_prompt",
@@ -31,6 +31,10 @@ const MEANINGLESS: [&str; 24] = [
     "title",
     "notify",
     "ascii",
+    "borders",
+    "motion",
+    "save_power",
+    "status",
     "images",
     "theme",
     "limit_rate",
@@ -62,6 +66,7 @@ Examples:
 /// Answer many prompts from a file or a pipe
 #[derive(clap::Args, Clone, Debug, PartialEq)]
 #[command(after_help = EXAMPLES, mut_arg("output", |argument| argument.long("form").short(None)),
+          mut_arg("logprobs", |argument| argument.help("Tell for each token of an answer how likely it was, and the N likeliest ones, up to 20")),
           mut_args(|argument| if MEANINGLESS.contains(&argument.get_id().as_str()) { argument.hide(true) } else { argument }))]
 pub struct BatchCommand {
     /// The items, one JSON object a line; `-` reads them from stdin
@@ -69,7 +74,7 @@ pub struct BatchCommand {
     pub items: PathBuf,
 
     /// Write the results into this file, which must not be there, instead of to stdout
-    #[arg(id = "to", short, long = "output", value_name = "FILE")]
+    #[arg(id = "to", long = "output", visible_alias = "out", value_name = "FILE")]
     pub to: Option<PathBuf>,
 
     /// Go on behind the results in this file: items that have a line there are left out
@@ -134,5 +139,24 @@ fn parallel(text: &str) -> Result<Parallel, String> {
         _ if text == "auto" => Ok(Parallel::Auto),
         Ok(lanes @ 1..=64) => Ok(Parallel::Lanes(lanes)),
         _ => Err("it must be `auto` or a number between 1 and 64".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::about_settings;
+
+    /// A new setting of the screen has to be named above.
+    #[test]
+    fn no_option_of_a_batch_is_about_the_screen() {
+        let definition = crate::cli::definition();
+        let batch = definition.find_subcommand("batch").unwrap();
+        let of_program =
+            about_settings().iter().filter(|about| about.group == "Program").map(|about| about.key.as_str());
+        let is_shown = |key: &&str| {
+            batch.get_arguments().any(|argument| argument.get_id().as_str() == *key && !argument.is_hide_set())
+        };
+        let shown: Vec<&str> = of_program.filter(is_shown).collect();
+        assert_eq!(shown, ["logprobs", "private", "offline", "quiet", "verbose"]);
     }
 }

@@ -38,19 +38,25 @@ pub enum ChatsCommand {
     },
     /// Print a chat
     Show {
-        id: ChatId,
+        /// The number of a chat, or `last`
+        #[arg(value_name = "ID|last")]
+        id: ChatName,
         #[command(flatten)]
         form: Form,
     },
     /// Give a chat another title
     Rename {
-        id: ChatId,
+        /// The number of a chat, or `last`
+        #[arg(value_name = "ID|last")]
+        id: ChatName,
         #[arg(required = true)]
         title: Vec<String>,
     },
     /// Give a chat tags, or take them away, and print which it has
     Tag {
-        id: ChatId,
+        /// The number of a chat, or `last`
+        #[arg(value_name = "ID|last")]
+        id: ChatName,
         #[arg(value_name = "TAG", value_parser = read_tag)]
         tags: Vec<String>,
         /// Take this tag away (repeatable)

@@ -4,10 +4,14 @@ use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+use super::habits;
 use super::unread::{self, Unread};
 use crate::config;
 use crate::exit::Failure;
-use crate::text::plain::{alternatives, meant};
+use crate::text::plain::alternatives;
+
+/// What to type where a prompt is missing.
+const PROMPT: &str = "`-p TEXT` answers a text, `-p -` what is piped in";
 
 /// Whether the parser stopped at a mistake, and not because help or the version was asked for, or because nothing is
 /// there of what a command needs.
@@ -52,14 +56,17 @@ fn told(error: &clap::Error, commands: &[String]) -> (String, String) {
         }
         ErrorKind::UnknownArgument => {
             let of = if commands.is_empty() { String::new() } else { format!(" of `tuichat {}`", commands.join(" ")) };
-            let hint = named(ContextKind::SuggestedArg).map_or(help, |meant| format!("`{meant}` may be meant"));
-            (format!("`{argument}` is no option{of}"), hint)
+            let command = super::command_named(super::definition(), commands.iter().map(String::as_str));
+            let of_others = command.as_ref().and_then(|command| habits::option(command, &argument));
+            let near = named(ContextKind::SuggestedArg)
+                .filter(|near| command.as_ref().is_none_or(|command| habits::is_shown(command, near)));
+            let meant = of_others.or(near.map(|near| format!("`{near}`")));
+            (format!("`{argument}` is no option{of}"), meant.map_or(help, |meant| format!("{meant} may be meant")))
         }
         ErrorKind::InvalidSubcommand => {
             let word = text(error, ContextKind::InvalidSubcommand).unwrap_or_default();
-            let near = strings(error, ContextKind::SuggestedSubcommand);
-            let hint = match meant(&word, near.iter().map(String::as_str)) {
-                Some(meant) => format!("`tuichat {}` may be meant", [commands, &[meant.to_owned()]].concat().join(" ")),
+            let hint = match guess(commands, &word) {
+                Some(guess) => guess,
                 None if commands.is_empty() => question(&word),
                 None => help,
             };
@@ -85,6 +92,7 @@ fn told(error: &clap::Error, commands: &[String]) -> (String, String) {
             (format!("{} {verb} missing", missing.join(" and ")), help)
         }
         ErrorKind::NoEquals => (format!("the value of `{argument}` goes behind a `=`"), format!("type `{argument}=…`")),
+        ErrorKind::TooFewValues => (first_line(error), PROMPT.into()),
         _ => (first_line(error), help),
     }
 }
@@ -127,12 +135,22 @@ fn instead(error: &clap::Error, argument: &str) -> String {
         None if ["--schema", "--grammar"].contains(&argument) => {
             format!("leave it out, or type `{argument} off` to take back what is set elsewhere")
         }
+        None if argument == "--prompt" => PROMPT.into(),
         None => "leave it out, or say what it is to be".into(),
     }
 }
 
+/// What to type where a word is no command behind these, if that can be guessed.
+pub fn guess(commands: &[String], word: &str) -> Option<String> {
+    let command = super::command_named(super::definition(), commands.iter().map(String::as_str))?;
+    habits::command(&command, commands, word)
+}
+
 /// What to type where words stand that are no command.
 pub fn question(words: &str) -> String {
+    if super::definition().get_arguments().any(|option| option.get_long() == Some(words)) {
+        return format!("`tuichat --{words}` may be meant; a question goes behind `-p`");
+    }
     let quote = if words.contains('\'') { '"' } else { '\'' };
     let words: String = words.chars().take(60).collect();
     format!("a question goes behind `-p`: `tuichat -p {quote}{words}{quote}`")
@@ -239,8 +257,28 @@ mod tests {
             ),
             (&["--promt", "x"], "`--promt` is no option", "`--prompt` may be meant"),
             (&["Sum up"], "there is no command `Sum up`", "a question goes behind `-p`: `tuichat -p 'Sum up'`"),
+            (
+                &["resume"],
+                "there is no command `resume`",
+                "`tuichat --resume` may be meant; a question goes behind `-p`",
+            ),
             (&["nosuch"], "there is no command `nosuch`", "a question goes behind `-p`: `tuichat -p 'nosuch'`"),
             (&["model"], "there is no command `model`", "`tuichat models` may be meant"),
+            (
+                &["list"],
+                "there is no command `list`",
+                "`tuichat models list`, `tuichat chats list` or `tuichat bench list` may be meant; a question goes behind `-p`",
+            ),
+            (
+                &["pull", "qwen"],
+                "there is no command `pull`",
+                "`tuichat models pull` may be meant; a question goes behind `-p`",
+            ),
+            (&["models", "ls"], "there is no command `models ls`", "`tuichat models list` may be meant"),
+            (&["-p", "x", "-n", "20"], "`-n` is no option", "`--max-tokens` may be meant"),
+            (&["-p", "x", "-c", "20"], "`-c` is no option", "`--ctx` or `--continue` may be meant"),
+            (&["-p", "x", "--regex", "a"], "`--regex` is no option", "`--grammar` or `--schema` may be meant"),
+            (&["models", "list", "-o", "json"], "`-o` is no option of `tuichat models list`", "`--json` may be meant"),
             (&["models", "pul"], "there is no command `models pul`", "`tuichat models pull` may be meant"),
             (
                 &["-p", "x", "Sum up"],

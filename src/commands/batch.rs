@@ -31,20 +31,20 @@ pub fn run(command: BatchCommand, surroundings: Surroundings) -> Result<Exit, Fa
         (None, None) => (batch::stdout()?, Earlier::default()),
     };
     let failed = earlier.tally.failed + earlier.tally.unsatisfied;
-    if failed > 0 {
-        let are = if failed == 1 { "1 item has" } else { &format!("{failed} items have") };
-        let sentence = format!("note: {are} an error in the earlier results; `--retry-failed` answers them again");
-        Remarks::on_stderr(surroundings.config.quiet).note(&sentence);
-    }
     let count = items.len();
     items.retain(|item| !earlier.done.contains(&item.id.to_string()));
     if items.is_empty() {
         let sentence = match count {
             0 if command.items == Path::new("-") => "note: there are no items on stdin".to_owned(),
             0 => format!("note: there are no items in `{}`", command.items.display()),
-            1 => "note: the item is done already".into(),
-            _ => format!("note: all {count} items are done already"),
+            1 => "note: the item has its line already".into(),
+            _ => format!("note: all {count} items have their lines already"),
         };
+        Remarks::on_stderr(surroundings.config.quiet).note(&sentence);
+    }
+    if failed > 0 {
+        let are = if failed == 1 { "1 earlier line has" } else { &format!("{failed} earlier lines have") };
+        let sentence = format!("note: {are} an `error`; `--retry-failed` answers these items again");
         Remarks::on_stderr(surroundings.config.quiet).note(&sentence);
     }
     // Of items that all fail, or are done, no model has to know.
@@ -64,7 +64,7 @@ pub fn run(command: BatchCommand, surroundings: Surroundings) -> Result<Exit, Fa
         out,
         quiet: surroundings.config.quiet,
         verbose: surroundings.config.verbose,
-        resume: written.map(|path| format!("`--resume {}`", path.display())),
+        written: written.cloned(),
         smaller: Box::new(move |bytes| offers::smaller(&surroundings, bytes)),
     })
 }

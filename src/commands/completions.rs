@@ -11,6 +11,7 @@ use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, PathComplete
 use clap_complete::env::{CompleteEnv, Shells};
 
 use super::{help, print};
+use crate::bench::history::{self, History};
 use crate::cli::{self, Shell};
 use crate::config::{Directories, about_settings};
 use crate::exit::Failure;
@@ -59,12 +60,16 @@ fn with_names(command: Command, parent: Option<&str>) -> Command {
         ("model", true, "show") => completed(argument, &[files, installed, catalogued]),
         ("model", true, "rm" | "path" | "export") => completed(argument, &[installed]),
         ("model" | "models" | "draft_model", ..) => completed(argument, &[files, installed]),
+        ("continues" | "compare", _, "bench") => completed(argument, &[files, last_run, runs]),
+        ("run" | "first" | "second", ..) if parent == Some("bench") => completed(argument, &[files, last_run, runs]),
         ("resume" | "continues", ..) => completed(argument, &[last_chat, chats]),
-        ("id", _, "export") if is_of_chats => completed(argument, &[last_chat, chats]),
-        ("id", ..) if is_of_chats => completed(argument, &[chats]),
+        ("id", _, "archive" | "rm") if is_of_chats => completed(argument, &[chats]),
+        ("id", ..) if is_of_chats => completed(argument, &[last_chat, chats]),
+
         ("prompt_name", ..) => completed(argument, &[prompts]),
         ("extract", ..) => completed(argument, &[parts]),
         ("name", _, "get" | "set" | "unset") if parent == Some("config") => completed(argument, &[settings]),
+        ("value", _, "set") if parent == Some("config") => completed(argument, &[values]),
         ("words", _, "help") => completed(argument, &[topics, commands, options]),
         ("command", _, "man") => completed(argument, &[commands]),
         _ => argument,
@@ -117,6 +122,16 @@ fn last_chat(_: &OsStr) -> Vec<CompletionCandidate> {
     vec![candidate("last", "the last chat".into())]
 }
 
+fn last_run(_: &OsStr) -> Vec<CompletionCandidate> {
+    vec![candidate(history::LAST, "the last run".into())]
+}
+
+/// The runs of the bench that are kept.
+fn runs(_: &OsStr) -> Vec<CompletionCandidate> {
+    let kept = directories().map(|found| History::new(found.runs()).ids()).unwrap_or_default();
+    kept.iter().map(|id| candidate(id, String::new())).collect()
+}
+
 fn prompts(_: &OsStr) -> Vec<CompletionCandidate> {
     let texts = directories().map(|found| prompts::all(&found.prompts()).0).unwrap_or_default();
     texts.iter().map(|text| candidate(&text.name, escape_line(text.beginning()))).collect()
@@ -135,8 +150,26 @@ fn topics(_: &OsStr) -> Vec<CompletionCandidate> {
     help::topics().map(|(name, about)| candidate(name, about.into())).collect()
 }
 
+/// The words that a setting can be, which is named by the word before.
+fn values(_: &OsStr) -> Vec<CompletionCandidate> {
+    let named = typed_behind("set").into_iter().next();
+    let about = named.and_then(|name| about_settings().iter().find(|about| about.key == name.replace('-', "_")));
+    about.into_iter().flat_map(|about| &about.words).map(|word| candidate(word, String::new())).collect()
+}
+
+/// The words behind this one on the line that is completed, without the last, which is being typed.
+fn typed_behind(command: &str) -> Vec<String> {
+    let line: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    let Some(at) = line.iter().position(|word| word == command) else { return Vec::new() };
+    let (_, behind) = line[at + 1..].split_last().unwrap_or((&line[at], &[]));
+    behind.to_vec()
+}
+
+/// Commands; behind the name of one, those that it has.
 fn commands(_: &OsStr) -> Vec<CompletionCandidate> {
-    let definition = cli::definition();
+    let before = ["man", "help"].into_iter().map(typed_behind).find(|words| !words.is_empty()).unwrap_or_default();
+    let inner = cli::command_named(cli::definition(), before.iter().map(String::as_str));
+    let definition = inner.unwrap_or_else(cli::definition);
     let shown = definition.get_subcommands().filter(|command| !command.is_hide_set());
     shown.map(|command| candidate(command.get_name(), about(command))).collect()
 }

@@ -18,7 +18,9 @@ pub fn run(command: ConfigCommand, surroundings: &Surroundings) -> Result<Exit, 
             let mut remarks = Remarks::on_stderr(surroundings.config.quiet);
             layers.warnings.iter().for_each(|sentence| remarks.warning(sentence));
             let settings = layers.settings.clone().over(config::defaults());
-            print(&toml::to_string(&settings).map_err(|error| Failure::error(error.to_string()))?)?;
+            let shown = toml::to_string(&settings).map_err(|error| Failure::error(error.to_string()))?;
+            let standings = surroundings.settings.standings().map_err(Failure::usage)?;
+            print(&with_origins(&shown, &standings))?;
         }
         ConfigCommand::Get { name } => {
             layers.check()?;
@@ -29,6 +31,22 @@ pub fn run(command: ConfigCommand, surroundings: &Surroundings) -> Result<Exit, 
         ConfigCommand::Unset { name } => change(surroundings, &name, None)?,
     }
     Ok(Exit::Success)
+}
+
+/// The settings as TOML, each that is not as by default with where it is from behind it.
+fn with_origins(settings: &str, standings: &[Standing]) -> String {
+    let mut is_inside = false;
+    let told = settings.lines().map(|line| {
+        let fences = line.matches("\"\"\"").count() + line.matches("'''").count();
+        let was_inside = is_inside;
+        is_inside ^= fences % 2 == 1;
+        let set = line
+            .split_once(" = ")
+            .filter(|_| !was_inside && fences == 0)
+            .and_then(|(key, _)| standings.iter().find(|standing| standing.about.key == key && !standing.is_default()));
+        set.map_or_else(|| format!("{line}\n"), |standing| format!("{line}  # {}\n", standing.from()))
+    });
+    told.collect()
 }
 
 fn standing(file: &SettingsFile, name: &str) -> Result<Standing, Failure> {

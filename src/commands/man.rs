@@ -11,6 +11,7 @@ use super::print;
 use crate::cli;
 use crate::exit::Failure;
 use crate::text::cause;
+use crate::text::plain::meant;
 
 /// Prints the page of the program, or of the command that is named, or writes all pages into a folder.
 ///
@@ -27,11 +28,22 @@ pub fn run(words: &[String], folder: Option<&Path>) -> Result<(), Failure> {
         ([], _) => whole_page(),
         (_, Some(command)) => page(&command),
         (_, None) => {
-            return Err(Failure::usage(format!("there is no command `{}`", words.join(" ")))
-                .hint("`tuichat --help` lists the commands"));
+            let hint = near(&words).unwrap_or_else(|| "`tuichat --help` lists the commands".into());
+            return Err(Failure::usage(format!("there is no command `{}`", words.join(" "))).hint(hint));
         }
     };
     print(&String::from_utf8_lossy(&page.map_err(|error| Failure::output(&error))?))
+}
+
+/// The page that may be meant by words of which one is no command.
+fn near(words: &[&str]) -> Option<String> {
+    let is_none = |count: &usize| cli::command_named(definition(), words[..*count].iter().copied()).is_none();
+    let count = (1..=words.len()).find(is_none)?;
+    let (word, commands) = words[..count].split_last()?;
+    let command = cli::command_named(definition(), commands.iter().copied())?;
+    let inner = meant(word, command.get_subcommands().filter(|inner| is_shown(inner)).map(Command::get_name))?;
+    let page = [commands, &[inner], &words[count..]].concat().join(" ");
+    Some(format!("`tuichat man {page}` may be meant"))
 }
 
 /// The page of the program, and one for each command, each under the name that `man` looks for.

@@ -238,6 +238,13 @@ fn print(text: &str) -> Result<(), Failure> {
     stdout.write_all(shown.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| Failure::output(&error))
 }
 
+/// Tells a person who looks on what is no part of the result. A script is told nothing.
+fn aside(surroundings: &Surroundings, sentence: &str) {
+    if io::stderr().is_terminal() {
+        Remarks::on_stderr(surroundings.config.quiet).note(sentence);
+    }
+}
+
 /// Writes a value to stdout as indented JSON.
 fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value).map_err(|error| Failure::error(error.to_string()))?;

@@ -28,6 +28,8 @@ pub enum Output {
     /// One object with the answer and what it cost
     Json,
     /// One object per line, as things happen; the last is that of json
+    #[value(alias = "jsonl")]
+    #[serde(alias = "jsonl")]
     Ndjson,
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde_json::json;
@@ -41,6 +42,9 @@ pub struct Progress {
     pub percent: u8,
 }
 
+/// How often a line tells how far something is: a load that takes a blink has no hundred of them.
+const PROGRESS_EVERY: Duration = Duration::from_millis(200);
+
 /// Writes an answer, flushing whatever can be of use to a reader already.
 pub struct Printer<W> {
     out: W,
@@ -48,13 +52,15 @@ pub struct Printer<W> {
     /// A terminal must not be given what it could obey; a pipe gets what the model said.
     escape: bool,
     last: Option<char>,
+    /// What the last line of progress was about, and when.
+    told: Option<(Phase, Instant)>,
     /// What the model thought of the tokens of the next piece.
     weighed: Vec<Weighed>,
 }
 
 impl<W: Write> Printer<W> {
     pub fn new(out: W, form: Output, is_terminal: bool) -> Self {
-        Self { out, form, escape: is_terminal, last: None, weighed: Vec::new() }
+        Self { out, form, escape: is_terminal, last: None, told: None, weighed: Vec::new() }
     }
 
     pub fn start(&mut self, model: &Path) -> io::Result<()> {
@@ -66,9 +72,12 @@ impl<W: Write> Printer<W> {
     }
 
     pub fn progress(&mut self, Progress { phase, percent }: Progress) -> io::Result<()> {
-        if self.form != Output::Ndjson {
+        let now = Instant::now();
+        let is_soon = self.told.is_some_and(|(of, at)| of == phase && now - at < PROGRESS_EVERY && percent < 100);
+        if self.form != Output::Ndjson || is_soon {
             return Ok(());
         }
+        self.told = Some((phase, now));
         self.line(&json!({"type": "progress", "phase": phase, "percent": percent}))
     }
 
@@ -166,6 +175,22 @@ mod tests {
         let pieces = [piece(Channel::Answer, "\x1b]0;x\x07\n")];
         assert_eq!(printed(Output::Text, true, &pieces), "<U+001B>]0;x<U+0007>\n");
         assert_eq!(printed(Output::Text, false, &pieces), "\x1b]0;x\x07\n");
+    }
+
+    #[test]
+    fn a_phase_is_told_by_its_first_line_and_its_end_and_not_a_hundred_times() {
+        let mut bytes = Vec::new();
+        let mut printer = Printer::new(&mut bytes, Output::Ndjson, false);
+        for (phase, percents) in [(Phase::Loading, 0..=100), (Phase::Prefilling, 0..=1)] {
+            percents.for_each(|percent| printer.progress(Progress { phase, percent }).unwrap());
+        }
+        let text = String::from_utf8(bytes).unwrap();
+        let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert!(lines.len() < 20, "{text}");
+        let told = |line: &serde_json::Value| (line["phase"].clone(), line["percent"].as_u64());
+        assert_eq!(told(&lines[0]), ("loading".into(), Some(0)));
+        assert_eq!(told(&lines[lines.len() - 2]), ("loading".into(), Some(100)));
+        assert_eq!(told(&lines[lines.len() - 1]), ("prefilling".into(), Some(0)));
     }
 
     #[test]

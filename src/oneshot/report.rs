@@ -153,13 +153,13 @@ impl Report {
         self.seed = Some(finish.seed);
         self.usage = Some(usage);
         self.timings = Some(Timings {
-            load_ms,
-            prefill_ms: timings.prefill_ms,
-            eviction_ms: timings.eviction_ms,
-            time_to_first_token_ms: timings.time_to_first_token_ms,
-            decode_ms: timings.decode_ms,
-            prefill_tokens_per_second: finish.stats.prefill_tokens_per_second(),
-            decode_tokens_per_second: finish.stats.decode_tokens_per_second(),
+            load_ms: thousandths(load_ms),
+            prefill_ms: thousandths(timings.prefill_ms),
+            eviction_ms: thousandths(timings.eviction_ms),
+            time_to_first_token_ms: thousandths(timings.time_to_first_token_ms),
+            decode_ms: thousandths(timings.decode_ms),
+            prefill_tokens_per_second: finish.stats.prefill_tokens_per_second().map(thousandths),
+            decode_tokens_per_second: finish.stats.decode_tokens_per_second().map(thousandths),
             major_faults,
         });
         self.speculative = Some(Speculative {
@@ -168,9 +168,9 @@ impl Report {
             accepted: speculation.accepted,
             decode_calls,
             verified_calls: speculation.verified_calls,
-            spent_ms: speculation.spent_ms,
-            plain_ms: speculation.plain_ms,
-            speedup: speculation.speedup(),
+            spent_ms: thousandths(speculation.spent_ms),
+            plain_ms: thousandths(speculation.plain_ms),
+            speedup: speculation.speedup().map(thousandths),
             fuzzy: speculation.fuzzy,
             off_reason: speculation.off.map(NotDrafted::as_str),
         });
@@ -198,9 +198,19 @@ impl Report {
     }
 }
 
+/// Milliseconds are told to the microsecond: more digits are noise.
+fn thousandths(number: f64) -> f64 {
+    (number * 1000.0).round() / 1000.0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn digits_that_mean_nothing_are_left_out() {
+        assert_eq!(serde_json::to_string(&thousandths(247.354_354_000_000_02)).unwrap(), "247.354");
+    }
 
     #[test]
     fn a_failure_before_anything_was_known_has_every_key() {

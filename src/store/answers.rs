@@ -45,7 +45,8 @@ impl Store {
             )?;
             if continued > 0 {
                 transaction.execute(
-                    "UPDATE chats SET leaf = ?1, updated_at = ?2 WHERE id = (SELECT chat FROM messages WHERE id = ?1)",
+                    "UPDATE chats SET leaf = ?1, newest = (SELECT max(newest) FROM chats), updated_at = ?2, archived = 0
+                     WHERE id = (SELECT chat FROM messages WHERE id = ?1)",
                     (id, Timestamp::now().as_millisecond()),
                 )?;
             }
@@ -167,6 +168,18 @@ mod tests {
         assert_eq!(store.branch(chat).unwrap().pop().unwrap().id, sibling);
         store.continue_answer(answer).unwrap();
         assert_eq!(store.branch(chat).unwrap().pop().unwrap().id, answer);
+    }
+
+    #[test]
+    fn a_chat_whose_answer_is_continued_is_the_one_that_was_written_in_last() {
+        let (mut store, chat, answer) = cut_answer();
+        store.archive_chat(chat, true).unwrap();
+        let other = store.create_chat("Other", None).unwrap();
+        store.add_message(other, None, Role::User, "Hello").unwrap();
+        store.connection.execute("UPDATE chats SET updated_at = updated_at - 5000", []).unwrap();
+        store.continue_answer(answer).unwrap();
+        let order: Vec<_> = store.chats(9).unwrap().into_iter().map(|chat| (chat.id, chat.is_archived)).collect();
+        assert_eq!(order, [(chat, false), (other, false)]);
     }
 
     #[test]

@@ -113,6 +113,12 @@ pub fn file_size(bytes: u64) -> String {
     }
 }
 
+/// How many weights a model has: `134.52 M`.
+pub fn parameters(count: u64) -> String {
+    let count = count as f64;
+    if count < 1e9 { format!("{:.2} M", count / 1e6) } else { format!("{:.2} B", count / 1e9) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -32,6 +32,8 @@ const BEFORE_KEY: Duration = Duration::from_millis(8);
 const ASK_BACKGROUND_AFTER: Duration = Duration::from_secs(5);
 /// Who leaves waits so long for a reply that would be typed into the shell otherwise.
 const LAST_REPLY: Duration = Duration::from_millis(100);
+/// The signal that continues the program after a stop of its own is here by then.
+const CONTINUED_WITHIN: Duration = Duration::from_secs(1);
 /// Lines that a notch of the wheel moves.
 const WHEEL_LINES: i16 = 3;
 
@@ -61,6 +63,8 @@ pub struct EventLoop<'t> {
     /// The person's editor has the terminal.
     is_lent: bool,
     signals: Signals,
+    /// When the program went on after a stop that it asked for, and took the terminal again.
+    went_on: Option<Instant>,
     multiplexer: Multiplexer,
     watch: Watch,
     scrollback: Scrollback,
@@ -90,6 +94,7 @@ impl<'t> EventLoop<'t> {
             keyboard: Keyboard::listen()?,
             is_lent: false,
             signals: Signals::listen()?,
+            went_on: None,
             multiplexer,
             watch,
             scrollback: Scrollback::default(),
@@ -192,6 +197,7 @@ impl<'t> EventLoop<'t> {
             Wake::Written => None,
             // The editor goes on, too.
             Wake::Continued if self.is_lent => None,
+            Wake::Continued if self.went_on.take().is_some_and(|at| at.elapsed() < CONTINUED_WITHIN) => None,
             // A hang-up continues the program too, when there is nothing to take again.
             Wake::Continued => match self.take_again(Terminal::resume) {
                 Ok(()) => {
@@ -257,6 +263,12 @@ impl<'t> EventLoop<'t> {
                 Effect::Leave => return ControlFlow::Break(()),
                 Effect::Suspend => {
                     if self.take_again(Terminal::suspend).is_err() {
+                        return self.update(Msg::Terminate);
+                    }
+                    self.went_on = Some(Instant::now());
+                }
+                Effect::Redraw => {
+                    if self.terminal.wipe().is_err() {
                         return self.update(Msg::Terminate);
                     }
                 }

@@ -126,7 +126,7 @@ pub fn parts(text: &str, folds: &[Fold]) -> Vec<Part> {
             What::Paste => Part::Paste(whole.to_owned()),
             What::Image(path) => Part::Image(path.clone()),
             What::File(name) => {
-                Part::File { name: name.clone(), text: inside(name, whole).unwrap_or(whole).to_owned() }
+                Part::File { name: name.clone(), text: inside(name, whole).map_or_else(|| whole.to_owned(), as_read) }
             }
         });
         is_behind_attached = fold.what != What::Paste;
@@ -142,6 +142,11 @@ fn inside<'a>(name: &str, block: &'a str) -> Option<&'a str> {
     let frame = attached_as(&part)?;
     let (head, foot) = frame.split_once('\n')?;
     block.strip_prefix(head)?.strip_prefix('\n')?.strip_suffix(foot.trim_start_matches('\n'))?.strip_suffix('\n')
+}
+
+/// A file's text of which [`crate::text_file::under_its_name`] makes this again: it leaves the last line end out.
+fn as_read(inside: &str) -> String {
+    if inside.ends_with(['\n', '\r']) { format!("{inside}\r\n") } else { inside.to_owned() }
 }
 
 #[cfg(test)]
@@ -187,6 +192,8 @@ mod tests {
             vec![Part::Image("/x/a.png".into()), file("a.txt", "milk"), text("?")],
             vec![text("Is "), file("a.txt", "milk"), text(" long?")],
             vec![file("a.txt", "milk")],
+            vec![file("a.pdf", "[page 1]\nmilk\n\n"), text(" Who?")],
+            vec![file("a.txt", "milk\r\r\n\r\n")],
             vec![paste(12)],
         ] {
             let whole = sent(&parts);

@@ -62,6 +62,11 @@ impl Lines {
         self.size
     }
 
+    /// The next draw repaints all of them.
+    pub fn begin_anew(&mut self) {
+        self.screen = None;
+    }
+
     /// Whether the terminal has another size than it had.
     pub fn is_resized(&self) -> bool {
         size().is_ok_and(|size| size != self.size)

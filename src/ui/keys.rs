@@ -237,6 +237,7 @@ pub static BINDINGS: &[Binding] = &[
     bind(CHAT, &[(Char('x'), CTRL)], "Ctrl-X O", "open the large paste beside the cursor", Command::Prefix),
     bind(PREFIXED, &[(Char('o'), NONE), (Char('o'), CTRL)], "", "", Command::OpenToken),
     bind(CHAT, &[], "Ctrl-X 1-9", "take back that message of those that wait", Command::TakeBack(1)),
+    bind(EVERYWHERE, &[(Char('l'), CTRL)], "Ctrl-L", "draw the screen anew", Command::Redraw),
     bind(CHAT_OR_SELECT, &[(F(1), NONE)], "F1", "show these keys (also ? while nothing is written)", Command::Help),
     bind_when_empty(CHAT, &[(Char('?'), NONE)], "", "", Command::Help),
     bind(COMPLETING, &[(Tab, NONE)], "Tab", "write what is chosen", Command::TakeCompletion),
@@ -327,22 +328,14 @@ pub static BINDINGS: &[Binding] = &[
     bind(POPUPS, &[(Down, NONE)], "", "", Command::Move(1)),
     bind(POPUPS, &[(PageUp, NONE)], "", "", Command::Move(-10)),
     bind(POPUPS, &[(PageDown, NONE)], "", "", Command::Move(10)),
-    bind(
-        CLOSED_BY_ESCAPE,
-        &[
-            (Esc, NONE),
-            (Char('o'), CTRL),
-            (F(1), NONE),
-            (F(2), NONE),
-            (F(3), NONE),
-            (F(4), NONE),
-            (F(5), NONE),
-            (F(6), NONE),
-        ],
-        "",
-        "",
-        Command::ClosePopup,
-    ),
+    bind(CLOSED_BY_ESCAPE, &[(Esc, NONE)], "", "", Command::ClosePopup),
+    // The key that opened it; that of another list goes there.
+    bind(&[Mode::Help], &[(F(1), NONE)], "", "", Command::ClosePopup),
+    bind(CHATS, &[(Char('o'), CTRL), (F(2), NONE)], "", "", Command::ClosePopup),
+    bind(&[Mode::Context], &[(F(3), NONE)], "", "", Command::ClosePopup),
+    bind(MODELS, &[(F(4), NONE)], "", "", Command::ClosePopup),
+    bind(SEARCH_CHATS, &[(F(5), NONE)], "", "", Command::ClosePopup),
+    bind(SETTINGS, &[(F(6), NONE)], "", "", Command::ClosePopup),
     bind(TEXTS, &[(Enter, NONE)], "", "", Command::ClosePopup),
     bind(&[Mode::Help], &[(Char('?'), NONE)], "", "", Command::ClosePopup),
 ];
@@ -371,11 +364,20 @@ pub fn message(app: &App, event: KeyEvent) -> Option<Msg> {
                 && (!binding.when_empty || app.has_nothing_written())
         })
     };
+    let opens_another = || {
+        let is_of_a_list = matches!(key, (F(_), NONE) | (Char('o'), CTRL));
+        if is_of_a_list && CLOSED_BY_ESCAPE.contains(&mode) { bound_in(Mode::Chat) } else { None }
+    };
     let menu = if mode == Mode::Chat && app.is_completing() { bound_in(Mode::Completing) } else { None };
     if menu.is_none() && mode == Mode::Chat && app.composer().wants_first(key) {
         return Some(Msg::Edit(event));
     }
-    if let Some(binding) = menu.or_else(|| bound_in(mode)) {
+    // A message that was found is only shown: who types writes, whatever the letters do to a chosen one.
+    let is_found = mode == Mode::Select && app.selection().is_some_and(|selection| selection.is_found);
+    if is_found && matches!(key, (Char(_), NONE)) {
+        return Some(Msg::Edit(event));
+    }
+    if let Some(binding) = menu.or_else(|| bound_in(mode)).or_else(opens_another) {
         return Some(Msg::Command(binding.command.clone()));
     }
     match (mode, key) {

@@ -36,6 +36,8 @@ pub struct SentMessage {
     pub text: String,
     /// What of it was pasted or attached.
     pub folds: Vec<Fold>,
+    /// It was written instead of a message, in this run.
+    pub is_command: bool,
 }
 
 /// Something that happened.
@@ -206,7 +208,11 @@ pub enum Command {
     Interrupt,
     Leave,
     Suspend,
+    /// Draw all of the screen anew.
+    Redraw,
     Help,
+    /// The help, narrowed by these words.
+    HelpOn(String),
     Context,
     Chats,
     /// Search the messages of all chats, for these words if there are any.
@@ -585,6 +591,8 @@ pub enum Effect {
     /// This theme is to be the one for the next start.
     RememberTheme(ThemeName),
     Suspend,
+    /// Something else may have written on the screen: all of it is drawn anew.
+    Redraw,
     /// Let the person's editor have the terminal and this text.
     EditOutside {
         text: String,

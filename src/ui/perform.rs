@@ -273,7 +273,7 @@ impl Performer {
                     self.on_a_thread(move |_| last_theme::remember(&file, &name));
                 }
             }
-            Effect::Suspend | Effect::EditOutside { .. } | Effect::Leave => {}
+            Effect::Suspend | Effect::Redraw | Effect::EditOutside { .. } | Effect::Leave => {}
             effect => self.ask_store(effect),
         }
     }

@@ -166,6 +166,18 @@ impl Terminal {
         Ok(())
     }
 
+    /// Takes everything off the screen, whoever wrote it; the next draw repaints it.
+    pub fn wipe(&mut self) -> io::Result<()> {
+        if let Some(lines) = self.lines.as_mut().filter(|_| !FULL.load(Ordering::SeqCst)) {
+            lines.begin_anew();
+            return Ok(());
+        }
+        self.forget_pictures();
+        self.write(b"\x1b[2J")?;
+        self.screen = screen(&self.line, &self.targets, &self.pictures)?;
+        Ok(())
+    }
+
     /// The whole lines that were typed before the terminal was taken.
     pub fn take_typed_ahead(&mut self) -> Option<String> {
         self.typed_ahead.take()
@@ -234,13 +246,17 @@ impl Terminal {
 
     /// Takes everything off the screen that stays there on its own, and lets the last frame out.
     fn clear_away(&mut self) {
+        self.forget_pictures();
+        self.line.drain(LAST_FRAME);
+        self.line.close();
+    }
+
+    fn forget_pictures(&mut self) {
         let forget: Vec<u8> = self.screen.backend_mut().take_sent().into_iter().flat_map(pictures::forget).collect();
         if !forget.is_empty() {
             // A terminal that is gone has forgotten them.
             let _ = self.write(&forget);
         }
-        self.line.drain(LAST_FRAME);
-        self.line.close();
     }
 
     /// Takes the terminal again after something else had it; the next draw repaints everything.

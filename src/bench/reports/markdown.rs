@@ -20,7 +20,7 @@ pub fn render(run: &Run) -> String {
     about.extend(machine.governor.as_ref().map(|governor| format!("governor {governor}")));
     about.push(format!("suite {}, {}", head.suite, facts::started(run)));
     text += &format!("{}\n\n", escape(&about.join("; ")));
-    let circumstances: Vec<String> = circumstances(run).lines().map(escape).collect();
+    let circumstances: Vec<String> = circumstances(run).lines().map(escape_but_code).collect();
     if !circumstances.is_empty() {
         text += &format!("{}\n\n", circumstances.join("; "));
     }
@@ -30,7 +30,7 @@ pub fn render(run: &Run) -> String {
     if !doubts.is_empty() {
         text.push('\n');
     }
-    doubts.iter().for_each(|doubt| text += &format!("- {}\n", escape(doubt)));
+    doubts.iter().for_each(|doubt| text += &format!("- {}\n", escape_but_code(doubt)));
     text
 }
 
@@ -63,6 +63,16 @@ pub fn table(section: &Section) -> String {
     format!("{heading}|{rule}\n{}", lines.collect::<String>())
 }
 
+/// A sentence of ours, in which what stands between backticks is to be typed and stays code.
+fn escape_but_code(sentence: &str) -> String {
+    let parts: Vec<&str> = sentence.split('`').collect();
+    if parts.len().is_multiple_of(2) {
+        return escape(sentence);
+    }
+    let written = |(at, part): (usize, &&str)| if at.is_multiple_of(2) { escape(part) } else { format!("`{part}`") };
+    parts.iter().enumerate().map(written).collect()
+}
+
 /// Without what would be markup.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -89,6 +99,12 @@ mod tests {
     #[test]
     fn a_run_can_be_posted_beside_llama_benchs_tables() {
         insta::assert_snapshot!(render(&examples::depth()));
+    }
+
+    #[test]
+    fn what_is_to_be_typed_stays_code() {
+        assert_eq!(escape_but_code("none; `--power cmd:X` asks <a>"), r"none; `--power cmd:X` asks \<a\>");
+        assert_eq!(escape_but_code("a ` alone"), r"a \` alone");
     }
 
     #[test]

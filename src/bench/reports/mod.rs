@@ -36,6 +36,7 @@ pub enum Format {
     /// A row for each case, with everything that is known of it
     Csv,
     /// The lines that are kept
+    #[value(alias = "ndjson")]
     Jsonl,
     /// A page of its own, with charts
     Html,

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::NOTHING;
 use crate::bench::record::{Case, Run, TUICHAT};
 use crate::bench::trust::ANCHOR;
-use crate::text::escape_line;
+use crate::text::{escape_line, parameters};
 
 /// What a case is called.
 const TEST: &str = "test";
@@ -249,11 +249,6 @@ fn decimals(value: Option<f64>, digits: usize) -> Option<String> {
 fn bytes(bytes: u64) -> String {
     let mebibytes = bytes as f64 / f64::from(1 << 20);
     if mebibytes < 1024.0 { format!("{mebibytes:.2} MiB") } else { format!("{:.2} GiB", mebibytes / 1024.0) }
-}
-
-fn parameters(count: u64) -> String {
-    let count = count as f64;
-    if count < 1e9 { format!("{:.2} M", count / 1e6) } else { format!("{:.2} B", count / 1e9) }
 }
 
 #[cfg(test)]

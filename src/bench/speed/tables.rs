@@ -167,7 +167,10 @@ pub fn circumstances(run: &Run) -> String {
     let timed = |case: &&Case| !case.samples_ts.is_empty() && case.test != ANCHOR && !peers::cases::is_peer(case);
     let Some(case) = run.cases.iter().find(timed) else { return String::new() };
     let rounds = run.cases.iter().filter(timed).map(|case| case.samples_ts.len()).min().unwrap_or_default();
-    let mut lines = vec![format!("means of {rounds} rounds with their 95 % intervals")];
+    let mut lines = vec![match rounds {
+        1 => "of one round, so nothing tells how far it can be relied on".to_owned(),
+        _ => format!("means of {rounds} rounds with their 95 % intervals"),
+    }];
     let bandwidth = case.number("bandwidth_bytes_per_second");
     lines.extend(bandwidth.map(|speed| format!("memory is read at {:.1} GB/s", speed / 1e9)));
     let health = run.end.as_ref().map(|end| end.health).unwrap_or_default();

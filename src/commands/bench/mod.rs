@@ -24,7 +24,7 @@ use crate::bench::report::{CORES, Report};
 use crate::bench::speed::plan::NamedSet;
 use crate::bench::suite::Models;
 use crate::bench::trust;
-use crate::cli::{Arguments, BenchCommand, Command, Suite};
+use crate::cli::{Arguments, BenchCommand, Command, Suite, mistakes};
 use crate::engine::lab;
 use crate::engine::protocol::{CancelFlag, LoadSettings};
 use crate::engine::tuning::Tuning;
@@ -246,7 +246,11 @@ fn models(
     names
         .iter()
         .map(|name| {
-            let found = library.resolve(*name)?;
+            let found = library.resolve(*name).map_err(|error| {
+                let failure = Failure::from(error);
+                let guess = name.and_then(|name| mistakes::guess(&["bench".into()], name));
+                guess.into_iter().fold(failure, Failure::hint)
+            })?;
             let guesses = !command.tune && command.suite == Suite::Spec;
             let draft = match guesses {
                 true => surroundings.draft_model_named(&found, command.draft_model.as_deref()),

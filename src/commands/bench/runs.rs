@@ -8,7 +8,7 @@ use crate::bench::history::{History, Listed, id_of};
 use crate::bench::record::Run;
 use crate::bench::table::Table;
 use crate::cli::RunsCommand;
-use crate::commands::{Surroundings, print, print_json};
+use crate::commands::{Surroundings, aside, print, print_json};
 use crate::exit::{Exit, Failure};
 
 /// # Errors
@@ -23,6 +23,8 @@ pub fn run(command: &RunsCommand, surroundings: &Surroundings) -> Result<Exit, F
             listed.reverse();
             if *json {
                 print_json(&listed.iter().map(Summary::from).collect::<Vec<_>>())?;
+            } else if listed.is_empty() {
+                aside(surroundings, "no run is kept yet; `tuichat bench` makes one");
             } else {
                 print(&table(&listed))?;
             }
@@ -43,6 +45,8 @@ struct Summary {
     suite: Option<String>,
     models: Vec<String>,
     cases: usize,
+    /// Single timings of a search (`--tune`), which come before its cases.
+    timings: usize,
     /// `whole`, `stopped`, `failed`, `running`, or what is wrong with the file.
     status: String,
     valid: Option<bool>,
@@ -58,6 +62,7 @@ impl From<&Listed> for Summary {
                 suite: Some(run.head.suite.clone()),
                 models: models(run),
                 cases: run.cases.len(),
+                timings: run.timings.len(),
                 status: if listed.is_running { "running".into() } else { run.status().as_str().into() },
                 valid: run.end.as_ref().map(|end| end.valid),
             },
@@ -67,6 +72,7 @@ impl From<&Listed> for Summary {
                 suite: None,
                 models: Vec::new(),
                 cases: 0,
+                timings: 0,
                 status: words.clone(),
                 valid: None,
             },
@@ -95,22 +101,34 @@ fn few(models: &[String]) -> String {
 }
 
 fn table(listed: &[Listed]) -> String {
-    if listed.is_empty() {
-        return "no run is kept yet; `tuichat bench` makes one\n".into();
-    }
-    let mut table = Table::new(["run", "cases", "status", "models"]);
+    let mut table = Table::new(["run", "measured", "status", "models"]);
     for summary in listed.iter().map(Summary::from) {
         let doubtful =
             if summary.valid == Some(false) && summary.status == "whole" { ", not to be trusted" } else { "" };
         let status = format!("{}{doubtful}", summary.status);
-        table.push(vec![summary.id, summary.cases.to_string(), status, few(&summary.models)]);
+        let is_search = summary.suite.as_deref() == Some("tune");
+        let measured = measured(summary.cases, summary.timings, is_search);
+        table.push(vec![summary.id, measured, status, few(&summary.models)]);
     }
     table.render()
+}
+
+/// A search has nothing but timings until it has chosen.
+fn measured(cases: usize, timings: usize, is_search: bool) -> String {
+    let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    if cases == 0 && is_search { counted(timings, "timing") } else { counted(cases, "case") }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_search_that_was_stopped_is_told_by_its_timings() {
+        assert_eq!((measured(2, 0, false), measured(1, 30, true)), ("2 cases".into(), "1 case".into()));
+        assert_eq!((measured(0, 7, true), measured(0, 1, true)), ("7 timings".into(), "1 timing".into()));
+        assert_eq!((measured(0, 0, true), measured(0, 0, false)), ("0 timings".into(), "0 cases".into()));
+    }
 
     #[test]
     fn several_models_are_told_by_the_first_and_their_number() {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use told::{Found, Shown, Summary, Whole};
 
 use super::chat::find;
-use super::{Surroundings, print, print_json};
+use super::{Surroundings, aside, print, print_json};
 use crate::chat::{Ended, Role};
 use crate::cli::ChatsCommand;
 use crate::config::Output;
@@ -26,17 +26,25 @@ pub fn run(command: ChatsCommand, surroundings: &Surroundings) -> Result<Exit, F
     match command {
         ChatsCommand::List { tags, archived, all, form } => {
             let mut chats = store.chats(usize::MAX)?;
+            let nobody = match chats.is_empty() {
+                true => {
+                    "there is no chat; `tuichat` begins one, and `tuichat chats import FILE` takes one from elsewhere"
+                }
+                false => "there is no such chat; `tuichat chats list --all` shows all",
+            };
             chats.retain(|chat| all || chat.is_archived == archived);
             chats.retain(|chat| tags.iter().all(|tag| chat.tags.contains(tag)));
             let told = chats.iter().map(Summary::from).collect::<Vec<_>>();
-            tell(form.output(), &told, || table(&chats))?;
+            tell(form.output(), &told, || table(&chats), nobody, surroundings)?;
         }
         ChatsCommand::Search { words, limit, form } => {
             let hits = store.search(&as_typed(&words), limit.into())?;
             let told = hits.iter().map(Found::from).collect::<Vec<_>>();
-            tell(form.output(), &told, || hits.iter().map(found).collect())?;
+            let text = || hits.iter().map(found).collect();
+            tell(form.output(), &told, text, "no message has all of that", surroundings)?;
         }
         ChatsCommand::Show { id, form } => {
+            let id = find(&store, id)?;
             let messages = store.branch(id)?;
             match form.output() {
                 Output::Text => print(&transcript(&messages))?,
@@ -48,9 +56,11 @@ pub fn run(command: ChatsCommand, surroundings: &Surroundings) -> Result<Exit, F
                 Output::Ndjson => print(&lines(&messages.iter().map(Shown::from).collect::<Vec<_>>())?)?,
             }
         }
-        ChatsCommand::Rename { id, title } => store.rename_chat(id, &text::escape_line(title.join(" ").trim()))?,
+        ChatsCommand::Rename { id, title } => {
+            store.rename_chat(find(&store, id)?, &text::escape_line(title.join(" ").trim()))?;
+        }
         ChatsCommand::Tag { id, tags, remove } => {
-            let tags = store.tag_chat(id, &tags, &remove)?;
+            let tags = store.tag_chat(find(&store, id)?, &tags, &remove)?;
             print(&tags.iter().map(|tag| format!("{tag}\n")).collect::<String>())?;
         }
         ChatsCommand::Archive { id, undo } => id.into_iter().try_for_each(|id| store.archive_chat(id, !undo))?,
@@ -59,6 +69,9 @@ pub fn run(command: ChatsCommand, surroundings: &Surroundings) -> Result<Exit, F
                 true => store.chats(usize::MAX)?.into_iter().map(|chat| chat.id).collect(),
                 false => id.into_iter().map(|name| find(&store, name)).collect::<Result<Vec<_>, _>>()?,
             };
+            if chats.is_empty() {
+                aside(surroundings, "there is no chat to export");
+            }
             exporting::run(&store, &chats, all, format, out.as_deref(), force)?;
         }
         ChatsCommand::Import { files, json } => {
@@ -77,13 +90,21 @@ fn forget(id: ChatId, surroundings: &Surroundings) {
     remove_snapshots(&surroundings.directories.snapshots(), ChatKey(id.0));
 }
 
-/// Prints a list in the form that is wanted.
-fn tell<T: Serialize>(form: Output, list: &[T], text: impl FnOnce() -> String) -> Result<(), Failure> {
+/// Prints a list in the form that is wanted; of an empty one a person is told `nobody`.
+fn tell<T: Serialize>(
+    form: Output,
+    list: &[T],
+    text: impl FnOnce() -> String,
+    nobody: &str,
+    surroundings: &Surroundings,
+) -> Result<(), Failure> {
     match form {
-        Output::Text => print(&text()),
-        Output::Json => print_json(&list),
-        Output::Ndjson => print(&lines(list)?),
+        Output::Text if list.is_empty() => aside(surroundings, nobody),
+        Output::Text => print(&text())?,
+        Output::Json => print_json(&list)?,
+        Output::Ndjson => print(&lines(list)?)?,
     }
+    Ok(())
 }
 
 /// An object a line.

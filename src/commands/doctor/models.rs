@@ -20,6 +20,8 @@ pub struct Models {
     /// The model that answers without `--model`.
     default: Option<Usual>,
     installed: usize,
+    /// Of them, files that lie elsewhere.
+    linked: usize,
     installed_bytes: u64,
     /// Stores of other programs that are there.
     stores: Vec<Store>,
@@ -117,6 +119,7 @@ impl Models {
             folder: looked.folder.to_owned(),
             default,
             installed: installed.len(),
+            linked: installed.iter().filter(|model| model.is_linked()).count(),
             installed_bytes: own_bytes(&installed),
             stores,
             unfinished,
@@ -140,7 +143,12 @@ impl Models {
             ));
         }
         let count = counted(self.installed, "model", "models");
-        facts.push(("installed", format!("{count}, {}, in {}", file_size(self.installed_bytes), self.shown_folder)));
+        let linked = match self.linked {
+            0 => String::new(),
+            linked => format!(" ({linked} used where it lies)"),
+        };
+        let own = file_size(self.installed_bytes);
+        facts.push(("installed", format!("{count}{linked}, {own}, in {}", self.shown_folder)));
         for store in self.stores.iter().filter(|store| store.models > 0) {
             let count = counted(store.models, "model", "models");
             facts.push((store.owner.prefix(), format!("{count}, {}, used in place", file_size(store.bytes))));

@@ -10,7 +10,7 @@ use crate::engine::protocol::EngineError;
 use crate::exit::Failure;
 use crate::models::gguf::Header;
 use crate::models::{Checked, Found, Library, ModelError, catalog, identity, templates};
-use crate::text::escape_line;
+use crate::text::{escape_line, parameters};
 
 /// What is wanted of a check.
 #[derive(Clone, Copy, Debug)]
@@ -168,7 +168,7 @@ impl<'a> Report<'a> {
         line("sound", if self.problem.is_none() { "yes" } else { "no" });
         line("title", header.name().unwrap_or("not known"));
         line("architecture", header.architecture());
-        line("parameters", &header.parameter_count().to_string());
+        line("parameters", &parameters(header.parameter_count()));
         line("quantization", &header.quantization());
         line("GGUF version", &header.version.to_string());
         line("trained context", &number(header.context_length()));

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{elsewhere, remarks, size};
 use crate::commands::machine::Fit;
 use crate::commands::offers::is_here;
-use crate::commands::{Surroundings, print, print_json};
+use crate::commands::{Surroundings, aside, print, print_json};
 use crate::exit::Failure;
 use crate::models::catalog::{self, Entry, File};
 use crate::models::fit::{Anatomy, Machine};
@@ -46,16 +46,19 @@ pub fn run(library: &Library, of_catalog: bool, as_json: bool, surroundings: &Su
         lines.push_str(if lines.is_empty() { "" } else { "\n" });
         lines.push_str(&group);
     }
+    print(&lines)?;
     let known = catalog::entries().iter().filter(|entry| !is_here(entry, &installed)).count();
     if known > 0 {
-        let (begin, more) = if lines.is_empty() { ("No model is here yet. ", "") } else { ("\n", " more") };
-        lines.push_str(begin);
-        lines.push_str(&format!(
-            "{known}{more} are known: `tuichat models list --catalog` tells how they would do here, and `tuichat models \
-             pull NAME` gets one.\n"
-        ));
+        let (begin, more) = if lines.is_empty() { ("no model is here yet; ", "") } else { ("", " more") };
+        aside(
+            surroundings,
+            &format!(
+                "{begin}{known}{more} are known: `tuichat models list --catalog` tells how they would do here, and `tuichat \
+             models pull NAME` gets one"
+            ),
+        );
     }
-    print(&lines)
+    Ok(())
 }
 
 fn list_catalog(installed: &[Installed], as_json: bool, surroundings: &Surroundings) -> Result<(), Failure> {
@@ -96,11 +99,13 @@ fn list_catalog(installed: &[Installed], as_json: bool, surroundings: &Surroundi
             entry.good_for
         ));
     }
-    lines.push_str(
-        "\n* is here, > is the one to begin with. `tuichat models pull NAME` gets one in the quantization shown, `NAME:Q8_0` \
-         in another; `tuichat models show NAME` tells more.\n",
+    print(&lines)?;
+    aside(
+        surroundings,
+        "* is here, > is the one to begin with; `tuichat models pull NAME` gets one in the quantization shown, `NAME:Q8_0` \
+         in another; `tuichat models show NAME` tells more",
     );
-    print(&lines)
+    Ok(())
 }
 
 /// All that is known of a model of the catalogue, `file` being the one that suits this machine.

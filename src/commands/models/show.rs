@@ -11,7 +11,7 @@ use crate::models::fit::{Anatomy, Machine, USUAL};
 use crate::models::gguf::{self, Header};
 use crate::models::hub::{Hub, Reference, RemoteHeader};
 use crate::models::{Found, Library, ModelError};
-use crate::text;
+use crate::text::{self, parameters};
 
 /// What a line takes up for its name.
 const NAME_WIDTH: usize = 18;
@@ -130,12 +130,16 @@ fn measured(surroundings: &Surroundings, models: &[Anatomy]) -> Machine {
 
 fn lines_of(object: &Value) -> String {
     let line = |(key, value): (&String, &Value)| {
-        let value = match value {
-            Value::String(text) => text::escape_line(text),
-            Value::Null => "not known".into(),
-            other => other.to_string(),
+        let value = match (key.as_str(), value) {
+            ("size_bytes", Value::Number(bytes)) => size(bytes.as_u64().unwrap_or_default()),
+            ("parameters", Value::Number(count)) => parameters(count.as_u64().unwrap_or_default()),
+            (_, Value::String(text)) => text::escape_line(text),
+            (_, Value::Null) => "not known".into(),
+            (_, Value::Bool(is_so)) => if *is_so { "yes" } else { "no" }.into(),
+            (_, other) => other.to_string(),
         };
-        format!("{:<NAME_WIDTH$}{value}\n", key.replace('_', " "))
+        let name = key.trim_end_matches("_bytes").replace('_', " ");
+        format!("{name:<NAME_WIDTH$}{value}\n")
     };
     object.as_object().into_iter().flatten().map(line).collect()
 }

@@ -8,13 +8,13 @@ use std::path::Path;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Header, Tensor, TensorType, Value};
-use crate::text::escape_line;
+use crate::text::{cause, escape_line};
 
 /// Why a file is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum GgufError {
     /// The file cannot be read.
-    #[error("it cannot be read ({0})")]
+    #[error("it cannot be read: {}", cause(.0))]
     Io(#[from] io::Error),
     /// The first four bytes are not GGUF's.
     #[error("it is not a GGUF file")]

@@ -59,6 +59,9 @@ impl Library {
         if let Some(name) = how.name {
             name::check(name)?;
         }
+        if !file.exists() {
+            return Err(ModelError::NotFound(format!("there is no file `{}`", shown(file))));
+        }
         if let Some(archive) = Archive::open(file)? {
             return self.import_from_archive(archive, file, how, listener);
         }

@@ -12,6 +12,7 @@ mod tally;
 
 use std::collections::HashMap;
 use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -58,8 +59,8 @@ pub struct Job {
     pub verbose: bool,
     /// What to type where there is no memory for the model, a file of so many bytes: names one that fits, if there is one.
     pub smaller: Box<dyn FnOnce(u64) -> Option<String> + Send>,
-    /// What to type to go on after an interrupt.
-    pub resume: Option<String>,
+    /// The file that the results go into, if that is not stdout.
+    pub written: Option<PathBuf>,
 }
 
 /// stdout, for results: made harmless if it is a terminal.
@@ -138,7 +139,7 @@ pub fn run(job: Job) -> Result<Exit, Failure> {
             })
         }
     };
-    run.end(outcome, job.verbose, job.resume.as_deref())
+    run.end(outcome, job.verbose, job.written.as_deref())
 }
 
 struct Run {
@@ -340,7 +341,7 @@ impl Run {
     }
 
     /// Writes what waited for earlier items that will not come, and says how it went.
-    fn end(mut self, outcome: Result<(), Failure>, verbose: bool, resume: Option<&str>) -> Result<Exit, Failure> {
+    fn end(mut self, outcome: Result<(), Failure>, verbose: bool, written: Option<&Path>) -> Result<Exit, Failure> {
         self.remarks.clear();
         let is_open = !matches!(&outcome, Err(failure) if matches!(failure.exit, Exit::ClosedPipe | Exit::Disk));
         if is_open {
@@ -352,8 +353,10 @@ impl Run {
             self.remarks.note(&summary);
         }
         outcome?;
-        let Some(exit) = self.stopped_by.filter(|_| self.tally.done < self.total) else { return self.tally.outcome() };
-        let how = resume.map(|resume| format!("; go on with {resume}")).unwrap_or_default();
+        let Some(exit) = self.stopped_by.filter(|_| self.tally.done < self.total) else {
+            return self.tally.outcome(written);
+        };
+        let how = written.map(|path| format!("; go on with `--resume {}`", path.display())).unwrap_or_default();
         self.remarks.note(&format!("stopped: {} of {} items are done{how}", self.tally.done, self.total));
         Ok(exit)
     }

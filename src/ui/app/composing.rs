@@ -17,9 +17,13 @@ impl App {
                 Vec::new()
             }
             Some(Written::Command(command)) => {
+                let line = self.composer.command_line().unwrap_or_default().to_owned();
+                self.remember_command(&line);
                 self.composer.take_command();
                 self.written_command(command, now)
             }
+            // What is written stays.
+            Some(Written::Message(_)) | None if self.lacks_model() && self.has_draft() => self.list_models(),
             Some(Written::Message(_)) | None => self.send_written(now),
         }
     }

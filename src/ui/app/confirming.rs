@@ -120,7 +120,7 @@ mod tests {
         assert!(tester.app.notices()[0].starts_with("nothing is downloaded"), "{:?}", tester.app.notices());
         let effects = press(&mut tester, KeyCode::Enter);
         assert!(!effects.iter().any(|effect| matches!(effect, Effect::Get { .. })), "{effects:?}");
-        press(&mut tester, KeyCode::F(4));
+        assert!(matches!(tester.app.popup(), Popup::Models(_)), "who sends without a model needs one");
         tester.update(Msg::Offers(vec![sized("tiny", 98_000_000)]));
         press(&mut tester, KeyCode::Enter);
         tester.update(Msg::Paste("? ".into()));

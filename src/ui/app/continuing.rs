@@ -4,7 +4,7 @@
 use super::elsewhere::NOT_HERE;
 use super::news::BEING_ANSWERED;
 use super::turn::Unsaved;
-use super::{Activity, App};
+use super::{Activity, App, Reading};
 use crate::chat::Ended;
 use crate::ui::msg::{Effect, Save, Scroll};
 use crate::ui::transcript::{Answer, End};
@@ -43,6 +43,7 @@ impl App {
         self.notices.clear();
         self.transcript.scroll(Scroll::Bottom, &self.look.theme);
         self.activity = Activity::Prefilling { done: 0, total: 0 };
+        self.reading = Reading::default();
         let mut effects: Vec<Effect> = self.stop_looking_ahead().into_iter().collect();
         let options = self.options.clone();
         self.most_tokens = options.max_tokens;

@@ -22,6 +22,7 @@ impl App {
             Msg::Command(command) => self.command(command, now),
             Msg::Edit(key) => {
                 self.close_words();
+                self.stop_selecting();
                 self.look_ahead(now);
                 match self.composer.edit(key) {
                     Edited::Done => return Vec::new(),
@@ -232,6 +233,7 @@ impl App {
             Command::RedoExchange => return self.redo(now),
             Command::Leave => return self.leave(Ended::Cancelled),
             Command::Suspend => return vec![Effect::Suspend],
+            Command::Redraw => return vec![Effect::Redraw],
             Command::NewChat => {
                 self.look_ahead(now);
                 return self.new_chat();
@@ -283,6 +285,7 @@ impl App {
             Command::Redo => self.composer.redo(),
             Command::DeleteToLineStart => self.composer.delete_to_line_start(),
             Command::Help => self.popup = Popup::Help { top: 0, filter: Field::default() },
+            Command::HelpOn(words) => self.popup = Popup::Help { top: 0, filter: Field::holding(&words) },
             Command::ClosePopup if self.stop_renaming() || self.stop_writing_value() => {}
             Command::ClosePopup => self.popup = Popup::Closed,
             Command::ShowThinking => self.transcript.show_thinking = !self.transcript.show_thinking,

@@ -117,6 +117,32 @@ mod tests {
     }
 
     #[test]
+    fn the_key_of_another_list_goes_there_and_its_own_closes_it() {
+        for (name, mut tester) in opened() {
+            if name == "messages sent before" {
+                continue;
+            }
+            tester.key(KeyCode::F(1), KeyModifiers::NONE);
+            let is_help = matches!(tester.app.popup(), Popup::Help { .. });
+            assert_eq!(is_help, name != "help", "{name}");
+            tester.key(KeyCode::F(6), KeyModifiers::NONE);
+            assert!(matches!(tester.app.popup(), Popup::Settings(_)), "{name}");
+            tester.key(KeyCode::F(6), KeyModifiers::NONE);
+            assert!(matches!(tester.app.popup(), Popup::Closed), "{name}");
+        }
+    }
+
+    #[test]
+    fn ctrl_c_closes_a_list_and_does_not_ask_to_leave() {
+        for (name, mut tester) in opened() {
+            tester.key(KeyCode::Char('c'), CTRL);
+            assert!(matches!(tester.app.popup(), Popup::Closed) && tester.app.search().is_none(), "{name}");
+            let effects = tester.key(KeyCode::Char('c'), CTRL);
+            assert!(!effects.iter().any(|effect| matches!(effect, Effect::Leave)), "{name}: {effects:?}");
+        }
+    }
+
+    #[test]
     fn what_narrows_the_chats_is_deleted_before_one_is_brought_back() {
         let mut tester = Tester::saving();
         tester.command(Command::Chats);

@@ -2,7 +2,7 @@
 //! one that was meant is found, or the list opens with those it may be.
 
 use super::{App, ChatList, Picker, Popup};
-use crate::models::offers::Offer;
+use crate::models::offers::{Offer, Place};
 use crate::store::ChatId;
 use crate::text::escape_line;
 use crate::ui::msg::{ChatRow, Effect};
@@ -78,12 +78,33 @@ impl App {
     pub(super) fn model_found(&mut self, found: Result<Offer, String>) -> Vec<Effect> {
         self.notices.retain(|notice| !notice.starts_with("looking for `"));
         match found {
-            Ok(offer) => self.choose_named(offer),
+            Ok(offer) => {
+                let unlisted = self.unlisted_file(&offer);
+                let effects = self.choose_named(offer);
+                if let Some(file) = unlisted {
+                    self.notice(format!(
+                        "this file is not in the list, so the next start does not know it; \
+                         `tuichat models import --link {file}` puts it there"
+                    ));
+                }
+                effects
+            }
             Err(sentence) => {
                 self.notice(escape_line(&sentence));
                 Vec::new()
             }
         }
+    }
+
+    /// The file of a model that is on this machine and in no list.
+    fn unlisted_file(&self, offer: &Offer) -> Option<String> {
+        let file = |offer: &Offer| match &offer.place {
+            Place::Here { found, .. } => Some(found.path.clone()),
+            Place::Download { .. } => None,
+        };
+        let path = file(offer)?;
+        let is_listed = self.offers.iter().flatten().any(|listed| file(listed).as_ref() == Some(&path));
+        (!is_listed).then(|| escape_line(&path.display().to_string()))
     }
 }
 
@@ -177,11 +198,13 @@ mod tests {
         for typed in ["~/models/a b.gguf", "./x.gguf", "hf:owner/repo:Q4_K_M"] {
             let mut tester = Tester::ready();
             tester.send(&format!("/model {typed}"));
-            let effects = tester.update(Msg::Offers(Vec::new()));
+            let is_listed = typed.starts_with("hf:");
+            let effects = tester.update(Msg::Offers(is_listed.then(|| here("x", None)).into_iter().collect()));
             assert!(matches!(&effects[..], [Effect::FindModel(found)] if found == typed), "{effects:?}");
             let effects = tester.update(Msg::ModelFound(Ok(Box::new(here("x", None)))));
             assert!(matches!(effects[..], [Effect::Get { .. }]), "{effects:?}");
-            assert!(tester.app.notices().is_empty(), "{:?}", tester.app.notices());
+            let notices = tester.app.notices().join(" ");
+            assert_eq!(notices.contains("`tuichat models import --link "), !is_listed, "{typed}: {notices}");
         }
         let mut tester = Tester::ready();
         tester.send("/model hf:owner/repo");

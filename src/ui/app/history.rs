@@ -86,6 +86,17 @@ impl History {
 impl App {
     /// A message was sent: it is the newest.
     pub(super) fn remember_sent(&mut self, text: &str, folds: &[Fold]) {
+        self.remember(text, folds, false);
+    }
+
+    /// A command was written. One that is a word alone is as soon written again.
+    pub(super) fn remember_command(&mut self, line: &str) {
+        if line.trim().contains(' ') {
+            self.remember(line.trim(), &[], true);
+        }
+    }
+
+    fn remember(&mut self, text: &str, folds: &[Fold], is_command: bool) {
         self.history.walk = None;
         if text.len() > MOST_BYTES {
             return;
@@ -94,7 +105,7 @@ impl App {
             self.history.private.push(text.to_owned());
         }
         self.history.sent.retain(|sent| sent.text != text);
-        self.history.sent.insert(0, SentMessage { text: text.to_owned(), folds: folds.to_vec() });
+        self.history.sent.insert(0, SentMessage { text: text.to_owned(), folds: folds.to_vec(), is_command });
         self.history.sent.truncate(MOST);
         self.history.look();
     }
@@ -141,7 +152,7 @@ impl App {
             self.history.walk = walk;
             return;
         };
-        let parts = written_again(&sent.text, &sent.folds);
+        let parts = parts_of(sent);
         let before = walk.map_or_else(|| self.composer.parts(), |walk| walk.before);
         self.composer.set(&parts);
         self.composer.go_to_first_row();
@@ -158,7 +169,7 @@ impl App {
             return;
         };
         let sent = &self.history.sent[place];
-        self.composer.set(&written_again(&sent.text, &sent.folds));
+        self.composer.set(&parts_of(sent));
         self.history.walk = Some(Walk { place, before: walk.before, revision: self.composer.revision() });
     }
 
@@ -197,7 +208,7 @@ impl App {
     fn show_found(&mut self) {
         let Some(search) = &self.history.search else { return };
         let found = search.found.get(search.place).and_then(|&place| self.history.sent.get(place));
-        let parts = found.map(|sent| written_again(&sent.text, &sent.folds)).unwrap_or_default();
+        let parts = found.map(parts_of).unwrap_or_default();
         self.composer.begin(&parts);
     }
 
@@ -222,6 +233,11 @@ impl App {
         let found = search.found.len();
         Some((&search.words, if found == 0 { 0 } else { search.place + 1 }, found))
     }
+}
+
+/// How it is written in the composer.
+fn parts_of(sent: &SentMessage) -> Vec<Part> {
+    if sent.is_command { vec![Part::Text(sent.text.clone())] } else { written_again(&sent.text, &sent.folds) }
 }
 
 #[cfg(test)]
@@ -294,11 +310,26 @@ mod tests {
     }
 
     #[test]
+    fn a_command_with_something_behind_it_comes_back_as_it_was_written() {
+        let mut tester = sent(&["one", "//model is a word"]);
+        for command in ["/attach  no such file", "/help", "/model no/such.gguf"] {
+            tester.send(command);
+            tester.key(KeyCode::Esc, KeyModifiers::NONE);
+        }
+        let mut walked = Vec::new();
+        for _ in 0..4 {
+            up(&mut tester);
+            walked.push(written(&tester));
+        }
+        assert_eq!(walked, ["/model no/such.gguf", "/attach  no such file", "//model is a word", "one"]);
+    }
+
+    #[test]
     fn the_store_is_asked_once_and_not_waited_for() {
         let mut tester = Tester::saving();
         assert!(matches!(up(&mut tester)[..], [Effect::ReadSent]));
         assert!(up(&mut tester).is_empty() && written(&tester).is_empty());
-        let sent = |text: &str| SentMessage { text: text.into(), folds: Vec::new() };
+        let sent = |text: &str| SentMessage { text: text.into(), folds: Vec::new(), is_command: false };
         tester.update(Msg::SentRead(vec![sent("/pin"), sent("older")]));
         assert_eq!(written(&tester), "/pin".replace('/', "//"), "a message that looks like a command stays one");
         up(&mut tester);

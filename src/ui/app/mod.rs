@@ -29,6 +29,7 @@ mod panel;
 mod picker;
 mod private;
 mod queue;
+mod reading;
 mod renewing;
 mod retrying;
 mod saving;
@@ -87,6 +88,7 @@ pub use panel::Panel;
 pub use picker::Picker;
 use private::Private;
 use queue::Queue;
+use reading::Reading;
 pub use renewing::counts_from;
 use retrying::Again;
 pub use searching::ChatSearch;
@@ -284,6 +286,8 @@ pub struct App {
     /// What the last answer cost.
     last_answer: Option<Stats>,
     spent: Spent,
+    /// How the prompt of the answer in progress is read.
+    reading: Reading,
     held: Held,
     /// It was told that text has left the cache of this chat.
     eviction_told: bool,
@@ -363,6 +367,7 @@ impl App {
             most_tokens: None,
             last_answer: None,
             spent: Spent::default(),
+            reading: Reading::default(),
             held: Held::default(),
             eviction_told: false,
             unkept_pins: Vec::new(),
@@ -443,7 +448,7 @@ impl App {
         }
     }
 
-    /// The first press stops the answer or clears the text; each asks for a second one, which leaves. What the first
+    /// What lies over the chat is closed. Else the first press stops the answer or clears the text; each asks for a second one, which leaves. What the first
     /// of two cleared stays with the chat.
     fn interrupt(&mut self, now: Instant) -> Vec<Effect> {
         if self.leave_asked.is_some() {
@@ -455,11 +460,13 @@ impl App {
         if self.close_search() {
             return Vec::new();
         }
-        self.leave_asked = Some(now);
-        self.cleared = None;
         if !matches!(self.popup, Popup::Closed) {
             self.popup = Popup::Closed;
-        } else if self.selection.is_some() {
+            return Vec::new();
+        }
+        self.leave_asked = Some(now);
+        self.cleared = None;
+        if self.selection.is_some() {
             self.stop_selecting();
         } else if self.stop_running() {
             self.notices.clear();

@@ -82,6 +82,7 @@ fn title(text: &str) -> String {
     let text = text_file::behind_files(text);
     let said = said(text);
     let title = shortened(&said);
+    let title = title.trim_end_matches([':', ',', ';', ' ']).to_owned();
     if escape_line(text.trim()).starts_with(&said) {
         return title;
     }

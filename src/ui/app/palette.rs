@@ -35,6 +35,8 @@ enum Does {
     Set(&'static Setting),
     /// The panel of settings, with this one chosen.
     Show(&'static About),
+    /// The theme of this name.
+    Colour(String),
     Open(ChatId),
     Use(Box<Offer>),
     Write(Box<PromptText>),
@@ -76,27 +78,6 @@ impl App {
     pub fn palette_groups(&self, palette: &Palette) -> Vec<Group> {
         let mut search = Search::new(palette.filter.text());
         let most = if palette.filter.is_empty() { MOST_UNASKED } else { MOST_FITTING };
-        let commands = COMMANDS.iter().map(|command| Row {
-            shown: command.shown(),
-            about: command.about.into(),
-            key: command.key(),
-            does: Does::Command(command),
-        });
-        // There are many, and they are found by their names.
-        let settings = SETTINGS.iter().filter(|_| !palette.filter.is_empty()).map(|setting| Row {
-            shown: format!("/set {} VALUE", setting.name),
-            about: setting.about.into(),
-            key: None,
-            does: Does::Set(setting),
-        });
-        // Those of `/set` are found there.
-        let others = about_settings().iter().filter(|about| !palette.filter.is_empty() && setting(&about.key).is_err());
-        let others = others.map(|about| Row {
-            shown: format!("/settings {}", about.key),
-            about: about.explanation.clone(),
-            key: None,
-            does: Does::Show(about),
-        });
         let chats = self.chats.iter().flatten().filter(|row| !row.is_archived).map(|row| Row {
             shown: row.title.clone(),
             about: row.age.clone(),
@@ -120,7 +101,7 @@ impl App {
             vec![prompts]
         } else {
             vec![
-                group("Commands", usize::MAX, &mut search, commands.chain(settings).chain(others)),
+                group("Commands", usize::MAX, &mut search, self.command_rows(palette)),
                 group("Chats", most, &mut search, chats),
                 group("Models", most, &mut search, models),
                 prompts,
@@ -131,6 +112,39 @@ impl App {
             groups.sort_by_key(|(best, _)| *best);
         }
         groups.into_iter().map(|(_, group)| group).collect()
+    }
+
+    /// What can be written instead of a message, and once something is typed, what is found by its name.
+    fn command_rows(&self, palette: &Palette) -> impl Iterator<Item = Row> {
+        let is_asked = !palette.filter.is_empty();
+        let commands = COMMANDS.iter().map(|command| Row {
+            shown: command.shown(),
+            about: command.about.into(),
+            key: command.key(),
+            does: Does::Command(command),
+        });
+        // There are many, and they are found by their names.
+        let settings = SETTINGS.iter().filter(move |_| is_asked).map(|setting| Row {
+            shown: format!("/set {} VALUE", setting.name),
+            about: setting.about.into(),
+            key: None,
+            does: Does::Set(setting),
+        });
+        // Those of `/set` are found there.
+        let others = about_settings().iter().filter(move |about| is_asked && setting(&about.key).is_err());
+        let others = others.map(|about| Row {
+            shown: format!("/settings {}", about.key),
+            about: about.explanation.clone(),
+            key: None,
+            does: Does::Show(about),
+        });
+        let themes = self.look.themes.names().filter(move |_| is_asked).map(|name| Row {
+            shown: format!("/theme {name}"),
+            about: "these colours".into(),
+            key: None,
+            does: Does::Colour(name.to_owned()),
+        });
+        commands.chain(settings).chain(others).chain(themes)
     }
 
     pub(super) fn move_in_palette(&mut self, by: i16) {
@@ -155,6 +169,7 @@ impl App {
             },
             Does::Set(setting) => self.begin_command(&format!("/set {} ", setting.name), &row.shown),
             Does::Show(about) => return self.open_panel(Some(&about.key)),
+            Does::Colour(name) => return self.use_theme(Some(name)),
             Does::Open(chat) => return self.open_chat(chat),
             Does::Use(offer) => return self.choose_offer(*offer),
             Does::Write(text) => {
@@ -201,6 +216,7 @@ fn group(
             .or_else(|| search.rank_of_description(&row.about)),
         Does::Set(setting) => search.rank(setting.name),
         Does::Show(about) => search.rank(&about.key),
+        Does::Colour(ref name) => search.rank(name),
         _ => search.rank(&row.shown),
     });
     let best = sorted.first().map(|(rank, _)| *rank);

@@ -126,7 +126,7 @@ impl App {
                 self.keep_setting(standing.about, text)
             }
             None if standing.about.is_open || standing.about.is_list => {
-                panel.value = Some(Field::holding(&standing.value));
+                panel.value = Some(Field::offering(&standing.value));
                 panel.told = None;
                 Vec::new()
             }
@@ -167,7 +167,11 @@ impl App {
     /// The value that was being written is given up.
     pub(super) fn stop_writing_value(&mut self) -> bool {
         let Popup::Settings(panel) = &mut self.popup else { return false };
-        panel.value.take().is_some()
+        let is_given_up = panel.value.take().is_some();
+        if is_given_up {
+            panel.told = None;
+        }
+        is_given_up
     }
 
     pub(super) fn setting_changed(&mut self, about: &'static About, result: Result<Changed, String>) -> Vec<Effect> {

@@ -134,7 +134,7 @@ impl App {
         let entries = self.transcript.entries();
         let message = self.transcript.messages().position(|place| entries.get(place).is_some_and(is_it));
         let Some(message) = message else { return false };
-        self.choose(message);
+        self.choose_found(message);
         if let (Some(entry), Some(place)) = (self.entry_of_message(message), &jump.place) {
             self.transcript.reveal_text(entry, place.clone(), &self.look.theme);
         }
@@ -270,6 +270,19 @@ mod tests {
         let tester = jumping(99);
         assert_eq!(tester.answer_texts(), ["Because", "Nothing"]);
         assert!(tester.app.notices()[0].contains("deleted meanwhile"), "{:?}", tester.app.notices());
+    }
+
+    #[test]
+    fn letters_are_written_behind_what_was_found_and_do_nothing_to_it() {
+        let mut tester = jumping(1);
+        tester.type_text("retry");
+        assert_eq!(tester.app.composer().text(), "retry");
+        assert!(tester.app.selection().is_none() && !tester.app.is_answering());
+        let mut tester = jumping(1);
+        tester.key(KeyCode::BackTab, KeyModifiers::SHIFT);
+        assert_eq!(tester.app.selected_entry().map(Entry::text), Some("Why?"));
+        tester.key(KeyCode::Char('e'), KeyModifiers::NONE);
+        assert_eq!(tester.app.edited_message(), Some(1));
     }
 
     #[test]

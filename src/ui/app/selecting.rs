@@ -42,6 +42,8 @@ pub struct Selection {
     pub(super) parts: Vec<Part>,
     /// The next `d` deletes it.
     pub deletes_next: bool,
+    /// The search led to it: letters are written, until Shift-Tab or an arrow chooses.
+    pub is_found: bool,
 }
 
 impl Selection {
@@ -73,6 +75,7 @@ impl App {
         }
         let Some(selection) = &mut self.selection else { return Vec::new() };
         let deletes = std::mem::take(&mut selection.deletes_next);
+        let is_found = selection.is_found;
         let (message, part, parts) = (selection.message, selection.part, selection.parts.len());
         let last = self.branches.path().len().saturating_sub(1);
         self.notices.clear();
@@ -86,6 +89,7 @@ impl App {
             Select::First => self.choose(0),
             Select::Last => self.choose(last),
             Select::NextPart => self.choose_part(part.map_or(Some(0), |part| Some(part + 1))),
+            Select::PartBefore if is_found => self.choose(message),
             Select::PartBefore => self.choose_part(match (part, parts) {
                 (None, count) => count.checked_sub(1),
                 (Some(part), _) => part.checked_sub(1),
@@ -133,7 +137,7 @@ impl App {
         let message = message.min(self.branches.path().len().saturating_sub(1));
         let Some(entry) = self.entry_of_message(message) else { return self.stop_selecting() };
         let parts = self.transcript.entries().get(entry).map(|entry| parts(entry.text())).unwrap_or_default();
-        self.selection = Some(Selection { message, part: None, parts, deletes_next: false });
+        self.selection = Some(Selection { message, part: None, parts, deletes_next: false, is_found: false });
         self.transcript.mark(Some(entry), None);
         self.transcript.reveal_marked(&self.look.theme);
     }
@@ -151,6 +155,12 @@ impl App {
         let (part, entry) = (selection.part().cloned(), self.entry_of_message(message));
         self.transcript.mark(entry, part);
         self.transcript.reveal_marked(&self.look.theme);
+    }
+
+    /// Chooses what a search led to.
+    pub(super) fn choose_found(&mut self, message: usize) {
+        self.choose(message);
+        selection_of(&mut self.selection, |selection| selection.is_found = true);
     }
 
     pub(super) fn stop_selecting(&mut self) {

@@ -114,11 +114,11 @@ fn a_waiting_message_comes_back_when_loading_fails_or_escape_is_pressed() {
 }
 
 #[test]
-fn without_a_model_a_message_stays_in_the_composer_and_the_reason_is_told() {
+fn without_a_model_a_message_stays_in_the_composer_and_the_list_of_models_opens() {
     let mut tester = Tester::without_model("there is no model; get one with `tuichat models pull`");
-    assert!(tester.send("Hi").is_empty());
+    assert!(matches!(tester.send("Hi")[..], [Effect::ListModels]));
+    assert!(matches!(tester.app.popup(), Popup::Models(_)));
     assert_eq!(tester.app.composer.text(), "Hi");
-    assert_eq!(tester.app.notices(), ["there is no model; get one with `tuichat models pull`"]);
 }
 
 #[test]

@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use super::composing::{message, written_again};
-use super::{Activity, App, Outbox, Pace, Popup};
+use super::{Activity, App, Outbox, Pace, Popup, Reading};
 use crate::chat::{Ended, Message, Role, Stats};
 use crate::engine::protocol::{Channel, ChatKey, EngineError, Finish, Piece, Prompt, Step};
 use crate::store::MessageId;
@@ -82,6 +82,16 @@ impl App {
             self.activity,
             Activity::Prefilling { .. } | Activity::Selecting { .. } | Activity::Answering(_) | Activity::Stopping
         )
+    }
+
+    /// There is no model, and none comes.
+    pub(super) fn lacks_model(&self) -> bool {
+        matches!(self.activity, Activity::NoModel(_)) && !self.awaits_model()
+    }
+
+    /// How long the model still reads before it answers; nothing while that is not known.
+    pub fn reads_for(&self) -> Option<Duration> {
+        self.reading.left()
     }
 
     /// Why nothing can be sent now. The text stays in the composer.
@@ -162,6 +172,7 @@ impl App {
         let message = answer.saved.clone();
         self.push_message(Entry::Answer(Box::new(answer)));
         self.activity = Activity::Prefilling { done: 0, total: 0 };
+        self.reading = Reading::default();
         let mut effects: Vec<Effect> = self.stop_looking_ahead().into_iter().collect();
         let options = self.options_of_next_answer();
         let sampling = options.sampling.clone();
@@ -348,6 +359,7 @@ impl App {
         match step {
             Step::Prefilling { done, total, .. } => {
                 self.hold_read(done);
+                self.reading.gets_on(done, total, now);
                 if matches!(self.activity, Activity::Prefilling { .. } | Activity::Selecting { .. }) {
                     self.activity = Activity::Prefilling { done, total };
                 }

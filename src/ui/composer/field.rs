@@ -15,6 +15,8 @@ const MOST_BYTES: usize = 4 * 1024;
 #[derive(Debug, Default)]
 pub struct Field {
     buffer: Buffer,
+    /// What is typed first takes the place of the text, which any other key keeps.
+    is_offered: bool,
 }
 
 impl Field {
@@ -23,6 +25,11 @@ impl Field {
         let mut field = Self::default();
         field.insert(text);
         field
+    }
+
+    /// With this text, as [`Field::holding`]; what is typed first takes its place.
+    pub fn offering(text: &str) -> Self {
+        Self { is_offered: true, ..Self::holding(text) }
     }
 
     pub fn text(&self) -> &str {
@@ -41,6 +48,7 @@ impl Field {
     /// Does what a key does in a single line; whether the text is another one now.
     pub fn edit(&mut self, key: KeyEvent) -> bool {
         let before = self.buffer.revision;
+        self.is_offered &= matches!(editing::action(key), Some(Action::Insert(_)));
         match editing::action(key) {
             None | Some(Action::Move(Motion::Up | Motion::Down)) => {}
             Some(Action::Insert(character)) => self.insert(character.encode_utf8(&mut [0; 4])),
@@ -54,6 +62,10 @@ impl Field {
 
     /// Writes this at the cursor. What ends lines, or is seen by no one, is left out.
     pub fn insert(&mut self, text: &str) {
+        if std::mem::take(&mut self.is_offered) {
+            self.buffer.go(self.text().len());
+            self.buffer.erase(Motion::LineStart);
+        }
         let shown = text.chars().filter(|character| !character.is_control() && *character != MARK);
         let mut room = MOST_BYTES.saturating_sub(self.text().len());
         let fitting = shown.take_while(|character| {
@@ -93,6 +105,25 @@ mod tests {
         press(&mut field, KeyCode::End, NONE);
         assert!(press(&mut field, KeyCode::Char('u'), CTRL));
         assert!(field.is_empty());
+    }
+
+    #[test]
+    fn what_is_typed_takes_the_place_of_what_is_offered_unless_that_is_edited() {
+        let mut field = Field::offering("0.8");
+        assert!(press(&mut field, KeyCode::Char('1'), NONE));
+        press(&mut field, KeyCode::Char('.'), NONE);
+        assert_eq!(field.text(), "1.");
+        let mut field = Field::offering("0.8");
+        press(&mut field, KeyCode::Backspace, NONE);
+        press(&mut field, KeyCode::Char('5'), NONE);
+        assert_eq!(field.text(), "0.5");
+        let mut field = Field::offering("0.8");
+        press(&mut field, KeyCode::Home, NONE);
+        press(&mut field, KeyCode::Char('1'), NONE);
+        assert_eq!(field.text(), "10.8");
+        let mut field = Field::offering("0.8");
+        field.insert("0.3");
+        assert_eq!(field.text(), "0.3");
     }
 
     #[test]

@@ -332,6 +332,13 @@ impl Composer {
         }
     }
 
+    /// What is attached, by its names, in its order.
+    pub fn attached_names(&self) -> Vec<&str> {
+        let text = self.buffer.text();
+        let marks = text.char_indices().filter(|(_, character)| *character == units::MARK);
+        marks.filter_map(|(at, _)| self.tokens.get(units::after(text, at))?.kind.attached()).collect()
+    }
+
     /// Takes out what was attached under this name, else what was attached last; its name, if there was one.
     pub fn detach(&mut self, wanted: Option<&str>) -> Option<String> {
         let text = self.buffer.text();

@@ -25,7 +25,7 @@ fn opened(stored: StoredMessage) -> OpenedMessage {
 pub(super) fn sent_read(sent: Vec<store::Sent>) -> Msg {
     let read = |store::Sent { text, folds }| {
         let folds = folds.map_or(Vec::new(), |written| folds::read(&written, &text));
-        SentMessage { text, folds }
+        SentMessage { text, folds, is_command: false }
     };
     Msg::SentRead(sent.into_iter().map(read).collect())
 }
@@ -61,7 +61,8 @@ fn age(seconds: i64) -> String {
         _ if seconds < hour => format!("{} min ago", seconds / minute),
         _ if seconds < day => format!("{} h ago", seconds / hour),
         _ if seconds < 60 * day => format!("{} d ago", seconds / day),
-        _ => format!("{} months ago", seconds / (30 * day)),
+        _ if seconds < 730 * day => format!("{} months ago", seconds / (30 * day)),
+        _ => format!("{} years ago", seconds / (365 * day)),
     }
 }
 
@@ -71,7 +72,10 @@ mod tests {
 
     #[test]
     fn ages_are_told_in_the_largest_unit_that_fits() {
-        let told = [-5, 59, 60, 3599, 3600, 86400, 60 * 86400].map(age);
-        assert_eq!(told, ["just now", "just now", "1 min ago", "59 min ago", "1 h ago", "1 d ago", "2 months ago"]);
+        let told = [-5, 59, 60, 3599, 3600, 86400, 60 * 86400, 3 * 365 * 86400].map(age);
+        assert_eq!(
+            told,
+            ["just now", "just now", "1 min ago", "59 min ago", "1 h ago", "1 d ago", "2 months ago", "3 years ago"]
+        );
     }
 }

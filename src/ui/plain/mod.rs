@@ -336,8 +336,12 @@ impl Talk {
             match effect {
                 Effect::Leave => return ControlFlow::Break(()),
                 // The terminal's own Ctrl-Z stops the program.
-                Effect::Suspend => {}
+                Effect::Suspend | Effect::Redraw => {}
                 Effect::EditOutside { text, is_private } => self.lend(text, is_private),
+                Effect::RememberTheme(name) => {
+                    self.voice.tell_theme(&name);
+                    self.backstage.performer.perform(Effect::RememberTheme(name));
+                }
                 effect => self.backstage.performer.perform(effect),
             }
         }
@@ -393,6 +397,7 @@ fn reply(effect: &Effect) -> Option<Reply> {
         Effect::Export { .. } => |msg| matches!(msg, Msg::Exported { .. } | Msg::StoreFailed(_)),
         Effect::FindModel(_) => |msg| matches!(msg, Msg::ModelFound(_)),
         Effect::Copy { .. } => |msg| matches!(msg, Msg::Copied { .. } | Msg::NotCopied { .. }),
+        Effect::TagChat { .. } => |msg| matches!(msg, Msg::Tagged(_) | Msg::StoreFailed(_)),
         Effect::DeleteChat(_) => |msg| matches!(msg, Msg::ChatDeleted(_) | Msg::StoreFailed(_)),
         Effect::Fork { .. } | Effect::GoOn { .. } => |msg| matches!(msg, Msg::Forked(_) | Msg::StoreFailed(_)),
         _ => return None,

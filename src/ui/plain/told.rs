@@ -5,6 +5,7 @@ use crate::engine::protocol::{Cost, Pin};
 use crate::models::offers::{Offer, Place};
 use crate::text::escape_line;
 use crate::ui::app::{Activity, App, ChatList, ChatSearch, Confirm, Panel, Popup, Words};
+use crate::ui::composer::Field;
 use crate::ui::msg::ChatRow;
 use crate::ui::view::{self, Facts, Section};
 
@@ -65,7 +66,7 @@ const PRIVATE: u64 = 1_000_000_000;
 pub fn told(app: &App) -> Option<Told> {
     Some(match app.popup() {
         Popup::Closed => return None,
-        Popup::Help { .. } => Told::Words(help()),
+        Popup::Help { filter, .. } => Told::Words(help(filter)),
         Popup::Words(words) => Told::Words(rows_of(words)),
         Popup::Context { .. } => return Some(context(app)),
         Popup::Chats(list) if !list.is_read() => Told::NotYet,
@@ -208,12 +209,19 @@ fn asked_before_download(confirm: &Confirm) -> Told {
     Told::Question { lines, prompt }
 }
 
-fn help() -> Vec<String> {
-    let mut lines = vec!["A line that you type is a message. Commands are written instead of one:".to_owned()];
-    for Section { heading, rows } in view::commands() {
-        lines.push(format!("{heading}:"));
-        lines.extend(rows.into_iter().map(|(name, about)| format!("  {name}: {about}")));
+fn help(filter: &Field) -> Vec<String> {
+    let sections = view::commands().into_iter().filter_map(|section| section.about(filter));
+    let commands = sections.flat_map(|Section { heading, rows }| {
+        let rows = rows.into_iter().map(|(name, about)| format!("  {name}: {about}"));
+        std::iter::once(format!("{heading}:")).chain(rows)
+    });
+    if !filter.is_empty() {
+        let found: Vec<String> = commands.collect();
+        let none = || vec!["No command is about that; `/help` alone tells all of them.".to_owned()];
+        return if found.is_empty() { none() } else { found };
     }
+    let mut lines = vec!["A line that you type is a message. Commands are written instead of one:".to_owned()];
+    lines.extend(commands);
     let rest = [
         "Other things to type:",
         "  Ctrl-C: stop the answer; twice to leave",

@@ -16,6 +16,7 @@ use crate::ui::composer::summary;
 use crate::ui::folds;
 use crate::ui::msg::{Command, Slot};
 use crate::ui::slash::{self, Written};
+use crate::ui::theme::ThemeName;
 use crate::ui::transcript::{self, Entry, Question};
 
 pub const PROMPT: &str = "You: ";
@@ -86,6 +87,11 @@ impl Voice {
     pub fn typed(&mut self, line: &str) {
         let is_message = matches!(slash::read(line.trim_end()), Written::Message(_));
         self.has_typed = is_message && !line.trim().is_empty();
+    }
+
+    /// A theme was chosen, which is nowhere to be seen here.
+    pub fn tell_theme(&mut self, name: &ThemeName) {
+        self.page.say(&format!("The theme is `{name}`, where the chat has the screen; plain lines have no colours."));
     }
 
     /// Tells the next rows of the list.

@@ -58,6 +58,8 @@ pub enum Choices {
     /// A setting of `config.toml`.
     AllSettings,
     Files,
+    /// What is attached to the message that is being written.
+    Attached,
 }
 
 /// What commands are about, for the help.

@@ -148,12 +148,15 @@ pub static COMMANDS: &[SlashCommand] = &[
         nothing(Command::AttachClipboard),
         "attach what is in the clipboard, a text or a picture",
     ),
-    row(
-        Group::Messages,
-        "drop",
-        &["detach"],
-        maybe("NAME", |name| Ok(Command::Detach(name.map(str::to_owned)))),
-        "take out the file of this name, or the last one",
+    among(
+        Choices::Attached,
+        row(
+            Group::Messages,
+            "drop",
+            &["detach"],
+            maybe("NAME", |name| Ok(Command::Detach(name.map(str::to_owned)))),
+            "take out the file of this name, or the last one",
+        ),
     ),
     row(
         Group::Messages,
@@ -251,7 +254,13 @@ pub static COMMANDS: &[SlashCommand] = &[
             "show all settings, or change one in config.toml",
         ),
     ),
-    row(Group::Program, "help", &[], nothing(Command::Help), "the keys and these commands"),
+    row(
+        Group::Program,
+        "help",
+        &[],
+        maybe("WORDS", |words| Ok(words.map_or(Command::Help, |words| Command::HelpOn(words.into())))),
+        "the keys and these commands, or those about something",
+    ),
     row(Group::Program, "quit", &["exit"], nothing(Command::Leave), "leave"),
 ];
 

@@ -66,20 +66,22 @@ fn bottom(list: &ChatList, width: usize) -> String {
         return told.clone();
     }
     let keys = if list.renaming.is_some() {
-        ["Enter gives it this title, Esc leaves it as it is"; 2]
+        ["Enter gives it this title, Esc leaves it as it is"; 3]
     } else if list.shows_archived {
         [
+            "Enter opens, Ctrl-A takes back, Ctrl-T, Esc closes",
             "Enter opens, Ctrl-A takes back, Ctrl-T, Esc closes",
             "Enter opens, Ctrl-A takes it back, Del deletes, Ctrl-T lists the others, Esc closes",
         ]
     } else {
         [
             "Enter opens, Del deletes, Tab searches, Esc closes",
+            "Enter opens, Ctrl-R renames, Tab searches, Del deletes, Esc closes",
             "Enter opens, Tab searches messages, Ctrl-R renames, Ctrl-A puts away, Del deletes",
         ]
     };
-    let [short, long] = keys;
-    if long.width() <= width { long.into() } else { short.into() }
+    let longest = keys.iter().rfind(|words| words.width() <= width);
+    longest.unwrap_or(&keys[0]).to_string()
 }
 
 fn line(app: &App, list: &ChatList, row: &ChatRow, is_chosen: bool, width: usize) -> Line<'static> {

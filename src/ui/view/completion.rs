@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
-use crate::ui::app::App;
+use crate::ui::app::{App, Completion};
 
 use super::{erase, padded, rule};
 
@@ -40,7 +40,7 @@ pub fn draw(app: &App, composer: Rect, frame: &mut Frame) {
     } else {
         shown.min(MOST_SHOWN).min(width / 2)
     };
-    let mut lines = vec![Line::styled(rule(area.width, hints(completion.chosen.is_some()), theme), theme.border)];
+    let mut lines = vec![Line::styled(rule(area.width, &hints(completion, rows.into()), theme), theme.border)];
     for (index, item) in items {
         let is_chosen = completion.chosen == Some(index);
         let mark = if is_chosen { "> " } else { "  " };
@@ -57,11 +57,16 @@ pub fn draw(app: &App, composer: Rect, frame: &mut Frame) {
     frame.render_widget(Paragraph::new(lines), area);
 }
 
-fn hints(is_chosen: bool) -> &'static str {
-    if is_chosen {
-        "Tab completes · Enter takes it · Up/Down · Esc closes"
-    } else {
-        "Tab completes · Up/Down · Esc closes"
+fn hints(completion: &Completion, rows: usize) -> String {
+    let keys = match completion.chosen {
+        Some(_) => "Tab completes · Enter takes it · Up/Down · Esc closes",
+        None => "Tab completes · Up/Down · Esc closes",
+    };
+    let count = completion.items.len();
+    match completion.chosen {
+        _ if count <= rows => keys.into(),
+        Some(chosen) => format!("{keys} · {} of {count}", chosen + 1),
+        None => format!("{keys} · {count} in all"),
     }
 }
 

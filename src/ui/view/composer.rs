@@ -87,6 +87,10 @@ fn selection_hints(app: &App, selection: &Selection) -> Vec<String> {
             "d again deletes".into(),
         ];
     }
+    if selection.is_found {
+        let whole = "found · Shift-Tab chooses it, to copy it or ask again · Esc, or go on writing";
+        return vec![whole.into(), "found · Shift-Tab chooses it · Esc".into(), "Esc".into()];
+    }
     let entry = app.selected_entry();
     let has_siblings = entry.is_some_and(|entry| entry.siblings().count > 1);
     let arrows = if app.theme().ascii { ("Up/Down", "Left/Right") } else { ("↑↓", "←→") };

@@ -56,6 +56,19 @@ pub struct Section {
     pub rows: Vec<(String, String)>,
 }
 
+impl Section {
+    /// What of it has all of these words; nothing if none does.
+    pub fn about(self, words: &Field) -> Option<Self> {
+        let Self { heading, mut rows } = self;
+        let words = words.text().to_lowercase();
+        rows.retain(|(name, about)| {
+            let text = format!("{heading} {name} {about}").to_lowercase();
+            words.split_whitespace().all(|word| text.contains(word))
+        });
+        (!rows.is_empty()).then_some(Self { heading, rows })
+    }
+}
+
 /// What can be written instead of a message, group by group.
 pub fn commands() -> [Section; 5] {
     Group::ALL.map(|group| {
@@ -97,21 +110,12 @@ fn lines(theme: &Theme, has_vi: bool, filter: &Field, width: usize) -> Vec<Line<
     if !filter.is_empty() {
         lines.push(Line::styled(field::shown(FILTER, filter, width).0, theme.accent));
     }
-    let words: Vec<String> = filter.text().to_lowercase().split_whitespace().map(str::to_owned).collect();
-    for Section { heading, rows } in sections(has_vi) {
-        let fits = |(name, about): &&(String, String)| {
-            let text = format!("{heading} {name} {about}").to_lowercase();
-            words.iter().all(|word| text.contains(word))
-        };
-        let rows: Vec<&(String, String)> = rows.iter().filter(fits).collect();
-        if rows.is_empty() {
-            continue;
-        }
+    for Section { heading, rows } in sections(has_vi).into_iter().filter_map(|section| section.about(filter)) {
         if !lines.is_empty() {
             lines.push(Line::default());
         }
         lines.push(Line::styled(heading, theme.strong));
-        lines.extend(rows.into_iter().flat_map(|(name, about)| row(theme, name, about, width)));
+        lines.extend(rows.iter().flat_map(|(name, about)| row(theme, name, about, width)));
     }
     if lines.len() == usize::from(!filter.is_empty()) {
         lines.push(Line::styled("no key and no command is about that", theme.dim));

@@ -159,7 +159,7 @@ mod tests {
         tester.leave_out_borders();
         tester.type_text("temp");
         tester.key(KeyCode::Enter, KeyModifiers::NONE);
-        tester.type_text("5");
+        tester.type_text("0.75");
         for (width, height) in [(60, 12), (40, 10), (30, 8)] {
             let shown = text(&mut tester, width, height);
             assert!(shown.contains("> temp") && shown.contains("new value: 0.75"), "{shown}");

@@ -187,7 +187,7 @@ impl<'a> Table<'a> {
             _ => String::new(),
         };
         let recommended = if offer.is_recommended { "Recommended for this machine" } else { "" };
-        let note = offer.note.trim_end_matches('.').to_owned();
+        let note = capitalised(offer.note.trim_end_matches('.'));
         let whole_name =
             if name_width(offer) > self.room_for_name() { escape_line(&offer.name) } else { String::new() };
         vec![whole_name, state, dropped, recommended.into(), note]

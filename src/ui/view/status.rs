@@ -230,7 +230,9 @@ pub fn doing(app: &App) -> String {
         Activity::Idle => "idle".into(),
         Activity::Prefilling { total: 0, .. } => "prefilling".into(),
         Activity::Prefilling { done, total } => {
-            format!("prefilling {} %", u64::from(*done) * 100 / u64::from(*total))
+            let left = app.reads_for().filter(|left| left.as_millis() >= 500);
+            let left = left.map_or(String::new(), |left| format!(", {} left", duration(left.as_secs_f64() * 1000.0)));
+            format!("prefilling {} %{left}", u64::from(*done) * 100 / u64::from(*total))
         }
         Activity::Selecting { done, total } => {
             format!("looking through the text {} %", u64::from(*done) * 100 / u64::from(*total).max(1))

@@ -106,7 +106,12 @@ impl App {
             Place::Name => true,
             Place::Value(_) => false,
             // What is not there may be meant all the same, and is told then.
-            Place::Path => !typed.is_empty() && items.first().is_some_and(|item| item.written.starts_with(&typed)),
+            // A folder is attached whole.
+            Place::Path => {
+                !typed.is_empty()
+                    && !typed.ends_with('/')
+                    && items.first().is_some_and(|item| item.written.starts_with(&typed))
+            }
             Place::Argument(_) | Place::Mention => !typed.is_empty(),
         };
         let chosen = is_meant.then_some(0);
@@ -175,6 +180,10 @@ impl App {
     fn choices(&self, choices: Choices, search: &mut Search) -> Vec<Item> {
         match choices {
             Choices::None | Choices::Files => Vec::new(),
+            Choices::Attached => {
+                let names = self.composer.attached_names();
+                sorted_items(search, names.into_iter().map(|name| Item::word(name, "")))
+            }
             Choices::Words(words) => sorted_items(search, words.iter().map(|word| Item::word(word, ""))),
             Choices::Themes => sorted_items(search, self.look.themes.names().map(|name| Item::word(name, ""))),
             Choices::Settings => {

@@ -194,6 +194,29 @@ fn commands_that_take_a_path_complete_it() {
 }
 
 #[test]
+fn enter_attaches_a_folder_that_is_written_and_none_of_those_in_it() {
+    let mut tester = Tester::ready();
+    with_files(&mut tester, "/attach src/", &["src/deep/", "src/main.rs"]);
+    assert_eq!(menu(&tester), ["src/deep/", "src/main.rs"]);
+    let effects = press(&mut tester, KeyCode::Enter);
+    assert!(matches!(&effects[..], [Effect::Attach(path)] if path == "src/"), "{effects:?}");
+}
+
+#[test]
+fn what_is_attached_is_offered_to_be_dropped() {
+    let mut tester = Tester::ready();
+    for name in ["a.txt", "b.txt"] {
+        let file = crate::ui::composer::Part::File { name: name.into(), text: "milk".into() };
+        tester.update(Msg::Attached(Ok(file)));
+    }
+    tester.type_text("/drop ");
+    assert_eq!(menu(&tester), ["a.txt", "b.txt"]);
+    tester.type_text("a");
+    press(&mut tester, KeyCode::Enter);
+    assert_eq!(tester.app.composer().attached_names(), ["b.txt"]);
+}
+
+#[test]
 fn a_listing_of_another_folder_comes_too_late() {
     let mut tester = Tester::ready();
     tester.type_text("@a/");
