@@ -12,6 +12,9 @@ use crate::ui::markdown::sheet::options;
 /// What stands in for each byte of a formula.
 const STAND_IN: &str = "x";
 
+/// Reading a text once more for each formula of several lines would take for ever in one of thousands.
+const MOST_READINGS: usize = 16;
+
 /// A formula with its delimiters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Formula {
@@ -37,13 +40,16 @@ pub fn find(source: &str) -> Marked<'_> {
     if !source.contains('$') && !source.contains("\\(") && !source.contains("\\[") {
         return Marked { text: Cow::Borrowed(source), formulas: Vec::new(), unclosed: None };
     }
-    let mut search = Search { source, excluded: excluded(source), formulas: Vec::new(), unclosed: None };
+    let mut search = Search {
+        source,
+        text: source.to_owned(),
+        excluded: excluded(source),
+        formulas: Vec::new(),
+        unclosed: None,
+        readings: 1,
+    };
     search.run();
-    let mut text = source.to_owned();
-    for formula in &search.formulas {
-        text.replace_range(formula.range.clone(), &STAND_IN.repeat(formula.range.len()));
-    }
-    Marked { text: Cow::Owned(text), formulas: search.formulas, unclosed: search.unclosed }
+    Marked { text: Cow::Owned(search.text), formulas: search.formulas, unclosed: search.unclosed }
 }
 
 /// Code, HTML and addresses, in the order of the source: no formula touches them.
@@ -72,9 +78,13 @@ fn excluded(source: &str) -> Vec<Range<usize>> {
 
 struct Search<'a> {
     source: &'a str,
+    /// The same with the formulas out of sight.
+    text: String,
     excluded: Vec<Range<usize>>,
     formulas: Vec<Formula>,
     unclosed: Option<usize>,
+    /// How often Markdown was read to know what is excluded.
+    readings: usize,
 }
 
 impl Search<'_> {
@@ -90,15 +100,43 @@ impl Search<'_> {
                 at = range.end;
                 continue;
             }
-            at = match self.formula(at) {
+            let formula = self.formula(at).filter(|formula| self.hide(formula));
+            at = match formula {
                 Some(formula) => {
                     let end = formula.range.end;
+                    if self.has_several_lines(&formula) {
+                        next_excluded = 0;
+                    }
                     self.formulas.push(formula);
                     end
                 }
                 None => self.after_mark(at),
             };
         }
+    }
+
+    fn has_several_lines(&self, formula: &Formula) -> bool {
+        self.source[formula.range.clone()].contains('\n')
+    }
+
+    /// Takes a formula out of sight. Its lines may look like a list or another block, so what stands behind it is then read
+    /// anew. `false`, and nothing is done, if that makes code of a formula.
+    fn hide(&mut self, formula: &Formula) -> bool {
+        let range = formula.range.clone();
+        self.text.replace_range(range.clone(), &STAND_IN.repeat(range.len()));
+        if !self.has_several_lines(formula) || self.readings == MOST_READINGS {
+            return true;
+        }
+        self.readings += 1;
+        let seen = excluded(&self.text);
+        let mut found = self.formulas.iter().chain([formula]);
+        let is_possible = !found.any(|formula| seen.iter().any(|excluded| touch(excluded, &formula.range)));
+        if is_possible {
+            self.excluded = seen;
+        } else {
+            self.text.replace_range(range.clone(), &self.source[range]);
+        }
+        is_possible
     }
 
     /// Behind a mark that opens nothing; with a backslash goes what it escapes.
@@ -128,9 +166,8 @@ impl Search<'_> {
     }
 
     fn checked(&self, range: Range<usize>, inner: Range<usize>, is_display: bool) -> Option<Formula> {
-        let touches = |excluded: &Range<usize>| excluded.start < range.end && range.start < excluded.end;
-        let is_formula =
-            self.source[inner.clone()].contains(char::is_alphanumeric) && !self.excluded.iter().any(touches);
+        let is_formula = self.source[inner.clone()].contains(char::is_alphanumeric)
+            && !self.excluded.iter().any(|excluded| touch(excluded, &range));
         is_formula.then_some(Formula { range, inner, is_display })
     }
 
@@ -193,6 +230,10 @@ impl Search<'_> {
         }
         self.checked(at..end + 1, at + 1..end, false)
     }
+}
+
+fn touch(one: &Range<usize>, other: &Range<usize>) -> bool {
+    one.start < other.end && other.start < one.end
 }
 
 /// Where `mark` begins in `text`, unless a backslash stands before it.
@@ -277,6 +318,10 @@ mod tests {
             assert_eq!(formulas(text), [""; 0], "{text}");
         }
         assert_eq!(formulas("[$x$](/a) `c` $y$"), ["x", "y"]);
+        // The list is none, so the fence stands at the outermost level and ends nowhere.
+        assert_eq!(formulas("$$\na\n- c\n$$\ntext\n  ```\n$y$ and \\[\nz\\]\n"), ["\na\n- c\n"]);
+        // Without the list the sign of code before it would end behind it.
+        assert_eq!(formulas("`$$\n- c\n$$\n$x$ `code`"), ["x"]);
     }
 
     #[test]
