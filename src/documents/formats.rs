@@ -46,7 +46,7 @@ impl Format {
 fn html(bytes: &[u8]) -> Result<String, String> {
     let page = std::str::from_utf8(bytes).map_err(|error| {
         format!(
-            "is not UTF-8 text (byte {}); convert it first, for instance with `iconv -t utf-8`",
+            "is not UTF-8 text (byte {}); convert it first, for instance with `iconv -f latin1 -t utf-8`",
             error.valid_up_to()
         )
     })?;

@@ -97,7 +97,7 @@ fn what_is_no_model_is_not_copied() {
     assert_eq!(error.class(), FailureClass::BadModelFile);
     assert!(error.to_string().contains("x.gguf"), "{error}");
     let missing = test.import_error(&test.folder.path().join("missing.gguf"), Import::default());
-    assert_eq!(missing.class(), FailureClass::Disk);
+    assert_eq!(missing.class(), FailureClass::Other);
     assert_eq!(test.blobs(), 0);
 }
 
