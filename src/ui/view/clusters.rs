@@ -7,17 +7,14 @@ use ratatui::buffer::{Buffer, CellDiffOption, CellWidth};
 
 /// Marks the cells that such characters cover.
 pub fn mark_covered(buffer: &mut Buffer) {
-    let area = buffer.area;
-    for y in area.rows().map(|row| row.y) {
-        for x in area.left()..area.right() {
-            let symbol = buffer[(x, y)].symbol();
-            if symbol.len() < 4 || symbol.chars().nth(1).is_none() {
-                continue;
-            }
-            let end = x.saturating_add(symbol.cell_width()).min(area.right());
-            for covered in x + 1..end {
-                buffer[(covered, y)].set_diff_option(CellDiffOption::AlwaysUpdate);
-            }
+    let is_put_together = |symbol: &str| symbol.len() >= 4 && symbol.chars().nth(1).is_some();
+    let cells = buffer.content.iter().enumerate();
+    let found: Vec<usize> = cells.filter(|(_, cell)| is_put_together(cell.symbol())).map(|(index, _)| index).collect();
+    for index in found {
+        let (x, y) = buffer.pos_of(index);
+        let end = x.saturating_add(buffer[(x, y)].cell_width()).min(buffer.area.right());
+        for covered in x + 1..end {
+            buffer[(covered, y)].set_diff_option(CellDiffOption::AlwaysUpdate);
         }
     }
 }

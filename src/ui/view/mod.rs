@@ -132,7 +132,10 @@ pub fn draw(app: &App, places: &Places, frame: &mut Frame) {
         frame.render_widget(Paragraph::new("too small"), area);
         return;
     }
-    frame.buffer_mut().set_style(area, app.theme().canvas());
+    let canvas = app.theme().canvas();
+    if canvas != Style::default() {
+        frame.buffer_mut().set_style(area, canvas);
+    }
     transcript::draw(app, places.transcript, frame);
     queue::draw(app, places.queue, frame);
     draw_notices(app, places, frame);
@@ -201,8 +204,14 @@ fn padded(text: &str, width: usize, ascii: bool) -> String {
     text + &" ".repeat(gap)
 }
 
+/// One line in the first row of `area`, all of which has the style.
 fn line(frame: &mut Frame, area: Rect, text: &str, style: Style) {
-    frame.render_widget(Paragraph::new(text).style(style), area);
+    let area = area.intersection(frame.area());
+    let buffer = frame.buffer_mut();
+    buffer.set_style(area, style);
+    if !area.is_empty() {
+        buffer.set_stringn(area.x, area.y, text, area.width.into(), style);
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::text::{Line, Text};
+use ratatui::text::Line;
 use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
@@ -13,7 +13,10 @@ use super::{erase, line};
 
 pub fn draw(app: &App, area: Rect, frame: &mut Frame) {
     let visible = app.transcript().visible();
-    frame.render_widget(Paragraph::new(Text::from(visible.to_vec())), area);
+    // Not as a paragraph, which would copy the lines, for each frame.
+    for (row, line) in area.rows().zip(visible) {
+        frame.buffer_mut().set_line(row.x, row.y, line, row.width);
+    }
     let has_conversation = app.transcript().entries().iter().any(|entry| !matches!(entry, Entry::Note(_)));
     if !has_conversation {
         draw_welcome(app, area, visible.len() as u16, frame);
@@ -25,7 +28,7 @@ fn draw_welcome(app: &App, area: Rect, used: u16, frame: &mut Frame) {
     let theme = app.theme();
     let about = match app.activity() {
         Activity::NoModel(_) if app.awaits_model() => "You can write while the model comes.",
-        Activity::NoModel(_) => "There is no model yet. F4 offers some.",
+        Activity::NoModel(_) => "Choose a model with F4, then write something.",
         Activity::Loading(_) | Activity::Trying(_) => "The model is being loaded. You can write already.",
         _ => "Write something and press Enter.",
     };
