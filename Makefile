@@ -5,7 +5,7 @@
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build chat test test-eval test-schemas lint fuzz ci screenshots clean
+.PHONY: help setup build chat test test-eval test-schemas soak lint fuzz ci screenshots clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,10 @@ test-eval: setup ## Run the tests that need larger models' vocabularies and temp
 test-schemas: build ## Have 1,000 answers under schemas judged by Python's jsonschema (a quarter of an hour)
 	@model="$$(scripts/test-model)" && TUICHAT="$${CARGO_TARGET_DIR:-target}/release/tuichat" scripts/check-schemas.py "$$model"
 
+soak: setup ## Run the tests that take hours: soaks, 500 kills, all power cuts (TUICHAT_SOAK_SECONDS=600 shortens the soaks)
+	@TUICHAT_TEST_MODEL="$$(scripts/test-model)" && export TUICHAT_TEST_MODEL && cargo test --release --no-fail-fast \
+		--test soak --test soak_real_model --test survival --test faulty_disk -- --ignored --nocapture --test-threads 1
+
 lint: setup ## Check format, code, documentation and dependencies
 	cargo fmt --check
 	cargo clippy --locked --release --all-targets -- -D warnings
@@ -49,7 +53,8 @@ fuzz: ## Give the readers of files what a fuzzer thinks of (TARGET=chats SECONDS
 	@fuzz/seeds.py fuzz/corpus
 	@for target in $(TARGET); do \
 		mkdir -p fuzz/corpus/$$target && \
-		cargo +nightly fuzz run --sanitizer none $$target fuzz/corpus/$$target fuzz/corpus/seeds/$$target -- \
+		case $$target in config|snapshot) features=--features=whole;; *) features=;; esac && \
+		cargo +nightly fuzz run --sanitizer none $$features $$target fuzz/corpus/$$target fuzz/corpus/seeds/$$target -- \
 			-dict=fuzz/corpus/$$target.dict -max_total_time=$(SECONDS) -max_len=16384 -use_value_profile=1 \
 			-timeout=10 -rss_limit_mb=1024 || exit 1; \
 	done

@@ -205,12 +205,47 @@ def download_journals():
     return {name: seed.encode() for name, seed in seeds.items()}, [b'"version"', b'"size_bytes"', b'"there"', b"],["]
 
 
+def configs():
+    sample = (ROOT / "assets/config.toml").read_text()
+    settings = re.findall(r"(?m)^#([a-z_0-9]+ = .*)$", sample)
+    seeds = {"all": "\n".join(settings), **{str(number): line for number, line in enumerate(settings[::8])},
+             "odd": "temp = 9.5\n[table]\nstop = [\"x\"]\ntop_q = 3"}
+    words = [line.split("=")[0] + "= " for line in settings] + re.findall(r'"[a-z-]+"', sample)
+    return {name: seed.encode() for name, seed in seeds.items()}, [word.encode() for word in words]
+
+
+def snapshots():
+    def run(start, end, **more):
+        return {"tokens": {"start": start, "end": end}, **more}
+
+    def seed(tokens, held, asides, archived):
+        header = {"key": "key", "tokens": tokens, "tokens_hash": 0, "state_bytes": 9, "state_hash": 0, "contents": {
+            "held": {"runs": held}, "asides": asides, "archived": archived}, "answers": [[5, 6]],
+            "prefill_speed": 321.5, "clock": "1970-01-01T00:00:00Z"}
+        header, rest = json.dumps(header).encode(), struct.pack(f"<{tokens}i", *range(tokens)) + b"the state"
+        # The first byte says which share is the header, which blanks fill up.
+        while True:
+            share = -(-255 * len(header) // (len(header) + len(rest)))
+            if (len(header) + len(rest)) * share // 255 == len(header):
+                return bytes([share]) + header + rest
+            header += b" "
+
+    aside, none = {"start": 1, "end": 2}, {"id": 0, "rows": 0, "runs": []}
+    archive = {"id": 7, "rows": 2, "runs": [run(0, 2, position=0, row=0, seed=3)]}
+    seeds = {"whole": seed(3, [run(0, 3, position=0)], [], none),
+             "evicted": seed(3, [run(1, 3, position=0)], [aside], none),
+             "archived": seed(4, [run(2, 4, position=0)], [], archive)}
+    return seeds, re.findall(rb'"[a-z_]+"', seeds["archived"])
+
+
 TARGETS = {
     "bench_run": bench_runs,
     "catalogue": catalogues,
     "chats": chats,
+    "config": configs,
     "download_journal": download_journals,
     "gguf_header": gguf_headers,
+    "snapshot": snapshots,
 }
 
 

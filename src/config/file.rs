@@ -53,6 +53,15 @@ pub fn parse(text: &str) -> Result<Read, String> {
     Ok(Read { settings, warnings })
 }
 
+/// Reads any text as a config file: it is settings, or a sentence with its place that cannot move a cursor.
+#[cfg(fuzzing)]
+pub fn read_any(text: &str) {
+    match parse(text) {
+        Ok(read) => assert!(read.warnings.iter().all(|warning| warning.starts_with("config.toml, line "))),
+        Err(problem) => assert!(problem.starts_with("line ") && !problem.contains('\u{1b}'), "{problem:?}"),
+    }
+}
+
 fn place(text: &str, span: Option<Range<usize>>) -> String {
     let before = text.get(..span.map_or(0, |span| span.start)).unwrap_or(text);
     let line = before.matches('\n').count() + 1;

@@ -20,6 +20,8 @@ use clap::ValueEnum;
 pub use directories::Directories;
 pub use environment::variable as variable_of;
 pub use extract::Extract;
+#[cfg(fuzzing)]
+pub use file::read_any;
 use forms::Form;
 pub use names::{OF_ANSWERS, meant as setting_meant, unknown_variables};
 pub use refused::why as why_refused;

@@ -63,6 +63,8 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+#[cfg(fuzzing)]
+pub use kv::go_on_from_made_up;
 pub use kv::{KvType, KvTypes, SnapshotSettings, remove_snapshots};
 pub use llama::set_abort_hook;
 use protocol::{CancelFlag, Event, Request, RequestId, Work};

@@ -118,6 +118,32 @@ impl Opened {
     }
 }
 
+/// Reads a snapshot whose header and rest are made up, with the hashes that belong to them, and goes on from what it
+/// says, as an engine does.
+#[cfg(fuzzing)]
+pub fn go_on_from_made_up(header: &[u8], rest: &[u8]) {
+    use crate::engine::context::Ledger;
+    let Ok(mut header) = serde_json::from_slice::<Header>(header) else { return };
+    let (tokens, state) = rest.split_at(header.tokens.saturating_mul(size_of::<Token>()).min(rest.len()));
+    let state_bytes = usize::try_from(header.state_bytes).unwrap_or(usize::MAX).min(state.len());
+    (header.tokens_hash, header.state_hash) = (xxh3_64(tokens), xxh3_64(&state[..state_bytes]));
+    header.key = "key".into();
+    let header = serde_json::to_vec(&header).expect("what was read is written");
+    let length = (header.len() as u32).to_le_bytes();
+    let bytes = [MAGIC, &length[..], &xxh3_64(&header).to_le_bytes(), &header, rest].concat();
+    let Ok(mut file) = tempfile::tempfile() else { return };
+    file.write_all(&bytes).expect("a temporary file is written");
+    file.rewind().expect("a file has a beginning");
+    let Some(opened) = open(file, "key") else { return };
+    assert!(opened.about.contents.is_consistent());
+    let mut ledger = Ledger::default();
+    ledger.replace(opened.about.contents.clone());
+    assert!(ledger.cells() <= ledger.tokens().len());
+    ledger.push(&[1, 2]);
+    assert!(ledger.contents().is_consistent());
+    let _ = opened.state();
+}
+
 fn read_array<const N: usize>(file: &mut File) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     file.read_exact(&mut bytes).ok()?;

@@ -30,6 +30,8 @@ pub use archive::{Archive, NewRows, Title};
 pub use budget::{KvRoom, LEAST_CONTEXT, Wish, whole_cells};
 pub use check::{Checks, Unknown, version};
 pub use choice::{Choice, Situation};
+#[cfg(fuzzing)]
+pub use file::go_on_from_made_up;
 pub use shape::Shape;
 pub use shelf::Shelf;
 pub use snapshots::{Key, SnapshotSettings, Snapshots, Stored, remove as remove_snapshots};
