@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::fit::{Curve, Speed};
 use super::identity;
 
-/// Part of a new measurement in what is remembered, so that one busy minute does not count for all.
-const NEWEST: f64 = 0.5;
+/// Part of a new measurement in what is remembered where that was faster: what else a machine does makes it slower for a
+/// while, and nothing makes it faster than it is. So one busy minute does not count for all, and the first quiet answer
+/// puts right what a busy one began with.
+const NEWEST_IF_SLOWER: f64 = 0.25;
 
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -61,9 +63,9 @@ pub fn believed(seen: Option<(f64, Option<f64>)>, predicted: Option<Speed>) -> O
     }
 }
 
-/// Remembers what an answer showed, in tokens per second; both are moved towards it.
+/// Remembers what an answer showed, in tokens per second: a faster one at once, a slower one in part.
 pub fn remember(model: &Path, file: &Path, conditions: &str, decode: f64, prefill: Option<f64>) {
-    let moved = |old: f64, new: f64| old + NEWEST * (new - old);
+    let moved = |old: f64, new: f64| if new > old { new } else { old + NEWEST_IF_SLOWER * (new - old) };
     let old = Seen::recall(model, file, conditions).unwrap_or_default();
     let prefill = match (old.prefill, prefill) {
         (Some(old), Some(new)) => Some(moved(old, new)),
@@ -85,7 +87,13 @@ mod tests {
         assert_eq!(recall(&model, &file, "2 threads"), None);
         remember(&model, &file, "2 threads", 10.0, None);
         remember(&model, &file, "2 threads", 20.0, Some(100.0));
-        assert_eq!(recall(&model, &file, "2 threads"), Some((15.0, Some(100.0))));
+        assert_eq!(
+            recall(&model, &file, "2 threads"),
+            Some((20.0, Some(100.0))),
+            "the first answer was on a busy machine"
+        );
+        remember(&model, &file, "2 threads", 12.0, Some(20.0));
+        assert_eq!(recall(&model, &file, "2 threads"), Some((18.0, Some(80.0))), "and this one perhaps, too");
         assert_eq!(recall(&model, &file, "1 threads"), None);
         std::fs::write(&model, "other weights").expect("written");
         assert_eq!(recall(&model, &file, "2 threads"), None);
