@@ -3,10 +3,11 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
-use super::{ChatId, Result, Store};
+use super::tree::BELOW;
+use super::{ChatId, MessageId, Result, Store, StoreError};
 
-/// So many deletions can be taken back.
-const MOST: usize = 10;
+/// So many deletions of chats, and as many of messages, can be taken back.
+pub const MOST_DELETIONS: usize = 10;
 
 /// The tables that a chat has rows in, the one that others refer to first, and what in them names it.
 const TABLES: [(&str, &str); 4] = [("chats", "id"), ("messages", "chat"), ("tags", "chat"), ("drafts", "chat")];
@@ -16,6 +17,14 @@ const TABLES: [(&str, &str); 4] = [("chats", "id"), ("messages", "chat"), ("tags
 pub(super) struct Deleted {
     id: ChatId,
     tables: Vec<Rows>,
+}
+
+/// A message and everything below it as they were on disk.
+#[derive(Debug)]
+pub(super) struct DeletedMessages {
+    id: MessageId,
+    chat: ChatId,
+    rows: Rows,
 }
 
 /// Rows of a table, as they were.
@@ -29,17 +38,25 @@ struct Rows {
 impl Deleted {
     /// Reads all of a chat; `None` if there is no such chat.
     pub(super) fn read(connection: &Connection, id: ChatId) -> rusqlite::Result<Option<Self>> {
-        let tables = TABLES.into_iter().map(|(table, key)| Rows::read(connection, table, key, id));
+        let tables = TABLES.into_iter().map(|(table, key)| Rows::read(connection, table, &format!("{key} = ?1"), id.0));
         let tables: Vec<Rows> = tables.collect::<rusqlite::Result<_>>()?;
         let is_there = tables.first().is_some_and(|chats| !chats.rows.is_empty());
         Ok(is_there.then_some(Self { id, tables }))
     }
 }
 
+impl DeletedMessages {
+    /// Reads a message and everything below it.
+    pub(super) fn read(connection: &Connection, chat: ChatId, id: MessageId) -> rusqlite::Result<Self> {
+        let condition = format!("id IN ({BELOW} SELECT id FROM below)");
+        Ok(Self { id, chat, rows: Rows::read(connection, "messages", &condition, id.0)? })
+    }
+}
+
 impl Rows {
-    fn read(connection: &Connection, table: &'static str, key: &str, id: ChatId) -> rusqlite::Result<Self> {
+    fn read(connection: &Connection, table: &'static str, condition: &str, id: i64) -> rusqlite::Result<Self> {
         // A message stands behind its parent.
-        let mut statement = connection.prepare(&format!("SELECT * FROM {table} WHERE {key} = ?1 ORDER BY 1"))?;
+        let mut statement = connection.prepare(&format!("SELECT * FROM {table} WHERE {condition} ORDER BY 1"))?;
         let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
         let row = |row: &rusqlite::Row<'_>| (0..columns.len()).map(|column| row.get(column)).collect();
         let rows = statement.query_map([id], row)?.collect::<rusqlite::Result<_>>()?;
@@ -71,8 +88,15 @@ impl Rows {
 impl Store {
     pub(super) fn remember_deleted(&mut self, deleted: Deleted) {
         self.deleted.push(deleted);
-        if self.deleted.len() > MOST {
+        if self.deleted.len() > MOST_DELETIONS {
             self.deleted.remove(0);
+        }
+    }
+
+    pub(super) fn remember_deleted_messages(&mut self, deleted: DeletedMessages) {
+        self.deleted_messages.push(deleted);
+        if self.deleted_messages.len() > MOST_DELETIONS {
+            self.deleted_messages.remove(0);
         }
     }
 
@@ -94,6 +118,28 @@ impl Store {
             return Err(error);
         }
         Ok(Some(id))
+    }
+
+    /// Brings a message back that this store deleted, with everything that was deleted with it. Where the chat goes on
+    /// stays.
+    ///
+    /// # Errors
+    /// If it was not deleted by this store, or too many were since; if what it hung below is gone.
+    pub fn restore_message(&mut self, id: MessageId) -> Result<()> {
+        let place = self.deleted_messages.iter().rposition(|deleted| deleted.id == id);
+        let deleted = self.deleted_messages.remove(place.ok_or(StoreError::NotToBeRestored(id))?);
+        let restored = self.write(|transaction| {
+            deleted.rows.write(transaction)?;
+            transaction.execute(
+                "UPDATE chats SET newest = coalesce(newest, (SELECT max(id) FROM messages WHERE chat = ?1)) WHERE id = ?1",
+                [deleted.chat],
+            )
+        });
+        if restored.is_err() {
+            // What was wrong may be put right.
+            self.deleted_messages.push(deleted);
+        }
+        restored.map(drop)
     }
 
     /// Whether a deletion can be taken back.
@@ -147,7 +193,36 @@ mod tests {
         while let Some(chat) = store.restore_chat().unwrap() {
             restored.push(chat);
         }
-        assert!(restored.iter().eq(chats.iter().rev().take(MOST)), "{restored:?}");
+        assert!(restored.iter().eq(chats.iter().rev().take(MOST_DELETIONS)), "{restored:?}");
+    }
+
+    #[test]
+    fn a_deleted_message_comes_back_with_all_that_hung_below_it() {
+        let mut store = Store::in_memory().unwrap();
+        let chat = branched(&mut store);
+        let before = store.tree(chat).unwrap();
+        let question = before.messages[1].id;
+        store.delete_message(question).unwrap();
+        assert_eq!((store.tree(chat).unwrap().messages.len(), store.chats(9).unwrap().len()), (1, 0));
+        store.restore_message(question).unwrap();
+        assert_eq!(store.tree(chat).unwrap().messages, before.messages);
+        assert_eq!((store.search("plant", 9).unwrap().len(), store.chats(9).unwrap().len()), (1, 1));
+        let again = store.restore_message(question);
+        assert!(matches!(again, Err(StoreError::NotToBeRestored(id)) if id == question), "{again:?}");
+    }
+
+    #[test]
+    fn a_message_whose_parent_was_deleted_after_it_comes_back_once_that_is_back() {
+        let mut store = Store::in_memory().unwrap();
+        let chat = branched(&mut store);
+        let before = store.tree(chat).unwrap().messages;
+        let (question, answer) = (before[1].id, before[2].id);
+        store.delete_message(answer).unwrap();
+        store.delete_message(question).unwrap();
+        assert!(store.restore_message(answer).is_err());
+        store.restore_message(question).unwrap();
+        store.restore_message(answer).unwrap();
+        assert_eq!(store.tree(chat).unwrap().messages, before);
     }
 
     #[test]

@@ -89,6 +89,11 @@ pub enum StoreError {
     )]
     NotToBeDeleted(MessageId),
 
+    #[error(
+        "message {0} cannot be brought back: what was deleted is kept until tuichat ends, and not more than ten times"
+    )]
+    NotToBeRestored(MessageId),
+
     #[error("chat {0} is open in another window of tuichat: leave it there, and delete it then")]
     OpenElsewhere(ChatId),
 }

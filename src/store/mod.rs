@@ -43,6 +43,7 @@ use rusqlite::{Connection, Transaction};
 
 pub use changes::Stamp;
 pub use chats::ChatSummary;
+pub use deleted::MOST_DELETIONS;
 pub use drafts::Sent;
 pub use error::{Result, StoreError};
 pub use handle::{Guard, Handle};
@@ -71,6 +72,8 @@ pub struct Store {
     writer: Option<writers::Writer>,
     /// Chats that were deleted here and can be brought back, the last one last.
     deleted: Vec<deleted::Deleted>,
+    /// Messages, likewise.
+    deleted_messages: Vec<deleted::DeletedMessages>,
 }
 
 impl Store {
@@ -83,7 +86,8 @@ impl Store {
     /// then left as it was.
     pub fn open(path: &Path) -> Result<Self> {
         let (connection, path) = disk::open(path)?;
-        let store = Self { connection, path: Some(path), writer: None, deleted: Vec::new() };
+        let store =
+            Self { connection, path: Some(path), writer: None, deleted: Vec::new(), deleted_messages: Vec::new() };
         store.mark_interrupted()?;
         Ok(store)
     }
@@ -93,7 +97,13 @@ impl Store {
     /// # Errors
     /// If there is no memory for it.
     pub fn in_memory() -> Result<Self> {
-        Ok(Self { connection: disk::open_in_memory()?, path: None, writer: None, deleted: Vec::new() })
+        Ok(Self {
+            connection: disk::open_in_memory()?,
+            path: None,
+            writer: None,
+            deleted: Vec::new(),
+            deleted_messages: Vec::new(),
+        })
     }
 
     fn read<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::chats::forget_words;
+use super::deleted::DeletedMessages;
 use super::messages::{StoredMessage, stored_message};
 use super::{ChatId, MessageId, Result, Store, StoreError};
 use crate::chat::Role;
@@ -22,7 +23,7 @@ const ALL: &str = "
     FROM messages WHERE chat = ?1 ORDER BY id";
 
 /// A message and everything below it.
-const BELOW: &str = "
+pub(super) const BELOW: &str = "
     WITH RECURSIVE below (id) AS (
         SELECT id FROM messages WHERE id = ?1
         UNION
@@ -77,7 +78,8 @@ impl Store {
     }
 
     /// Deletes a message with everything below it, and what is left of that elsewhere. A chat that went on from there
-    /// goes on from the message above.
+    /// goes on from the message above. While this store is open, [`restore_message`](Store::restore_message) brings it
+    /// back.
     ///
     /// # Errors
     /// If there is no such message, or it is a system prompt.
@@ -88,7 +90,8 @@ impl Store {
                     Ok((row.get(0)?, row.get(1)?))
                 })
                 .optional()?;
-            let Some((chat, parent)) = found else { return Ok(false) };
+            let Some((chat, parent)) = found else { return Ok(None) };
+            let messages = DeletedMessages::read(transaction, chat, id)?;
             let leaf = format!("UPDATE chats SET leaf = ?2 WHERE id = ?3 AND leaf IN ({BELOW} SELECT id FROM below)");
             transaction.execute(&leaf, (id, parent, chat))?;
             // In one statement, since the rule between parent and child is looked at when it ends.
@@ -99,9 +102,10 @@ impl Store {
                 [chat],
             )?;
             forget_words(transaction)?;
-            Ok(true)
+            Ok(Some(messages))
         })?;
-        if deleted { self.forget_deleted() } else { Err(StoreError::NotToBeDeleted(id)) }
+        self.remember_deleted_messages(deleted.ok_or(StoreError::NotToBeDeleted(id))?);
+        self.forget_deleted()
     }
 
     /// Copies the branch that ends with this message into a new chat, whose title names the one it comes from. An

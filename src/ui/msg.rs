@@ -486,6 +486,10 @@ pub enum Effect {
     DeleteMessage {
         message: Slot<MessageId>,
     },
+    /// Bring a deleted message back, with everything below it.
+    RestoreMessage {
+        message: Slot<MessageId>,
+    },
     /// Copy the branch that ends with this message into a new chat. Answered by [`Msg::Forked`].
     Fork {
         chat: Slot<ChatId>,
@@ -616,7 +620,12 @@ impl Effect {
             self,
             Self::Fork { .. } | Self::GoOn { .. } | Self::TakeChat(_) | Self::LeaveChat | Self::DeleteChat(_)
         );
-        writes || reads || searches || arranges || is_about_chats || matches!(self, Self::DeleteMessage { .. })
+        writes
+            || reads
+            || searches
+            || arranges
+            || is_about_chats
+            || matches!(self, Self::DeleteMessage { .. } | Self::RestoreMessage { .. })
     }
 }
 

@@ -175,14 +175,7 @@ impl App {
         if !self.can_branch() {
             return Vec::new();
         }
-        let Some(branch) = self.branches.redo() else {
-            let has_branches = self.transcript.entries().iter().any(|entry| entry.siblings().count > 1);
-            self.notice(match has_branches {
-                true => "nothing was taken back here; other branches are at messages marked like ‹\u{a0}1/2\u{a0}›",
-                false => "nothing was taken back here, so there is nothing to bring back",
-            });
-            return Vec::new();
-        };
+        let Some(branch) = self.branches.redo() else { return self.bring_back(now) };
         let end = self.branches.path().len();
         let effects = self.show_branch(&branch, now);
         // The question that undo put into the composer is where it was.
@@ -191,6 +184,31 @@ impl App {
             self.composer.take();
         }
         self.transcript.scroll(Scroll::Bottom, &self.look.theme);
+        effects
+    }
+
+    /// Brings back what was deleted last in this chat, and goes there.
+    fn bring_back(&mut self, now: Instant) -> Vec<Effect> {
+        let Some(node) = self.branches.put_back() else {
+            let has_branches = self.transcript.entries().iter().any(|entry| entry.siblings().count > 1);
+            self.notice(match has_branches {
+                true => "nothing was taken back here; other branches are at messages marked like ‹\u{a0}1/2\u{a0}›",
+                false => "nothing was taken back here, so there is nothing to bring back",
+            });
+            return Vec::new();
+        };
+        let branch = self.branches.branch_through(node);
+        let mut effects = self.show_branch(&branch, now);
+        let place = branch.iter().position(|&other| other == node).and_then(|message| self.entry_of_message(message));
+        let saved = place.and_then(|place| self.transcript.entries().get(place)).and_then(Entry::saved).cloned();
+        if self.saves
+            && let Some(message) = saved
+        {
+            // Before the chat goes on from there.
+            effects.insert(0, Effect::RestoreMessage { message });
+        }
+        self.transcript.scroll(Scroll::Bottom, &self.look.theme);
+        self.notice("the deleted message is there again, with what followed it");
         effects
     }
 
@@ -210,7 +228,7 @@ impl App {
         self.cut(message);
         let branch = sibling.map_or_else(|| self.branches.path().to_vec(), |node| self.branches.branch_through(node));
         let mut effects = self.show_branch(&branch, now);
-        self.branches.remove(node, &mut self.transcript);
+        self.branches.delete(node, &mut self.transcript);
         if self.saves
             && let Some(message) = saved
         {
@@ -218,7 +236,9 @@ impl App {
             // What was computed holds it, too.
             effects.extend(self.chat.get().copied().map(Effect::Forget));
         }
-        self.notice("the message and what followed it are deleted");
+        self.notice(
+            "the message and what followed it are deleted; `u` or `/redo` brings them back until you leave the chat",
+        );
         effects
     }
 

@@ -52,17 +52,23 @@ impl Rig {
                         self.update(Msg::QuestionSaved);
                     }
                 }
-                (effect @ (Effect::GoTo { .. } | Effect::DeleteMessage { .. }), Some(store)) => {
-                    perform::rearrange(store, &effect).unwrap();
-                }
+                (
+                    effect @ (Effect::GoTo { .. } | Effect::DeleteMessage { .. } | Effect::RestoreMessage { .. }),
+                    Some(store),
+                ) => perform::rearrange(store, &effect).unwrap(),
                 (Effect::Fork { chat, message }, Some(store)) => {
                     if let Some(forked) = perform::fork(store, &chat, &message).unwrap() {
                         self.update(Msg::Forked(forked));
                     }
                 }
-                (Effect::Save(_) | Effect::GoTo { .. } | Effect::DeleteMessage { .. } | Effect::Fork { .. }, None) => {
-                    panic!("nothing is saved")
-                }
+                (
+                    Effect::Save(_)
+                    | Effect::GoTo { .. }
+                    | Effect::DeleteMessage { .. }
+                    | Effect::RestoreMessage { .. }
+                    | Effect::Fork { .. },
+                    None,
+                ) => panic!("nothing is saved"),
                 _ => {}
             }
         }
@@ -412,6 +418,48 @@ fn a_message_is_deleted_with_all_that_follows_when_asked_twice() {
         rig.assert_whole();
         rig.ask("three", "THREE");
         assert_eq!(rig.siblings(), [(1, 1), (1, 1)]);
+        rig.assert_whole();
+    });
+}
+
+#[test]
+fn what_was_deleted_last_comes_back_first_in_its_place_among_its_siblings() {
+    both(|mut rig| {
+        rig.command(Command::Retry(Retry::Same));
+        rig.answer("second");
+        rig.choose(3);
+        rig.key(KeyCode::Left);
+        rig.keys("dd");
+        assert_eq!((rig.said()[3].as_str(), rig.siblings()[3]), ("second", (1, 1)));
+        rig.choose(0);
+        rig.keys("dd");
+        assert!(rig.said().is_empty() && rig.notices().contains("`/redo`"), "{}", rig.notices());
+        rig.send("/redo");
+        assert_eq!(rig.said(), ["one", "ONE", "two", "second"]);
+        rig.assert_whole();
+        rig.choose(2);
+        rig.keys("u");
+        assert_eq!((rig.said()[3].as_str(), rig.siblings()[3]), ("TWO", (1, 2)));
+        rig.assert_whole();
+        rig.keys("u");
+        assert!(rig.notices().contains("nothing was taken back here"), "{}", rig.notices());
+        rig.reopen();
+        assert_eq!((rig.said()[3].as_str(), rig.siblings()[3]), ("TWO", (1, 2)));
+    });
+}
+
+#[test]
+fn an_undo_after_a_deletion_is_taken_back_before_it() {
+    both(|mut rig| {
+        rig.choose(2);
+        rig.keys("dd");
+        rig.key(KeyCode::Esc);
+        rig.send("/undo");
+        assert!(rig.said().is_empty());
+        rig.send("/redo");
+        assert_eq!(rig.said(), ["one", "ONE"]);
+        rig.send("/redo");
+        assert_eq!(rig.said(), ["one", "ONE", "two", "TWO"]);
         rig.assert_whole();
     });
 }

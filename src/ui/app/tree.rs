@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use super::news::Known;
-use crate::store::MessageId;
+use crate::store::{MOST_DELETIONS, MessageId};
 use crate::ui::transcript::{Entry, Evicted, Siblings, Transcript};
 
 /// Names a message of the tree; a later one is greater.
@@ -29,6 +29,8 @@ pub(super) struct Tree {
     path: Vec<NodeId>,
     /// Branches as they were before an exchange was taken back, the last one last.
     undone: Vec<Vec<NodeId>>,
+    /// Messages that were deleted with all below them and can be put back, the last one last.
+    deleted: Vec<NodeId>,
 }
 
 impl Tree {
@@ -202,15 +204,44 @@ impl Tree {
         self.mark_siblings(0, transcript);
     }
 
+    /// Takes a message that is not on the screen out of the tree, with everything below it. [`put_back`](Self::put_back)
+    /// brings it back.
+    pub(super) fn delete(&mut self, node: NodeId, transcript: &mut Transcript) {
+        self.take_out(node, transcript);
+        self.deleted.push(node);
+        if self.deleted.len() > MOST_DELETIONS {
+            let oldest = self.deleted.remove(0);
+            self.forget_below(oldest);
+        }
+    }
+
+    /// Puts the message back that was deleted last, with everything below it.
+    pub(super) fn put_back(&mut self) -> Option<NodeId> {
+        let node = self.deleted.pop()?;
+        let siblings = self.children_mut(self.node(node).parent);
+        // The oldest first, as they were made.
+        let place = siblings.partition_point(|&other| other < node);
+        siblings.insert(place, node);
+        Some(node)
+    }
+
     /// Forgets a message that is not on the screen, and everything below it.
     pub(super) fn remove(&mut self, node: NodeId, transcript: &mut Transcript) {
-        let parent = self.node(node).parent;
-        self.undone.clear();
-        self.children_mut(parent).retain(|&child| child != node);
+        self.take_out(node, transcript);
+        self.forget_below(node);
+    }
+
+    fn forget_below(&mut self, node: NodeId) {
         let mut gone = vec![node];
         while let Some(next) = gone.pop() {
             gone.append(&mut std::mem::take(&mut self.nodes[next.0]).children);
         }
+    }
+
+    fn take_out(&mut self, node: NodeId, transcript: &mut Transcript) {
+        let parent = self.node(node).parent;
+        self.undone.clear();
+        self.children_mut(parent).retain(|&child| child != node);
         let above = parent.map_or(0, |parent| self.branch_to(parent).len());
         self.mark_siblings(above, transcript);
     }

@@ -70,7 +70,7 @@ impl Performer {
             Effect::SaveDraft { chat, parts, adds: false } => self.save_draft(chat, parts),
             Effect::ReadDraft(chat) => self.read_draft(chat),
             Effect::ReadSent => self.ask(|store| store.sent(MOST_SENT, MOST_SENT_BYTES), sent_read),
-            Effect::GoTo { .. } | Effect::DeleteMessage { .. } => {
+            Effect::GoTo { .. } | Effect::DeleteMessage { .. } | Effect::RestoreMessage { .. } => {
                 self.call(move |store| rearrange(store, &effect), |done| done.err().map(Msg::StoreFailed));
             }
             Effect::Fork { chat, message } => self.call(
@@ -246,6 +246,7 @@ pub(in crate::ui) fn rearrange(store: &mut Store, effect: &Effect) -> store::Res
             _ => Ok(()),
         },
         Effect::DeleteMessage { message } => message.get().map_or(Ok(()), |id| store.delete_message(*id)),
+        Effect::RestoreMessage { message } => message.get().map_or(Ok(()), |id| store.restore_message(*id)),
         _ => Ok(()),
     }
 }
