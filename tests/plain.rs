@@ -165,8 +165,8 @@ fn a_whole_conversation_is_told_in_lines_and_nothing_is_drawn() {
     chat.wait_to_speak("Stopped.");
     chat.say("/retry");
     chat.wait_to_speak("Lyon.");
-    chat.say("/set temperature 0.2");
-    chat.wait_to_speak("Temperature is 0.2");
+    chat.say("/set temp 0.2");
+    chat.wait_to_speak("Temp is 0.2");
     chat.say("/model");
     chat.wait_to_speak("nothing to go back.");
     chat.say("nothing like this");

@@ -185,8 +185,7 @@ fn without_model(failure: Failure, wanted: Option<&str>) -> (Opening, String) {
     let is_missing = failure.kind == "no_model";
     match (wanted, wanted.and_then(catalog::by_name)) {
         (None, _) if is_missing => {
-            let sentence =
-                "no model is here yet: choose one in the list (F4); nothing is downloaded before you are asked";
+            let sentence = "no model is here yet; nothing is downloaded before you are asked";
             (Opening::Models { chosen: None }, sentence.into())
         }
         (Some(_), Some(entry)) if is_missing => {

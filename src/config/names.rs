@@ -38,7 +38,7 @@ const USUAL_NAMES: [(&str, &str); 10] = [
 /// Variables that are no settings, but ours.
 const OTHER_VARIABLES: [&str; 1] = ["TUICHAT_HOME"];
 /// What the names of variables begin with that tuichat's own tests read.
-const OF_TESTS: [&str; 2] = ["TUICHAT_TEST_", "TUICHAT_EVAL_"];
+const OF_TESTS: [&str; 3] = ["TUICHAT_TEST_", "TUICHAT_EVAL_", "TUICHAT_SOAK_"];
 
 /// The setting that was perhaps meant by a name that none has.
 pub fn meant(name: &str) -> Option<String> {

@@ -355,7 +355,7 @@ pub struct Settings {
     pub save_power: Option<Switch>,
 
     /// What the status line shows, in this order, with commas between: model, device, speed, first-token, speculation,
-    /// cost, context, temperature, throttling, battery
+    /// cost, context, temperature, throttling, battery; or `none`
     #[arg(
         long,
         value_enum,

@@ -7,6 +7,9 @@ use nucleo_matcher::{Config, Matcher, Utf32Str};
 /// How well something fits; less is better.
 pub type Rank = (u8, u32, usize);
 
+/// What a [`Rank`] begins with where the thing is called more than was typed, but begins with that.
+pub const BEGINS_SO: u8 = 1;
+
 /// A few letters, to be looked for in many texts.
 pub struct Search {
     typed: String,
@@ -30,7 +33,7 @@ impl Search {
         }
         let score = self.pattern.score(Utf32Str::new(text, &mut self.characters), &mut self.matcher)?;
         let class = match lower.find(&self.typed) {
-            Some(0) => 1,
+            Some(0) => BEGINS_SO,
             Some(_) => 2,
             None => 3,
         };

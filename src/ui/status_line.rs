@@ -27,6 +27,8 @@ pub enum StatusItem {
     Throttling,
     /// The battery's charge, while it is in use
     Battery,
+    /// Nothing
+    None,
 }
 
 /// The items in their order. What the program does stands before them always.

@@ -298,7 +298,7 @@ mod tests {
         let mut tester = opened();
         tester.type_text("temp");
         enter(&mut tester);
-        assert_eq!(tester.app.composer.text(), "/set temperature ");
+        assert_eq!(tester.app.composer.text(), "/set temp ");
     }
 
     #[test]

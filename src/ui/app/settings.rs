@@ -34,7 +34,7 @@ macro_rules! parsed {
 /// Every setting, in the order of the list.
 pub static SETTINGS: &[Setting] = &[
     Setting {
-        name: "temperature",
+        name: "temp",
         about: "randomness, 0 to 5; 0 always takes the most probable token",
         words: &[],
         shown: |options| options.sampling.temperature.to_string(),
@@ -163,7 +163,7 @@ fn thinking(think: Think) -> String {
 /// A sentence with the names that there are.
 pub fn setting(name: &str) -> Result<&'static Setting, String> {
     let wanted = match name.replace('_', "-").as_str() {
-        "temp" => "temperature".to_owned(),
+        "temperature" => "temp".to_owned(),
         name => name.to_owned(),
     };
     let found = SETTINGS.iter().find(|setting| setting.name == wanted);
@@ -300,7 +300,7 @@ mod tests {
         assert_eq!((options.sampling.temperature, options.sampling.top_k), (0.2, 5));
         assert_eq!((options.sampling.seed, options.think), (Some(7), Think::Budget(100)));
         assert_eq!(options.stop, ["###"]);
-        tester.send("/set temperature default");
+        tester.send("/set temp default");
         assert_eq!(options_of_next(&mut tester).sampling.temperature, 0.8);
         tester.send("/new");
         assert_eq!(options_of_next(&mut tester), GenerateOptions::default());
@@ -309,8 +309,8 @@ mod tests {
     #[test]
     fn a_value_that_cannot_be_stays_in_the_composer_with_a_sentence() {
         for (text, part) in [
-            ("/set temperature 9", "9 is not between 0 and 5"),
-            ("/set warmth 1", "there is no setting `warmth`, but temperature, top-k"),
+            ("/set temp 9", "9 is not between 0 and 5"),
+            ("/set warmth 1", "there is no setting `warmth`, but temp, top-k"),
             ("/set spec always", "`auto`, `off`, `ngram` or `draft`"),
             ("/think twice", "`auto`, `on`, `off` or a number of tokens"),
         ] {
@@ -324,12 +324,12 @@ mod tests {
     #[test]
     fn a_setting_alone_is_told_and_all_are_listed() {
         let mut tester = Tester::ready();
-        tester.send("/set temperature");
-        assert!(tester.app.notices()[0].starts_with("temperature is 0.8: randomness"), "{:?}", tester.app.notices());
-        tester.send("/set temperature 0.3");
+        tester.send("/set temp");
+        assert!(tester.app.notices()[0].starts_with("temp is 0.8: randomness"), "{:?}", tester.app.notices());
+        tester.send("/set temp 0.3");
         tester.send("/set");
         let words = tester.words();
-        assert!(words.contains("temperature 0.3 (was 0.8): randomness"), "{words}");
+        assert!(words.contains("temp 0.3 (was 0.8): randomness"), "{words}");
         assert!(SETTINGS.iter().all(|setting| words.contains(setting.name)), "{words}");
     }
 

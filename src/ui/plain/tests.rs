@@ -142,7 +142,7 @@ fn a_notice_does_not_cut_a_line_of_the_answer() {
 fn texts_are_read_out_and_closed() {
     let mut listener = Listener::ready();
     let said = listener.say("/set");
-    assert!(said.starts_with("Settings of this chat:\ntemperature: 0.8: randomness"), "{said}");
+    assert!(said.starts_with("Settings of this chat:\ntemp: 0.8: randomness"), "{said}");
     assert!(said.ends_with("takes that back.\nYou: "), "{said}");
     assert!(listener.say("/help").contains("\n  /continue: go on with the last answer\n"));
     assert_eq!(listener.say("one"), "Thinking.\n");

@@ -157,7 +157,7 @@ impl SlashCommand {
     }
 }
 
-const AS_A_MESSAGE: &str = "to send this to the model, write a space or one more slash first";
+const AS_A_MESSAGE: &str = "if it is a message, put a space before it";
 
 /// What a text in the composer is.
 pub fn read(text: &str) -> Written {
@@ -233,7 +233,7 @@ mod tests {
     fn what_is_no_command_says_which_there_are_and_how_to_send_it() {
         for text in ["/pni", "/pin first", "/pin -1", "/pin 99999999999", "/context now", "/etc is full"] {
             let Written::Mistake(sentence) = read(text) else { panic!("{text}") };
-            assert!(sentence.contains("write a space or one more slash first"), "{sentence}");
+            assert!(sentence.contains("if it is a message, put a space before it"), "{sentence}");
         }
         let Written::Mistake(sentence) = read("/pni") else { panic!() };
         assert!(sentence.starts_with("`/pni` is no command (`/pin`?); `/help` lists them"), "{sentence}");

@@ -116,7 +116,7 @@ pub static COMMANDS: &[SlashCommand] = &[
         "copy the last answer, code, table, or message N",
     ),
     row(Group::Messages, "undo", &[], nothing(Command::UndoExchange), "take the last exchange back"),
-    row(Group::Messages, "redo", &[], nothing(Command::RedoExchange), "bring back what was taken back"),
+    row(Group::Messages, "redo", &[], nothing(Command::RedoExchange), "bring back what was taken back or deleted"),
     row(
         Group::Messages,
         "fork",
@@ -270,7 +270,8 @@ fn again(text: Option<&str>) -> Result<Retry, String> {
     if let Some(name) = text.strip_prefix("model ").map(str::trim).filter(|name| !name.is_empty()) {
         return Ok(Retry::Model(name.to_owned()));
     }
-    let temperature = text.strip_prefix("temperature ").unwrap_or(text).trim().parse::<f32>();
+    let number = ["temp ", "temperature "].iter().find_map(|name| text.strip_prefix(name));
+    let temperature = number.unwrap_or(text).trim().parse::<f32>();
     let temperature = temperature.ok().filter(|temperature| (0.0..=10.0).contains(temperature));
     temperature
         .map(Retry::Temperature)

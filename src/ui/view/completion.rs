@@ -92,7 +92,7 @@ mod tests {
         tester.key(KeyCode::Down, KeyModifiers::NONE);
         insta::assert_snapshot!(text(&mut tester, 80, 24));
         tester.use_ascii();
-        assert!(text(&mut tester, 40, 10).contains("> /retry [HOW]"));
+        assert!(text(&mut tester, 40, 10).contains("> /rename TITLE"));
     }
 
     #[test]

@@ -154,6 +154,7 @@ fn part(app: &App, item: StatusItem, cost: Option<&Costs>, extent: Extent) -> Op
         StatusItem::Context => true,
         StatusItem::FirstToken | StatusItem::Temperature => extent.extras,
         StatusItem::Throttling | StatusItem::Battery => extent.warnings,
+        StatusItem::None => false,
     };
     if !is_told {
         return None;
@@ -176,6 +177,7 @@ fn part(app: &App, item: StatusItem, cost: Option<&Costs>, extent: Extent) -> Op
             Some(percent) => format!("battery {percent} %"),
             None => "on battery".into(),
         }),
+        StatusItem::None => None,
     }
 }
 

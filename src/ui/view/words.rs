@@ -56,7 +56,7 @@ mod tests {
             tester.send("Hi");
             tester.token("Hello", 1);
             tester.finish(Ended::Stop);
-            tester.send("/set temperature 0.2");
+            tester.send("/set temp 0.2");
             tester.send(command);
             insta::assert_snapshot!(text(&mut tester, 80, 24));
         }

@@ -7,7 +7,7 @@ use crate::config::about_settings;
 use crate::text::escape_line;
 use crate::ui::composer::Composer;
 use crate::ui::files::Folder;
-use crate::ui::fuzzy::Search;
+use crate::ui::fuzzy::{BEGINS_SO, Rank, Search};
 use crate::ui::msg::Effect;
 use crate::ui::slash::{self, COMMANDS, Choices, SlashCommand};
 
@@ -157,7 +157,7 @@ impl App {
         let mut search = Search::new(typed);
         match place {
             Place::Name => {
-                let sorted = search.sorted(COMMANDS, |command| command.names().map(str::to_owned).collect());
+                let sorted = search.ranked(COMMANDS, rank_of_command);
                 sorted.into_iter().map(|(_, command)| name_item(command)).collect()
             }
             Place::Argument(command) => self.choices(command.choices, &mut search),
@@ -286,6 +286,16 @@ fn name_item(command: &'static SlashCommand) -> Item {
         written: format!("{}{space}", command.name),
         command: Some(command),
     }
+}
+
+/// How well a command fits. Of those that begin so the table's order decides, which has the most used first, and not
+/// their length; another name counts less than the one that is shown.
+fn rank_of_command(search: &mut Search, command: &&'static SlashCommand) -> Option<Rank> {
+    let of_name = |search: &mut Search, name| match search.rank(name)? {
+        (BEGINS_SO, ..) => Some((BEGINS_SO, u32::from(name != command.name), 0)),
+        rank => Some(rank),
+    };
+    command.names().filter_map(|name| of_name(search, name)).min()
 }
 
 fn sorted_items(search: &mut Search, items: impl Iterator<Item = Item>) -> Vec<Item> {

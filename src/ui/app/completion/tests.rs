@@ -25,13 +25,24 @@ fn a_slash_opens_a_menu_that_narrows_as_one_types() {
     tester.type_text("/");
     assert_eq!(menu(&tester).len(), COMMANDS.len());
     tester.type_text("re");
-    assert_eq!(menu(&tester)[..4], ["/redo", "/retry [HOW]", "/resume [CHAT]", "/rename TITLE"]);
-    assert_eq!(chosen(&tester), Some("/redo"));
-    (0..3).for_each(|_| drop(press(&mut tester, KeyCode::Down)));
+    assert_eq!(menu(&tester)[..4], ["/resume [CHAT]", "/rename TITLE", "/retry [HOW]", "/redo"]);
+    assert_eq!(chosen(&tester), Some("/resume [CHAT]"));
+    press(&mut tester, KeyCode::Down);
     assert_eq!(chosen(&tester), Some("/rename TITLE"));
     press(&mut tester, KeyCode::Tab);
     assert_eq!(tester.app.composer.text(), "/rename ");
     assert!(menu(&tester).is_empty(), "a title is free");
+}
+
+#[test]
+fn of_commands_that_begin_so_the_most_used_goes_first_and_another_name_for_one_last() {
+    for (typed, first) in
+        [("/co", "/continue"), ("/st", "/stop"), ("/e", "/edit [N]"), ("/un", "/undo"), ("/red", "/redo")]
+    {
+        let mut tester = Tester::ready();
+        tester.type_text(typed);
+        assert_eq!(chosen(&tester), Some(first), "{typed}");
+    }
 }
 
 #[test]
