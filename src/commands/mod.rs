@@ -32,7 +32,7 @@ use crate::engine::scripted::Script;
 use crate::engine::tuning::Tuning;
 use crate::engine::{Access, SnapshotSettings, Source};
 use crate::exit::Failure;
-use crate::hardware::cores;
+use crate::hardware::{cores, limits};
 use crate::logging::{self, Log};
 use crate::models::{Elsewhere, Found, Library, Places, catalog, create_private};
 use crate::remarks::Remarks;
@@ -52,8 +52,12 @@ impl Surroundings {
     /// Puts the settings together from the system and what was `typed`.
     ///
     /// # Errors
-    /// If there is no place for files, or a setting from outside `config.toml` cannot be understood.
+    /// If the system denies what every run needs, there is no place for files, or a setting from outside `config.toml`
+    /// cannot be understood.
     pub fn find(typed: Settings) -> Result<Self, Failure> {
+        if let Some((sentence, remedy)) = limits::what_is_denied() {
+            return Err(Failure::error(sentence).hint(remedy));
+        }
         let home = std::env::var_os("TUICHAT_HOME").map(PathBuf::from);
         home.as_deref().map_or(Ok(()), Directories::check_home)?;
         let directories = Directories::find(home)?;

@@ -25,6 +25,7 @@ use super::tuning;
 use super::unchanged::Unchanged;
 use super::worker::{BATCH, Desk};
 use crate::hardware::cores::{self, CoreChoice};
+use crate::hardware::limits;
 use crate::models::fit::Curve;
 use crate::models::{gguf, speeds};
 
@@ -95,6 +96,14 @@ impl Loaded {
         let header = gguf::read_header(&settings.path)
             .map_err(|error| failed(EngineError::bad_model(&settings.path, &error.to_string())))?;
         parts.push("header");
+        let crews = cores::this_machine().choose(settings.threads).crews;
+        let threads = crews.decode.threads.max(crews.prefill.threads);
+        if !limits::can_start(threads as usize) {
+            return Err(failed(EngineError::Failed(format!(
+                "the system does not let tuichat start the {threads} threads that compute: close other programs, or type \
+                 `--threads 1`"
+            ))));
+        }
         let is_first = left.is_none();
         let choice = match left {
             Some(choice) => choice,

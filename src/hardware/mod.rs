@@ -7,6 +7,7 @@ mod control_group;
 pub mod cores;
 pub mod gpus;
 pub mod health;
+pub mod limits;
 pub mod macos;
 pub mod memory;
 pub mod meters;
