@@ -261,7 +261,7 @@ fn without_the_network_the_list_says_what_to_do() {
     chat.wait_for("--offline=no");
     chat.send("\r");
     let screen = close(&mut chat);
-    assert!(screen.contains("no model is here yet: choose one in the list (F4)"), "{screen}");
+    assert!(screen.contains("no model is here yet; nothing is downloaded"), "{screen}");
     leave(&mut chat);
     assert_eq!(hub.requests().len(), 0);
 }

@@ -28,7 +28,7 @@ fn draw_welcome(app: &App, area: Rect, used: u16, frame: &mut Frame) {
     let theme = app.theme();
     let about = match app.activity() {
         Activity::NoModel(_) if app.awaits_model() => "You can write while the model comes.",
-        Activity::NoModel(_) => "Choose a model with F4, then write something.",
+        Activity::NoModel(_) => "A model comes first: F4 lists some.",
         Activity::Loading(_) | Activity::Trying(_) => "The model is being loaded. You can write already.",
         _ => "Write something and press Enter.",
     };
