@@ -122,11 +122,16 @@ impl Soak {
         // What comes at once behind Escape would be another key.
         self.keys("\x1b");
         self.wait(60);
-        self.keys("\x15");
+        self.clear();
         self.keys(text);
         self.wait(60);
         // The first closes a menu of files or settings where one is open.
         self.keys("\r");
+    }
+
+    /// Takes out what is written: messages that waited come back into the text field, a line or more each.
+    fn clear(&mut self) {
+        self.keys(&"\x15\x7f".repeat(30));
     }
 
     fn keys(&mut self, keys: &str) {
@@ -153,7 +158,7 @@ impl Soak {
             Deed::Ask => {
                 let question = *self.random.choice(QUESTIONS).unwrap();
                 // Not `line`, whose Escape would stop the answer before.
-                self.keys("\x15");
+                self.clear();
                 self.keys(question);
                 self.keys("\r");
             }
@@ -205,7 +210,8 @@ impl Soak {
     /// Nothing is under way, in a new chat with the first model.
     fn settle(&mut self) {
         self.chat.resize(100, 30);
-        for _ in 0..4 {
+        // Each takes one message back that waits, and the last one stops the answer.
+        for _ in 0..20 {
             self.keys("\x1b");
             self.wait(200);
         }
