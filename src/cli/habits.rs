@@ -45,7 +45,7 @@ const OPTIONS: [(&str, &[&str]); 34] = [
 ];
 
 /// What commands are called elsewhere.
-const COMMANDS: [(&str, &str); 9] = [
+const COMMANDS: [(&str, &str); 10] = [
     ("ls", "list"),
     ("ps", "list"),
     ("remove", "rm"),
@@ -55,6 +55,7 @@ const COMMANDS: [(&str, &str); 9] = [
     ("install", "pull"),
     ("info", "show"),
     ("history", "chats list"),
+    ("settings", "config show"),
 ];
 
 /// What is done without a command here, or not at all.

@@ -24,12 +24,12 @@ pub fn failure(error: &clap::Error, line: &[OsString]) -> Failure {
     let commands = Unread::of(line).commands;
     let (sentence, hint) = match error.kind() {
         ErrorKind::InvalidUtf8 => not_utf8(line),
-        _ => value_apart(error, line).unwrap_or_else(|| told(error, &commands)),
+        _ => value_apart(error, line).unwrap_or_else(|| told(error, &commands, line)),
     };
     Failure::usage(sentence).hint(hint)
 }
 
-fn told(error: &clap::Error, commands: &[String]) -> (String, String) {
+fn told(error: &clap::Error, commands: &[String], line: &[OsString]) -> (String, String) {
     let named = |kind| text(error, kind).map(|argument| name(&argument));
     let argument = named(ContextKind::InvalidArg).unwrap_or_default();
     let value = text(error, ContextKind::InvalidValue).unwrap_or_default();
@@ -67,7 +67,7 @@ fn told(error: &clap::Error, commands: &[String]) -> (String, String) {
             let word = text(error, ContextKind::InvalidSubcommand).unwrap_or_default();
             let hint = match guess(commands, &word) {
                 Some(guess) => guess,
-                None if commands.is_empty() => question(&word),
+                None if commands.is_empty() => question(&with_what_follows(line, &word)),
                 None => help,
             };
             (format!("there is no command `{}`", [commands, &[word]].concat().join(" ")), hint)
@@ -144,6 +144,13 @@ fn instead(error: &clap::Error, argument: &str) -> String {
 pub fn guess(commands: &[String], word: &str) -> Option<String> {
     let command = super::command_named(super::definition(), commands.iter().map(String::as_str))?;
     habits::command(&command, commands, word)
+}
+
+/// A word of the line with the words behind it, up to an option: a question that stands there without quotes.
+fn with_what_follows(line: &[OsString], word: &str) -> String {
+    let from = line.iter().skip_while(|other| *other != word).map_while(|word| word.to_str());
+    let words: Vec<&str> = from.take_while(|word| !word.starts_with('-')).collect();
+    if words.is_empty() { word.to_owned() } else { words.join(" ") }
 }
 
 /// What to type where words stand that are no command.
@@ -261,6 +268,11 @@ mod tests {
                 &["resume"],
                 "there is no command `resume`",
                 "`tuichat --resume` may be meant; a question goes behind `-p`",
+            ),
+            (
+                &["why", "is", "it", "blue", "--temp", "0"],
+                "there is no command `why`",
+                "a question goes behind `-p`: `tuichat -p 'why is it blue'`",
             ),
             (&["nosuch"], "there is no command `nosuch`", "a question goes behind `-p`: `tuichat -p 'nosuch'`"),
             (&["model"], "there is no command `model`", "`tuichat models` may be meant"),

@@ -34,6 +34,15 @@ impl Standing {
         }
     }
 
+    /// The value for a person to read.
+    pub fn shown(&self) -> &str {
+        match self.value.as_str() {
+            "" if self.about.is_list && !self.is_default() => "nothing",
+            "" => "not set",
+            value => value,
+        }
+    }
+
     pub fn is_default(&self) -> bool {
         self.origin == Origin::Default
     }

@@ -367,7 +367,12 @@ pub fn message(app: &App, event: KeyEvent) -> Option<Msg> {
     };
     let opens_another = || {
         let is_of_a_list = matches!(key, (F(_), NONE) | (Char('o'), CTRL));
-        if is_of_a_list && CLOSED_BY_ESCAPE.contains(&mode) { bound_in(Mode::Chat) } else { None }
+        let is_no_letter = matches!(key, (F(_), _) | (_, CTRL | ALT));
+        let means_as_ever = match mode {
+            Mode::Select => is_no_letter,
+            _ => is_of_a_list && CLOSED_BY_ESCAPE.contains(&mode),
+        };
+        if means_as_ever { bound_in(Mode::Chat) } else { None }
     };
     let menu = if mode == Mode::Chat && app.is_completing() { bound_in(Mode::Completing) } else { None };
     if menu.is_none() && mode == Mode::Chat && app.composer().wants_first(key) {
@@ -384,6 +389,7 @@ pub fn message(app: &App, event: KeyEvent) -> Option<Msg> {
     match (mode, key) {
         (Mode::Prefixed, (Char(place @ '1'..='9'), _)) => Some(Msg::Command(Command::TakeBack(place as u8 - b'0'))),
         (Mode::Chat | Mode::Completing | Mode::Prefixed, _) => Some(Msg::Edit(event)),
+        (Mode::Select, (Char(_), NONE | SHIFT)) => Some(Msg::Command(select(Select::Nothing))),
         // Who types has read it.
         (Mode::Context | Mode::Words | Mode::Confirm, (Char(_), NONE)) => Some(Msg::Edit(event)),
         (

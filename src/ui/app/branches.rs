@@ -192,8 +192,8 @@ impl App {
         let Some(node) = self.branches.put_back() else {
             let has_branches = self.transcript.entries().iter().any(|entry| entry.siblings().count > 1);
             self.notice(match has_branches {
-                true => "nothing was taken back here; other branches are at messages marked like ‹\u{a0}1/2\u{a0}›",
-                false => "nothing was taken back here, so there is nothing to bring back",
+                true => "nothing was taken back here, and nothing deleted; other branches are at messages marked like ‹\u{a0}1/2\u{a0}›",
+                false => "nothing was taken back here, and nothing deleted, so there is nothing to bring back",
             });
             return Vec::new();
         };
@@ -239,6 +239,10 @@ impl App {
         self.notice(
             "the message and what followed it are deleted; `u` or `/redo` brings them back until you leave the chat",
         );
+        let last = self.transcript.entries().iter().rfind(|entry| !matches!(entry, Entry::Note(_)));
+        if matches!(last, Some(Entry::Question(_))) {
+            self.notice("the question is left without an answer: `/retry` asks it again");
+        }
         effects
     }
 

@@ -347,7 +347,10 @@ fn the_last_exchange_is_taken_back_and_brought_back() {
         assert_eq!((rig.said().len(), rig.written().as_str()), (4, ""));
         rig.assert_whole();
         rig.command(Command::RedoExchange);
-        assert!(rig.notices().ends_with("nothing was taken back here, so there is nothing to bring back"));
+        assert!(
+            rig.notices()
+                .ends_with("nothing was taken back here, and nothing deleted, so there is nothing to bring back")
+        );
         rig.send("/retry");
         rig.answer("another");
         rig.command(Command::RedoExchange);
@@ -474,6 +477,17 @@ fn a_deleted_message_is_not_in_what_was_computed_either() {
         matches!(effects[..], [Effect::GoTo { leaf: None, .. }, Effect::DeleteMessage { .. }, Effect::Forget(_)]),
         "{effects:?}"
     );
+}
+
+#[test]
+fn with_a_chosen_message_other_keys_do_as_ever_and_a_letter_without_a_meaning_says_so() {
+    let mut rig = Rig::of(true, &["one"]);
+    rig.choose(0);
+    rig.keys("x");
+    assert!(rig.notices().contains("Esc goes on writing"), "{}", rig.notices());
+    assert!(rig.written().is_empty());
+    rig.key(KeyCode::F(3));
+    assert!(matches!(rig.tester.app.popup(), Popup::Context { .. }));
 }
 
 #[test]

@@ -40,6 +40,12 @@ impl App {
         }
         let list = ChatList::holding(rows.to_vec(), &words);
         match list.matching()[..] {
+            [] if number.is_some() => {
+                self.notice(format!(
+                    "there is no chat {}, and none with that in its title; Ctrl-O lists them",
+                    escape_line(&words)
+                ));
+            }
             [] => self.notice(format!("no chat has `{}` in its title; Ctrl-O lists them", escape_line(&words))),
             [row] => return self.open_chat(row.id),
             _ => self.popup = Popup::Chats(list),

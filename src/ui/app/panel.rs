@@ -203,7 +203,7 @@ impl App {
         let key = &standing.about.key;
         let sentence = format!(
             "`{key}` is {}, {}: {} `/settings {key} VALUE` changes it, `/settings {key} default` takes it back",
-            shown(&standing.value),
+            shown(standing),
             origin(standing),
             standing.about.explanation,
         );
@@ -212,8 +212,8 @@ impl App {
     }
 }
 
-fn shown(value: &str) -> String {
-    if value.is_empty() { "not set".into() } else { format!("`{}`", escape_line(value)) }
+fn shown(standing: &Standing) -> String {
+    if standing.value.is_empty() { standing.shown().into() } else { format!("`{}`", escape_line(&standing.value)) }
 }
 
 fn origin(standing: &Standing) -> String {
@@ -222,7 +222,7 @@ fn origin(standing: &Standing) -> String {
 
 /// What a change has come to, in a sentence.
 fn came_of_it(standing: &Standing) -> String {
-    let (key, value) = (&standing.about.key, shown(&standing.value));
+    let (key, value) = (&standing.about.key, shown(standing));
     match standing.is_overruled() {
         true => format!(
             "config.toml is changed, but in this run `{key}` stays {value}: `{}` goes before it",

@@ -29,6 +29,8 @@ pub enum Select {
     /// Twice.
     Delete,
     Sibling(Sibling),
+    /// A letter that means nothing here.
+    Nothing,
 }
 
 /// The message that is chosen.
@@ -110,6 +112,7 @@ impl App {
                 Some(reason) => self.notice(reason),
                 None => selection_of(&mut self.selection, |selection| selection.deletes_next = true),
             },
+            Select::Nothing => self.notice("a message is chosen: Esc goes on writing, F1 tells the keys"),
             Select::Sibling(which) => {
                 let effects = self.go_to_sibling(message, which, now);
                 self.choose(message);

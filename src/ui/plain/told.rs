@@ -150,7 +150,7 @@ fn chat(app: &App, row: &ChatRow) -> Row {
 
 fn settings(panel: &Panel) -> List {
     let rows = panel.matching().into_iter().zip(1..).map(|(standing, number)| {
-        let value = if standing.value.is_empty() { "not set" } else { &standing.value };
+        let value = standing.shown();
         let about = match standing.is_default() {
             true => escape_line(value),
             false => format!("{}, by {}", escape_line(value), standing.from()),

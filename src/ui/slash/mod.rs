@@ -159,6 +159,22 @@ impl SlashCommand {
 
 const AS_A_MESSAGE: &str = "if it is a message, put a space before it";
 
+/// What commands are called elsewhere, or where what one would call so is done here.
+const USUAL: [(&str, &str); 12] = [
+    ("clear", "`/new` begins a new chat, Ctrl-L draws the screen anew"),
+    ("delete", "Shift-Tab chooses a message, `d` twice deletes it; Del in Ctrl-O deletes a chat"),
+    ("undelete", "`/redo` brings a message back, Ctrl-U in Ctrl-O a chat"),
+    ("history", "`/resume` lists the chats, `/search` looks through them"),
+    ("list", "`/resume` lists the chats, `/model` the models"),
+    ("load", "`/model` chooses a model, `/resume` a chat, `/attach` a file"),
+    ("open", "`/attach` takes a file, `/resume` opens a chat"),
+    ("regenerate", "`/retry`?"),
+    ("reset", "`/new`?"),
+    ("show", "`/stats`, `/context` and `/set` show what there is"),
+    ("temp", "`/set temp`?"),
+    ("temperature", "`/set temp`?"),
+];
+
 /// What a text in the composer is.
 pub fn read(text: &str) -> Written {
     let Some((name, argument)) = command(text) else {
@@ -167,7 +183,9 @@ pub fn read(text: &str) -> Written {
     match called(name) {
         Some(command) => command.read(argument),
         None => {
-            let meant = nearest(name).map_or(String::new(), |meant| format!(" (`/{meant}`?)"));
+            let usual = USUAL.iter().find(|(usual, _)| *usual == name).map(|(_, ours)| format!(" ({ours})"));
+            let near = || nearest(name).map_or(String::new(), |meant| format!(" (`/{meant}`?)"));
+            let meant = usual.unwrap_or_else(near);
             Written::Mistake(format!("`/{name}` is no command{meant}; `/help` lists them; {AS_A_MESSAGE}"))
         }
     }
@@ -237,6 +255,9 @@ mod tests {
         }
         let Written::Mistake(sentence) = read("/pni") else { panic!() };
         assert!(sentence.starts_with("`/pni` is no command (`/pin`?); `/help` lists them"), "{sentence}");
+        let Written::Mistake(sentence) = read("/temp 0.3") else { panic!() };
+        assert!(sentence.starts_with("`/temp` is no command (`/set temp`?); `/help` lists them"), "{sentence}");
+        assert!(USUAL.iter().all(|(usual, _)| called(usual).is_none()));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The rows of the table of written commands.
 
 use super::{Choices, Group, SlashCommand, Takes};
-use crate::config::{about_setting, unknown_setting};
+use crate::config::{about_setting, setting_meant, unknown_setting};
 use crate::ui::app::setting;
 use crate::ui::markdown::parts::PartKind;
 use crate::ui::msg::{Branch, Command, CopyOf, Retry};
@@ -116,7 +116,13 @@ pub static COMMANDS: &[SlashCommand] = &[
         "copy the last answer, code, table, or message N",
     ),
     row(Group::Messages, "undo", &[], nothing(Command::UndoExchange), "take the last exchange back"),
-    row(Group::Messages, "redo", &[], nothing(Command::RedoExchange), "bring back what was taken back or deleted"),
+    row(
+        Group::Messages,
+        "redo",
+        &[],
+        nothing(Command::RedoExchange),
+        "bring back what /undo took back, or what was deleted",
+    ),
     row(
         Group::Messages,
         "fork",
@@ -261,7 +267,7 @@ pub static COMMANDS: &[SlashCommand] = &[
         maybe("WORDS", |words| Ok(words.map_or(Command::Help, |words| Command::HelpOn(words.into())))),
         "the keys and these commands, or those about something",
     ),
-    row(Group::Program, "quit", &["exit"], nothing(Command::Leave), "leave"),
+    row(Group::Program, "quit", &["exit", "q"], nothing(Command::Leave), "leave"),
 ];
 
 /// How a question is asked once more.
@@ -272,10 +278,10 @@ fn again(text: Option<&str>) -> Result<Retry, String> {
     }
     let number = ["temp ", "temperature "].iter().find_map(|name| text.strip_prefix(name));
     let temperature = number.unwrap_or(text).trim().parse::<f32>();
-    let temperature = temperature.ok().filter(|temperature| (0.0..=10.0).contains(temperature));
+    let temperature = temperature.ok().filter(|temperature| (0.0..=5.0).contains(temperature));
     temperature
         .map(Retry::Temperature)
-        .ok_or_else(|| "it takes a temperature from 0 to 10, `model` and a name, or nothing".into())
+        .ok_or_else(|| "it takes a temperature from 0 to 5, `model` and a name, or nothing".into())
 }
 
 /// What is to be copied.
@@ -326,7 +332,10 @@ fn settings(text: Option<&str>) -> Result<Command, String> {
         Some((Some(about), _, value)) if !value.is_empty() => {
             Ok(Command::Keep { about, value: Some(value.to_owned()) })
         }
-        Some((None, name, _)) if text.contains('=') => Err(unknown_setting(name)),
+        Some((None, name, value)) if text.contains('=') || (!value.is_empty() && setting_meant(name).is_some()) => {
+            Err(unknown_setting(name))
+        }
+        None if about_setting(text).is_none() => Ok(Command::Panel(setting_meant(text).or(Some(text.to_owned())))),
         _ => Ok(Command::Panel(Some(text.to_owned()))),
     }
 }

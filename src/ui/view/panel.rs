@@ -92,7 +92,7 @@ fn row(standing: &Standing, is_chosen: bool, theme: &Theme, width: usize) -> Lin
     };
     let name = padded(&standing.about.key, NAME_WIDTH.min(width / 2), theme.ascii);
     let room = width.saturating_sub(mark.len() + NAME_WIDTH.min(width / 2) + 4 + ORIGIN_WIDTH);
-    let value = padded(shown(&standing.value), room, theme.ascii);
+    let value = padded(standing.shown(), room, theme.ascii);
     let style = |style| if is_chosen { theme.selection } else { style };
     let value_style = if standing.origin == Origin::Default { theme.dim } else { theme.text };
     let line = Line::from(vec![
@@ -101,10 +101,6 @@ fn row(standing: &Standing, is_chosen: bool, theme: &Theme, width: usize) -> Lin
         Span::styled(format!("{origin:<ORIGIN_WIDTH$}"), style(theme.accent)),
     ]);
     if is_chosen { line.style(theme.selection) } else { line }
-}
-
-fn shown(value: &str) -> &str {
-    if value.is_empty() { "not set" } else { value }
 }
 
 fn draw_chosen(panel: &Panel, standing: &Standing, theme: &Theme, area: Rect, frame: &mut Frame) {
@@ -129,7 +125,7 @@ fn draw_chosen(panel: &Panel, standing: &Standing, theme: &Theme, area: Rect, fr
     let style = if apart.is_some() { theme.warning } else { theme.text };
     lines.extend(explanation.into_iter().map(|line| Line::styled(fitted(&line, width, theme.ascii), style)));
     let separator = if theme.ascii { " | " } else { " · " };
-    let default = format!("default {}", shown(&about.default));
+    let default = format!("default {}", if about.default.is_empty() { "not set" } else { &about.default });
     let facts = match standing.origin {
         Origin::Default => default,
         _ => format!("{default}{separator}now by {}", standing.from()),

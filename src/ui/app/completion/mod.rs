@@ -103,7 +103,10 @@ impl App {
         let mut items = self.items(place, &typed);
         items.truncate(MOST_ITEMS);
         let is_meant = match place {
-            Place::Name => true,
+            // What only has the letters somewhere is offered, and not done by a hurried Enter.
+            Place::Name => {
+                items.first().is_some_and(|item| item.command.is_some_and(|command| begins_so(command, &typed)))
+            }
             Place::Value(_) => false,
             // What is not there may be meant all the same, and is told then.
             // A folder is attached whole.
@@ -289,13 +292,18 @@ fn name_item(command: &'static SlashCommand) -> Item {
 }
 
 /// How well a command fits. Of those that begin so the table's order decides, which has the most used first, and not
-/// their length; another name counts less than the one that is shown.
+/// their length; what puts the chat away comes last. Another name than the one that is shown counts only if it begins so,
+/// and then less.
 fn rank_of_command(search: &mut Search, command: &&'static SlashCommand) -> Option<Rank> {
     let of_name = |search: &mut Search, name| match search.rank(name)? {
-        (BEGINS_SO, ..) => Some((BEGINS_SO, u32::from(name != command.name), 0)),
-        rank => Some(rank),
+        (BEGINS_SO, ..) => Some((BEGINS_SO, u32::from(name != command.name), usize::from(name == "archive"))),
+        rank => (name == command.name || rank.0 < BEGINS_SO).then_some(rank),
     };
     command.names().filter_map(|name| of_name(search, name)).min()
+}
+
+fn begins_so(command: &SlashCommand, typed: &str) -> bool {
+    command.names().any(|name| name.starts_with(typed))
 }
 
 fn sorted_items(search: &mut Search, items: impl Iterator<Item = Item>) -> Vec<Item> {

@@ -36,13 +36,31 @@ fn a_slash_opens_a_menu_that_narrows_as_one_types() {
 
 #[test]
 fn of_commands_that_begin_so_the_most_used_goes_first_and_another_name_for_one_last() {
-    for (typed, first) in
-        [("/co", "/continue"), ("/st", "/stop"), ("/e", "/edit [N]"), ("/un", "/undo"), ("/red", "/redo")]
-    {
+    for (typed, first) in [
+        ("/co", "/continue"),
+        ("/st", "/stop"),
+        ("/e", "/edit [N]"),
+        ("/un", "/undo"),
+        ("/red", "/redo"),
+        ("/a", "/attach PATH|!COMMAND"),
+    ] {
         let mut tester = Tester::ready();
         tester.type_text(typed);
         assert_eq!(chosen(&tester), Some(first), "{typed}");
     }
+}
+
+#[test]
+fn what_only_has_the_letters_in_it_is_offered_and_not_done_by_enter() {
+    let mut tester = Tester::ready();
+    tester.type_text("/del");
+    assert_eq!((menu(&tester), chosen(&tester)), (vec!["/model [NAME]"], None));
+    press(&mut tester, KeyCode::Enter);
+    assert!(tester.app.notices()[0].starts_with("`/del` is no command"), "{:?}", tester.app.notices());
+    tester.app.composer.take();
+    // Letters of a name that nobody sees.
+    tester.type_text("/load");
+    assert_eq!(menu(&tester), [""; 0]);
 }
 
 #[test]
