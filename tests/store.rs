@@ -83,6 +83,8 @@ fn a_store_that_was_open_all_along_notices_that_a_writer_died() {
     writer.kill().unwrap();
     writer.wait().unwrap();
     let chat = watching.last_chat().unwrap().unwrap();
+    let last = watching.tree(chat).unwrap().messages.pop().unwrap();
+    assert_eq!((last.text, last.ended), one_two(Ended::Interrupted));
     assert_eq!(last_answer(&watching, chat), one_two(Ended::Interrupted));
 }
 

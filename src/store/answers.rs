@@ -158,7 +158,23 @@ mod tests {
             let error = store.continue_answer(message).unwrap_err();
             assert!(matches!(error, StoreError::NotToBeContinued(_)), "{error}");
         }
-        assert_eq!(store.branch(chat).unwrap().pop().unwrap().id, question);
+        assert!(store.continue_answer(answer).is_err());
+        assert_eq!(store.branch(chat).unwrap().pop().unwrap().id, question, "what is refused moves nothing");
+    }
+
+    #[test]
+    fn the_end_of_an_answer_is_when_its_chat_was_written_to_and_a_refused_one_is_not() {
+        let (mut store, chat, question) = asked();
+        let answer = store.begin_answer(chat, question, "SmolLM2", &Sampling::default()).unwrap();
+        let long_ago = Timestamp::UNIX_EPOCH;
+        let set_back = |store: &Store| store.connection.execute("UPDATE chats SET updated_at = 0", []).unwrap();
+        let updated = |store: &Store| store.chat(chat).unwrap().unwrap().updated_at;
+        set_back(&store);
+        store.finish_answer(answer, Ended::Stop, &Stats::default(), None).unwrap();
+        assert!(updated(&store) > long_ago);
+        set_back(&store);
+        assert!(store.finish_answer(answer, Ended::Stop, &Stats::default(), None).is_err());
+        assert_eq!(updated(&store), long_ago);
     }
 
     #[test]

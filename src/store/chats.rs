@@ -264,6 +264,18 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_of_what_was_deleted_that_cannot_be_removed_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("chats.db");
+        let mut store = Store::open(&path).unwrap();
+        let chat = store.create_chat("Secret", None).unwrap();
+        std::fs::create_dir(disk::backup_path(&path.canonicalize().unwrap(), 1)).unwrap();
+        let error = store.delete_chat(chat).unwrap_err();
+        assert!(matches!(error, StoreError::File { action: "remove", .. }), "{error}");
+        assert_eq!(store.chat(chat).unwrap(), None);
+    }
+
+    #[test]
     fn the_list_is_read_from_indices() {
         let plan = Store::in_memory().unwrap().plan(&newest_first());
         assert!(plan.iter().any(|step| step.contains("chats_by_newest")), "{plan:#?}");

@@ -257,6 +257,41 @@ mod tests {
     }
 
     #[test]
+    fn a_new_file_is_not_copied() {
+        let (folder, ..) = file_with_a_chat();
+        let names = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let copies: Vec<_> = names.filter(|name| name.to_string_lossy().contains("backup")).collect();
+        assert!(copies.is_empty(), "{copies:?}");
+    }
+
+    #[test]
+    fn a_name_alone_is_a_file_where_the_program_runs() {
+        let here = std::env::current_dir().unwrap().canonicalize().unwrap();
+        assert_eq!(real_path(Path::new("no-such-file.db")).unwrap(), here.join("no-such-file.db"));
+    }
+
+    #[test]
+    fn a_folder_that_several_programs_make_at_once_is_there_for_all_of_them() {
+        let place = tempfile::tempdir().unwrap();
+        for number in 0..50 {
+            let folder = place.path().join(format!("{number}/data/tuichat"));
+            let start = std::sync::Barrier::new(4);
+            let make = || {
+                start.wait();
+                create_private_folder(&folder)
+            };
+            std::thread::scope(|scope| {
+                let makers = [(); 4].map(|()| scope.spawn(make));
+                makers.into_iter().for_each(|maker| maker.join().unwrap().unwrap());
+            });
+        }
+        let file = place.path().join("file");
+        File::create(&file).unwrap();
+        assert!(create_private_folder(&file).is_err(), "a file stands in its place");
+        assert!(create_private_folder(&file.join("chats")).is_err(), "a file stands above it");
+    }
+
+    #[test]
     fn programs_that_share_no_memory_share_no_write_ahead_log() {
         let on = |nature| Volume {
             free_bytes: 1 << 30,

@@ -116,6 +116,19 @@ mod tests {
         );
         assert_eq!(store.sent(2, 1000).unwrap().len(), 2);
         assert_eq!(store.sent(9, 30).unwrap().len(), 2);
+        let two = "second of two".len() + "first of two".len();
+        assert_eq!((store.sent(9, two).unwrap().len(), store.sent(9, two - 1).unwrap().len()), (2, 1));
+    }
+
+    #[test]
+    fn what_was_sent_to_another_program_counts_against_the_same_bounds() {
+        let mut store = Store::in_memory().unwrap();
+        let chat = store.create_chat("one", None).unwrap();
+        store.add_message(chat, None, Role::User, "12345").unwrap();
+        store.import_prompts(&["abcde".into(), "fghij".into()]).unwrap();
+        for (most, bytes, expected) in [(9, 15, 3), (9, 14, 2), (9, 10, 2), (9, 9, 1), (2, 99, 2), (1, 99, 1)] {
+            assert_eq!(store.sent(most, bytes).unwrap().len(), expected, "{most} in {bytes} bytes");
+        }
     }
 
     #[test]

@@ -144,3 +144,46 @@ fn is_unreadable_value(error: &rusqlite::Error) -> bool {
     use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
     matches!(error, FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) | Utf8Error(..))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATH: &str = "chats.db";
+
+    #[test]
+    fn what_the_system_refuses_is_told_by_its_reason() {
+        let named = |kind: io::ErrorKind| StoreError::file("write", Path::new(PATH), kind.into());
+        for kind in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded] {
+            assert!(matches!(named(kind), StoreError::DiskFull { .. }), "{kind:?}");
+        }
+        for kind in [io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem] {
+            assert!(matches!(named(kind), StoreError::ReadOnly { .. }), "{kind:?}");
+        }
+        assert!(matches!(named(io::ErrorKind::NotADirectory), StoreError::File { action: "write", .. }));
+    }
+
+    #[test]
+    fn a_value_that_nobody_wrote_is_damage_and_a_mistake_in_a_query_is_not() {
+        let named = |error| StoreError::sqlite(Path::new(PATH), error);
+        let strange = rusqlite::Error::InvalidColumnType(1, "title".into(), rusqlite::types::Type::Blob);
+        assert!(matches!(named(strange), StoreError::Damaged { .. }));
+        assert!(matches!(named(rusqlite::Error::InvalidQuery), StoreError::Sqlite { .. }));
+    }
+
+    #[test]
+    fn a_migration_that_ends_at_a_full_disk_is_told_as_that() {
+        let failed = |code| {
+            let err = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
+            StoreError::migration(
+                Path::new(PATH),
+                rusqlite_migration::Error::RusqliteError { query: String::new(), err },
+            )
+        };
+        assert!(matches!(failed(rusqlite::ffi::SQLITE_FULL), StoreError::DiskFull { .. }));
+        assert!(matches!(failed(rusqlite::ffi::SQLITE_ERROR), StoreError::Migration { .. }));
+        let strange = rusqlite::Error::InvalidColumnType(1, "title".into(), rusqlite::types::Type::Blob);
+        let unread = rusqlite_migration::Error::RusqliteError { query: String::new(), err: strange };
+        assert!(matches!(StoreError::migration(Path::new(PATH), unread), StoreError::Migration { .. }));
+    }
+}

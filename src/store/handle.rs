@@ -174,6 +174,21 @@ mod tests {
     }
 
     #[test]
+    fn it_is_looked_only_as_often_as_was_asked() {
+        let store = Store::in_memory().unwrap();
+        let every = Duration::from_secs(3600);
+        let (told, heard) = mpsc::channel();
+        let tell = Box::new(move || told.send(()).unwrap());
+        let mut watch = Watch { every, tell, version: None, next: Instant::now() };
+        watch.look_if_due(&store);
+        assert_eq!(heard.try_iter().count(), 1, "what was never seen is new");
+        assert!(watch.next > Instant::now() + every / 2);
+        watch.version = None;
+        watch.look_if_due(&store);
+        assert_eq!(heard.try_iter().count(), 0, "it is not due");
+    }
+
+    #[test]
     fn a_call_that_panics_is_rolled_back_and_those_behind_it_still_run() {
         let (handle, _guard) = Handle::spawn(Store::in_memory().unwrap()).unwrap();
         let chat = handle.call(|store| store.create_chat("Kept", None)).blocking_recv().unwrap().unwrap();

@@ -183,7 +183,33 @@ mod tests {
         let (_folder, path) = with_a_chat();
         let mut store = Store::open(&path).unwrap();
         store.create_chat("Another", None).unwrap();
-        assert_eq!(inspect(&path, PATIENCE).unwrap().unwrap().chats, 2);
+        let found = inspect(&path, PATIENCE).unwrap().unwrap();
+        assert_eq!(found.chats, 2);
+        let sizes = [path.clone(), beside(&path, "-wal")].map(|path| path.metadata().unwrap().len());
+        assert_eq!(found.size_bytes, sizes.iter().sum::<u64>());
+    }
+
+    #[test]
+    fn an_empty_file_holds_no_chats() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("chats.db");
+        std::fs::write(&path, "").unwrap();
+        let found = inspect(&path, PATIENCE).unwrap().unwrap();
+        assert_eq!((found.chats, found.messages, found.schema.0), (0, 0, 0));
+    }
+
+    #[test]
+    fn a_check_that_takes_too_long_says_nothing_and_one_that_cannot_be_made_fails() {
+        let connection = Connection::open_in_memory().unwrap();
+        let many = "CREATE TABLE t AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 100000)
+             SELECT i, hex(randomblob(50)) AS text FROM n; CREATE INDEX by_text ON t (text);";
+        connection.execute_batch(many).unwrap();
+        let hurried = || check(&connection, Duration::from_micros(200)).unwrap();
+        assert!((0..100).any(|_| hurried() == (None, None)));
+        assert_eq!(check(&connection, PATIENCE).unwrap(), (Some(true), None));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, "no database at all, but long enough for a header".repeat(20)).unwrap();
+        assert!(check(&Connection::open(file.path()).unwrap(), PATIENCE).is_err());
     }
 
     #[test]

@@ -290,7 +290,17 @@ pub(super) mod tests {
         assert!(matches!(error, StoreError::NoSuchMessage { .. }), "{error}");
         let error = store.add_message(ChatId(99), None, Role::User, "Hello").unwrap_err();
         assert!(matches!(error, StoreError::NoSuchChat(ChatId(99))), "{error}");
+        let error = store.add_message(ChatId(99), Some(question), Role::User, "Hello").unwrap_err();
+        assert!(matches!(error, StoreError::NoSuchChat(ChatId(99))), "{error}");
         assert!(matches!(store.branch(ChatId(99)), Err(StoreError::NoSuchChat(_))));
+    }
+
+    #[test]
+    fn a_question_keeps_what_is_folded_in_it() {
+        let (mut store, chat, question) = asked();
+        store.add_question(chat, Some(question), "And this?", Some("[[0,3]]")).unwrap();
+        let folds: Vec<_> = store.branch(chat).unwrap().into_iter().map(|message| message.folds).collect();
+        assert_eq!(folds, [None, None, Some("[[0,3]]".to_owned())]);
     }
 
     #[test]

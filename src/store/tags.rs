@@ -66,6 +66,8 @@ mod tests {
         for odd in ["", "#", "two words", "a,b", "\u{1b}[31m", &"x".repeat(41)] {
             assert!(read_tag(odd).is_err(), "{odd:?}");
         }
+        assert_eq!(read_tag("#"), Err("a tag is a word: `/tag recipes`".into()));
+        assert_eq!(read_tag("a,b"), Err("`a,b` is no tag: it is one word of letters, digits and `-_.+/`".into()));
     }
 
     #[test]

@@ -215,7 +215,9 @@ mod tests {
             let error = store.go_to(chat, Some(message)).unwrap_err();
             assert!(matches!(error, StoreError::NoSuchMessage { .. }), "{error}");
         }
-        assert!(matches!(store.go_to(ChatId(99), None), Err(StoreError::NoSuchChat(_))));
+        for message in [None, Some(elsewhere)] {
+            assert!(matches!(store.go_to(ChatId(99), message), Err(StoreError::NoSuchChat(_))));
+        }
         assert!(matches!(store.tree(ChatId(99)), Err(StoreError::NoSuchChat(_))));
     }
 

@@ -92,6 +92,8 @@ mod tests {
         assert!(two.is_open_elsewhere(trees).unwrap() && !one.is_open_elsewhere(trees).unwrap());
         let open: Vec<bool> = two.chats(9).unwrap().iter().map(|chat| chat.is_open_elsewhere).collect();
         assert_eq!(open, [false, true]);
+        let is_open = |store: &Store| store.chat(trees).unwrap().unwrap().is_open_elsewhere;
+        assert!(is_open(&two) && !is_open(&one));
         assert!(matches!(two.delete_chat(trees), Err(StoreError::OpenElsewhere(_))));
 
         assert!(one.take_chat(bread).unwrap() && two.take_chat(trees).unwrap());

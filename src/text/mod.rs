@@ -152,6 +152,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_back_is_the_beginning_of_a_character() {
+        let mut stream = Utf8Stream::default();
+        assert_eq!(stream.push(b"caf\xc3"), "caf");
+        assert_eq!(stream.pending(), b"\xc3");
+        assert_eq!(stream.push(b"\xa9"), "é");
+        assert!(stream.pending().is_empty());
+    }
+
+    #[test]
+    fn sizes_are_told_in_the_unit_that_they_are_compared_in() {
+        assert_eq!([mebibytes(1), mebibytes(3 << 20)], ["1 MiB", "3 MiB"]);
+        assert_eq!([file_size(999_900_000), file_size(1_000_000_000)], ["999.9 MB", "1.00 GB"]);
+        assert_eq!([parameters(134_515_008), parameters(1_000_000_000)], ["134.52 M", "1.00 B"]);
+    }
+
+    #[test]
     fn escape_sequences_and_direction_overrides_become_visible() {
         assert_eq!(escape("a\x1b]52;c;x\x07b"), "a<U+001B>]52;c;x<U+0007>b");
         assert_eq!(escape("\u{202e}evil\u{9b}"), "<U+202E>evil<U+009B>");

@@ -131,6 +131,7 @@ mod tests {
             ("{\"a\": 1\n\"b\": 2}", "a `,` or `}` is missing (line 2, column 1)"),
             ("[1,]", "there is a comma behind the last value (line 1, column 4)"),
             ("1 2", "something follows behind its end (line 1, column 3)"),
+            ("1.a", "invalid number (line 1, column 3)"),
             ("\"a\nb\"", "a text has a line end or another control character in it (line 2, column 0)"),
         ] {
             let error = serde_json::from_str::<serde_json::Value>(text).unwrap_err();
@@ -148,6 +149,9 @@ mod tests {
             ("invalid value: integer `-1`, expected u32", "it is `-1`, and must be a whole number, 0 or more"),
             ("invalid type: map, expected a string", "it is an object, and must be a text"),
             ("invalid type: null, expected a boolean", "it is null, and must be true or false"),
+            ("invalid type: unit value, expected struct Head", "it is null, and must be an object"),
+            ("invalid type: sequence, expected a string", "it is a list, and must be a text"),
+            ("invalid type: integer `1`, expected a name or a list", "it is `1`, and must be a name or a list"),
             (
                 "unknown variant `robot`, expected one of `system`, `user`, `assistant`",
                 "it is `robot`, and must be `system`, `user` or `assistant`",
@@ -168,6 +172,10 @@ mod tests {
             ("schemas", Some("schema")),
             ("tmep", Some("temp")),
             ("TEMP", Some("temp")),
+            ("maxtokns", Some("max_tokens")),
+            ("tmpe_", None),
+            ("vx", None),
+            ("k", None),
             ("model", None),
             ("x", None),
             ("", None),

@@ -191,4 +191,19 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::Interrupted);
         assert!(read(&path, TITLE, 0).is_none());
     }
+
+    #[test]
+    fn a_row_in_the_place_of_another_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("1.rows");
+        append(&path, "key", &rows(TITLE, 0, &[7; 24]), &|| true).unwrap();
+        let whole = fs::read(&path).unwrap();
+        let row = |number: u32| TITLE.place(number) as usize..TITLE.place(number + 1) as usize;
+        for (one, other) in (0..8).flat_map(|one| (0..8).map(move |other| (one, other))) {
+            let mut swapped = whole.clone();
+            swapped[row(one)].copy_from_slice(&whole[row(other)]);
+            fs::write(&path, swapped).unwrap();
+            assert_eq!(read(&path, TITLE, one).is_some(), one == other, "{other} for {one}");
+        }
+    }
 }

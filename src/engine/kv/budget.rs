@@ -231,4 +231,31 @@ mod tests {
         let wish = Wish { context: Some(4096), most_bytes: Some(1), trained: 8192, useful: None };
         assert_eq!(wish.cells(23_040, room(6 * GIB)), Ok(4096));
     }
+
+    #[test]
+    fn of_a_device_what_its_buffers_leave_is_there_and_a_quarter_is_usual() {
+        assert_eq!(KvRoom::of_free(4 * GIB), KvRoom { most: 4 * GIB - (256 << 20), usual: GIB });
+        assert_eq!(KvRoom::of_free(300 << 20), KvRoom { most: 44 << 20, usual: 44 << 20 });
+    }
+
+    #[test]
+    fn a_conversation_has_the_tokens_and_bytes_that_were_asked_for_or_are_usual() {
+        let asked_for = Wish { context: Some(4096), ..nothing(8192) };
+        assert_eq!((asked_for.tokens(), asked_for.bytes(room(GIB))), (4096, GIB));
+        assert_eq!((nothing(8192).tokens(), nothing(8192).bytes(room(GIB))), (8192, GIB / 4));
+        assert_eq!(Wish { most_bytes: Some(77), ..asked_for }.bytes(room(GIB)), 77);
+    }
+
+    #[test]
+    fn as_many_tokens_as_will_do_are_not_fewer() {
+        let wish = Wish { context: Some(1024), ..nothing(8192) };
+        assert_eq!((wish.fewer_tokens(1024 * 1024, 1024), wish.fewer_tokens(768 * 1024, 1024)), (None, Some(768)));
+    }
+
+    #[test]
+    fn where_no_cell_has_room_no_context_is_offered() {
+        let wish = Wish { context: Some(4096), ..nothing(8192) };
+        let error = wish.cells(131_072, room(1 << 20)).unwrap_err().to_string();
+        assert!(error.ends_with("are 1 MiB for it; choose a smaller model"), "{error}");
+    }
 }

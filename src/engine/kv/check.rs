@@ -297,4 +297,46 @@ mod tests {
         flag.cancel();
         flag
     }
+
+    #[test]
+    fn a_format_is_good_if_it_is_in_every_respect() {
+        let good = Summary {
+            tokens: 224,
+            reference_perplexity: 100.0,
+            perplexity: 104.0,
+            mean_kld: MOST_DIVERGENCE,
+            p99_kld: 0.0,
+            same_top: LEAST_SAME_TOP,
+        };
+        let is_good = |divergence| Outcome { divergence, speed: 1.0, prompt_speed: 1.0 }.is_good();
+        assert!(is_good(good));
+        for bad in [
+            Summary { tokens: 0, ..good },
+            Summary { perplexity: 106.0, ..good },
+            Summary { mean_kld: 0.031, ..good },
+            Summary { same_top: 0.89, ..good },
+        ] {
+            assert!(!is_good(bad), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_trial_takes_two_caches_and_the_logits_of_a_batch() {
+        let (_folder, path, model) = tiny();
+        let checks = Checks { model: &model, path: &path, file: None, backend: "CPU", crews: Crews::anywhere(1) };
+        let logits = 64 * 4 * model.vocabulary_size() as u64;
+        assert_eq!(checks.bytes(1000, 500), 1536 * 1500 + 4 * logits);
+    }
+
+    #[test]
+    fn what_computes_is_the_program_and_its_llama_cpp() {
+        assert_eq!(version(), format!("{} {}", env!("CARGO_PKG_VERSION"), llama::version()));
+        assert!(!llama::version().is_empty());
+    }
+
+    #[test]
+    fn of_several_ratios_the_middle_one_tells() {
+        assert_eq!(median(vec![9.0, 2.0, 3.0, 1.0, 7.0]), 3.0);
+        assert_eq!(median(Vec::new()), 1.0);
+    }
 }

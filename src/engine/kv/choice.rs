@@ -201,6 +201,18 @@ mod tests {
     }
 
     #[test]
+    fn of_16_bits_nobody_needs_to_hear_that_the_model_bears_them() {
+        let choice = situation(180).asked_for(F16, Some(outcome(0.0, 1.0, 1.0))).unwrap();
+        assert_eq!(choice.reason, "f16 was asked for");
+    }
+
+    #[test]
+    fn what_is_just_fast_enough_is_not_slow() {
+        let just = Outcome { prompt_speed: LEAST_PROMPT_SPEED, ..outcome(0.0, 1.0, LEAST_SPEED) };
+        assert!(!is_slow(&just));
+    }
+
+    #[test]
     fn the_finest_format_is_taken_that_has_room_and_that_the_model_bears() {
         type Trial = fn(KvTypes) -> Result<Outcome, Unknown>;
         let table: [(u64, Trial, &str); 16] = [

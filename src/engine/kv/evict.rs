@@ -99,4 +99,10 @@ mod tests {
         assert_eq!(common(&[0..10, 12..20], &[3..5, 8..15, 30..40]), [3..5, 8..10, 12..15]);
         assert!(common(&[], std::slice::from_ref(&(0..4))).is_empty());
     }
+
+    #[test]
+    fn ranges_that_touch_have_nothing_in_common() {
+        assert_eq!(common(&[0..4, 6..9], &[2..6, 8..12]), [2..4, 8..9]);
+        assert!(common(&[0..2, 4..6], &[2..4, 6..9]).is_empty());
+    }
 }

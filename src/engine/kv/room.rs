@@ -106,3 +106,78 @@ pub fn make_room(settings: &SnapshotSettings, writing: &Writing<'_>) -> io::Resu
     }
     Ok(free >= bytes + RESERVE_BYTES)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file of so many bytes that was used so many seconds ago.
+    fn file(folder: &Path, name: &str, bytes: usize, seconds: u64) {
+        let path = folder.join(name);
+        fs::write(&path, vec![0; bytes]).unwrap();
+        let used = SystemTime::now() - Duration::from_secs(seconds);
+        fs::File::options().write(true).open(&path).unwrap().set_modified(used).unwrap();
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    fn make_room_for(folder: &Path, name: &str, bytes: u64, adds: bool, most_bytes: Option<u64>) -> bool {
+        let (folder, hashes) = (folder.to_owned(), folder.join("hashes.json"));
+        let path = folder.join(name);
+        let settings = SnapshotSettings { folder, most_bytes, model_sha256: None, hashes };
+        make_room(&settings, &Writing { path: &path, bytes, adds }).unwrap()
+    }
+
+    #[test]
+    fn the_name_of_a_chat_says_which_it_is() {
+        for chat in [ChatKey(7), ChatKey(-7), ChatKey(-i64::MAX)] {
+            assert_eq!(read_name(&name(chat)), Some(chat));
+        }
+    }
+
+    #[test]
+    fn what_a_killed_program_left_goes_and_what_is_being_written_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        file(folder.path(), "old.tmp", 10, 3 * 60 * 60);
+        file(folder.path(), "new.tmp", 1000, 1);
+        file(folder.path(), "1-key.kv", 40, 4 * 60 * 60);
+        assert!(make_room_for(folder.path(), "2-key.kv", 60, false, Some(100)));
+        assert_eq!(names(folder.path()), ["1-key.kv", "new.tmp"]);
+    }
+
+    #[test]
+    fn the_ones_used_longest_ago_go_until_there_is_room_and_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let fill = || (1..4).for_each(|chat| file(folder.path(), &format!("{chat}-key.kv"), 40, 100 - chat));
+        for (bytes, left) in [(10, 3), (11, 2), (50, 2), (90, 1), (91, 0), (130, 0)] {
+            fill();
+            assert!(make_room_for(folder.path(), "4-key.kv", bytes, false, Some(130)), "{bytes}");
+            let expected = &["1-key.kv", "2-key.kv", "3-key.kv"][3 - left..];
+            assert_eq!(names(folder.path()), expected, "{bytes}");
+        }
+        fill();
+        assert!(!make_room_for(folder.path(), "4-key.kv", 131, false, Some(130)));
+        assert_eq!(names(folder.path()).len(), 3, "what has no room takes none from others");
+    }
+
+    #[test]
+    fn an_archive_takes_the_room_of_others_and_keeps_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        file(folder.path(), "1-key.rows", 60, 9);
+        file(folder.path(), "2-key.kv", 60, 5);
+        assert!(make_room_for(folder.path(), "1-key.rows", 50, true, Some(130)));
+        assert_eq!(names(folder.path()), ["1-key.rows"]);
+    }
+
+    #[test]
+    fn where_nobody_says_there_is_room_for_little_and_not_for_all() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(make_room_for(folder.path(), "1-key.kv", 100, false, None));
+        assert!(!make_room_for(folder.path(), "1-key.kv", AUTO_BYTES + 1, false, None));
+    }
+}

@@ -118,4 +118,58 @@ mod tests {
         assert_eq!(ranks(&[0.3, 100.0, -4.0]), [0.5, 1.0, 0.0]);
         assert_eq!(ranks(&[7.0]), [0.0]);
     }
+
+    /// How unlike the others each value is, one head after the other, worked out the long way.
+    fn expected(values: &[[f32; 4]], heads: usize) -> Vec<f32> {
+        let length = 4 / heads;
+        let normalised = |head: &[f32]| {
+            let norm = head.iter().map(|number| number * number).sum::<f32>().sqrt();
+            head.iter().map(|number| number / norm).collect::<Vec<f32>>()
+        };
+        let mut scores = vec![0.0; values.len()];
+        for head in 0..heads {
+            let part: Vec<Vec<f32>> =
+                values.iter().map(|value| normalised(&value[head * length..(head + 1) * length])).collect();
+            let sum: Vec<f32> = (0..length).map(|at| part.iter().map(|value| value[at]).sum()).collect();
+            let mean = normalised(&sum);
+            for (score, value) in scores.iter_mut().zip(&part) {
+                *score -= value.iter().zip(&mean).map(|(one, other)| one * other).sum::<f32>();
+            }
+        }
+        scores
+    }
+
+    /// A cache of two layers with these values in f32, as llama.cpp hands it out.
+    fn state(values: &[[f32; 4]]) -> Vec<u8> {
+        let mut bytes: Vec<u8> = [1, values.len() as u32].into_iter().flat_map(u32::to_le_bytes).collect();
+        for position in 0..values.len() as u32 {
+            bytes.extend([position, 1, 0].into_iter().flat_map(u32::to_le_bytes));
+        }
+        bytes.extend([0_u32, 2, 0, 0].into_iter().flat_map(u32::to_le_bytes));
+        for layer in 0..4 {
+            bytes.extend(0_u32.to_le_bytes());
+            bytes.extend(16_u64.to_le_bytes());
+            let numbers = values.iter().flatten().map(|number| if layer == 3 { *number } else { 1.0 });
+            bytes.extend(numbers.flat_map(f32::to_le_bytes));
+        }
+        bytes
+    }
+
+    #[test]
+    fn what_is_peculiar_is_unlike_the_others_by_head_and_half_as_much_rare() {
+        let values = [[1.0, 0.5, 3.0, 0.1], [0.9, 0.6, 2.0, -0.4], [-1.0, 2.0, 1.0, 1.0], [0.2, 0.7, 5.0, 0.3]];
+        let bytes = state(&values);
+        let state = State::read(&bytes).unwrap();
+        let tokens = [5, 5, 6, 7];
+        let standard_rarity = standardized(&rarity(&tokens));
+        for (kv_heads, heads) in [(2, 2), (1, 1), (0, 1), (3, 1)] {
+            let found = peculiarity(&tokens, Some(&state), kv_heads);
+            let expected = standardized(&expected(&values, heads)).into_iter().zip(&standard_rarity);
+            for (found, (difference, rarity)) in found.into_iter().zip(expected) {
+                assert!((found - (difference + rarity / 2.0)).abs() < 1e-4, "{kv_heads} heads: {found}");
+            }
+        }
+        assert_eq!(peculiarity(&tokens, None, 2), standard_rarity);
+        assert_eq!(peculiarity(&tokens[..3], Some(&state), 2), standardized(&rarity(&tokens[..3])), "of another cache");
+    }
 }

@@ -14,6 +14,14 @@ const LEAST_OF_BEST: f32 = 0.4;
 /// The passages that the question is about, by their numbers, the best first. Words that are in many passages count
 /// little.
 pub fn search(passages: &[&str], question: &str) -> Vec<usize> {
+    let mut found = scores(passages, question);
+    found.sort_by(|one, other| other.1.total_cmp(&one.1));
+    let best = found.first().map_or(0.0, |found| found.1);
+    found.into_iter().take_while(|found| found.1 >= LEAST_OF_BEST * best).map(|found| found.0).collect()
+}
+
+/// The passages that have enough of the question's words, by their numbers, with what speaks for each.
+fn scores(passages: &[&str], question: &str) -> Vec<(usize, f32)> {
     let mut asked = words(question);
     asked.sort_unstable();
     asked.dedup();
@@ -36,9 +44,7 @@ pub fn search(passages: &[&str], question: &str) -> Vec<usize> {
             found.push((index, passage.times.iter().map(part).sum()));
         }
     }
-    found.sort_by(|one, other| other.1.total_cmp(&one.1));
-    let best = found.first().map_or(0.0, |found| found.1);
-    found.into_iter().take_while(|found| found.1 >= LEAST_OF_BEST * best).map(|found| found.0).collect()
+    found
 }
 
 /// What is counted of a passage: not its words themselves, which would be much for a long conversation.
@@ -89,6 +95,18 @@ mod tests {
         assert_eq!(search(&PASSAGES, "What is the code of the Lisbon office?")[0], 2);
         assert_eq!(search(&PASSAGES, "And Porto's code?")[0], 1);
         assert_eq!(search(&PASSAGES, "小花是谁？"), [4]);
+    }
+
+    #[test]
+    fn a_passage_scores_as_okapi_has_it() {
+        let passages = ["red red fox", "red dog sleeps in the old house", "blue fox", "red hen"];
+        let found = scores(&passages, "Red fox?");
+        let expected = [1.247_128, 0.253_124, 0.840_509, 0.432_503];
+        assert_eq!(found.len(), expected.len());
+        for ((index, score), expected) in found.iter().zip(expected) {
+            assert!((score - expected).abs() < 1e-5, "{index}: {score}, not {expected}");
+        }
+        assert_eq!(search(&passages, "Red fox?"), [0, 2], "the others have too little of what the best has");
     }
 
     #[test]

@@ -63,6 +63,7 @@ mod tests {
         assert_eq!(cut(&["It", " is", " 3", ".", "14", ".", " Yes", "!"]), ["It is 3.14.", " Yes!"]);
         assert_eq!(cut(&["let", " a", ";\n", "let", " b", ";\n\n"]), ["let a;\n", "let b;\n\n"]);
         assert_eq!(cut(&["\"", "Go", ".\"", " He", " went"]), ["\"Go.\"", " He went"]);
+        assert_eq!(cut(&["Go", ". ", "He", " went"]), ["Go. ", "He went"]);
         assert_eq!(cut(&["你好", "。", "再见"]), ["你好。", "再见"]);
         assert_eq!(cut(&[]), Vec::<String>::new());
     }

@@ -164,5 +164,7 @@ mod tests {
         assert!(LLAMA.is_rotated(types("q4_0")));
         let odd = Shape { key_length: 96, ..LLAMA };
         assert!(!odd.is_rotated(types("q4_0")) && odd.is_rotated(types("f16/q4_0")));
+        let odd = Shape { value_length: 96, ..LLAMA };
+        assert!(!odd.is_rotated(types("q4_0")) && odd.is_rotated(types("q4_0/f16")));
     }
 }

@@ -128,4 +128,13 @@ mod tests {
         }
         assert!("q3_k".parse::<KvTypes>().unwrap_err().contains("iq4_nl"));
     }
+
+    #[test]
+    fn what_takes_so_much_in_16_bits_takes_less_when_it_is_rounded() {
+        let bytes = |types: &str, key, value| types.parse::<KvTypes>().unwrap().bytes_of(6400, key, value);
+        assert_eq!((bytes("f16", 64, 64), bytes("q8_0", 64, 64)), (6400, 3400));
+        assert_eq!((bytes("q8_0/f16", 64, 64), bytes("q8_0/f16", 192, 64)), (4900, 4150));
+        assert_eq!(bytes("q8_0", 0, 0), 0);
+        assert_eq!(KvTypes::both(KvType::F16).bytes_of(u64::MAX, 64, 64), u64::MAX);
+    }
 }

@@ -184,4 +184,87 @@ mod tests {
         bursts.passed(10_000, 500.0);
         assert!(bursts.decide(15, 4000, &costs, 0, false) > 0);
     }
+
+    #[test]
+    fn a_trial_is_short_and_what_follows_it_is_as_long_as_pays() {
+        let costs = costs(0.05);
+        for insists in [false, true] {
+            let mut bursts = Bursts { wait: 0, spent: 100.0, ..Bursts::new(0.05) };
+            for steps in 0..BURST {
+                bursts.steps = steps;
+                assert_eq!(bursts.decide(15, 0, &costs, 0, insists), TRIAL_LENGTH);
+            }
+            bursts.steps = BURST;
+            assert!(bursts.decide(15, 0, &costs, 0, insists) > TRIAL_LENGTH);
+        }
+    }
+
+    #[test]
+    fn catching_up_may_take_no_more_than_there_is_to_lose() {
+        let costs = costs(0.05);
+        // A hundredth of 100 seconds is there to lose, and 1600 tokens of 0.05 · 0.05 / 4 seconds are to be computed.
+        let decide =
+            |behind| Bursts { wait: 0, spent: 100.0, ..Bursts::new(0.05) }.decide(15, behind, &costs, 0, false);
+        assert!(decide(1590) > 0);
+        assert_eq!(decide(1610), 0);
+    }
+
+    #[test]
+    fn after_each_trial_that_comes_to_nothing_the_wait_is_twice_as_long_and_what_was_seen_counts_half() {
+        let mut bursts = Bursts { right: 8.0, judged: 16.0, steps: 3, wait: 0, ..Bursts::new(0.5) };
+        bursts.give_up();
+        assert_eq!((bursts.wait, bursts.next_wait, bursts.steps), (FIRST_WAIT, 2 * FIRST_WAIT, 0));
+        assert_eq!((bursts.right, bursts.judged), (4.0, 8.0));
+        bursts.give_up();
+        assert_eq!((bursts.wait, bursts.next_wait), (2 * FIRST_WAIT, 4 * FIRST_WAIT));
+        (0..20).for_each(|_| bursts.give_up());
+        assert_eq!(bursts.wait, MOST_WAIT);
+    }
+
+    #[test]
+    fn what_a_guess_costs_is_a_mean_at_first_and_then_follows_what_is_new() {
+        let close = |cost: f64, expected: f64| assert!((cost - expected).abs() < 1e-9, "{cost}, not {expected}");
+        let mut bursts = Bursts::new(0.5);
+        bursts.guessed(2, 0.08, Some(0.1));
+        close(bursts.cost, 0.4);
+        bursts.steps = 1;
+        bursts.guessed(4, 0.24, Some(0.1));
+        close(bursts.cost, 0.5);
+        bursts.steps = 99;
+        bursts.guessed(1, 0.1, Some(0.1));
+        close(bursts.cost, 0.6);
+        bursts.guessed(0, 9.0, Some(0.1));
+        bursts.guessed(4, 9.0, None);
+        close(bursts.cost, 0.6);
+    }
+
+    #[test]
+    fn a_guess_is_judged_up_to_the_first_token_that_was_wrong() {
+        let mut bursts = Bursts::new(0.5);
+        bursts.judged(2, 5, 0.5, 1.0);
+        assert_eq!((bursts.right, bursts.judged), (2.0, 3.0));
+        bursts.judged(3, 3, 0.25, 2.0);
+        assert_eq!((bursts.right, bursts.judged), (5.0, 6.0));
+        assert_eq!((bursts.steps, bursts.lost, bursts.spent), (2, 0.75, 3.0));
+        (bursts.right, bursts.judged) = (32.0, MEMORY - 1.0);
+        bursts.judged(0, 5, 0.0, 1.0);
+        assert_eq!((bursts.right, bursts.judged), (32.0, MEMORY));
+        bursts.judged(0, 5, 0.0, 1.0);
+        assert_eq!(bursts.judged, MEMORY);
+        assert!((bursts.right - 32.0 * MEMORY / (MEMORY + 1.0)).abs() < 1e-9, "{}", bursts.right);
+    }
+
+    #[test]
+    fn a_trial_that_won_makes_the_next_wait_short_again() {
+        let wait_after = |steps, lost| {
+            let mut bursts = Bursts { steps, next_wait: 64, ..Bursts::new(0.5) };
+            bursts.judged(3, 3, lost, 1.0);
+            bursts.next_wait
+        };
+        assert_eq!(wait_after(BURST - 1, -0.1), FIRST_WAIT);
+        assert_eq!(wait_after(BURST, -0.1), FIRST_WAIT);
+        assert_eq!(wait_after(BURST - 2, -0.1), 64, "it is not over");
+        assert_eq!(wait_after(BURST, 0.0), 64);
+        assert_eq!(wait_after(BURST, 0.1), 64);
+    }
 }

@@ -190,3 +190,128 @@ struct Estimate {
     /// What is lost where it is wrong, times how probable that is, in single tokens' times.
     risk: f64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Kind;
+    use super::*;
+    use crate::chat::DraftedBy;
+
+    const GROUND: Ground = Ground { matched: 40, kind: Kind::Agreed };
+
+    /// Of a machine that takes 0.0625 s for a token, which no guess was made for yet.
+    fn controller() -> Controller {
+        let mut controller = Controller::new(false);
+        (0..3).for_each(|_| controller.costs.measured(1, 0, 0.0625));
+        controller
+    }
+
+    /// One whose guesses have all been right.
+    fn lucky() -> Controller {
+        let mut controller = controller();
+        (0..200).for_each(|_| controller.chosen(GROUND, true));
+        controller
+    }
+
+    fn draft() -> Draft {
+        Draft { by: Some(DraftedBy::Ngram), tokens: vec![7; 40], ground: GROUND, ..Draft::default() }
+    }
+
+    #[track_caller]
+    fn close(value: f64, expected: f64) {
+        assert!((value - expected).abs() < 1e-9, "{value}, not {expected}");
+    }
+
+    #[test]
+    fn the_books_hold_every_step_and_what_came_of_it() {
+        let mut controller = controller();
+        (0..2).for_each(|_| controller.plain_step(0, 0.0625, 0.125, true));
+        (0..2).for_each(|_| controller.drafted_step(3, 0, 0.25, 0.5));
+        let mut run = Run::new(draft(), 3);
+        assert!(run.follow(7) && run.follow(7));
+        (0..2).for_each(|_| controller.settle(&run, 0));
+        controller.settle(&Run::new(draft(), 0), 0);
+        let book = controller.book();
+        assert_eq!((book.calls, book.verified_calls, book.drafted, book.accepted), (4, 2, 6, 4));
+        assert_eq!((book.plain, book.speculative, book.worth), (0.125, 1.125, 0.375));
+        assert_eq!((book.loss(), book.spent(), book.plain_equivalent()), (0.75, 1.25, 0.5));
+        assert_eq!(controller.costs.known(0), [(4, 4.0)]);
+    }
+
+    #[test]
+    fn an_answer_that_won_ends_the_wait_and_no_other_does() {
+        let wait_after = |worth| {
+            let book = Book { speculative: 1.0, worth, ..Book::default() };
+            let mut controller = Controller { book, wait: 5, next_wait: 64, has_lost: true, ..controller() };
+            controller.begin();
+            assert_eq!((*controller.book(), controller.has_lost()), (Book::default(), false));
+            (controller.wait, controller.next_wait)
+        };
+        assert_eq!(wait_after(1.5), (0, FIRST_WAIT));
+        assert_eq!(wait_after(1.0), (5, 64));
+        assert_eq!(wait_after(0.5), (5, 64));
+    }
+
+    #[test]
+    fn what_may_be_lost_grows_with_the_answer_and_with_what_was_gained() {
+        let of = |plain, speculative, worth| {
+            let book = Book { plain, speculative, worth, ..Book::default() };
+            let mut controller = Controller { book, ..controller() };
+            let allowance = controller.allowance(0);
+            assert_eq!((controller.wait, controller.next_wait, controller.has_lost()), (0, FIRST_WAIT, false));
+            allowance
+        };
+        close(of(0.0, 0.0, 0.0), RISK);
+        close(of(6.25, 0.0, 0.0), RISK + 1.0);
+        close(of(0.0, 0.125, 0.25), RISK + 2.0 + 0.02);
+        assert_eq!(Controller::new(false).allowance(0), -1.0, "nothing is known yet");
+    }
+
+    #[test]
+    fn drafts_that_lost_too_much_wait_longer_each_time() {
+        let book = Book { speculative: 1.0, ..Book::default() };
+        let mut controller = Controller { book, ..controller() };
+        assert_eq!(controller.allowance(0), -1.0);
+        assert_eq!((controller.wait, controller.next_wait, controller.has_lost()), (FIRST_WAIT, 2 * FIRST_WAIT, true));
+        assert_eq!(controller.allowance(0), -1.0);
+        assert_eq!((controller.wait, controller.next_wait), (FIRST_WAIT, 2 * FIRST_WAIT), "it waits");
+        controller.chosen(GROUND, true);
+        controller.chosen(GROUND, false);
+        controller.plain_step(0, 0.0625, 0.0625, true);
+        assert_eq!(controller.wait, FIRST_WAIT - RIGHT_GUESS - 1);
+        for _ in 0..20 {
+            controller.wait = 0;
+            controller.allowance(0);
+        }
+        assert_eq!(controller.wait, MOST_WAIT);
+    }
+
+    #[test]
+    fn what_is_expected_of_a_draft_is_what_each_of_its_tokens_may_bring() {
+        let mut controller = lucky();
+        controller.chosen(GROUND, false);
+        controller.costs.measured(3, 0, 0.25);
+        let [first, second] = [0, 1].map(|right| controller.chances.of(GROUND.behind(right)));
+        let estimate = controller.estimate(GROUND, 2, 0);
+        close(estimate.gain, (1.0 + first + first * second) / 4.0);
+        close(estimate.risk, (1.0 - first) * 3.0 + first * (1.0 - second) * 2.0 + first * second);
+    }
+
+    #[test]
+    fn a_draft_is_as_long_as_pays_most() {
+        let mut controller = lucky();
+        assert_eq!(controller.decide(&draft(), 40, 0, false), 3, "more was not measured yet");
+        assert_eq!(controller.decide(&draft(), 2, 0, false), 2, "more is not asked for");
+        assert_eq!(controller.decide(&draft(), 0, 0, true), 0);
+        controller.costs.measured(2, 0, 0.0625);
+        (3..9).for_each(|rows| controller.costs.measured(rows, 0, 0.625));
+        assert_eq!(controller.decide(&draft(), 40, 0, false), 1, "three at once take ten times as long as one");
+    }
+
+    #[test]
+    fn who_does_not_insist_has_no_draft_while_drafts_wait() {
+        let mut controller = Controller { wait: 9, ..lucky() };
+        assert_eq!(controller.decide(&draft(), 3, 0, false), 0);
+        assert_eq!(controller.decide(&draft(), 3, 0, true), 3);
+    }
+}

@@ -299,4 +299,41 @@ mod tests {
         (0..40).for_each(|_| costs.measured(16, 2000, 0.5));
         assert!((costs.ratio(16, 2000) - 10.0).abs() < 0.1, "what is new outweighs it: {}", costs.ratio(16, 2000));
     }
+
+    #[test]
+    fn an_average_is_a_mean_of_the_first_whatever_they_are() {
+        let mut average = Average::default();
+        [1.0, 100.0].into_iter().for_each(|value| average.push(value));
+        assert_eq!(average.value, 50.5);
+        average.push(10_000.0);
+        assert!(
+            (average.value - 50.5 * 5.0 / 3.0).abs() < 1e-9,
+            "three times the average is the most that is believed"
+        );
+    }
+
+    #[test]
+    fn what_a_size_may_take_at_worst_is_what_a_larger_one_took_or_half_way_to_one_by_one() {
+        let mut costs = costs();
+        assert!((costs.worst_ratio(3, 0) - (1.0 + 2.0 * SLOPE_CPU + 3.0) / 2.0).abs() < 1e-9);
+        costs.measured(5, 0, 0.125);
+        assert_eq!((costs.worst_ratio(3, 0), costs.worst_ratio(2, 0)), (2.5, 2.0));
+        assert!(costs.worst_ratio(6, 0) > costs.ratio(6, 0));
+    }
+
+    #[test]
+    fn as_long_as_four_times_one_by_one_is_believed() {
+        let mut costs = costs();
+        costs.timed(32, 0, 100.0);
+        costs.timed(16, 0, 100.0);
+        assert_eq!(costs.known(0), [(16, 64.0), (32, 100.0)]);
+        costs.recall(&serde_json::from_str(r#"[{}, {"16": [65.0, 1], "32": [100.0, 1]}]"#).unwrap());
+        assert_eq!(costs.known(2000), [(16, 64.0), (32, 100.0)]);
+        assert_eq!(costs.curves[1].ratios[16].count, 0, "that makes no sense");
+    }
+
+    #[test]
+    fn a_depth_begins_where_the_one_before_it_ends() {
+        assert_eq!([0, 1023, 1024, 16_383, 16_384, 1 << 20].map(depth), [0, 0, 1, 4, 5, 5]);
+    }
 }

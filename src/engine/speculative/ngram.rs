@@ -288,6 +288,38 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_is_followed_over_a_name_that_was_changed_before() {
+        let text: Vec<Token> = (100..115).chain([7]).chain(200..210).chain([7]).chain(300..305).collect();
+        let mut ngrams = over(&text);
+        for token in (100..115).chain([8]).chain(200..210).chain([8]) {
+            ngrams.draft(1, &[]);
+            ngrams.push(token);
+        }
+        assert_eq!(ngrams.draft(3, &[]).tokens, [300, 301, 302]);
+    }
+
+    #[test]
+    fn where_a_copy_goes_on_is_drafted_unless_another_place_matches_well() {
+        let phrase = |length: Token| (200..200 + length).chain([50]);
+        for (length, expected) in [(5, (118, Kind::Resumed)), (6, (50, Kind::Agreed))] {
+            let last = 200 + length - 1;
+            let text: Vec<Token> = (100..117).chain([last]).chain(118..130).chain(phrase(length)).collect();
+            let mut ngrams = over(&text);
+            for token in (100..115).chain(200..200 + length) {
+                ngrams.draft(1, &[]);
+                ngrams.push(token);
+            }
+            let draft = ngrams.draft(1, &[]);
+            assert_eq!((draft.tokens[0], draft.ground.kind), expected, "a match of {length}");
+        }
+    }
+
+    #[test]
+    fn pairs_that_end_alike_are_in_different_chains() {
+        assert_ne!(chain([1, 9]), chain([2, 9]));
+    }
+
+    #[test]
     fn behind_a_short_match_more_must_agree_before_a_token_counts_as_changed() {
         let text: Vec<Token> = (100..104).chain([7]).chain(200..210).collect();
         let mut ngrams = over(&text);

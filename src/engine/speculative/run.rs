@@ -130,4 +130,12 @@ mod tests {
         assert_eq!(run.guess(), Some((8, Ground { matched: 5, kind: Kind::Agreed })));
         assert!(run.drafted().is_none());
     }
+
+    #[test]
+    fn only_what_was_computed_was_drafted_and_only_n_grams_guess() {
+        assert_eq!(Run::new(draft(&[7, 8]), 1).drafted_by(), Some(DraftedBy::Ngram));
+        assert_eq!(Run::new(draft(&[7, 8]), 0).drafted_by(), None);
+        let by_model = Draft { by: Some(DraftedBy::Draft), ..draft(&[7, 8]) };
+        assert_eq!(Run::new(by_model, 1).guess(), None);
+    }
 }

@@ -133,6 +133,13 @@ mod tests {
     }
 
     #[test]
+    fn how_far_two_models_may_differ_is_a_part_of_how_far_they_can() {
+        let part = divergence(&LOGITS, &OTHERS) / std::f32::consts::LN_2;
+        let drafted = Drafted { token: 0, odds: None, logits: Some(&OTHERS) };
+        assert!(is_close(&LOGITS, drafted, part * 1.01) && !is_close(&LOGITS, drafted, part * 0.99));
+    }
+
+    #[test]
     fn what_is_drawn_beside_a_draft_of_ngrams_is_distributed_as_without_it() {
         for way in ways() {
             let mut sampler = Sampler::new(&way);

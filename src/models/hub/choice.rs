@@ -117,4 +117,13 @@ mod tests {
         let error = choice("", &["m-00001-of-00003.gguf", "m-00003-of-00003.gguf"]).expect_err("one is missing");
         assert!(error.contains("`m-00002-of-00003.gguf` is not in"), "{error}");
     }
+
+    #[test]
+    fn of_many_files_the_first_are_listed_and_the_others_counted() {
+        let files = |count: usize| (0..count).map(|number| format!("m{number}.gguf")).collect::<Vec<_>>();
+        let listed = |count| super::listed(&files(count).iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(listed(2), "`m0.gguf`, `m1.gguf`");
+        assert!(listed(LISTED_MAX).ends_with("`m19.gguf`"));
+        assert!(listed(LISTED_MAX + 3).ends_with("`m19.gguf`, 3 more"));
+    }
 }

@@ -218,3 +218,24 @@ pub fn reason(error: &reqwest::Error) -> String {
         None => crate::text::escape_line(&innermost.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirect_leads_to_https_or_stays_on_this_machine() {
+        for (from, to, expected) in [
+            ("https://hub.test/a", "https://files.test/a", true),
+            ("https://hub.test/a", "http://files.test/a", false),
+            ("http://127.0.0.1:1/a", "http://127.0.0.1:2/a", true),
+            ("http://127.0.0.1:1/a", "https://files.test/a", true),
+            ("http://127.0.0.1:1/a", "http://files.test/a", false),
+            ("https://hub.test/a", "http://127.0.0.1:1/a", false),
+            ("https://hub.test/a", "ftp://hub.test/a", false),
+        ] {
+            let [from, to] = [from, to].map(|url| url.parse::<Url>().expect("an address"));
+            assert_eq!(may_follow(&from, &to), expected, "{from} to {to}");
+        }
+    }
+}

@@ -64,4 +64,10 @@ mod tests {
         std::fs::write(&path, "{\"version\":1,\"size_bytes\":100,\"there\":[[9,3],[90,200]]}").expect("written");
         assert_eq!(read(&path, 100).expect("readable"), Some(std::iter::once(90..100).collect()));
     }
+
+    #[test]
+    fn a_journal_that_cannot_be_read_is_no_missing_one() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        assert!(read(folder.path(), 100).is_err());
+    }
 }

@@ -36,4 +36,10 @@ mod tests {
             assert_eq!(seconds(header), None, "{header}");
         }
     }
+
+    #[test]
+    fn a_second_that_has_begun_is_a_whole_one() {
+        let seconds = [0, 1, 1000, 1001, 59_000].map(|milliseconds| seconds_up(Duration::from_millis(milliseconds)));
+        assert_eq!(seconds, [0, 1, 1, 2, 59]);
+    }
 }

@@ -154,3 +154,20 @@ fn classify(hub: &Hub, reference: &Reference, error: HFError) -> HttpError {
 fn unusable(hub: &Hub, what: &str) -> ModelError {
     ModelError::Network(format!("the hub at `{}` {what}", hub.endpoint))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_whole_file_of_a_commit_needs_no_look_at_the_repository() {
+        let commit = "0123456789abcdef0123456789abcdef01234567";
+        let is_pinned = |argument: &str| pinned(&Reference::parse(argument).expect("a good reference")).is_some();
+        assert!(is_pinned(&format!("hf:a/b@{commit}/m.gguf")));
+        assert!(!is_pinned(&format!("hf:a/b@{commit}/m-00001-of-00002.gguf")));
+        assert!(!is_pinned(&format!("hf:a/b@{commit}:Q8_0")));
+        for revision in ["main", &commit[1..], &commit.replace('a', "g")] {
+            assert!(!is_commit(revision) && !is_pinned(&format!("hf:a/b@{revision}/m.gguf")), "{revision}");
+        }
+    }
+}

@@ -542,3 +542,6 @@ pub fn token(variable: impl Fn(&str) -> Option<String>) -> Option<String> {
     });
     token.map(|token| token.trim().to_owned())
 }
+
+#[cfg(test)]
+mod tests;

@@ -360,3 +360,40 @@ fn is_still_at(file: &File, path: &Path) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_earlier_run_left_is_what_its_journal_vouches_for() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let blob = folder.path().join("blob");
+        assert_eq!(kept_bytes(&blob, 100), 0);
+        let there: Spans = [0..10, 20..27].into_iter().collect();
+        journal::write(&journal_of(&blob.with_added_extension("part")), 100, &there).expect("written");
+        assert_eq!((kept_bytes(&blob, 100), kept_bytes(&blob, 99)), (17, 0));
+    }
+
+    #[test]
+    fn a_part_that_was_renamed_or_made_anew_is_no_longer_at_its_place() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let [path, other] = ["part", "other"].map(|name| folder.path().join(name));
+        let file = File::create(&path).expect("a file");
+        assert!(is_still_at(&file, &path));
+        fs::rename(&path, &other).expect("renamed");
+        assert!(!is_still_at(&file, &path) && is_still_at(&file, &other));
+        File::create(&path).expect("a file");
+        assert!(!is_still_at(&file, &path));
+    }
+
+    #[test]
+    fn what_is_not_there_need_not_be_removed_and_what_stays_is_told() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("note");
+        assert!(remove_if_there(&path).is_ok());
+        fs::write(&path, "").expect("written");
+        assert!(remove_if_there(&path).is_ok() && !path.exists());
+        assert!(remove_if_there(folder.path()).is_err());
+    }
+}

@@ -167,6 +167,13 @@ mod tests {
     }
 
     #[test]
+    fn a_piece_is_a_part_of_what_is_left_and_none_is_too_small() {
+        let first = |total| Claims::new(total).take(&Spans::default(), 4).map(|claim| claim.end);
+        assert_eq!(first(64 * MIB), Some(8 * MIB));
+        assert_eq!((first(2 * MIB - 1), first(2 * MIB)), (Some(2 * MIB - 1), Some(MIB)));
+    }
+
+    #[test]
     fn what_a_broken_connection_left_is_taken_by_the_next() {
         let mut claims = Claims::new(100 * MIB);
         let first = claims.take(&Spans::default(), 4).expect("something is missing");

@@ -62,16 +62,10 @@ impl Excerpt {
     }
 }
 
-/// The beginning of the word that begins at this byte or after it, unless there is none before `most`.
+/// The end of the word that this byte stands in the middle of, unless it has none before `most`.
 fn whole_word(text: &str, from: usize, most: usize) -> usize {
     if from == 0 || text[..from].ends_with(char::is_whitespace) {
         return from;
     }
-    let space = text[from..most].find(char::is_whitespace);
-    let word = space.and_then(|space| text[from + space..most].find(|character: char| !character.is_whitespace()));
-    match (space, word) {
-        (Some(space), Some(word)) => from + space + word,
-        (Some(_), None) => most,
-        (None, _) => from,
-    }
+    text[from..most].find(char::is_whitespace).map_or(from, |space| from + space)
 }

@@ -133,6 +133,22 @@ fn of_a_long_message_the_part_around_the_first_word_is_shown() {
     let (store, _) = self::store(&[&one_word]);
     let excerpt = store.search("needle", 1).unwrap().remove(0).excerpt;
     assert_eq!(excerpt.text.chars().count(), 126);
+    let (store, _) = self::store(&[&format!("{}needle", "alphabetical ".repeat(50))]);
+    assert!(shown(&store.search("needle", 1).unwrap()[0].excerpt).starts_with("alphabetical "), "a whole word");
+    let (store, _) = self::store(&["needle in the hay"]);
+    let excerpt = store.search("hay", 1).unwrap().remove(0).excerpt;
+    assert!(!excerpt.begins_before && !excerpt.goes_on, "it is all of it");
+}
+
+#[test]
+fn of_words_that_begin_alike_the_longest_is_marked() {
+    let (store, _) = store(&["Baking is slow"]);
+    assert_eq!(found(&store, "bak baking"), ["[Baking] is slow"]);
+}
+
+#[test]
+fn words_of_three_letters_are_asked_of_the_index() {
+    assert_eq!(words::Words::read("ab abc").query().as_deref(), Some("\"abc\""));
 }
 
 proptest::proptest! {

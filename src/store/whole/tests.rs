@@ -121,6 +121,20 @@ fn what_is_no_chat_is_a_sentence() {
 }
 
 #[test]
+fn a_message_that_is_its_own_parent_ends_a_branch() {
+    let chat = r#"{"tuichat":1,"title":"","created_at":"2025-01-01T00:00:00Z","updated_at":"2025-01-01T00:00:00Z",
+        "leaf":1,"messages":[{"id":1,"parent":1,"role":"user","content":"x"}]}"#;
+    let chat: WholeChat = serde_json::from_str(chat).unwrap();
+    assert_eq!(chat.branch().len(), 1);
+}
+
+#[test]
+fn what_says_nothing_is_not_written() {
+    let message = serde_json::to_string(&WholeMessage::new(1, None, Role::User, "x")).unwrap();
+    assert_eq!(message, r#"{"id":1,"parent":null,"role":"user","content":"x"}"#);
+}
+
+#[test]
 fn a_chat_from_outside_is_put_right() {
     let chat = read(
         r##""leaf":30,"tags":["Work","two words","#work"],"messages":[
