@@ -160,7 +160,7 @@ mod tests {
         let values = [[1.0, 0.5, 3.0, 0.1], [0.9, 0.6, 2.0, -0.4], [-1.0, 2.0, 1.0, 1.0], [0.2, 0.7, 5.0, 0.3]];
         let bytes = state(&values);
         let state = State::read(&bytes).unwrap();
-        let tokens = [5, 5, 6, 7];
+        let tokens = [5, 5, 6, 5];
         let standard_rarity = standardized(&rarity(&tokens));
         for (kv_heads, heads) in [(2, 2), (1, 1), (0, 1), (3, 1)] {
             let found = peculiarity(&tokens, Some(&state), kv_heads);

@@ -173,3 +173,90 @@ pub fn check_vocabulary(target: &Model, draft: &Model) -> Result<(), String> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::kv::{KvType, KvTypes};
+    use crate::engine::llama::{ContextSettings, Placement};
+    use crate::hardware::cores::Crews;
+    use crate::tiny_gguf::TinyModel;
+
+    const CELLS: u32 = 256;
+
+    fn load(model: TinyModel) -> Model {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tiny.gguf");
+        model.write(&path).unwrap();
+        Model::load(&path, &Placement::default(), |_| true).unwrap()
+    }
+
+    /// A model that goes round in circles, and so is sure of what comes next.
+    fn circling() -> Model {
+        load(TinyModel::default().context(4096).forgetful())
+    }
+
+    fn context(model: &Model) -> Context<'_> {
+        let types = KvTypes::both(KvType::F16);
+        Context::new(model, ContextSettings { cells: CELLS, crews: Crews::anywhere(1), batch: 32, types, sequences: 1 })
+            .unwrap()
+    }
+
+    fn text() -> Vec<Token> {
+        (0..70).map(|number| 40 + number * 7 % 90).collect()
+    }
+
+    /// One that has read the text, as far as that can be computed.
+    fn reader(model: &Model) -> DraftModel<'_> {
+        let mut reader = DraftModel::new(model, model, context(model));
+        reader.draw_by(&Sampling { temperature: 0.0, ..Sampling::default() }, false);
+        reader.begin(&text());
+        reader
+    }
+
+    #[test]
+    fn of_another_text_only_what_differs_is_computed() {
+        let model = circling();
+        let mut reader = reader(&model);
+        reader.draft(1, &[]);
+        reader.begin(&text()[..50]);
+        assert_eq!(reader.behind(), 0);
+        let other = [&text()[..50], &[1, 2, 3]].concat();
+        reader.begin(&other);
+        assert_eq!(reader.behind(), 3);
+    }
+
+    #[test]
+    fn it_guesses_nothing_without_a_text_a_wish_or_room() {
+        let model = circling();
+        let mut reader = reader(&model);
+        assert!(reader.has_room(185) && !reader.has_room(186));
+        for most in [0, 186] {
+            assert_eq!((reader.draft(most, &[]).tokens.len(), reader.behind()), (0, 70), "{most}");
+        }
+        let cancelled = CancelFlag::default();
+        cancelled.cancel();
+        assert_eq!((reader.draft(3, &[&cancelled]).tokens.len(), reader.behind()), (0, 70));
+        reader.begin(&[]);
+        assert!(reader.draft(3, &[]).tokens.is_empty());
+    }
+
+    #[test]
+    fn it_draws_by_a_seed_of_its_own() {
+        let model = circling();
+        let mut reader = reader(&model);
+        let sampling = Sampling { seed: Some(7), ..Sampling::default() };
+        let mut drawn = || {
+            reader.draw_by(&sampling, true);
+            reader.sampler.random()
+        };
+        assert_eq!(drawn(), drawn());
+        assert_ne!(drawn(), Sampler::new(&sampling).random(), "the answer's");
+    }
+
+    #[test]
+    fn it_is_as_sure_as_its_best_token_is_probable() {
+        assert_eq!((sureness(&[0.0, 0.0]), sureness(&[1.0; 4])), (0.5, 0.25));
+        assert!((sureness(&[-1.0, -1.0 + 3.0_f32.ln()]) - 0.75).abs() < 1e-6);
+    }
+}
