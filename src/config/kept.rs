@@ -70,7 +70,11 @@ fn list(key: &str, value: &str) -> Result<Settings, String> {
         false => format!("[{}]", items().collect::<Vec<_>>().join(", ")),
     };
     let read = file::parse(&format!("{key} = {array}\n"));
-    let problem = |problem: String| problem.split_once(": ").map_or(problem.clone(), |(_, why)| why.to_owned());
+    // The place in the line, and what it is, are known to who typed it.
+    let problem = |problem: String| {
+        let why = problem.split_once(": ").map_or(problem.as_str(), |(_, why)| why);
+        why.split_once(", and must").map_or(why.to_owned(), |(_, wanted)| format!("it must{wanted}"))
+    };
     read.map(|read| read.settings).map_err(problem)
 }
 

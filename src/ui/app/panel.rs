@@ -122,6 +122,10 @@ impl App {
         match &panel.value {
             Some(value) => {
                 let text = value.text().trim();
+                if text == standing.value {
+                    self.stop_writing_value();
+                    return Vec::new();
+                }
                 let text = (!text.is_empty()).then(|| text.to_owned());
                 self.keep_setting(standing.about, text)
             }

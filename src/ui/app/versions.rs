@@ -56,24 +56,28 @@ impl App {
     fn list_branches(&mut self) {
         let all = self.branches.all(&self.transcript);
         let mut words = Words::titled("Branches");
+        let mut first = None;
         for (message, &node) in self.branches.path().iter().enumerate() {
             let siblings = self.branches.siblings(node);
             if siblings.len() < 2 {
                 continue;
             }
             let number = self.number_of(message);
+            first.get_or_insert(number);
             for (index, sibling) in siblings.iter().enumerate() {
                 let entry = all.iter().find(|(other, ..)| other == sibling).map(|(_, _, entry)| *entry);
                 let shown = if *sibling == node { " (shown)" } else { "" };
                 words.row(&format!("{number} {}{shown}", index + 1), entry.map(beginning).unwrap_or_default());
             }
         }
-        if words.rows.is_empty() {
+        let Some(message) = first else {
             self.notice("there are no other branches: `/edit` asks a question anew, `/retry` asks for another answer");
             return;
-        }
+        };
         words.say("");
-        words.say("`/branch 2 1` shows the first branch of message 2, `/branch 2` the next one.");
+        words.say(format!(
+            "`/branch {message} 1` shows the first branch of message {message}, `/branch {message}` the next one."
+        ));
         self.show_words(words);
     }
 }
