@@ -8,6 +8,7 @@ mod pty;
 
 use std::fs::File;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use portable_pty::CommandBuilder;
 use pty::Pty;
@@ -46,6 +47,17 @@ fn window(home: &Path, more: &[&str]) -> Pty {
     command.args(arguments(home));
     command.args(more);
     Pty::run(command, 100, 24)
+}
+
+/// Waits until no window has chat 1 open: the new chat is on the screen before that is written.
+fn wait_until_left(home: &Path) {
+    let chats = Connection::open(home.join("data/chats.db")).unwrap();
+    let is_open = || chats.query_row("SELECT opener IS NOT NULL FROM chats WHERE id = 1", [], |row| row.get(0));
+    let end = Instant::now() + Duration::from_secs(30);
+    while is_open().unwrap() {
+        assert!(Instant::now() < end, "nobody has left it");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// A shell that does this before or behind the chat, `$CHAT` being that.
@@ -212,6 +224,7 @@ fn windows_see_each_others_chats_and_write_into_none_of_them_unasked() {
     assert!(screen.contains("word9") && !screen.contains("not saved"), "{screen}");
     first.send(CTRL_N);
     first.wait_until("a new chat", |screen| !screen.contains("word9"));
+    wait_until_left(home.path());
     second.send("/resume 1\r");
     let screen = second.wait_for("· stopped");
     assert!(!screen.contains("another window"), "it is free now: {screen}");
