@@ -260,8 +260,8 @@ fn an_hour_of_asking_stopping_switching_pulling_and_killing_loses_nothing_and_me
     let started = Instant::now();
     let (mut minute, mut sizes) = (0, Vec::new());
     while started.elapsed() < time {
-        // A killed program begins its memory anew, so that comes first.
-        soak.act(started.elapsed() < time / 4);
+        // A killed program begins its memory anew, so that comes first, and leaves time to use everything once.
+        soak.act(started.elapsed() < time / 8);
         let pause = soak.random.u64(50..3000);
         soak.wait(pause);
         let now = started.elapsed().as_secs() / 60;
@@ -284,9 +284,8 @@ fn an_hour_of_asking_stopping_switching_pulling_and_killing_loses_nothing_and_me
     soak.check_disk();
     let least = |part: &[u64]| part.iter().copied().min();
     let quarter = sizes.len() / 4;
-    // In the second one, all is used once by the program that was started last.
-    if let (Some(settled), Some(size)) = (least(&sizes[2 * quarter..3 * quarter]), least(&sizes[3 * quarter..])) {
-        println!("least in the third quarter {settled} KiB, in the last {size} KiB");
+    if let (Some(settled), Some(size)) = (least(&sizes[quarter..2 * quarter]), least(&sizes[3 * quarter..])) {
+        println!("least in the second quarter {settled} KiB, in the last {size} KiB");
         assert!(size < settled + settled / 20, "grown from {settled} to {size} KiB");
     }
 }
