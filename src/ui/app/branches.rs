@@ -7,7 +7,7 @@ use super::App;
 use super::composing::written_again;
 use super::elsewhere::NOT_HERE;
 use super::news::BEING_ANSWERED;
-use super::tree::{NodeId, Tree};
+use super::tree::{Deletion, NodeId, Tree};
 use crate::store::MessageId;
 use crate::ui::msg::{Effect, Scroll, Slot};
 use crate::ui::transcript::Entry;
@@ -27,11 +27,19 @@ impl App {
 
     /// Why nothing can be done with the conversation now.
     pub(super) fn reason_to_wait(&self) -> Option<&'static str> {
+        // The first Esc goes on writing.
+        let is_chosen = self.selection.is_some();
         if self.is_answering() {
-            return Some("an answer is in progress; stop it with Esc first");
+            return Some(match is_chosen {
+                true => "an answer is in progress; stop it with Esc twice first",
+                false => "an answer is in progress; stop it with Esc first",
+            });
         }
         if self.outbox.is_some() {
-            return Some("a message waits for its answer; Esc takes it back");
+            return Some(match is_chosen {
+                true => "a message waits for its answer; Esc twice takes it back",
+                false => "a message waits for its answer; Esc takes it back",
+            });
         }
         if self.is_answered_outside() {
             return Some(BEING_ANSWERED);
@@ -189,7 +197,7 @@ impl App {
 
     /// Brings back what was deleted last in this chat, and goes there.
     fn bring_back(&mut self, now: Instant) -> Vec<Effect> {
-        let Some(node) = self.branches.put_back() else {
+        let Some(Deletion { node, shown: branch }) = self.branches.put_back() else {
             let has_branches = self.transcript.entries().iter().any(|entry| entry.siblings().count > 1);
             self.notice(match has_branches {
                 true => "nothing was taken back here, and nothing deleted; other branches are at messages marked like ‹\u{a0}1/2\u{a0}›",
@@ -197,7 +205,6 @@ impl App {
             });
             return Vec::new();
         };
-        let branch = self.branches.branch_through(node);
         let mut effects = self.show_branch(&branch, now);
         let place = branch.iter().position(|&other| other == node).and_then(|message| self.entry_of_message(message));
         let saved = place.and_then(|place| self.transcript.entries().get(place)).and_then(Entry::saved).cloned();
@@ -220,6 +227,7 @@ impl App {
             return Vec::new();
         }
         self.stop_editing();
+        let shown = self.branches.path().to_vec();
         let siblings = self.branches.siblings(node);
         let here = siblings.iter().position(|&other| other == node).unwrap_or_default();
         let sibling = here.checked_sub(1).or(Some(here + 1)).and_then(|there| siblings.get(there).copied());
@@ -228,7 +236,7 @@ impl App {
         self.cut(message);
         let branch = sibling.map_or_else(|| self.branches.path().to_vec(), |node| self.branches.branch_through(node));
         let mut effects = self.show_branch(&branch, now);
-        self.branches.delete(node, &mut self.transcript);
+        self.branches.delete(Deletion { node, shown }, &mut self.transcript);
         if self.saves
             && let Some(message) = saved
         {

@@ -468,6 +468,23 @@ fn an_undo_after_a_deletion_is_taken_back_before_it() {
 }
 
 #[test]
+fn what_was_taken_back_before_a_deletion_does_not_come_with_what_was_deleted() {
+    both(|mut rig| {
+        rig.send("/undo");
+        rig.choose(1);
+        rig.keys("dd");
+        assert_eq!(rig.said(), ["one"]);
+        rig.keys("u");
+        assert_eq!((rig.said(), rig.written().as_str()), (vec!["one".to_owned(), "ONE".into()], "two"));
+        rig.assert_whole();
+        rig.key(KeyCode::Esc);
+        rig.command(Command::RedoExchange);
+        assert_eq!((rig.said().len(), rig.written().as_str()), (4, ""));
+        rig.assert_whole();
+    });
+}
+
+#[test]
 fn a_deleted_message_is_not_in_what_was_computed_either() {
     let mut rig = Rig::of(true, &["one"]);
     rig.choose(0);
@@ -522,7 +539,7 @@ fn while_an_answer_runs_what_cannot_be_done_says_so() {
         rig.choose(0);
         for key in ['e', 'r', 'd'] {
             rig.key(KeyCode::Char(key));
-            assert!(rig.notices().contains("stop it with Esc first"), "{key}: {}", rig.notices());
+            assert!(rig.notices().contains("stop it with Esc twice first"), "{key}: {}", rig.notices());
         }
         rig.key(KeyCode::Char('y'));
         assert_eq!(rig.copied, ["one"]);

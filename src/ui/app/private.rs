@@ -82,6 +82,7 @@ impl App {
             self.queue.clear();
             self.history.forget_private();
         }
+        self.branches.forget_deletions();
         let is_begun = !self.branches.is_empty();
         let title = self.title_for(&self.first_question());
         let (transcript, branches) = (std::mem::take(&mut self.transcript), std::mem::take(&mut self.branches));
@@ -228,6 +229,22 @@ mod tests {
         assert!(tester.app.composer.is_empty());
         tester.update(Msg::DraftRead { chat: None, parts: Vec::new() });
         assert_eq!(saves(&tester.send("two")).len(), 1);
+    }
+
+    #[test]
+    fn what_was_deleted_in_a_private_chat_is_gone_once_it_is_left() {
+        let mut tester = Tester::saving();
+        tester.command(Command::Private);
+        exchange(&mut tester, "one", "yes");
+        exchange(&mut tester, "two", "no");
+        tester.key(KeyCode::BackTab, KeyModifiers::NONE);
+        tester.type_text("dd");
+        tester.command(Command::NewChat);
+        let parked = tester.app.parked_rows()[0].id;
+        tester.app.open_parked(parked);
+        tester.command(Command::RedoExchange);
+        assert!(tester.app.notices()[0].starts_with("nothing was taken back here"), "{:?}", tester.app.notices());
+        assert_eq!(tester.app.transcript.messages().count(), 3);
     }
 
     #[test]

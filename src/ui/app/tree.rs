@@ -20,6 +20,14 @@ struct Node {
     kept: Option<Entry>,
 }
 
+/// A message that was deleted with all below it.
+#[derive(Debug)]
+pub(super) struct Deletion {
+    pub node: NodeId,
+    /// The branch that was on the screen; the message is on it.
+    pub shown: Vec<NodeId>,
+}
+
 /// The messages of a chat by who follows whom.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
@@ -29,8 +37,8 @@ pub(super) struct Tree {
     path: Vec<NodeId>,
     /// Branches as they were before an exchange was taken back, the last one last.
     undone: Vec<Vec<NodeId>>,
-    /// Messages that were deleted with all below them and can be put back, the last one last.
-    deleted: Vec<NodeId>,
+    /// What was deleted and can be put back, the last one last.
+    deleted: Vec<Deletion>,
 }
 
 impl Tree {
@@ -206,23 +214,31 @@ impl Tree {
 
     /// Takes a message that is not on the screen out of the tree, with everything below it. [`put_back`](Self::put_back)
     /// brings it back.
-    pub(super) fn delete(&mut self, node: NodeId, transcript: &mut Transcript) {
-        self.take_out(node, transcript);
-        self.deleted.push(node);
+    pub(super) fn delete(&mut self, deletion: Deletion, transcript: &mut Transcript) {
+        self.take_out(deletion.node, transcript);
+        self.deleted.push(deletion);
         if self.deleted.len() > MOST_DELETIONS {
             let oldest = self.deleted.remove(0);
-            self.forget_below(oldest);
+            self.forget_below(oldest.node);
+        }
+    }
+
+    /// Nothing that was deleted can be put back any more.
+    pub(super) fn forget_deletions(&mut self) {
+        for deletion in std::mem::take(&mut self.deleted) {
+            self.forget_below(deletion.node);
         }
     }
 
     /// Puts the message back that was deleted last, with everything below it.
-    pub(super) fn put_back(&mut self) -> Option<NodeId> {
-        let node = self.deleted.pop()?;
+    pub(super) fn put_back(&mut self) -> Option<Deletion> {
+        let deletion = self.deleted.pop()?;
+        let node = deletion.node;
         let siblings = self.children_mut(self.node(node).parent);
         // The oldest first, as they were made.
         let place = siblings.partition_point(|&other| other < node);
         siblings.insert(place, node);
-        Some(node)
+        Some(deletion)
     }
 
     /// Forgets a message that is not on the screen, and everything below it.
