@@ -9,7 +9,7 @@ use crate::engine::protocol::GenerateOptions;
 use crate::models::offers::{Offer, Place};
 use crate::text::escape_line;
 use crate::ui::msg::{Effect, Retry, Scroll};
-use crate::ui::transcript::{End, Entry};
+use crate::ui::transcript::{End, Entry, Sending};
 
 /// How the answer that comes next differs from others.
 #[derive(Debug, Default)]
@@ -87,9 +87,7 @@ impl App {
         self.transcript.scroll(Scroll::Bottom, &self.look.theme);
         self.outbox = Some(Outbox::Ready);
         let waits = self.activity != Activity::Idle;
-        if let Some(question) = self.transcript.last_question_mut() {
-            question.waiting = waits;
-        }
+        self.mark_last_question(if waits { Sending::Waits } else { Sending::Sent });
         self.look_ahead(now);
     }
 

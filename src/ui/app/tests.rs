@@ -9,7 +9,7 @@ use crate::engine::protocol::{EngineError, Rereading, Step};
 use crate::engine::{KvType, KvTypes};
 use crate::store::MessageId;
 use crate::ui::msg::{Save, Scroll};
-use crate::ui::transcript::{End, Entry};
+use crate::ui::transcript::{End, Entry, Sending};
 
 #[test]
 fn the_model_is_loaded_at_the_start_and_its_progress_shown() {
@@ -70,10 +70,14 @@ fn a_message_sent_while_the_model_loads_is_saved_then_and_answered_when_it_is_re
     let effects = tester.send("Hi");
     assert_eq!(saves(&effects).len(), 1);
     assert!(prompt(&tester.question_is_saved(1)).is_none());
-    assert!(matches!(&tester.app.transcript.entries()[0], Entry::Question(question) if question.waiting));
+    assert!(
+        matches!(&tester.app.transcript.entries()[0], Entry::Question(question) if question.sending == Sending::Waits)
+    );
     let effects = tester.model(Step::Ready(Box::new(model(true))));
     assert_eq!(prompt(&effects).unwrap().messages, [user("Hi")]);
-    assert!(matches!(&tester.app.transcript.entries()[0], Entry::Question(question) if !question.waiting));
+    assert!(
+        matches!(&tester.app.transcript.entries()[0], Entry::Question(question) if question.sending == Sending::Sent)
+    );
 }
 
 #[test]
@@ -109,6 +113,8 @@ fn a_waiting_message_comes_back_when_loading_fails_or_escape_is_pressed() {
     tester.send("Hi");
     tester.command(Command::Stop);
     assert_eq!(tester.app.composer.text(), "Hi");
+    let is_told = |entry: &Entry| matches!(entry, Entry::Question(question) if question.sending == Sending::TakenBack);
+    assert!(is_told(&tester.app.transcript.entries()[0]));
     assert!(prompt(&tester.question_is_saved(1)).is_none());
     assert!(prompt(&tester.model(Step::Ready(Box::new(model(true))))).is_none());
 }
@@ -454,12 +460,12 @@ fn the_limit_that_ended_an_answer_is_named_with_what_to_type() {
         lines.into_iter().find(|line| line.contains("ended")).unwrap_or_default()
     };
     let mut tester = Tester::ready();
-    tester.send("/set max-tokens 5");
+    tester.send("/set max_tokens 5");
     tester.send("Hi");
     tester.token("Hello", 5);
     tester.finish(Ended::Length);
     let said = mark(&mut tester);
-    assert!(said.contains("limit of 5 tokens (`max-tokens`); Ctrl-G goes on"), "{said}");
+    assert!(said.contains("limit of 5 tokens (`max_tokens`); Ctrl-G goes on"), "{said}");
     let mut tester = Tester::ready();
     tester.send("Hi");
     tester.token("Hello", 5);

@@ -14,7 +14,7 @@ use crate::store::MessageId;
 use crate::ui::composer::Part;
 use crate::ui::folds;
 use crate::ui::msg::{Effect, Save, Scroll, Slot};
-use crate::ui::transcript::{Answer, End, Entry, Question};
+use crate::ui::transcript::{Answer, End, Entry, Question, Sending};
 
 /// An answer in progress is written this often, or after so many tokens if they come faster.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
@@ -113,10 +113,10 @@ impl App {
         self.remove_unanswered();
         self.remember_sent(&text, &folds);
         let parent = self.last_saved();
-        let question = Question {
-            waiting: matches!(self.activity, Activity::NoModel(_) | Activity::Loading(_) | Activity::Trying(_)),
-            ..Question::folding(text.clone(), folds.clone())
-        };
+        let mut question = Question::folding(text.clone(), folds.clone());
+        if matches!(self.activity, Activity::NoModel(_) | Activity::Loading(_) | Activity::Trying(_)) {
+            question.sending = Sending::Waits;
+        }
         let message = question.saved.clone();
         self.push_message(Entry::Question(question));
         self.transcript.scroll(Scroll::Bottom, &self.look.theme);
@@ -165,7 +165,7 @@ impl App {
         self.outbox = None;
         let prompt = self.conversation();
         let parent = self.transcript.last_question_mut().map(|question| {
-            question.waiting = false;
+            question.sending = Sending::Sent;
             question.saved.clone()
         });
         let answer = Answer::default();
@@ -229,17 +229,24 @@ impl App {
 
     /// Puts a question that got no word of an answer back to the composer.
     pub(super) fn give_back_unanswered(&mut self) {
-        self.outbox = None;
-        if let Some(question) = self.transcript.last_question_mut() {
-            question.waiting = false;
-        }
+        let was_sent = self.outbox.take().is_none();
+        self.mark_last_question(Sending::Sent);
         if self.take_again_back() {
             return;
+        }
+        if !was_sent {
+            self.mark_last_question(Sending::TakenBack);
         }
         if let Some(Entry::Question(question)) = self.unanswered().and_then(|last| self.transcript.entries().get(last))
         {
             let parts = written_again(question.text.text(), question.folds());
             self.composer.give_back(&parts);
+        }
+    }
+
+    pub(super) fn mark_last_question(&mut self, sending: Sending) {
+        if let Some(question) = self.transcript.last_question_mut() {
+            question.sending = sending;
         }
     }
 

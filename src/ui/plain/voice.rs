@@ -17,7 +17,7 @@ use crate::ui::folds;
 use crate::ui::msg::{Command, Slot};
 use crate::ui::slash::{self, Written};
 use crate::ui::theme::ThemeName;
-use crate::ui::transcript::{self, Entry, Question};
+use crate::ui::transcript::{self, Entry, Question, Sending};
 
 pub const PROMPT: &str = "You: ";
 const CHOICE: &str = "Number: ";
@@ -181,7 +181,7 @@ impl Voice {
             let shown = as_commands(&folds::shown(text, question.folds(), text.len()));
             self.page.say(&format!("{PROMPT}{shown}"));
         }
-        if question.waiting && self.saying.status != Status::Off {
+        if question.sending == Sending::Waits && self.saying.status != Status::Off {
             self.page.say("Your message waits for the model.");
         }
     }

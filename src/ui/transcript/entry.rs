@@ -51,6 +51,28 @@ pub enum Entry {
     Note(Note),
 }
 
+/// Whether the model has a question.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sending {
+    #[default]
+    Sent,
+    /// It waits for the model to be loaded.
+    Waits,
+    /// It was taken back before that.
+    TakenBack,
+}
+
+impl Sending {
+    /// What is said below the question.
+    const fn mark(self) -> Option<&'static str> {
+        match self {
+            Self::Sent => None,
+            Self::Waits => Some("waiting for the model"),
+            Self::TakenBack => Some("taken back, not sent"),
+        }
+    }
+}
+
 /// What the person said.
 #[derive(Debug, Default)]
 pub struct Question {
@@ -58,8 +80,7 @@ pub struct Question {
     /// What of it was pasted or attached.
     pub folding: Option<Box<Folding>>,
     pub saved: Slot<MessageId>,
-    /// It waits for the model to be loaded.
-    pub waiting: bool,
+    pub sending: Sending,
     pub recalled: Recalled,
     pub hold: Hold,
     pub siblings: Siblings,
@@ -158,7 +179,7 @@ impl Answer {
             End::Repeated(repetition) => format!("stopped because it repeats itself: {repetition}"),
             End::Ended(ended) => ended_in_words(*ended, self.document.text().is_empty()).to_owned(),
             End::AtMost(tokens) => format!(
-                "ended at the limit of {tokens} tokens (`max-tokens`); Ctrl-G goes on, `/set max-tokens auto` lifts it"
+                "ended at the limit of {tokens} tokens (`max_tokens`); Ctrl-G goes on, `/set max_tokens auto` lifts it"
             ),
             End::Full(tokens) => format!(
                 "ended because the context of {tokens} tokens is full; `/new` begins another chat, and `--ctx {}` at the \
@@ -202,7 +223,7 @@ fn ended_in_words(ended: Ended, empty: bool) -> &'static str {
         Ended::Stop | Ended::StopString if empty => "the model answered nothing",
         Ended::Stop | Ended::StopString => "",
         // Which one is not on disk.
-        Ended::Length => "ended at the limit (`max-tokens`, or the context was full); Ctrl-G goes on",
+        Ended::Length => "ended at the limit (`max_tokens`, or the context was full); Ctrl-G goes on",
         Ended::Loop => "stopped because it repeats itself",
         Ended::Cancelled => "stopped",
         Ended::Error => "the engine failed here",
@@ -380,13 +401,13 @@ impl Question {
         text.lines(look.text_width())
     }
 
-    /// Its own text, its pictures, what was recalled for it, and that it waits.
+    /// Its own text, its pictures, what was recalled for it, and whether it was sent.
     fn parts(&mut self, look: Look) -> Parts {
         Parts {
             text: self.lines(look).len().max(1),
             pictures: self.pictures.height(self.text.text(), look.pictures),
             recalled: self.recalled.height(look),
-            mark: usize::from(self.waiting),
+            mark: usize::from(self.sending.mark().is_some()),
             siblings: self.siblings.height(),
             ..Parts::default()
         }
@@ -408,7 +429,9 @@ impl Question {
         }
         match index.checked_sub(parts.text + parts.pictures) {
             Some(index) if index < parts.recalled => self.recalled.line(look, index),
-            Some(index) if index < parts.recalled + parts.mark => marked("waiting for the model", theme.dim),
+            Some(index) if index < parts.recalled + parts.mark => {
+                marked(self.sending.mark().unwrap_or_default(), theme.dim)
+            }
             Some(index) if index < parts.recalled + parts.mark + parts.siblings => self.siblings.line(theme),
             _ => Line::default(),
         }

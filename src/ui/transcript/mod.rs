@@ -18,7 +18,7 @@ use std::sync::Arc;
 use ratatui::text::Line;
 
 use entry::Look;
-pub use entry::{Answer, End, Entry, Note, Question};
+pub use entry::{Answer, End, Entry, Note, Question, Sending};
 pub use known::{Known, Told};
 pub use margin::{Evicted, Hold};
 use marked::Marked;
