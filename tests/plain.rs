@@ -381,7 +381,7 @@ fn the_conversation_in_the_document_is_what_a_real_model_and_a_person_say() {
     chat.wait_to_speak("is ready.");
     chat.say("Name three colours.");
     chat.wait_to_speak("Ended at the limit of 40 tokens");
-    chat.say("/set max-tokens auto");
+    chat.say("/set max_tokens auto");
     chat.wait_to_speak("Max-tokens is auto");
     chat.say("Write a long story about a lighthouse.");
     chat.wait_until("words of the story", |_, new| {
@@ -389,7 +389,7 @@ fn the_conversation_in_the_document_is_what_a_real_model_and_a_person_say() {
     });
     chat.type_keys(CTRL_C);
     chat.wait_to_speak("Stopped.");
-    chat.say("/set max-tokens 24");
+    chat.say("/set max_tokens 24");
     chat.wait_to_speak("Max-tokens is 24");
     chat.say("/retry");
     chat.wait_to_speak("Ended at the limit of 24 tokens");

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use super::table::{About, about, table, typed};
 use super::{Config, Directories, Layers, Settings, environment, file, kept};
 
+/// What an empty list is, where a word says that.
+const NONE: &str = "none";
+
 /// How one setting stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Standing {
@@ -114,6 +117,8 @@ impl SettingsFile {
                 Some((origin, layer)) => (*origin, typed(&layer[&about.key])),
                 None => (Origin::Default, about.default.clone()),
             };
+            let is_nothing = value.is_empty() && origin != Origin::Default;
+            let value = if is_nothing && about.words.iter().any(|word| word == NONE) { NONE.into() } else { value };
             Standing { about, value, origin }
         };
         Ok(table().iter().map(standing).collect())
@@ -180,6 +185,18 @@ mod tests {
         assert_eq!(of(&standings, "mouse"), ("off", "config.toml".into()));
         assert_eq!(of(&standings, "recall"), ("off", "--recall".into()));
         assert_eq!(of(&standings, "seed"), ("auto", "default".into()));
+    }
+
+    #[test]
+    fn a_list_that_says_nothing_reads_as_its_word_for_that() {
+        let home = tempfile::tempdir().unwrap();
+        let directories = Directories::find(Some(home.path().into())).unwrap();
+        std::fs::create_dir_all(&directories.config).unwrap();
+        for written in ["status = []", "status = [\"none\"]"] {
+            std::fs::write(directories.config_file(), written).unwrap();
+            let standings = SettingsFile::find(&directories, |_| None, Settings::default()).unwrap().standings();
+            assert_eq!(of(&standings.unwrap(), "status"), ("none", "config.toml".into()), "{written}");
+        }
     }
 
     #[test]

@@ -302,7 +302,7 @@ pub static BINDINGS: &[Binding] = &[
         "delete the message and what follows it; twice",
         select(Select::Delete),
     ),
-    bind(SELECT, &[(Char('u'), NONE)], "u", "bring back what was deleted last", Command::RedoExchange),
+    bind(SELECT, &[(Char('u'), NONE)], "u", "undo a deletion: bring back what was deleted last", Command::RedoExchange),
     bind(SELECT, &[(Esc, NONE), (Enter, NONE), (Char('q'), NONE)], "Esc", "go on writing", select(Select::Leave)),
     bind(CHATS, &[(Enter, NONE)], "Enter", "open the chosen chat", Command::OpenChosen),
     bind(CHATS, &[(Delete, NONE)], "Del", "delete the chosen chat", Command::DeleteChosen),

@@ -181,9 +181,13 @@ impl App {
     pub(super) fn setting_changed(&mut self, about: &'static About, result: Result<Changed, String>) -> Vec<Effect> {
         let (standings, sentence) = match result {
             Ok(Changed { standings, config }) => {
-                self.take_setting(about, &config);
+                let set_here = self.take_setting(about, &config);
                 let standing = standings.iter().find(|standing| standing.about == about);
-                let sentence = standing.map_or(String::new(), came_of_it);
+                let mut sentence = standing.map_or(String::new(), came_of_it);
+                if let Some(value) = set_here {
+                    let value = escape_line(&value);
+                    sentence.push_str(&format!("; in this chat, too, where `/set` had made it `{value}`"));
+                }
                 (Some(standings), sentence)
             }
             Err(sentence) => (None, sentence),
@@ -348,6 +352,22 @@ mod tests {
         assert!(desk.panel().value.is_none(), "the first Esc gives the value up");
         desk.press(KeyCode::Esc);
         assert!(matches!(desk.tester.app.popup(), Popup::Closed));
+    }
+
+    #[test]
+    fn what_was_set_in_this_chat_does_not_end_without_a_word() {
+        let mut desk = Desk::new("");
+        desk.tester.send("/set temp 0.2");
+        let effects = desk.tester.send("/settings temp 0.3");
+        desk.perform(effects);
+        assert_eq!(
+            desk.tester.app.notices().last().map(String::as_str),
+            Some("`temp` is `0.3` from the next answer on; in this chat, too, where `/set` had made it `0.2`")
+        );
+        assert_eq!(desk.tester.app.options.sampling.temperature, 0.3);
+        let effects = desk.tester.send("/settings temp 0.4");
+        desk.perform(effects);
+        assert!(!desk.tester.app.notices().last().unwrap().contains("/set"), "{:?}", desk.tester.app.notices());
     }
 
     #[test]

@@ -22,8 +22,10 @@ pub fn counts_from(about: &About) -> &'static str {
 }
 
 impl App {
-    /// Takes a setting as it is now, as far as a chat can that has begun.
-    pub(super) fn take_setting(&mut self, about: &About, config: &Config) {
+    /// Takes a setting as it is now, as far as a chat can that has begun. What it was by `/set` in this chat, if that
+    /// comes to an end with it.
+    pub(super) fn take_setting(&mut self, about: &About, config: &Config) -> Option<String> {
+        let set_here = setting(&about.key).ok().and_then(|setting| self.set_here(setting));
         match about.key.as_str() {
             "theme" | "ascii" | "borders" => {
                 let sentence = self.look.draw_with(&config.theme, config.ascii, !config.leaves_out_borders);
@@ -38,6 +40,7 @@ impl App {
             "system" => self.new_system.clone_from(&config.system),
             key => self.take_option(key, config),
         }
+        set_here
     }
 
     /// How answers are made, in new chats and in this one.

@@ -10,6 +10,7 @@ use crate::text::escape_line;
 /// What can be set.
 #[derive(Debug)]
 pub struct Setting {
+    /// Its key in `config.toml`.
     pub name: &'static str,
     pub about: &'static str,
     /// Values that are words.
@@ -41,7 +42,7 @@ pub static SETTINGS: &[Setting] = &[
         set: parsed!(Temperature, |options, value| options.sampling.temperature = value.get()),
     },
     Setting {
-        name: "top-k",
+        name: "top_k",
         about: "choose among so many of the most probable tokens; 0 for all",
         words: &[],
         shown: |options| options.sampling.top_k.to_string(),
@@ -51,21 +52,21 @@ pub static SETTINGS: &[Setting] = &[
         },
     },
     Setting {
-        name: "top-p",
+        name: "top_p",
         about: "choose among the most probable tokens that reach this together, 0 to 1",
         words: &[],
         shown: |options| options.sampling.top_p.to_string(),
         set: parsed!(Probability, |options, value| options.sampling.top_p = value.get()),
     },
     Setting {
-        name: "min-p",
+        name: "min_p",
         about: "choose among tokens at least so many times as probable as the best, 0 to 1",
         words: &[],
         shown: |options| options.sampling.min_p.to_string(),
         set: parsed!(Probability, |options, value| options.sampling.min_p = value.get()),
     },
     Setting {
-        name: "repeat-penalty",
+        name: "repeat_penalty",
         about: "makes the last tokens less probable, 1 to 5; 1 is off",
         words: &[],
         shown: |options| options.sampling.repeat_penalty.to_string(),
@@ -79,7 +80,7 @@ pub static SETTINGS: &[Setting] = &[
         set: parsed!(Auto<0, { u32::MAX }>, |options, value| options.sampling.seed = value.number()),
     },
     Setting {
-        name: "max-tokens",
+        name: "max_tokens",
         about: "the answer ends after so many; `auto` when the model ends it",
         words: &["auto"],
         shown: |options| options.max_tokens.map_or("auto".into(), |tokens| tokens.to_string()),
@@ -133,7 +134,7 @@ pub static SETTINGS: &[Setting] = &[
         },
     },
     Setting {
-        name: "loop-breaker",
+        name: "loop_breaker",
         about: "whether an answer that repeats itself is ended",
         words: &["on", "off"],
         shown: |options| if options.loop_breaker { "on" } else { "off" }.into(),
@@ -162,10 +163,8 @@ fn thinking(think: Think) -> String {
 /// # Errors
 /// A sentence with the names that there are.
 pub fn setting(name: &str) -> Result<&'static Setting, String> {
-    let wanted = match name.replace('_', "-").as_str() {
-        "temperature" => "temp".to_owned(),
-        name => name.to_owned(),
-    };
+    let wanted = name.replace('-', "_");
+    let wanted = if wanted == "temperature" { "temp" } else { &wanted };
     let found = SETTINGS.iter().find(|setting| setting.name == wanted);
     found.ok_or_else(|| {
         let names: Vec<&str> = SETTINGS.iter().map(|setting| setting.name).collect();
@@ -247,6 +246,12 @@ impl App {
         self.show_words(words);
     }
 
+    /// What a setting is in this chat, if `/set` has made it another one than in new chats.
+    pub(super) fn set_here(&self, setting: &Setting) -> Option<String> {
+        let here = (setting.shown)(&self.options);
+        (here != (setting.shown)(&self.new_options)).then_some(here)
+    }
+
     /// The value of a setting now.
     pub(super) fn setting_now(&self, setting: &Setting) -> String {
         (setting.shown)(&self.options)
@@ -292,7 +297,7 @@ mod tests {
     #[test]
     fn a_setting_is_in_force_from_the_next_answer_on_until_another_chat() {
         let mut tester = Tester::ready();
-        for text in ["/set temp 0.2", "/set top_k 5", "/set seed 7", "/set stop ###", "/set think 100"] {
+        for text in ["/set temp 0.2", "/set top-k 5", "/set seed 7", "/set stop ###", "/set think 100"] {
             assert!(tester.send(text).is_empty(), "{text}");
             assert!(tester.app.composer.is_empty(), "{text}: {:?}", tester.app.notices());
         }
@@ -310,7 +315,7 @@ mod tests {
     fn a_value_that_cannot_be_stays_in_the_composer_with_a_sentence() {
         for (text, part) in [
             ("/set temp 9", "9 is not between 0 and 5"),
-            ("/set warmth 1", "there is no setting `warmth`, but temp, top-k"),
+            ("/set warmth 1", "there is no setting `warmth`, but temp, top_k"),
             ("/set spec always", "`auto`, `off`, `ngram` or `draft`"),
             ("/think twice", "`auto`, `on`, `off` or a number of tokens"),
         ] {

@@ -209,7 +209,7 @@ fn of_a_chat_that_is_opened_the_last_exchange_is_told() {
     let messages = [exchange(1, "one"), exchange(3, "two")].concat();
     let said = listener.told(Msg::ChatOpened(opened(4, messages)));
     let begins = "This is the chat \"Chat 4\" with 4 messages. The last ones are:\nYou: two\nAnswer:\nso\nEnded at the \
-         limit (`max-tokens`, or the context was full); `/continue` goes on.\n";
+         limit (`max_tokens`, or the context was full); `/continue` goes on.\n";
     assert_eq!(said, format!("{begins}You: "));
     assert_eq!(listener.say("/new"), "This is a new chat.\nYou: ");
 }

@@ -121,7 +121,7 @@ pub static COMMANDS: &[SlashCommand] = &[
         "redo",
         &[],
         nothing(Command::RedoExchange),
-        "bring back what /undo took back, or what was deleted",
+        "bring back what /undo took back, or undo a deletion",
     ),
     row(
         Group::Messages,

@@ -93,27 +93,18 @@ fn selection_hints(app: &App, selection: &Selection) -> Vec<String> {
     }
     let entry = app.selected_entry();
     let has_siblings = entry.is_some_and(|entry| entry.siblings().count > 1);
-    let arrows = if app.theme().ascii { ("Up/Down", "Left/Right") } else { ("↑↓", "←→") };
-    let parts = [
-        Some(format!("{} message", arrows.0)),
-        has_siblings.then(|| format!("{} branch", arrows.1)),
-        selection.has_parts().then(|| "Tab part".to_owned()),
-        Some("y copy".into()),
-        matches!(entry, Some(Entry::Question(_))).then(|| "e edit".into()),
-        Some("r again".into()),
-        Some("f fork".into()),
-        Some("d delete".into()),
-        Some("Esc".into()),
-    ];
-    let whole: Vec<String> = parts.into_iter().flatten().collect();
-    let shorter = |left_out: &[&str]| {
-        let kept = whole.iter().filter(|words| !left_out.iter().any(|word| words.contains(word)));
-        kept.map(String::as_str).collect::<Vec<_>>().join(" · ")
-    };
+    let (up, left) = if app.theme().ascii { ("Up/Down", "Left/Right") } else { ("↑↓", "←→") };
+    let moves = [(true, up, "message"), (has_siblings, left, "branch"), (selection.has_parts(), "Tab", "part")];
+    let moves = moves.into_iter().filter(|(is_there, ..)| *is_there);
+    let told: Vec<String> = moves.clone().map(|(_, key, where_to)| format!("{key} {where_to}")).collect();
+    let short = moves.map(|(_, key, _)| key).collect::<Vec<_>>().join(" ");
+    let edit = if matches!(entry, Some(Entry::Question(_))) { " · e edit" } else { "" };
     vec![
-        whole.join(" · "),
-        shorter(&["fork", "delete"]),
-        shorter(&["fork", "delete", "message", "again", "Esc"]),
+        format!("{} · y copy{edit} · r again · f fork · d delete · Esc", told.join(" · ")),
+        format!("{short} · y copy{edit} · r again · f fork · d delete · Esc"),
+        format!("{short} · y copy{edit} · r again · d delete · Esc"),
+        format!("y copy{edit} · r again · d delete · Esc"),
+        "y copy · d delete · Esc".into(),
         "y copy · Esc".into(),
     ]
 }
