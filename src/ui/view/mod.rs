@@ -17,6 +17,7 @@ mod panel;
 mod picker;
 mod popups;
 mod queue;
+mod row;
 mod searching;
 mod status;
 mod transcript;

@@ -9,13 +9,13 @@ use unicode_width::UnicodeWidthStr;
 use crate::ui::app::{Activity, App};
 use crate::ui::transcript::Entry;
 
-use super::{erase, line};
+use super::{erase, line, row};
 
 pub fn draw(app: &App, area: Rect, frame: &mut Frame) {
     let visible = app.transcript().visible();
     // Not as a paragraph, which would copy the lines, for each frame.
-    for (row, line) in area.rows().zip(visible) {
-        frame.buffer_mut().set_line(row.x, row.y, line, row.width);
+    for (place, line) in area.rows().zip(visible) {
+        row::draw(line, place, frame.buffer_mut());
     }
     let has_conversation = app.transcript().entries().iter().any(|entry| !matches!(entry, Entry::Note(_)));
     if !has_conversation {
@@ -28,17 +28,17 @@ fn draw_welcome(app: &App, area: Rect, used: u16, frame: &mut Frame) {
     let theme = app.theme();
     let about = match app.activity() {
         Activity::NoModel(_) if app.awaits_model() => "You can write while the model comes.",
-        Activity::NoModel(_) => "A model comes first: F4 lists some.",
+        Activity::NoModel(_) => "A model comes first.",
         Activity::Loading(_) | Activity::Trying(_) => "The model is being loaded. You can write already.",
         _ => "Write something and press Enter.",
     };
-    let saved = if app.is_saved() { "Chats are saved; Ctrl-O lists them." } else { "This chat is not saved." };
+    let saved = if app.is_saved() { "Chats are saved." } else { "This chat is not saved." };
     let lines = vec![
         Line::styled("tuichat", theme.heading),
         Line::default(),
         Line::raw(about),
         Line::raw(saved),
-        Line::styled("F1 shows all keys, / lists commands.", theme.dim),
+        Line::styled("Type / for all commands.", theme.dim),
     ];
     let height = lines.len() as u16;
     let free = area.height.saturating_sub(used);
