@@ -609,6 +609,10 @@ impl App {
 #[cfg(test)]
 mod branching_tests;
 #[cfg(test)]
+mod deleting_tests;
+#[cfg(test)]
+mod rig;
+#[cfg(test)]
 pub(super) mod tester;
 #[cfg(test)]
 mod tests;
