@@ -94,13 +94,14 @@ fn selection_hints(app: &App, selection: &Selection) -> Vec<String> {
     let entry = app.selected_entry();
     let has_siblings = entry.is_some_and(|entry| entry.siblings().count > 1);
     let (up, left) = if app.theme().ascii { ("Up/Down", "Left/Right") } else { ("↑↓", "←→") };
-    let moves = [(true, up, "message"), (has_siblings, left, "branch"), (selection.has_parts(), "Tab", "part")];
+    let moves = [(has_siblings, left, "branch"), (selection.has_parts(), "Tab", "part")];
     let moves = moves.into_iter().filter(|(is_there, ..)| *is_there);
-    let told: Vec<String> = moves.clone().map(|(_, key, where_to)| format!("{key} {where_to}")).collect();
-    let short = moves.map(|(_, key, _)| key).collect::<Vec<_>>().join(" ");
+    let told: String = moves.clone().map(|(_, key, where_to)| format!(" · {key} {where_to}")).collect();
+    let short = moves.fold(up.to_owned(), |keys, (_, key, _)| format!("{keys} {key}"));
     let edit = if matches!(entry, Some(Entry::Question(_))) { " · e edit" } else { "" };
     vec![
-        format!("{} · y copy{edit} · r again · f fork · d delete · Esc", told.join(" · ")),
+        format!("{up} message{told} · y copy{edit} · r again · f fork · d delete · Esc"),
+        format!("{up}{told} · y copy{edit} · r again · f fork · d delete · Esc"),
         format!("{short} · y copy{edit} · r again · f fork · d delete · Esc"),
         format!("{short} · y copy{edit} · r again · d delete · Esc"),
         format!("y copy{edit} · r again · d delete · Esc"),
