@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::ranges::Spans;
-use crate::models::files::write_atomically;
+use crate::models::files::write_atomically_alone;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Journal {
@@ -41,7 +41,7 @@ pub fn understood(text: &[u8], size_bytes: u64) -> Spans {
 pub fn write(path: &Path, size_bytes: u64, there: &Spans) -> io::Result<()> {
     let there = there.iter().map(|span| (span.start, span.end)).collect();
     let journal = serde_json::to_vec(&Journal { version: VERSION, size_bytes, there })?;
-    write_atomically(path, &journal)
+    write_atomically_alone(path, &journal)
 }
 
 #[cfg(test)]
@@ -56,6 +56,9 @@ mod tests {
         let spans: Spans = [0..10, 20..100].into_iter().collect();
         write(&path, 100, &spans).expect("written");
         assert_eq!(read(&path, 100).expect("readable"), Some(spans));
+        std::fs::write(path.with_added_extension("new"), "{\"ver").expect("what a killed program leaves");
+        write(&path, 100, &[0..10, 20..100].into_iter().collect()).expect("written");
+        assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1);
         assert_eq!(read(&path, 99).expect("readable"), Some(Spans::default()), "another file");
         for text in ["", "{", "{\"version\":2,\"size_bytes\":100,\"there\":[[0,10]]}", "[]"] {
             std::fs::write(&path, text).expect("written");
