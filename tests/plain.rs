@@ -166,7 +166,7 @@ fn a_whole_conversation_is_told_in_lines_and_nothing_is_drawn() {
     chat.say("/retry");
     chat.wait_to_speak("Lyon.");
     chat.say("/set temp 0.2");
-    chat.wait_to_speak("Temp is 0.2");
+    chat.wait_to_speak("`temp` is `0.2`");
     chat.say("/model");
     chat.wait_to_speak("nothing to go back.");
     chat.say("nothing like this");
@@ -382,7 +382,7 @@ fn the_conversation_in_the_document_is_what_a_real_model_and_a_person_say() {
     chat.say("Name three colours.");
     chat.wait_to_speak("Ended at the limit of 40 tokens");
     chat.say("/set max_tokens auto");
-    chat.wait_to_speak("Max-tokens is auto");
+    chat.wait_to_speak("`max_tokens` is `auto`");
     chat.say("Write a long story about a lighthouse.");
     chat.wait_until("words of the story", |_, new| {
         new.split_once("Answer:\n").is_some_and(|(_, story)| story.len() > 60)
@@ -390,7 +390,7 @@ fn the_conversation_in_the_document_is_what_a_real_model_and_a_person_say() {
     chat.type_keys(CTRL_C);
     chat.wait_to_speak("Stopped.");
     chat.say("/set max_tokens 24");
-    chat.wait_to_speak("Max-tokens is 24");
+    chat.wait_to_speak("`max_tokens` is `24`");
     chat.say("/retry");
     chat.wait_to_speak("Ended at the limit of 24 tokens");
     chat.say("/model smollm2");

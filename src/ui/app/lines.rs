@@ -96,7 +96,7 @@ mod tests {
     fn a_line_is_sent_and_a_command_done() {
         let mut tester = Tester::ready();
         line(&mut tester, "/set temp 0.3");
-        assert!(tester.app.take_notices()[0].starts_with("temp is 0.3"));
+        assert!(tester.app.take_notices()[0].starts_with("`temp` is `0.3`"));
         assert!(tester.app.take_notices().is_empty());
         assert_eq!(prompt(&line(&mut tester, "one")).unwrap().messages, [user("one")]);
         assert!(!tester.app.is_settled());

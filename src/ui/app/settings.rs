@@ -196,14 +196,14 @@ impl App {
         let Some(value) = value else {
             let (name, value) = (setting.name, escape_line(&(setting.shown)(&self.options)));
             let example = setting.words.first().unwrap_or(&"VALUE");
-            self.notice(format!("{name} is {value}: {}; `/set {name} {example}` changes it", setting.about));
+            self.notice(format!("`{name}` is `{value}`: {}; `/set {name} {example}` changes it", setting.about));
             return;
         };
         match self.apply(setting, value) {
             Ok(()) => {
                 let value = (setting.shown)(&self.options);
                 self.notice(format!(
-                    "{} is {} while this chat is open, from the next answer on",
+                    "`{}` is `{}` while this chat is open, from the next answer on",
                     setting.name,
                     escape_line(&value)
                 ));
@@ -330,7 +330,7 @@ mod tests {
     fn a_setting_alone_is_told_and_all_are_listed() {
         let mut tester = Tester::ready();
         tester.send("/set temp");
-        assert!(tester.app.notices()[0].starts_with("temp is 0.8: randomness"), "{:?}", tester.app.notices());
+        assert!(tester.app.notices()[0].starts_with("`temp` is `0.8`: randomness"), "{:?}", tester.app.notices());
         tester.send("/set temp 0.3");
         tester.send("/set");
         let words = tester.words();
