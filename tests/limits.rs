@@ -10,6 +10,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use common::program::Home;
 use common::real_models::say_skipped;
@@ -21,6 +22,13 @@ const ANSWER: [&str; 9] = ["-p", "hello", "-m", "tiny.gguf", "--ctx", "256", "--
 const BINARY: &str = env!("CARGO_BIN_EXE_tuichat");
 /// A user that owns nothing.
 const NOBODY: &str = "65534";
+
+/// A program that is being copied while another test starts one cannot be run as long as that has the copy open.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A home with a model of random weights that anybody may use, and a program in it.
 fn home() -> (Home, PathBuf) {
@@ -54,6 +62,7 @@ fn assert_is_a_sentence(told: &str) {
 
 #[test]
 fn sixty_four_open_files_are_enough_for_answers_and_chats() {
+    let _turn = turn();
     let (home, program) = home();
     let limiter = ["sh", "-c", "ulimit -n 64; exec \"$@\"", "sh"];
     let (code, told) = run(&home, &limiter, &program, &ANSWER);
@@ -75,6 +84,7 @@ fn sixty_four_open_files_are_enough_for_answers_and_chats() {
 
 #[test]
 fn too_few_open_files_are_a_sentence() {
+    let _turn = turn();
     let (home, program) = home();
     for files in [4, 8, 12] {
         let limit = format!("ulimit -n {files}; exec \"$@\"");
@@ -87,6 +97,7 @@ fn too_few_open_files_are_a_sentence() {
 
 #[test]
 fn a_limit_of_threads_leaves_an_answer_or_is_a_sentence() {
+    let _turn = turn();
     let (home, program) = home();
     // The limit does not bind root.
     let is_root = rustix::process::getuid().is_root();
