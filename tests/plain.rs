@@ -350,7 +350,8 @@ fn without_statistics(transcript: &str) -> String {
 
 /// The conversation in the document, without what depends on the machine: what the model says, and how fast.
 fn form(transcript: &str) -> Vec<String> {
-    const SAYS: [&str; 7] = ["Answer done, ", "Stopped", "Ended at the limit", "You:", "Thinking.", "Loading", "The "];
+    const SAYS: [&str; 7] =
+        ["Answer done, ", "Stopped", "Ended at the limit", "You:", "Thinking.", "Loading", "The model "];
     let mut in_answer = false;
     let mut lines = Vec::new();
     for line in transcript.lines() {
