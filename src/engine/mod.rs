@@ -66,7 +66,7 @@ use std::time::{Duration, Instant};
 #[cfg(fuzzing)]
 pub use kv::go_on_from_made_up;
 pub use kv::{KvType, KvTypes, SnapshotSettings, remove_snapshots};
-pub use llama::set_abort_hook;
+pub use llama::{give_back_what_is_free, set_abort_hook};
 use protocol::{CancelFlag, Event, Request, RequestId, Work};
 
 use crate::sandbox;

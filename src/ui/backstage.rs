@@ -2,6 +2,7 @@
 //! the state's effects, and what comes back from there. Starting it all, and ending it in order.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -9,6 +10,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::app::{App, Look, Start};
 use super::calm::Calm;
+use super::markdown::languages;
 use super::msg::Msg;
 use super::perform::Performer;
 use super::pictures::{self, Protocol};
@@ -115,6 +117,12 @@ impl Backstage {
             replies,
             prepare: Some(setup.prepare),
         })
+    }
+
+    /// Before nothing is done until something happens: forgets what is not used any more. Gives when there is something
+    /// to do although nothing happens.
+    pub fn rest(&self) -> Option<Instant> {
+        [self.app.wake_at(), languages::forget_unused(Instant::now())].into_iter().flatten().min()
     }
 
     /// Opens the store and looks for a model, on a thread of its own; what was found comes as [`Msg::Started`].

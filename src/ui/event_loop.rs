@@ -144,7 +144,7 @@ impl<'t> EventLoop<'t> {
 
     /// Waits for the next thing. Frames are not waited for while nothing changed, nor ticks while nothing moves.
     async fn wake(&mut self) -> Wake {
-        let tick_at = self.backstage.app.wake_at().map(Instant::from_std);
+        let tick_at = self.backstage.rest().map(Instant::from_std);
         let far = self.next_frame;
         let line = self.terminal.line();
         let is_wanted = self.changed && !self.is_lent;

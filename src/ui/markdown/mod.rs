@@ -23,6 +23,7 @@ mod fence;
 #[cfg(test)]
 mod gfm;
 mod inline;
+pub mod languages;
 mod last;
 mod math;
 mod notes;

@@ -1,5 +1,4 @@
-//! What each part of a line of code is, by the syntax definitions that `bat` ships. They are loaded when the
-//! first code block in a known language is drawn, never before.
+//! What each part of a line of code is, by the syntax definitions that `bat` ships ([`languages`]).
 
 use std::str::FromStr;
 use std::sync::OnceLock;
@@ -9,8 +8,9 @@ use syntect::highlighting::{
     Color, HighlightIterator, HighlightState, Highlighter, ScopeSelectors, StyleModifier, Theme as ScopeTheme,
     ThemeItem, ThemeSettings,
 };
-use syntect::parsing::{ParseState, ScopeStack, SyntaxReference, SyntaxSet};
+use syntect::parsing::{ParseState, ScopeStack};
 
+use super::languages::Language;
 use crate::ui::theme::Theme;
 
 /// Longer lines are shown without colours: the definitions' regular expressions can take seconds on them.
@@ -106,73 +106,24 @@ fn scope_theme() -> ScopeTheme {
     }
 }
 
-static DEFINITIONS: OnceLock<SyntaxSet> = OnceLock::new();
-
-fn definitions() -> &'static SyntaxSet {
-    DEFINITIONS.get_or_init(two_face::syntax::extra_newlines)
-}
-
 fn highlighter() -> &'static Highlighter<'static> {
     static SCOPE_THEME: OnceLock<ScopeTheme> = OnceLock::new();
     static HIGHLIGHTER: OnceLock<Highlighter<'static>> = OnceLock::new();
     HIGHLIGHTER.get_or_init(|| Highlighter::new(SCOPE_THEME.get_or_init(scope_theme)))
 }
 
-/// Other names of languages, and languages whose nearest relation has a definition.
-const ALIASES: &[(&str, &[&str])] = &[
-    ("asm", &["assembly", "x86asm", "nasm"]),
-    ("bash", &["shell", "console", "shell-session", "shellsession", "terminal"]),
-    ("bat", &["batch"]),
-    ("c", &["hlsl"]),
-    ("cpp", &["cuda"]),
-    ("crontab", &["cron"]),
-    ("cs", &["c#", "csharp"]),
-    ("dockerfile", &["docker", "containerfile"]),
-    ("dot", &["graphviz"]),
-    ("f90", &["fortran", "fortran90"]),
-    ("fs", &["f#", "fsharp"]),
-    ("go", &["golang"]),
-    ("html", &["astro", "handlebars", "hbs"]),
-    ("jinja2", &["django", "html+jinja"]),
-    ("js", &["mjs", "cjs", "node"]),
-    ("json", &["jsonc", "json5", "jsonl", "ndjson", "geojson"]),
-    ("lisp", &["elisp", "emacs-lisp", "scheme"]),
-    ("lua", &["luau"]),
-    ("m", &["objective-c", "objc", "objectivec"]),
-    ("makefile", &["just", "justfile"]),
-    ("matlab", &["octave"]),
-    ("mm", &["objc++"]),
-    ("py", &["py3", "python3", "gdscript", "starlark", "mojo"]),
-    ("re", &["regex"]),
-    ("sql", &["mysql", "postgresql", "postgres", "pgsql", "plsql", "sqlite", "tsql"]),
-    ("tsx", &["jsx"]),
-    ("vim", &["vimscript"]),
-];
-
-/// The definition for what stands after the fence: `rust`, `py`, `C++`, `rust,ignore`, `{.python}`, `js:app.js`.
-fn definition(info: &str) -> Option<&'static SyntaxReference> {
-    let name = info.trim_start_matches(['{', '.', ' ']).split([' ', '\t', ',', '{', '}', ':']).next()?;
-    let name = name.to_ascii_lowercase();
-    if matches!(name.as_str(), "" | "text" | "txt" | "plain" | "plaintext" | "output") {
-        return None;
-    }
-    let known_as =
-        ALIASES.iter().find(|(_, names)| names.contains(&name.as_str())).map_or(name.as_str(), |(known, _)| known);
-    definitions().find_syntax_by_token(known_as)
-}
-
 /// Reads code line by line and remembers where in the language it is.
 #[derive(Clone, Debug)]
 pub struct Analyser {
     /// `None` for a language that is not known: every line is plain.
-    state: Option<(ParseState, HighlightState)>,
+    state: Option<(Language, ParseState, HighlightState)>,
 }
 
 impl Analyser {
     /// For the language that a fence names.
     pub fn new(info: &str) -> Self {
-        let state = definition(info)
-            .map(|syntax| (ParseState::new(syntax), HighlightState::new(highlighter(), ScopeStack::new())));
+        let state = Language::named(info)
+            .map(|language| (language, language.start(), HighlightState::new(highlighter(), ScopeStack::new())));
         Self { state }
     }
 
@@ -183,12 +134,14 @@ impl Analyser {
 
     /// The parts of the next line, which is given without its newline. Neighbours are different parts.
     pub fn line(&mut self, line: &str) -> Vec<(Part, String)> {
-        let Some((parse, highlight)) = self.state.as_mut().filter(|_| line.len() <= LONGEST_ANALYSED_LINE_BYTES) else {
+        let Some((language, parse, highlight)) =
+            self.state.as_mut().filter(|_| line.len() <= LONGEST_ANALYSED_LINE_BYTES)
+        else {
             return vec![(Part::Plain, line.to_owned())];
         };
         // The definitions expect the newline; a line comment would not end without.
         let ended = format!("{line}\n");
-        let Ok(changes) = parse.parse_line(&ended, definitions()) else {
+        let Ok(changes) = parse.parse_line(&ended, &language.definitions()) else {
             return vec![(Part::Plain, line.to_owned())];
         };
         let mut parts: Vec<(Part, String)> = Vec::new();
@@ -241,38 +194,6 @@ mod tests {
     fn what_a_line_means_depends_on_the_lines_before() {
         assert_eq!(part_of("c", "/* a\nb */ int", "b */"), Part::Comment);
         assert_eq!(part_of("js", "x = `a\nlet b\n`", "let b"), Part::String);
-    }
-
-    /// Names that models put behind a fence, of languages there is a definition or a near relation for.
-    const NAMES: &str = "rust rs python py py3 python3 javascript js mjs cjs jsx node typescript ts mts \
-        tsx json jsonc json5 ndjson jsonl geojson yaml yml toml html htm xhtml html+jinja jinja \
-        jinja2 django css scss sass less sql mysql postgresql pgsql plsql sqlite bash sh shell \
-        console zsh shell-session fish bat batch cmd c h cpp c++ cc hpp cxx C++ \
-        csharp c# cs java kotlin kt kts swift go golang ruby rb erb php perl \
-        pl lua luau r R haskell hs elixir ex exs erlang erl scala sbt dart \
-        zig nim nix crystal make makefile mk cmake dockerfile docker containerfile diff patch markdown md \
-        rst asciidoc xml svg latex tex bibtex ini cfg properties env dotenv graphql gql proto \
-        protobuf terraform tf hcl vim viml vimscript objective-c objc objectivec objc++ fsharp f# fs ocaml \
-        ml clojure clj lisp elisp emacs-lisp scheme racket julia jl matlab octave fortran f90 fortran90 \
-        pascal ada asm nasm assembly x86asm verilog systemverilog sv vhdl glsl hlsl wgsl cuda groovy \
-        gradle jenkinsfile d coffeescript coffee vue svelte astro twig haml slim handlebars hbs nginx csv \
-        tsv http awk regex re gitignore gitconfig crontab cron fstab desktop dot graphviz solidity sol \
-        qml robot puppet pp just justfile ninja bazel starlark bzl gdscript tcl elm purescript idris \
-        lean applescript cabal log strace typst jsonnet rego org textile wiki man groff llvm cpuinfo \
-        requirements.txt go.mod";
-
-    #[test]
-    fn over_a_hundred_languages_are_known_by_the_names_that_models_use() {
-        let unknown: Vec<_> = NAMES.split_whitespace().filter(|name| definition(name).is_none()).collect();
-        assert_eq!(unknown, [""; 0]);
-        let mut languages: Vec<_> =
-            NAMES.split_whitespace().filter_map(definition).map(|language| &language.name).collect();
-        languages.sort_unstable();
-        languages.dedup();
-        assert!(languages.len() >= 100, "{}", languages.len());
-        for info in ["rust,ignore", "{.python}", "python:app.py", "```rust title=\"x\"", "RUST"] {
-            assert!(definition(info.trim_start_matches('`')).is_some(), "{info}");
-        }
     }
 
     #[test]

@@ -142,7 +142,7 @@ impl Talk {
     }
 
     async fn wake(&mut self) -> Wake {
-        let tick_at = self.backstage.app.wake_at().map(tokio::time::Instant::from_std);
+        let tick_at = self.backstage.rest().map(tokio::time::Instant::from_std);
         let wait_ends_at = self.awaited.first().map(|(_, since)| tokio::time::Instant::from_std(*since + PATIENCE));
         let now = tokio::time::Instant::now();
         // What is typed later may be for an editor that the line before opens.
