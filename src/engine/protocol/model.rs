@@ -1,0 +1,89 @@
+//! What is known about a loaded model.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+/// What is known about a model once it is loaded.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ModelInfo {
+    /// What the person calls it, else `general.name` of the file, else the file's name.
+    pub name: String,
+    pub path: PathBuf,
+    pub architecture: String,
+    /// `Q4_K_M` and so on, from the file's type.
+    pub quantization: String,
+    pub parameters: u64,
+    /// Bytes of the weights.
+    pub size: u64,
+    /// Context length the model was trained with, in tokens.
+    pub trained_context: u32,
+    /// Whether the file has a chat template; without one the model continues text.
+    pub has_template: bool,
+    pub load_ms: f64,
+    /// What loading took, part by part.
+    pub load_parts: Vec<LoadPart>,
+    pub kv: KvInfo,
+    pub device: DeviceInfo,
+    pub draft: Option<DraftInfo>,
+}
+
+/// A part of loading a model.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct LoadPart {
+    pub what: &'static str,
+    pub ms: f64,
+}
+
+/// The model that guesses tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DraftInfo {
+    pub name: String,
+    /// Why it cannot be used, in a sentence.
+    pub problem: Option<String>,
+}
+
+/// The KV cache as it was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KvInfo {
+    pub type_k: String,
+    pub type_v: String,
+    /// Cells, that is tokens, it holds.
+    pub cells: u32,
+    pub bytes: u64,
+    /// What leaves the cache when it is full: `off`, `window` or `score`.
+    pub policy: String,
+    /// Why these types and this policy, in words.
+    pub reason: String,
+}
+
+/// Where the model runs, and why there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DeviceInfo {
+    /// `CPU`, `Metal`, `CUDA`, `Vulkan`.
+    pub backend: String,
+    pub name: String,
+    pub gpu_layers: u32,
+    /// Threads that compute an answer, token by token.
+    pub threads: u32,
+    /// Threads that compute a prompt.
+    pub prefill_threads: u32,
+    /// The cores the threads run on, as a list of ranges (`0-3`).
+    pub cores: String,
+    /// The reason for the choice of the device, in words.
+    pub reason: String,
+    /// Whether weights are copied in the order that kernels want, where there is such an order.
+    pub repacked: bool,
+    /// Why, in words.
+    pub repack_reason: String,
+    /// The reason for the choice of threads and cores, in words.
+    pub cores_reason: String,
+    /// Most tokens that are computed at once.
+    pub batch: u32,
+    /// Why so many, in words.
+    pub batch_reason: String,
+    /// What a person should be told of it, and what to do: a graphics processor that is not used, for one. Part of the
+    /// reason, which is why it is not in the JSON.
+    #[serde(skip_serializing)]
+    pub notice: Option<String>,
+}
