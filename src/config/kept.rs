@@ -11,9 +11,10 @@ use std::path::Path;
 use serde_json::Value;
 use toml::de::DeTable;
 
+use super::layers::{Place, with_files_read};
 use super::settings::Settings;
 use super::table::About;
-use super::{Place, SAMPLE, environment, file, with_files_read};
+use super::{SAMPLE, environment, file};
 use crate::models::write_atomically;
 use crate::text::cause;
 
