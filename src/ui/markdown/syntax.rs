@@ -159,7 +159,10 @@ impl Analyser {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::*;
+    use crate::ui::markdown::languages;
 
     fn parts(info: &str, code: &str) -> Vec<(Part, String)> {
         let mut analyser = Analyser::new(info);
@@ -194,6 +197,17 @@ mod tests {
     fn what_a_line_means_depends_on_the_lines_before() {
         assert_eq!(part_of("c", "/* a\nb */ int", "b */"), Part::Comment);
         assert_eq!(part_of("js", "x = `a\nlet b\n`", "let b"), Part::String);
+    }
+
+    #[test]
+    fn code_goes_on_where_it_was_after_its_language_was_forgotten() {
+        let code = "x = `a\nlet b ${ f(1) }\n`; /* c\nd */ let e = 2\n<script>";
+        let mut analyser = Analyser::new("js");
+        let interrupted = code.lines().flat_map(|line| {
+            languages::forget_unused(Instant::now() + Duration::from_secs(3600));
+            analyser.line(line)
+        });
+        assert_eq!(interrupted.collect::<Vec<_>>(), parts("js", code));
     }
 
     #[test]
