@@ -267,7 +267,8 @@ fn what_was_acknowledged_survives_a_power_cut_at_any_moment() {
 #[ignore = "takes minutes"]
 fn what_was_acknowledged_survives_ten_thousand_power_cuts() {
     survive(&[HISTORY], 1..16, 1);
-    survive(&[HISTORY, BULK], 16..18, 4);
+    // Each of these writes and reads a database of many megabytes.
+    survive(&[HISTORY, BULK], 16..18, 50);
 }
 
 /// Does the history on a disk that is full after so many writes; returns whether it was full in time. What could not be
