@@ -33,7 +33,7 @@ test-eval: setup ## Run the tests that need larger models' vocabularies and temp
 test-schemas: build ## Have 1,000 answers under schemas judged by Python's jsonschema (a quarter of an hour)
 	@model="$$(scripts/test-model)" && TUICHAT="$${CARGO_TARGET_DIR:-target}/release/tuichat" scripts/check-schemas.py "$$model"
 
-soak: setup ## Run the tests that take hours: soaks, 500 kills, all power cuts (TUICHAT_SOAK_SECONDS=600 shortens the soaks)
+soak: setup ## Run the tests that take hours: soaks, 500 kills, 19,000 power cuts (TUICHAT_SOAK_SECONDS=600 shortens the soaks)
 	@TUICHAT_TEST_MODEL="$$(scripts/test-model)" && export TUICHAT_TEST_MODEL && cargo test --release --no-fail-fast \
 		--test soak --test soak_real_model --test survival --test faulty_disk -- --ignored --nocapture --test-threads 1
 
