@@ -204,7 +204,8 @@ mod tests {
         let code = "x = `a\nlet b ${ f(1) }\n`; /* c\nd */ let e = 2\n<script>";
         let mut analyser = Analyser::new("js");
         let interrupted = code.lines().flat_map(|line| {
-            languages::forget_unused(Instant::now() + Duration::from_secs(3600));
+            let left = languages::forget_unused(Instant::now() + Duration::from_secs(3600));
+            assert_eq!(left, None, "nothing is left");
             analyser.line(line)
         });
         assert_eq!(interrupted.collect::<Vec<_>>(), parts("js", code));
