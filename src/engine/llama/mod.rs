@@ -11,6 +11,8 @@ mod lanes;
 mod log;
 mod mapped;
 mod model;
+#[cfg(feature = "portable")]
+mod modules;
 mod observe;
 mod pool;
 mod quantize;
@@ -38,14 +40,20 @@ pub use span::Span;
 pub use state::State;
 
 /// Starts llama.cpp once per process: its log goes to `tracing` and never to the screen.
-fn backend() -> Option<&'static LlamaBackend> {
-    static BACKEND: OnceLock<Option<LlamaBackend>> = OnceLock::new();
+///
+/// # Errors
+/// Why it does not start, in words.
+fn start() -> Result<(), &'static str> {
+    static BACKEND: OnceLock<Result<LlamaBackend, String>> = OnceLock::new();
     BACKEND
         .get_or_init(|| {
             log::redirect();
-            LlamaBackend::init().ok()
+            #[cfg(feature = "portable")]
+            modules::load()?;
+            LlamaBackend::init().map_err(|_| "llama.cpp cannot be started".to_owned())
         })
         .as_ref()
+        .map_or_else(|why| Err(why.as_str()), |_| Ok(()))
 }
 
 /// The version of llama.cpp that is built in.
@@ -99,7 +107,7 @@ impl Device {
 
 /// The devices llama.cpp was built for and found here.
 pub fn devices() -> Vec<Device> {
-    if backend().is_none() {
+    if start().is_err() {
         return Vec::new();
     }
     llama_cpp_2::list_llama_ggml_backend_devices()
@@ -163,16 +171,7 @@ pub fn show_devices(visible: Visible) {
 /// Types of which llama.cpp keeps a second copy on this processor, in the order that its kernels want: the conditions of
 /// `ggml_repack_get_optimal_repack_type` in ggml-cpu's `repack.cpp`, but for those of RISC-V and s390.
 pub fn repacked_types() -> Vec<TensorType> {
-    // SAFETY: these look at the processor and take no argument.
-    let (avx2, avx512, neon, dot_product, matrix) = unsafe {
-        (
-            sys::ggml_cpu_has_avx2() != 0,
-            sys::ggml_cpu_has_avx512() != 0,
-            sys::ggml_cpu_has_neon() != 0,
-            sys::ggml_cpu_has_dotprod() != 0,
-            sys::ggml_cpu_has_matmul_int8() != 0,
-        )
-    };
+    let [avx2, avx512, neon, dot_product, matrix] = kernels_use();
     let arm = neon && (dot_product || matrix);
     let rules = [
         ("Q4_0", avx2 || arm),
@@ -187,9 +186,32 @@ pub fn repacked_types() -> Vec<TensorType> {
     rules.into_iter().filter(|(_, holds)| *holds).filter_map(|(name, _)| TensorType::from_name(name)).collect()
 }
 
+/// Whether the kernels for this processor use AVX2, AVX-512, NEON, its dot product, and its products of matrices.
+#[cfg(not(feature = "portable"))]
+fn kernels_use() -> [bool; 5] {
+    // SAFETY: these look at the processor and take no argument. None of them starts llama.cpp, and with it the drivers of
+    // graphics processors.
+    unsafe {
+        [
+            sys::ggml_cpu_has_avx2() != 0,
+            sys::ggml_cpu_has_avx512() != 0,
+            sys::ggml_cpu_has_neon() != 0,
+            sys::ggml_cpu_has_dotprod() != 0,
+            sys::ggml_cpu_has_matmul_int8() != 0,
+        ]
+    }
+}
+
+/// The same, of the module that was chosen: those functions are in the modules, and the program is linked with none.
+#[cfg(feature = "portable")]
+fn kernels_use() -> [bool; 5] {
+    let abilities = abilities();
+    ["AVX2", "AVX512", "NEON", "DOTPROD", "MATMUL_INT8"].map(|name| abilities.iter().any(|ability| ability == name))
+}
+
 /// What the kernels for the processor were compiled for, by ggml's names: `AVX2`, `DOTPROD`, `OPENMP`.
 pub fn abilities() -> Vec<String> {
-    if backend().is_none() {
+    if start().is_err() {
         return Vec::new();
     }
     static ASKING: Mutex<()> = Mutex::new(());

@@ -10,7 +10,7 @@ use llama_cpp_2::token_type::LlamaTokenAttr;
 use llama_cpp_2::vocab::LlamaVocab;
 use llama_cpp_sys_2 as sys;
 
-use super::{backend, log, mapped};
+use super::{log, mapped, start};
 
 /// A token's number in the model's vocabulary.
 pub type Token = i32;
@@ -119,9 +119,7 @@ impl Model {
         mut parameters: sys::llama_model_params,
         progress: F,
     ) -> Result<Self, LoadError> {
-        if backend().is_none() {
-            return Err(LoadError::Refused("llama.cpp could not be started".into()));
-        }
+        start().map_err(|why| LoadError::Refused(why.into()))?;
         if !path.exists() {
             return Err(LoadError::Refused("there is no such file".into()));
         }

@@ -81,9 +81,7 @@ pub fn quantize(from: &Path, to: &Path, format: Format, threads: u32) -> Result<
         CString::new(path.as_os_str().as_encoded_bytes()).map_err(|_| "its path has a zero byte in it".to_owned())
     };
     let (source, target) = (text(from)?, text(to)?);
-    if super::backend().is_none() {
-        return Err("llama.cpp cannot be started".into());
-    }
+    super::start()?;
     // SAFETY: the call takes nothing and gives a plain struct; paths and struct live until the second call has returned,
     // which catches what is thrown in it.
     let code = unsafe {
