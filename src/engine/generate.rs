@@ -36,7 +36,7 @@ impl Session<'_> {
         stats.usage.cached_prompt_tokens = cached as u32;
         stats.usage.kept_prompt_tokens = self.keep_beginning(beginning, &tokens, cached, cancel, emit)?;
         let cached = self.ledger.tokens().len();
-        let (mut go, recalled) = self.prefill_with_recalled(&tokens, cached, cancel, emit)?;
+        let (go, recalled) = self.prefill_with_recalled(&tokens, cached, cancel, emit)?;
         stats.timings.prefill_ms = milliseconds(started.elapsed());
         let watched = self.context.watching_took() - watched;
         stats.timings.eviction_ms = milliseconds(self.eviction.spent() + watched);
@@ -46,28 +46,7 @@ impl Session<'_> {
         let mut answer = Answering::new(self.model, options, tags, writer, guide, most_tokens, started);
         answer.stats = stats;
         self.begin_answer(options);
-        let ended = loop {
-            match go {
-                Go::On => {}
-                Go::Cancelled => break Ended::Cancelled,
-                Go::Full => break Ended::Length,
-            }
-            let forced = answer.forced();
-            let chosen = match forced {
-                Some(token) => Some(token),
-                None => self.next_token(&mut answer)?,
-            };
-            let Some(token) = chosen else { break Ended::Stop };
-            let is_end = forced.is_none() && self.model.is_end_of_generation(token);
-            let weighed = (options.weighed > 0 && !is_end).then(|| self.weigh(token, options.weighed));
-            if let Some(ended) = answer.take(token, forced.is_some(), weighed, emit) {
-                break ended;
-            }
-            if let Some(rereading) = disk.token(answer.stats.usage.completion_tokens, Instant::now()) {
-                emit(Step::Rereading(rereading));
-            }
-            go = self.advance(token, answer.left(), cancel)?;
-        };
+        let ended = self.write_answer(&mut answer, go, options.weighed, &mut disk, cancel, emit)?;
         self.take_back_drafts()?;
         answer.end(ended, emit);
         let (mut stats, repetition, seed) = (answer.stats, answer.repetition, answer.sampler.seed());
@@ -130,6 +109,41 @@ impl Session<'_> {
         let go = self.prefill(tokens, start, tokens.len(), cancel, emit)?;
         self.ledger.set_aside(place..place + count);
         Ok((go, count))
+    }
+
+    /// The token loop: writes the answer behind its prompt until it ends, and tells how. Of each token `weighed` likeliest
+    /// ones are told, too.
+    fn write_answer(
+        &mut self,
+        answer: &mut Answering<'_>,
+        mut go: Go,
+        weighed: u32,
+        disk: &mut Watch,
+        cancel: &[&CancelFlag],
+        emit: &dyn Fn(Step) -> bool,
+    ) -> Result<Ended, EngineError> {
+        loop {
+            match go {
+                Go::On => {}
+                Go::Cancelled => return Ok(Ended::Cancelled),
+                Go::Full => return Ok(Ended::Length),
+            }
+            let forced = answer.forced();
+            let chosen = match forced {
+                Some(token) => Some(token),
+                None => self.next_token(answer)?,
+            };
+            let Some(token) = chosen else { return Ok(Ended::Stop) };
+            let is_end = forced.is_none() && self.model.is_end_of_generation(token);
+            let weighed = (weighed > 0 && !is_end).then(|| self.weigh(token, weighed));
+            if let Some(ended) = answer.take(token, forced.is_some(), weighed, emit) {
+                return Ok(ended);
+            }
+            if let Some(rereading) = disk.token(answer.stats.usage.completion_tokens, Instant::now()) {
+                emit(Step::Rereading(rereading));
+            }
+            go = self.advance(token, answer.left(), cancel)?;
+        }
     }
 
     /// The next token, held to the constraint where it is part of the answer; `None` if the answer can only end.

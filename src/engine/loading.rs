@@ -1,6 +1,7 @@
 //! Loading a model: from a file and what was asked for to weights where they are best, and a context over them.
 
 use std::cell::RefCell;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -65,6 +66,16 @@ pub(super) enum NotLoaded {
     NoRoom(Box<Choice>),
 }
 
+impl NotLoaded {
+    fn failed(error: EngineError) -> Self {
+        Self::Last(Box::new(Step::Failed(error)))
+    }
+
+    fn cancelled() -> Self {
+        Self::Last(Box::new(Step::Cancelled))
+    }
+}
+
 /// A model and how it was placed.
 pub(super) struct Loaded {
     pub model: Model,
@@ -90,55 +101,28 @@ impl Loaded {
         left: Option<Choice>,
         parts: &mut Parts,
     ) -> Result<Self, NotLoaded> {
-        let failed = |error| NotLoaded::Last(Box::new(Step::Failed(error)));
         cores::unpin();
         let files = Unchanged::since_now(settings);
         let header = gguf::read_header(&settings.path)
-            .map_err(|error| failed(EngineError::bad_model(&settings.path, &error.to_string())))?;
+            .map_err(|error| NotLoaded::failed(EngineError::bad_model(&settings.path, &error.to_string())))?;
         parts.push("header");
-        let crews = cores::this_machine().choose(settings.threads).crews;
-        let threads = crews.decode.threads.max(crews.prefill.threads);
-        if !limits::can_start(threads as usize) {
-            return Err(failed(EngineError::Failed(format!(
-                "the system does not let tuichat start the {threads} threads that compute: close other programs, or type \
-                 `--threads 1`"
-            ))));
-        }
+        check_threads(settings.threads).map_err(NotLoaded::failed)?;
         let is_first = left.is_none();
         let choice = match left {
             Some(choice) => choice,
-            None => place(&header, settings).map_err(failed)?,
+            None => place(&header, settings).map_err(NotLoaded::failed)?,
         };
         parts.push("devices");
-        memory::plan(&header, settings, &choice).map_err(failed)?;
         let flags = [cancel, &desk.shutdown];
-        let cancelled = || NotLoaded::Last(Box::new(Step::Cancelled));
-        match settings.probe.as_ref().map(|probe| probe.check(&settings.path, &flags)) {
-            None | Some(Verdict::Good) => {}
-            Some(Verdict::Bad(error)) => return Err(failed(error)),
-            Some(Verdict::Cancelled) => return Err(cancelled()),
-        }
-        // What is computed where may be another after the trial.
-        let mut choice = tried(choice, settings, &flags).ok_or_else(cancelled)?;
-        let plan = memory::plan(&header, settings, &choice).map_err(failed)?;
-        let order = repacking::choose(&header, settings, plan.has_room_to_repack, choice.is_on_gpu());
-        choice.placement.as_stored = !order.copies;
-        tracing::info!(backend = choice.backend, reason = choice.reason, "chose where the model runs");
+        let (choice, plan, order) = check_place(choice, &header, settings, &flags)?;
         parts.push("check");
-        let sink = Rc::clone(&desk.sink);
-        let listened_to = Rc::clone(&desk.listened_to);
-        let flags = [cancel, &desk.shutdown];
-        let clones = flags.map(Clone::clone);
-        let progress = move |part| {
-            listened_to.set(listened_to.get() && sink.send(Event { id, step: Step::Loading(part) }));
-            listened_to.get() && !clones.iter().any(CancelFlag::is_cancelled)
-        };
-        let model = Model::load(&settings.path, &choice.placement, progress).map_err(|error| match error {
-            LoadError::Cancelled => NotLoaded::Last(Box::new(Step::Cancelled)),
+        let loaded = weights(desk, id, cancel, &settings.path, &choice.placement);
+        let model = loaded.map_err(|error| match error {
+            LoadError::Cancelled => NotLoaded::cancelled(),
             LoadError::Refused(words) if choice.is_on_gpu() => {
                 NotLoaded::NoRoom(Box::new(place_after(&choice, &header, is_first, &words)))
             }
-            LoadError::Refused(words) => failed(EngineError::bad_model(&settings.path, &words)),
+            LoadError::Refused(words) => NotLoaded::failed(EngineError::bad_model(&settings.path, &words)),
         })?;
         parts.push("weights");
         let tell = |threads| {
@@ -367,6 +351,60 @@ impl Loaded {
             draft: None,
         }
     }
+}
+
+/// Whether the system has as many threads as will compute.
+fn check_threads(wish: Option<u32>) -> Result<(), EngineError> {
+    let crews = cores::this_machine().choose(wish).crews;
+    let threads = crews.decode.threads.max(crews.prefill.threads);
+    if limits::can_start(threads as usize) {
+        return Ok(());
+    }
+    Err(EngineError::Failed(format!(
+        "the system does not let tuichat start the {threads} threads that compute: close other programs, or type \
+         `--threads 1`"
+    )))
+}
+
+/// Whether the model can be where it was placed, by the memory and by trials of the file and the device. Gives where it
+/// goes in the end, the memory there, and the order of its weights.
+fn check_place(
+    choice: Choice,
+    header: &gguf::Header,
+    settings: &LoadSettings,
+    cancel: &[&CancelFlag],
+) -> Result<(Choice, Plan, repacking::Choice), NotLoaded> {
+    memory::plan(header, settings, &choice).map_err(NotLoaded::failed)?;
+    match settings.probe.as_ref().map(|probe| probe.check(&settings.path, cancel)) {
+        None | Some(Verdict::Good) => {}
+        Some(Verdict::Bad(error)) => return Err(NotLoaded::failed(error)),
+        Some(Verdict::Cancelled) => return Err(NotLoaded::cancelled()),
+    }
+    // What is computed where may be another after the trial.
+    let mut choice = tried(choice, settings, cancel).ok_or_else(NotLoaded::cancelled)?;
+    let plan = memory::plan(header, settings, &choice).map_err(NotLoaded::failed)?;
+    let order = repacking::choose(header, settings, plan.has_room_to_repack, choice.is_on_gpu());
+    choice.placement.as_stored = !order.copies;
+    tracing::info!(backend = choice.backend, reason = choice.reason, "chose where the model runs");
+    Ok((choice, plan, order))
+}
+
+/// Loads the weights, saying how much of them is there.
+fn weights<S: Sink>(
+    desk: &Desk<S>,
+    id: RequestId,
+    cancel: &CancelFlag,
+    path: &Path,
+    placement: &Placement,
+) -> Result<Model, LoadError> {
+    let sink = Rc::clone(&desk.sink);
+    let listened_to = Rc::clone(&desk.listened_to);
+    let flags = [cancel, &desk.shutdown].map(Clone::clone);
+    let progress = move |part| {
+        listened_to.set(listened_to.get() && sink.send(Event { id, step: Step::Loading(part) }));
+        listened_to.get() && !flags.iter().any(CancelFlag::is_cancelled)
+    };
+    Model::load(path, placement, progress)
 }
 
 /// The last event of a load, if trying something came to nothing.

@@ -145,62 +145,65 @@ fn with_model_at<S: Sink>(
     info.load_ms = parts.total_ms();
     info.load_parts = std::mem::take(&mut parts.done);
     desk.send(id, Step::Ready(Box::new(info)));
+    // The request that ends this is answered when everything here is dropped.
+    Ok(answer_with(desk, &mut session, &loaded, settings))
+}
+
+/// Answers with a loaded model, until a request that is about another model or none.
+fn answer_with<S: Sink>(
+    desk: &Desk<S>,
+    session: &mut Session<'_>,
+    loaded: &Loaded,
+    settings: &LoadSettings,
+) -> Option<Request> {
     loop {
-        let Some(request) = desk.next_or_time_steps(&mut session) else { return Ok(None) };
+        let request = desk.next_or_time_steps(session)?;
         if request.work.needs_weights()
             && let Err(error) = loaded.files.check()
         {
             desk.send(request.id, Step::Failed(error));
             continue;
         }
+        let flags = [&request.cancel, &desk.shutdown];
+        let emit = |step| desk.send(request.id, step);
         match request.work {
             Work::Generate(prompt, options) => {
-                let flags = [&request.cancel, &desk.shutdown];
-                let answered = session.answer(&prompt, &options, &flags, &|step| desk.send(request.id, step));
+                let answered = session.answer(&prompt, &options, &flags, &emit);
                 match &answered {
                     // What the disk takes is not the speed of this machine.
                     Ok(finish) if finish.stats.is_reread => session.speculator.keep_no_times(),
-                    Ok(finish) => remember_speed(settings, &loaded, &finish.stats),
+                    Ok(finish) => remember_speed(settings, loaded, &finish.stats),
                     Err(_) => {}
                 }
-                desk.send(request.id, answered.map_or_else(Step::Failed, Step::Finished));
+                emit(answered.map_or_else(Step::Failed, Step::Finished));
                 session.speculator.write_times();
             }
             Work::Batch(batch) => {
-                let flags = [&request.cancel, &desk.shutdown];
-                let answered = session.batch(&batch, &flags, &|step| desk.send(request.id, step));
-                desk.send(request.id, answered.map_or_else(Step::Failed, |()| Step::Done));
+                let answered = session.batch(&batch, &flags, &emit);
+                emit(answered.map_or_else(Step::Failed, |()| Step::Done));
             }
             Work::Plan(prompt, think) => {
                 let planned = session.plan(&prompt, think);
-                desk.send(request.id, planned.map_or_else(Step::Failed, |cost| Step::Planned(Box::new(cost))));
+                emit(planned.map_or_else(Step::Failed, |cost| Step::Planned(Box::new(cost))));
             }
             Work::Prefill(prompt, think) => {
-                let flags = [&request.cancel, &desk.shutdown];
-                let planned = session.prefill_ahead(&prompt, think, &flags, &|step| desk.send(request.id, step));
-                desk.send(request.id, planned.map_or_else(Step::Failed, |cost| Step::Planned(Box::new(cost))));
+                let planned = session.prefill_ahead(&prompt, think, &flags, &emit);
+                emit(planned.map_or_else(Step::Failed, |cost| Step::Planned(Box::new(cost))));
             }
             Work::Snapshot => {
                 session.snapshot();
-                desk.send(request.id, Step::Done);
+                emit(Step::Done);
             }
             Work::Forget(chat) => {
                 session.forget(chat);
-                desk.send(request.id, Step::Done);
+                emit(Step::Done);
             }
             Work::TimeSteps => {
-                let flags = [&request.cancel, &desk.shutdown];
                 while session.speculator.keeps_times() && session.time_a_step(&flags) {}
                 session.speculator.write_times();
-                desk.send(request.id, Step::Done);
+                emit(Step::Done);
             }
-            Work::Load(_) => return Ok(Some(request)),
-            Work::Unload => {
-                drop(session);
-                drop((loaded, drafting));
-                desk.send(request.id, Step::Unloaded);
-                return Ok(desk.next());
-            }
+            Work::Load(_) | Work::Unload => return Some(request),
         }
     }
 }
