@@ -14,7 +14,7 @@ use crate::bench::stream::Stream;
 use crate::bench::texts::TEXTS;
 use crate::engine::KvType;
 use crate::engine::divergence::{Divergence, Summary};
-use crate::engine::lab::{Lab, LabError, Rig, Token};
+use crate::engine::lab::{Kept, Lab, LabError, Rig, Token};
 
 /// Tokens that are compared in each text.
 const FORCED: usize = 192;
@@ -104,11 +104,8 @@ pub fn measure(lab: &Lab, settings: &Settings, report: &Report) -> Result<(), En
             for policy in policies.iter() {
                 for budget in policy.budgets(&settings.budgets) {
                     tell(&format!("comparing {policy} {budget}"));
-                    let cells = budget.cells(prompt_tokens);
                     rig.put_back(&cache)?;
-                    rig.evict_to(policy.evict(), cells)?;
-                    let left = rig.keep()?;
-                    rig.limit(super::limits(*policy, cells, false));
+                    let left = compress(rig, *policy, budget.cells(prompt_tokens))?;
                     reference.put_back(&whole)?;
                     let divergence = divergences.entry((*policy, budget)).or_default();
                     compare(&mut reference, rig, forced, divergence)?;
@@ -134,6 +131,14 @@ pub fn measure(lab: &Lab, settings: &Settings, report: &Report) -> Result<(), En
         report.note(&format!("continuation of {}, {prompt_tokens} tokens and {FORCED} more: done", text.name));
     }
     Ok(report.done(lab.subject(), UNIT)?)
+}
+
+/// Makes the cache as small as the policy has it, and holds it to that; gives what is left.
+fn compress(rig: &mut Rig<'_>, policy: Policy, cells: usize) -> Result<Kept, LabError> {
+    rig.evict_to(policy.evict(), cells)?;
+    let left = rig.keep()?;
+    rig.limit(super::limits(policy, cells, false));
+    Ok(left)
 }
 
 /// Both read the same tokens, one by one; what each expects next is compared.

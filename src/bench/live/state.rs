@@ -132,17 +132,7 @@ impl State {
     /// What was told.
     pub fn update(&mut self, event: Event, now: Instant) {
         match event {
-            Event::Model(title) => {
-                self.leave();
-                // What another model came to stays, under its name.
-                let before = self.model.split(" (").next().unwrap_or_default().to_owned();
-                if !before.is_empty() {
-                    self.rows[self.first..].iter_mut().for_each(|row| row.name = format!("{}, {before}", row.name));
-                    self.first = self.rows.len();
-                }
-                self.model = title;
-                self.are_ranked = false;
-            }
+            Event::Model(title) => self.turn_to(title),
             Event::Expected { cases, repetitions } => {
                 for name in cases {
                     let place = self.place(&name);
@@ -158,25 +148,7 @@ impl State {
                 self.running_since = Some(now);
                 self.counted.clear();
             }
-            Event::Timed { speeds, counts } => {
-                let took = self.running_since.take().map(|since| now.saturating_duration_since(since));
-                let each = took.and_then(|took| took.checked_div(speeds.len() as u32));
-                for (case, speed) in speeds {
-                    let place = self.place(&case);
-                    let row = &mut self.rows[place];
-                    // A case that nobody began is timed for another purpose.
-                    if row.stage != Stage::Running {
-                        continue;
-                    }
-                    if let Some(each) = each {
-                        row.took = (row.took.0 + each, row.took.1 + 1);
-                    }
-                    if counts {
-                        row.samples.push(speed);
-                    }
-                    row.stage = Stage::Begun;
-                }
-            }
+            Event::Timed { speeds, counts } => self.timed(speeds, counts, now),
             Event::Contenders(contenders) => self.rank(contenders),
             // What competes is shown as long as it does.
             Event::Finished { .. } if self.are_ranked => {}
@@ -190,6 +162,39 @@ impl State {
             }
             Event::Doing(words) => self.doing = words,
             Event::Noted(sentence) => self.notes.push(sentence),
+        }
+    }
+
+    /// Another model is measured from now on. What the one before it came to stays, under its name.
+    fn turn_to(&mut self, title: String) {
+        self.leave();
+        let before = self.model.split(" (").next().unwrap_or_default().to_owned();
+        if !before.is_empty() {
+            self.rows[self.first..].iter_mut().for_each(|row| row.name = format!("{}, {before}", row.name));
+            self.first = self.rows.len();
+        }
+        self.model = title;
+        self.are_ranked = false;
+    }
+
+    /// The cases that were running came to these speeds; while warming up none of them `counts`.
+    fn timed(&mut self, speeds: Vec<(String, f64)>, counts: bool, now: Instant) {
+        let took = self.running_since.take().map(|since| now.saturating_duration_since(since));
+        let each = took.and_then(|took| took.checked_div(speeds.len() as u32));
+        for (case, speed) in speeds {
+            let place = self.place(&case);
+            let row = &mut self.rows[place];
+            // A case that nobody began is timed for another purpose.
+            if row.stage != Stage::Running {
+                continue;
+            }
+            if let Some(each) = each {
+                row.took = (row.took.0 + each, row.took.1 + 1);
+            }
+            if counts {
+                row.samples.push(speed);
+            }
+            row.stage = Stage::Begun;
         }
     }
 

@@ -95,20 +95,8 @@ fn measured_by(power: &Choice, board: &Board, script: Script) -> Run {
         Some(drawing.trace.borrow().joules(start + EVERY, start + 5 * EVERY)? / (4 * EVERY).as_secs_f64())
     });
     let power = drawing.map(|drawing| Drawing { watts: script.load_watts, trace: RefCell::default(), ..drawing });
-    let choice = cpu.choose(None);
     let beside = Beside {
-        base: Case {
-            runtime: "tuichat".into(),
-            model_filename: "/models/qwen2.5-0.5b-instruct-q4_k_m.gguf".into(),
-            model_type: "qwen2 630.17 M Q4_K_M".into(),
-            model_size: 484_220_320,
-            model_n_params: 630_167_424,
-            n_threads: choice.crews.decode.threads,
-            rest: [("model_name".to_owned(), "Qwen2.5 0.5B".into()), ("backends".to_owned(), "CPU".into())]
-                .into_iter()
-                .collect(),
-            ..Case::default()
-        },
+        base: of_qwen(cpu.choose(None).crews.decode.threads),
         reads: Some(Reads { weights: 397e6, kv_per_token: 12_288.0 }),
         bandwidth: Some(script.answer * 500e6),
         idle_watts,
@@ -137,14 +125,34 @@ fn measured_by(power: &Choice, board: &Board, script: Script) -> Run {
     let now = run.head.started + took;
     run.add(Line::End(Box::new(trust::end(&Ok(()), &run, [&before, &after], now))));
     if idle_watts.is_some() {
-        for (case, speed) in run.cases.iter().zip([script.prompt, script.answer]) {
-            let off = |told: f64, is: f64| (told / is - 1.0).abs();
-            let joules = case.joules_per_token.unwrap();
-            assert!(off(joules, script.load_watts / speed) < 0.005, "{joules} J for a token of {}", case.test);
-            assert!(off(case.number("watts").unwrap(), script.load_watts) < 1e-5, "{case:?}");
-        }
+        assert_power(&run, script);
     }
     run
+}
+
+/// What every case of the model begins with.
+fn of_qwen(threads: u32) -> Case {
+    let rest = [("model_name", "Qwen2.5 0.5B"), ("backends", "CPU")];
+    Case {
+        runtime: "tuichat".into(),
+        model_filename: "/models/qwen2.5-0.5b-instruct-q4_k_m.gguf".into(),
+        model_type: "qwen2 630.17 M Q4_K_M".into(),
+        model_size: 484_220_320,
+        model_n_params: 630_167_424,
+        n_threads: threads,
+        rest: rest.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect(),
+        ..Case::default()
+    }
+}
+
+/// What the cases say of watts is what was drawn.
+fn assert_power(run: &Run, script: Script) {
+    for (case, speed) in run.cases.iter().zip([script.prompt, script.answer]) {
+        let off = |told: f64, is: f64| (told / is - 1.0).abs();
+        let joules = case.joules_per_token.unwrap();
+        assert!(off(joules, script.load_watts / speed) < 0.005, "{joules} J for a token of {}", case.test);
+        assert!(off(case.number("watts").unwrap(), script.load_watts) < 1e-5, "{case:?}");
+    }
 }
 
 /// The table and the Markdown of a run.

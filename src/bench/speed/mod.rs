@@ -176,33 +176,16 @@ fn time(
     let count = blocks.len();
     let within = settings.within.map(|within| within / count as u32);
     let rounds = Rounds { wanted: settings.rounds, within };
-    let called = |item: &plan::Item| {
-        let (prompt, answer) = cases::called(item);
-        prompt.into_iter().chain(answer).collect::<Vec<_>>()
-    };
     let expected = blocks.iter().flatten().flat_map(called).collect();
     report.show(Event::Expected { cases: expected, repetitions: settings.rounds });
     for (number, block) in blocks.iter().enumerate() {
         if number > 0 {
             cooling::wait(settings.cool_down, start, report, cancel)?;
         }
-        let tell = |item: &plan::Item, samples: &timing::Samples, round: u32, of: u32| {
-            let status = if round == 0 { "warming up".to_owned() } else { format!("round {round} of {of}") };
-            let part = if count > 1 { format!(" ({} of {count})", number + 1) } else { String::new() };
-            let last = samples.decode.last().or(samples.prefill.last());
-            let last = last.map(|speed| format!(", {speed:.1} tokens per second")).unwrap_or_default();
-            report.progress(&format!("{}{part}: {status}{last}", described(item)));
-            report.show(Event::Expected { cases: called(item), repetitions: of });
-            report.show(Event::Began { cases: called(item) });
-        };
+        let part = if count > 1 { format!(" ({} of {count})", number + 1) } else { String::new() };
         let before = Footprint::read();
-        // Of the others only the beginning of a conversation can be asked.
-        let peers = match block.first().filter(|item| item.depth == 0 && item.crews.is_none()) {
-            Some(item) => begin_peers(lab, settings, item, cancel, report)?,
-            None => None,
-        };
-        model.take_turns_with(peers);
-        let samples = timing::time(&mut model, block, rounds, &tell)?;
+        model.take_turns_with(begin_peers(lab, settings, block, cancel, report)?);
+        let samples = timing::time(&mut model, block, rounds, &telling(&part, report))?;
         let after = Footprint::read();
         for (item, samples) in block.iter().zip(&samples) {
             for case in cases::of(item, samples, &beside, before, after) {
@@ -211,16 +194,7 @@ fn time(
         }
         if let (Some(peers), Some(item), Some(samples)) = (model.take_turns_with(None), block.first(), samples.first())
         {
-            let (prompt, answer) = cases::tests(item);
-            let (prefill, decode) = (prompt.unwrap_or_default(), answer.unwrap_or_default());
-            let own = peers::cases::Beside {
-                base: &beside.base,
-                prefill: (&prefill, &samples.prefill),
-                decode: (&decode, &samples.decode),
-            };
-            for case in peers.measured().flat_map(|measured| peers::cases::of(measured, own)) {
-                report.add(case)?;
-            }
+            add_peers(&peers, item, samples, &beside.base, report)?;
         }
         anchor.look(&mut model, number + 1 == count, report)?;
     }
@@ -228,14 +202,51 @@ fn time(
     Ok(())
 }
 
-/// The other programs, ready to do what this item does.
+/// Tells what is being timed; `part` says which of several blocks it belongs to.
+fn telling(part: &str, report: &Report) -> impl Fn(&plan::Item, &timing::Samples, u32, u32) {
+    move |item, samples, round, of| {
+        let status = if round == 0 { "warming up".to_owned() } else { format!("round {round} of {of}") };
+        let last = samples.decode.last().or(samples.prefill.last());
+        let last = last.map(|speed| format!(", {speed:.1} tokens per second")).unwrap_or_default();
+        report.progress(&format!("{}{part}: {status}{last}", described(item)));
+        report.show(Event::Expected { cases: called(item), repetitions: of });
+        report.show(Event::Began { cases: called(item) });
+    }
+}
+
+/// What the cases of an item are called in a view.
+fn called(item: &plan::Item) -> Vec<String> {
+    let (prompt, answer) = cases::called(item);
+    prompt.into_iter().chain(answer).collect()
+}
+
+/// Takes what the other programs did in the rounds of an item, beside our own speeds.
+fn add_peers(
+    peers: &Peers,
+    item: &plan::Item,
+    samples: &timing::Samples,
+    base: &Case,
+    report: &Report,
+) -> Result<(), Ended> {
+    let (prompt, answer) = cases::tests(item);
+    let (prefill, decode) = (prompt.unwrap_or_default(), answer.unwrap_or_default());
+    let own = peers::cases::Beside { base, prefill: (&prefill, &samples.prefill), decode: (&decode, &samples.decode) };
+    for case in peers.measured().flat_map(|measured| peers::cases::of(measured, own)) {
+        report.add(case)?;
+    }
+    Ok(())
+}
+
+/// The other programs, ready to do what the first item of a block does.
 fn begin_peers(
     lab: &Lab,
     settings: &Settings,
-    item: &plan::Item,
+    block: &[plan::Item],
     cancel: &CancelFlag,
     report: &Report,
 ) -> Result<Option<Peers>, Ended> {
+    // Of the others only the beginning of a conversation can be asked.
+    let Some(item) = block.first().filter(|item| item.depth == 0 && item.crews.is_none()) else { return Ok(None) };
     if settings.peers.is_empty() {
         return Ok(None);
     }

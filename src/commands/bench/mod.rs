@@ -8,7 +8,7 @@ mod suites;
 mod told;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
@@ -22,7 +22,7 @@ use crate::bench::machine::Machine;
 use crate::bench::record::{Head, Run};
 use crate::bench::report::{CORES, Report};
 use crate::bench::speed::plan::NamedSet;
-use crate::bench::suite::Models;
+use crate::bench::suite::{Measurement, Models};
 use crate::bench::trust;
 use crate::cli::{Arguments, BenchCommand, Command, Suite, mistakes};
 use crate::engine::lab;
@@ -42,6 +42,52 @@ pub fn run(command: BenchCommand, surroundings: &Surroundings) -> Result<Exit, F
     if let Some(of_runs) = command.runs {
         return runs::run(&of_runs, surroundings);
     }
+    check(&command)?;
+    let _log = surroundings.begin()?;
+    let wish = told::Wish::of(&command, &History::new(surroundings.directories.runs()))?;
+    let is_viewed = !command.no_live && !wish.is_json() && !surroundings.config.quiet && live::is_wanted();
+    let (command, earlier) = match &command.continues {
+        Some(name) => take_up(&command, name, surroundings).map(|(command, run, kept)| (command, Some((run, kept))))?,
+        None => (command, None),
+    };
+    let (is_dry, json, power) = (command.dry_run, command.json, command.source_of_power());
+    let mut planned = Planned::of(command, surroundings)?;
+    if is_dry {
+        dry_run::tell(planned.suite, &*planned.measurement, &power, &planned.models, json, surroundings)?;
+        return Ok(Exit::Success);
+    }
+    let cancel = CancelFlag::default();
+    let stopped_by = watch(&cancel)?;
+    let before = Health::read();
+    let report = planned.report(earlier, wish.is_json(), surroundings)?;
+    if is_viewed {
+        show(&report, planned.suite, &cancel);
+    }
+    if let Some(remark) = &planned.remark {
+        report.note(&format!("warning: {remark}"));
+    }
+    let ended = planned.measurement.measure(&Models { all: &planned.models, cancel: &cancel }, &report);
+    report.leave();
+    report.clear();
+    let end = trust::end(&ended, &report.run(), [&before, &Health::read()], Timestamp::now());
+    report.end(end)?;
+    // What was measured counts, whatever came afterwards.
+    planned.tell(&report, &wish, ended.is_ok(), surroundings)?;
+    match ended {
+        Ok(()) => Ok(Exit::Success),
+        Err(Ended::Stopped) => {
+            // A private run is kept nowhere, and has no name.
+            if let Some(id) = Some(report.run().head.id.clone()).filter(|id| !id.is_empty()) {
+                report.note(&format!("`tuichat bench --continue {id}` goes on with it"));
+            }
+            Ok(stopped_by.get().copied().unwrap_or(Exit::Interrupted))
+        }
+        Err(Ended::Failed(failure)) => Err(failure),
+    }
+}
+
+/// What is wrong with a line whatever there is to measure.
+fn check(command: &BenchCommand) -> Result<(), Failure> {
     if let Some(option) = command.useless_option() {
         let sentence = "is for another suite; `tuichat bench --help` tells which";
         let sentence = if command.tune { "is of no use with `--tune`" } else { sentence };
@@ -53,89 +99,107 @@ pub fn run(command: BenchCommand, surroundings: &Surroundings) -> Result<Exit, F
             Failure::usage(sentence).hint("start the meter first, and have it write lines `time,watts` into a file")
         );
     }
-    let _log = surroundings.begin()?;
-    let wish = told::Wish::of(&command, &History::new(surroundings.directories.runs()))?;
-    let is_json = wish.is_json();
-    let is_viewed = !command.no_live && !is_json && !surroundings.config.quiet && live::is_wanted();
-    let (command, earlier) = match &command.continues {
-        Some(name) => take_up(&command, name, surroundings).map(|(command, run, kept)| (command, Some((run, kept))))?,
-        None => (command, None),
-    };
-    let sets = confine(&command)?;
-    let models = models(&command, &sets, surroundings)?;
-    if let Some(way) = command.ways.iter().find(|way| way.needs_model())
-        && models.iter().all(|model| model.draft.is_none())
-    {
-        return Err(Failure::usage(format!("`{way}` needs a draft model; name one with `--draft-model`")));
-    }
-    let svg = command.svg.clone();
-    let remark = cores::this_machine().remark(command.threads);
-    let suite = if command.tune { "tune" } else { command.suite.name() };
-    let guesses = surroundings.config.generate.speculation.by;
-    let recommends = command.tune || matches!(command.suite, Suite::Quick | Suite::Sbc);
-    let (is_dry, json, power) = (command.dry_run, command.json, command.source_of_power());
-    let mut measurement = suites::of(command, &models, sets.clone(), &surroundings.directories.cache, guesses);
-    if is_dry {
-        dry_run::tell(suite, &*measurement, &power, &models, json, surroundings)?;
-        return Ok(Exit::Success);
-    }
-    let cancel = CancelFlag::default();
-    let stopped_by = watch(&cancel)?;
-    let mut settings = measurement.settings();
-    if !sets.is_empty() {
-        settings.insert(CORES.into(), sets.iter().map(|set| set.name.clone().into()).collect::<Vec<Value>>().into());
-    }
-    settings.insert(MODELS.into(), models.iter().map(|model| path_of(model).into()).collect::<Vec<Value>>().into());
-    let before = Health::read();
-    let is_new = earlier.is_none();
-    let (run, kept) = match earlier {
-        Some((run, kept)) => {
-            same(&run.head, &settings)?;
-            (run, Some(kept))
+    Ok(())
+}
+
+/// What is going to be measured, and what is told of it.
+struct Planned {
+    suite: &'static str,
+    measurement: Box<dyn Measurement>,
+    models: Vec<LoadSettings>,
+    /// The cores that were asked for.
+    sets: Vec<NamedSet>,
+    /// What speaks against the threads that were asked for.
+    remark: Option<String>,
+    /// Where the chart goes.
+    svg: Option<PathBuf>,
+    /// Models are recommended in the end.
+    recommends: bool,
+}
+
+impl Planned {
+    /// Finds the models, and holds this program to the cores that were asked for.
+    fn of(command: BenchCommand, surroundings: &Surroundings) -> Result<Self, Failure> {
+        let sets = confine(&command)?;
+        let models = models(&command, &sets, surroundings)?;
+        if let Some(way) = command.ways.iter().find(|way| way.needs_model())
+            && models.iter().all(|model| model.draft.is_none())
+        {
+            return Err(Failure::usage(format!("`{way}` needs a draft model; name one with `--draft-model`")));
         }
-        None => begin(suite, settings, surroundings),
-    };
-    let out = is_json.then(|| Box::new(io::stdout()) as Box<dyn io::Write>);
-    let report = Report::new(run, out, kept, surroundings.config.quiet);
-    report.begin(is_new)?;
-    if is_viewed {
-        match Live::start(suite, cancel.clone()) {
-            Ok(live) => report.show_in(live),
-            Err(error) => report.note(&format!("warning: there is no view: {}", crate::text::cause(&error))),
+        let svg = command.svg.clone();
+        let remark = cores::this_machine().remark(command.threads);
+        let suite = if command.tune { "tune" } else { command.suite.name() };
+        let guesses = surroundings.config.generate.speculation.by;
+        let recommends = command.tune || matches!(command.suite, Suite::Quick | Suite::Sbc);
+        let measurement = suites::of(command, &models, sets.clone(), &surroundings.directories.cache, guesses);
+        Ok(Self { suite, measurement, models, sets, remark, svg, recommends })
+    }
+
+    /// With what is measured, for the record.
+    fn settings(&self) -> Map<String, Value> {
+        let mut settings = self.measurement.settings();
+        if !self.sets.is_empty() {
+            let names = self.sets.iter().map(|set| set.name.clone().into()).collect::<Vec<Value>>();
+            settings.insert(CORES.into(), names.into());
         }
+        let paths = self.models.iter().map(|model| path_of(model).into()).collect::<Vec<Value>>();
+        settings.insert(MODELS.into(), paths.into());
+        settings
     }
-    if let Some(remark) = remark {
-        report.note(&format!("warning: {remark}"));
-    }
-    let ended = measurement.measure(&Models { all: &models, cancel: &cancel }, &report);
-    report.leave();
-    report.clear();
-    let end = trust::end(&ended, &report.run(), [&before, &Health::read()], Timestamp::now());
-    report.end(end)?;
-    // What was measured counts, whatever came afterwards.
-    wish.fulfil(&report.run(), || measurement.tables(&report.run()))?;
-    if ended.is_ok()
-        && recommends
-        && wish.prints_tables()
-        && let Some(advice) = advice::after_a_run(surroundings)
-    {
-        print(&format!("\n{advice}"))?;
-    }
-    if let Some(path) = svg
-        && let Some(drawing) = measurement.drawing(&report.run())
-    {
-        write_chart(&path, &drawing)?;
-    }
-    match ended {
-        Ok(()) => Ok(Exit::Success),
-        Err(Ended::Stopped) => {
-            // A private run is kept nowhere, and has no name.
-            if let Some(id) = Some(report.run().head.id.clone()).filter(|id| !id.is_empty()) {
-                report.note(&format!("`tuichat bench --continue {id}` goes on with it"));
+
+    /// Begins a run, or goes on with an earlier one; its lines go to stdout where they are wanted.
+    fn report(
+        &self,
+        earlier: Option<(Run, Kept)>,
+        is_json: bool,
+        surroundings: &Surroundings,
+    ) -> Result<Report, Failure> {
+        let settings = self.settings();
+        let is_new = earlier.is_none();
+        let (run, kept) = match earlier {
+            Some((run, kept)) => {
+                same(&run.head, &settings)?;
+                (run, Some(kept))
             }
-            Ok(stopped_by.get().copied().unwrap_or(Exit::Interrupted))
+            None => begin(self.suite, settings, surroundings),
+        };
+        let out = is_json.then(|| Box::new(io::stdout()) as Box<dyn io::Write>);
+        let report = Report::new(run, out, kept, surroundings.config.quiet);
+        report.begin(is_new)?;
+        Ok(report)
+    }
+
+    /// Tells what was measured, in the forms that were wished for, and what follows from it if it `is_whole`.
+    fn tell(
+        &self,
+        report: &Report,
+        wish: &told::Wish,
+        is_whole: bool,
+        surroundings: &Surroundings,
+    ) -> Result<(), Failure> {
+        wish.fulfil(&report.run(), || self.measurement.tables(&report.run()))?;
+        if is_whole
+            && self.recommends
+            && wish.prints_tables()
+            && let Some(advice) = advice::after_a_run(surroundings)
+        {
+            print(&format!("\n{advice}"))?;
         }
-        Err(Ended::Failed(failure)) => Err(failure),
+        if let Some(path) = &self.svg
+            && let Some(drawing) = self.measurement.drawing(&report.run())
+        {
+            write_chart(path, &drawing)?;
+        }
+        Ok(())
+    }
+}
+
+/// Shows the run while it is measured, where that can be.
+fn show(report: &Report, suite: &str, cancel: &CancelFlag) {
+    match Live::start(suite, cancel.clone()) {
+        Ok(live) => report.show_in(live),
+        Err(error) => report.note(&format!("warning: there is no view: {}", crate::text::cause(&error))),
     }
 }
 
