@@ -20,11 +20,12 @@ use crate::models::catalog::Entry;
 use crate::models::hub::{Hub, Pull};
 use crate::models::{Found, Library, ModelError, identity};
 use crate::oneshot::{self, Job, Question, SavedChat, Stdin};
+use crate::prompts::{self, PromptText};
 use crate::remarks::Remarks;
 use crate::signals;
 use crate::store::Store;
 use crate::text::file_size;
-use crate::{prompts, text_file};
+use crate::text_file;
 
 /// # Errors
 /// Why there is no answer, or only a part of one.
@@ -63,21 +64,11 @@ pub fn refuse(typed: Option<Output>, failure: &Failure) {
 /// Finds the model before stdin is read: a mistake in its name should not have to wait for the whole pipe. One that is
 /// not here is got after that: nothing is downloaded for a question that cannot be read.
 fn prepare(talk: Talk, mut surroundings: Surroundings) -> Result<Job, Failure> {
-    let folder = surroundings.directories.prompts();
-    let named = talk.prompt_name.map(|name| prompts::find(&folder, &name)).transpose().map_err(Failure::usage)?;
-    if let Some(named) = &named {
-        surroundings.layers.put_under_typed(named.head.layer(), &folder.join(format!("{}.md", named.name)))?;
-        surroundings.config = Config::from(surroundings.layers.settings.clone());
-    }
+    let named = talk.prompt_name.map(|name| take_up_text(&name, &mut surroundings)).transpose()?;
     let schema = check_constraint(&surroundings)?;
     let source = surroundings.source(&talk.engine)?;
     check_form(&surroundings)?;
     let chat = talk.continues.map(|name| saved_chat(name, &surroundings)).transpose()?;
-    if let Some(chat) = chat.as_ref().filter(|_| surroundings.layers.typed.system.is_some()) {
-        let number = chat.key().0;
-        let sentence = format!("note: chat {number} keeps the system prompt it began with, and `--system` is left out");
-        Remarks::on_stderr(surroundings.config.quiet).note(&sentence);
-    }
     let model = match surroundings.model(&talk.engine) {
         Ok(found) => Ok(found),
         Err(failure) => Err(offers::to_get(&surroundings.config, failure)?),
@@ -101,11 +92,7 @@ fn prepare(talk: Talk, mut surroundings: Surroundings) -> Result<Job, Failure> {
     // An answer is waited for; a chat finds out which threads are the fastest.
     load.tuning.may_try = false;
     let config = surroundings.config.clone();
-    let mut messages: Vec<Message> = match &chat {
-        Some(chat) => chat.messages().collect(),
-        None => config.system.as_deref().map(|text| Message::new(Role::System, text)).into_iter().collect(),
-    };
-    messages.push(Message::new(Role::User, asked.text));
+    let messages = messages(chat.as_ref(), config.system.as_deref(), asked.text);
     let tells_thoughts = matches!(config.generate.think, Think::On | Think::Budget(1..));
     load.expected = Some(expected(&messages, config.generate.max_tokens));
     Ok(Job {
@@ -123,6 +110,25 @@ fn prepare(talk: Talk, mut surroundings: Surroundings) -> Result<Job, Failure> {
         smaller: Box::new(move |bytes| offers::smaller(&surroundings, bytes)),
         hash: Box::new(move || sha256(model, hashes_file.as_deref())),
     })
+}
+
+/// The person's text with this name. What its head sets is in force from now on.
+fn take_up_text(name: &str, surroundings: &mut Surroundings) -> Result<PromptText, Failure> {
+    let folder = surroundings.directories.prompts();
+    let named = prompts::find(&folder, name).map_err(Failure::usage)?;
+    surroundings.layers.put_under_typed(named.head.layer(), &folder.join(format!("{}.md", named.name)))?;
+    surroundings.config = Config::from(surroundings.layers.settings.clone());
+    Ok(named)
+}
+
+/// The conversation that ends with the question.
+fn messages(chat: Option<&SavedChat>, system: Option<&str>, question: String) -> Vec<Message> {
+    let mut messages: Vec<Message> = match chat {
+        Some(chat) => chat.messages().collect(),
+        None => system.map(|text| Message::new(Role::System, text)).into_iter().collect(),
+    };
+    messages.push(Message::new(Role::User, question));
+    messages
 }
 
 /// What stdin is connected to.
@@ -162,7 +168,7 @@ fn read_stdin(quiet: bool) -> Result<String, String> {
     text
 }
 
-/// The chat that a question goes on with.
+/// The chat that a question goes on with, after a word where `--system` was typed for it.
 fn saved_chat(name: ChatName, surroundings: &Surroundings) -> Result<SavedChat, Failure> {
     if surroundings.config.private {
         return Err(Failure::usage("`--continue` needs the saved chats, and `private` is set")
@@ -170,7 +176,13 @@ fn saved_chat(name: ChatName, surroundings: &Surroundings) -> Result<SavedChat, 
     }
     let store = Store::open(&surroundings.directories.chats_file())?;
     let chat = chat::find(&store, name)?;
-    Ok(SavedChat::open(store, chat)?)
+    let chat = SavedChat::open(store, chat)?;
+    if surroundings.layers.typed.system.is_some() {
+        let number = chat.key().0;
+        let sentence = format!("note: chat {number} keeps the system prompt it began with, and `--system` is left out");
+        Remarks::on_stderr(surroundings.config.quiet).note(&sentence);
+    }
+    Ok(chat)
 }
 
 /// Whether the form of the answer has room for what is to be told. What is set for all answers is not meant for texts.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::Surroundings;
 use super::offers::Supplier;
 use crate::cli::{ChatName, Talk};
+use crate::config::{Config, Layers};
 use crate::engine::constraint;
 use crate::exit::{Exit, Failure};
 use crate::models::catalog;
@@ -15,36 +16,40 @@ use crate::ui::{self, Face, Opening, Prepared, Setup, Supply};
 /// If the chat that was asked for is not there, or there can be no interface.
 pub fn run(talk: Talk, is_plain: bool, surroundings: Surroundings) -> Result<Exit, Failure> {
     let (_log, warning) = surroundings.begin_log();
-    let mut notices: Vec<String> = surroundings.layers.warnings.iter().cloned().chain(warning).collect();
-    if let Some(sentence) = &surroundings.layers.broken {
-        notices.push(format!("{sentence}; nothing of that file is in force"));
-    }
     if surroundings.config.private && talk.resume.is_some() {
         return Err(Failure::usage("`--resume` needs the saved chats, and `private` is set")
             .hint("take it back with `--private=no`"));
     }
+    let behind = Arc::new(Mutex::new(Behind::default()));
+    let setup = setup(talk, is_plain, warning, surroundings, &behind)?;
+    let ended = ui::run(setup).map_err(|error| Failure::error(format!("{error:#}")))?;
+    let Behind { guard, failure } = std::mem::take(&mut *behind.lock().unwrap_or_else(PoisonError::into_inner));
+    // What was asked of the store is on disk when this returns.
+    drop(guard);
+    drop(ended.terminal);
+    let exit = if ended.has_failed { Exit::Error } else { Exit::Success };
+    failure.map_or(Ok(exit), Err)
+}
+
+/// What the interface starts from. What it opens and finds behind its first frame is left in `behind`.
+fn setup(
+    talk: Talk,
+    is_plain: bool,
+    warning: Option<String>,
+    surroundings: Surroundings,
+    behind: &Arc<Mutex<Behind>>,
+) -> Result<Setup, Failure> {
     let engine = surroundings.source(&talk.engine)?;
     let supplier = Arc::new(Supplier(Arc::new(surroundings)));
-    let surroundings = &supplier.0;
-    let mut config = surroundings.config.clone();
-    let origin = &surroundings.layers.form_origin;
-    let checked = config.generate.constraint.as_ref().map(|form| constraint::check_from(form, origin));
-    if let Some(Err(sentence)) = checked {
-        notices.push(format!("{sentence}; answers are held to nothing"));
-        config.generate.constraint = None;
-    }
-    let prompts = surroundings.directories.prompts();
-    let themes = surroundings.directories.themes();
-    let settings = surroundings.settings.clone().only_read(config.private);
-    let theme_file = surroundings.directories.theme_file();
-    let pictures = surroundings.directories.pictures();
-    let behind = Arc::new(Mutex::new(Behind::default()));
+    let Surroundings { config, layers, directories, settings } = &*supplier.0;
+    let mut config = config.clone();
+    let notices = notices(&mut config, layers, warning);
     let (resumes, saves) = (talk.resume.is_some(), !config.private);
     let prepare = {
-        let (behind, supplier) = (Arc::clone(&behind), Arc::clone(&supplier));
+        let (behind, supplier) = (Arc::clone(behind), Arc::clone(&supplier));
         move || prepare(talk, &supplier, &mut behind.lock().unwrap_or_else(PoisonError::into_inner))
     };
-    let setup = Setup {
+    Ok(Setup {
         face: match is_plain {
             true => Face::Lines(config.saying),
             false if config.inline => Face::Inline,
@@ -54,8 +59,8 @@ pub fn run(talk: Talk, is_plain: bool, surroundings: Surroundings) -> Result<Exi
         prepare: Box::new(prepare),
         resumes,
         saves,
-        prompts,
-        supply: supplier,
+        prompts: directories.prompts(),
+        supply: supplier.clone(),
         is_offline: config.offline,
         options: config.generate,
         system: config.system,
@@ -70,20 +75,27 @@ pub fn run(talk: Talk, is_plain: bool, surroundings: Surroundings) -> Result<Exi
         motion: config.motion,
         save_power: config.save_power,
         status: config.status,
-        settings,
+        settings: settings.clone().only_read(config.private),
         theme: config.theme,
-        themes,
-        theme_file: (!config.private).then_some(theme_file),
-        pictures: (!config.private).then_some(pictures),
+        themes: directories.themes(),
+        theme_file: saves.then(|| directories.theme_file()),
+        pictures: saves.then(|| directories.pictures()),
         notices,
-    };
-    let ended = ui::run(setup).map_err(|error| Failure::error(format!("{error:#}")))?;
-    let Behind { guard, failure } = std::mem::take(&mut *behind.lock().unwrap_or_else(PoisonError::into_inner));
-    // What was asked of the store is on disk when this returns.
-    drop(guard);
-    drop(ended.terminal);
-    let exit = if ended.has_failed { Exit::Error } else { Exit::Success };
-    failure.map_or(Ok(exit), Err)
+    })
+}
+
+/// What is wrong around the chat. A form of answers that cannot be is left out.
+fn notices(config: &mut Config, layers: &Layers, warning: Option<String>) -> Vec<String> {
+    let mut notices: Vec<String> = layers.warnings.iter().cloned().chain(warning).collect();
+    if let Some(sentence) = &layers.broken {
+        notices.push(format!("{sentence}; nothing of that file is in force"));
+    }
+    let form = config.generate.constraint.as_ref();
+    if let Some(Err(sentence)) = form.map(|form| constraint::check_from(form, &layers.form_origin)) {
+        notices.push(format!("{sentence}; answers are held to nothing"));
+        config.generate.constraint = None;
+    }
+    notices
 }
 
 /// What was done behind the first frame.

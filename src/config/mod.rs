@@ -139,41 +139,15 @@ fn uncommented_sample() -> String {
 }
 impl From<Settings> for Config {
     fn from(settings: Settings) -> Self {
-        let default = Sampling::default();
-        let sampling = Sampling {
-            temperature: settings.temp.map_or(default.temperature, value::Within::get),
-            top_k: settings.top_k.unwrap_or(default.top_k),
-            top_p: settings.top_p.map_or(default.top_p, value::Within::get),
-            min_p: settings.min_p.map_or(default.min_p, value::Within::get),
-            repeat_penalty: settings.repeat_penalty.map_or(default.repeat_penalty, value::Within::get),
-            seed: settings.seed.and_then(value::Auto::number),
-        };
+        let (generate, kv) = (settings.generate_options(), settings.kv_settings());
         let folders = settings.model_folders.unwrap_or_default().into_iter().filter(|folder| !folder.is_empty());
-        let stop = settings.stop.unwrap_or_default().into_iter().filter(|stop| !stop.is_empty()).collect();
-        // An empty text takes back what a lower layer set.
-        let schema = settings.schema.filter(|text| !text.is_empty()).map(Constraint::Schema);
-        let grammar = settings.grammar.filter(|text| !text.is_empty()).map(Constraint::Grammar);
         Self {
             model: settings.model.filter(|model| !model.is_empty()),
             model_folders: folders.map(PathBuf::from).collect(),
             system: settings.system.filter(|system| !system.is_empty()),
             output: settings.output.unwrap_or_default(),
             extract: settings.extract.and_then(value::OrOff::chosen),
-            generate: GenerateOptions {
-                sampling,
-                max_tokens: settings.max_tokens.and_then(value::Auto::number),
-                stop,
-                constraint: schema.or(grammar),
-                think: settings.think.unwrap_or_default(),
-                loop_breaker: settings.loop_breaker.unwrap_or(true),
-                speculation: SpeculationOptions {
-                    by: settings.spec.unwrap_or_default(),
-                    most: settings.spec_max.and_then(value::Auto::number),
-                    fuzzy: settings.spec_fuzzy.map_or(0.0, value::Within::get),
-                },
-                shared: None,
-                weighed: settings.logprobs.map_or(0, value::UpTo::get),
-            },
+            generate,
             context: settings.ctx.and_then(value::Auto::number),
             threads: settings.threads.and_then(value::Auto::number),
             repack: match settings.repack.unwrap_or_default() {
@@ -183,13 +157,7 @@ impl From<Settings> for Config {
             },
             device: settings.device.unwrap_or_default(),
             gpu_layers: settings.gpu_layers.and_then(value::Auto::number),
-            kv: KvSettings {
-                types: settings.kv.and_then(value::OrAuto::chosen),
-                most_bytes: settings.kv_mem.and_then(value::OrAuto::chosen).map(value::Size::bytes),
-                evict: settings.kv_evict.unwrap_or_default(),
-                no_recall: !settings.recall.unwrap_or(true),
-                checks: None,
-            },
+            kv,
             insists: !settings.memory_check.unwrap_or(true),
             leaves_out_sandbox: !settings.sandbox.unwrap_or(true),
             draft_model: settings.draft_model.filter(|model| !model.is_empty()),
@@ -218,6 +186,52 @@ impl From<Settings> for Config {
             limit_rate: settings.limit_rate.and_then(value::OrOff::chosen).map(value::Size::bytes),
             quiet: settings.quiet.unwrap_or_default(),
             verbose: settings.verbose.unwrap_or_default(),
+        }
+    }
+}
+
+impl Settings {
+    fn sampling(&self) -> Sampling {
+        let default = Sampling::default();
+        Sampling {
+            temperature: self.temp.map_or(default.temperature, value::Within::get),
+            top_k: self.top_k.unwrap_or(default.top_k),
+            top_p: self.top_p.map_or(default.top_p, value::Within::get),
+            min_p: self.min_p.map_or(default.min_p, value::Within::get),
+            repeat_penalty: self.repeat_penalty.map_or(default.repeat_penalty, value::Within::get),
+            seed: self.seed.and_then(value::Auto::number),
+        }
+    }
+
+    fn generate_options(&self) -> GenerateOptions {
+        let stop = self.stop.iter().flatten().filter(|stop| !stop.is_empty()).cloned().collect();
+        // An empty text takes back what a lower layer set.
+        let schema = self.schema.clone().filter(|text| !text.is_empty()).map(Constraint::Schema);
+        let grammar = self.grammar.clone().filter(|text| !text.is_empty()).map(Constraint::Grammar);
+        GenerateOptions {
+            sampling: self.sampling(),
+            max_tokens: self.max_tokens.and_then(value::Auto::number),
+            stop,
+            constraint: schema.or(grammar),
+            think: self.think.unwrap_or_default(),
+            loop_breaker: self.loop_breaker.unwrap_or(true),
+            speculation: SpeculationOptions {
+                by: self.spec.unwrap_or_default(),
+                most: self.spec_max.and_then(value::Auto::number),
+                fuzzy: self.spec_fuzzy.map_or(0.0, value::Within::get),
+            },
+            shared: None,
+            weighed: self.logprobs.map_or(0, value::UpTo::get),
+        }
+    }
+
+    fn kv_settings(&self) -> KvSettings {
+        KvSettings {
+            types: self.kv.and_then(value::OrAuto::chosen),
+            most_bytes: self.kv_mem.and_then(value::OrAuto::chosen).map(value::Size::bytes),
+            evict: self.kv_evict.unwrap_or_default(),
+            no_recall: !self.recall.unwrap_or(true),
+            checks: None,
         }
     }
 }

@@ -376,19 +376,7 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                     self.show_progress(Phase::Prefilling, f64::from(done) / f64::from(total.max(1)))?;
                 }
                 Step::Token(piece) => {
-                    if let Some(start) = &mut self.start {
-                        start.first_token.get_or_insert_with(Instant::now);
-                    }
-                    match piece.channel {
-                        Channel::Answer => self.remarks.clear(),
-                        Channel::Thinking if self.form == Output::Text => self.remarks.thinking(&piece.text),
-                        Channel::Thinking => {}
-                    }
-                    self.report.add_piece(&piece);
-                    if let Some(chat) = &mut self.chat {
-                        chat.add(&piece);
-                    }
-                    self.print(&piece).map_err(|error| Failure::output(&error))?;
+                    self.take(&piece)?;
                     if self.ends_with_part && self.extractor.as_ref().is_some_and(Extractor::is_done) {
                         cancel.cancel();
                     }
@@ -424,6 +412,23 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                 Step::Selecting { .. } | Step::Lanes(_) | Step::Item(..) | Step::Done | Step::Unloaded => {}
             }
         }
+    }
+
+    /// Takes a piece of the answer: for its report, its chat, and whoever looks on.
+    fn take(&mut self, piece: &Piece) -> Result<(), Failure> {
+        if let Some(start) = &mut self.start {
+            start.first_token.get_or_insert_with(Instant::now);
+        }
+        match piece.channel {
+            Channel::Answer => self.remarks.clear(),
+            Channel::Thinking if self.form == Output::Text => self.remarks.thinking(&piece.text),
+            Channel::Thinking => {}
+        }
+        self.report.add_piece(piece);
+        if let Some(chat) = &mut self.chat {
+            chat.add(piece);
+        }
+        self.print(piece).map_err(|error| Failure::output(&error))
     }
 
     /// What there is of an answer stays in its chat, whatever went wrong; what was computed for it is kept.

@@ -26,12 +26,7 @@ pub fn run(command: ChatsCommand, surroundings: &Surroundings) -> Result<Exit, F
     match command {
         ChatsCommand::List { tags, archived, all, form } => {
             let mut chats = store.chats(usize::MAX)?;
-            let nobody = match chats.is_empty() {
-                true => {
-                    "there is no chat; `tuichat` begins one, and `tuichat chats import FILE` takes one from elsewhere"
-                }
-                false => "there is no such chat; `tuichat chats list --all` shows all",
-            };
+            let nobody = nobody(chats.is_empty());
             chats.retain(|chat| all || chat.is_archived == archived);
             chats.retain(|chat| tags.iter().all(|tag| chat.tags.contains(tag)));
             let told = chats.iter().map(Summary::from).collect::<Vec<_>>();
@@ -43,19 +38,7 @@ pub fn run(command: ChatsCommand, surroundings: &Surroundings) -> Result<Exit, F
             let text = || hits.iter().map(found).collect();
             tell(form.output(), &told, text, "no message has all of that", surroundings)?;
         }
-        ChatsCommand::Show { id, form } => {
-            let id = find(&store, id)?;
-            let messages = store.branch(id)?;
-            match form.output() {
-                Output::Text => print(&transcript(&messages))?,
-                Output::Json => {
-                    let chat = store.chat(id)?.ok_or(StoreError::NoSuchChat(id))?;
-                    let messages = messages.iter().map(Shown::from).collect();
-                    print_json(&Whole { chat: Summary::from(&chat), messages })?;
-                }
-                Output::Ndjson => print(&lines(&messages.iter().map(Shown::from).collect::<Vec<_>>())?)?,
-            }
-        }
+        ChatsCommand::Show { id, form } => show(&store, find(&store, id)?, form.output())?,
         ChatsCommand::Rename { id, title } => {
             store.rename_chat(find(&store, id)?, &text::escape_line(title.join(" ").trim()))?;
         }
@@ -83,6 +66,28 @@ pub fn run(command: ChatsCommand, surroundings: &Surroundings) -> Result<Exit, F
         }
     }
     Ok(Exit::Success)
+}
+
+/// What a person is told in place of an empty list.
+fn nobody(are_none: bool) -> &'static str {
+    match are_none {
+        true => "there is no chat; `tuichat` begins one, and `tuichat chats import FILE` takes one from elsewhere",
+        false => "there is no such chat; `tuichat chats list --all` shows all",
+    }
+}
+
+/// Prints the messages of a chat.
+fn show(store: &Store, id: ChatId, form: Output) -> Result<(), Failure> {
+    let messages = store.branch(id)?;
+    match form {
+        Output::Text => print(&transcript(&messages)),
+        Output::Json => {
+            let chat = store.chat(id)?.ok_or(StoreError::NoSuchChat(id))?;
+            let messages = messages.iter().map(Shown::from).collect();
+            print_json(&Whole { chat: Summary::from(&chat), messages })
+        }
+        Output::Ndjson => print(&lines(&messages.iter().map(Shown::from).collect::<Vec<_>>())?),
+    }
 }
 
 /// Deletes what was computed of a chat.
