@@ -193,28 +193,17 @@ impl Performer {
             Effect::Generate(prompt, options) => {
                 self.cancel_answer = Some(self.submit(Work::Generate(prompt, options), Purpose::Answer).1);
             }
-            Effect::CancelAnswer => {
-                if let Some(cancel) = &self.cancel_answer {
-                    cancel.cancel();
-                }
-            }
+            Effect::CancelAnswer => self.cancel_answer.iter().for_each(CancelFlag::cancel),
             Effect::Plan(prompt, think) => self.ask_ahead(Work::Plan(prompt, think)),
             Effect::Prefill { prompt, think, spare_battery } => {
                 let is_spared = spare_battery && self.battery.is_low();
                 self.ask_ahead(if is_spared { Work::Plan(prompt, think) } else { Work::Prefill(prompt, think) });
             }
-            Effect::CancelAhead => {
-                if let Some(cancel) = &self.cancel_ahead {
-                    cancel.cancel();
-                }
-            }
+            Effect::CancelAhead => self.cancel_ahead.iter().for_each(CancelFlag::cancel),
             Effect::Snapshot => drop(self.submit(Work::Snapshot, Purpose::Errand)),
             Effect::Forget(chat) => drop(self.submit(Work::Forget(ChatKey(chat.0)), Purpose::Errand)),
             Effect::Export { path, name, what: Exported::Text(text), replaces } => {
-                self.reply_from_a_thread("export", move || {
-                    let result = export::write(path.as_deref(), &name, &text, replaces);
-                    Msg::Exported { path, result }
-                });
+                self.export(path, name, text, replaces);
             }
             Effect::ReadSystem(path) => self.reply_from_a_thread("system prompt", move || {
                 Msg::SystemRead(text_file::read(&export::at_home(&path)))
@@ -223,13 +212,7 @@ impl Performer {
                 let paths = folder.list();
                 Msg::Files { folder, paths }
             }),
-            Effect::ListPrompts => {
-                let folder = self.prompts.clone();
-                self.reply_from_a_thread("prompts", move || {
-                    let (texts, problems) = prompts::all(&folder);
-                    Msg::Prompts { texts, problems }
-                });
-            }
+            Effect::ListPrompts => self.list_prompts(),
             Effect::Attach(path) => drop(self.attach(Msg::Attached, move || attaching::read(&path))),
             Effect::Run { line, stop } => self.run(line, stop),
             Effect::AttachClipboard { is_private } => self.attach_clipboard(is_private),
@@ -242,30 +225,18 @@ impl Performer {
                 Msg::PictureRead { wanted, outcome }
             }),
             Effect::Copy { text, what } => self.copy(text, what),
-            Effect::ListModels => {
-                let replies = self.replies.clone();
-                self.on_a_thread(move |supply| drop(replies.send(Msg::Offers(supply.offers()))));
-            }
-            Effect::FindModel(typed) => {
-                let replies = self.replies.clone();
-                self.on_a_thread(move |supply| {
-                    let found = supply.find(&typed).map(Box::new).map_err(|error| error.to_string());
-                    drop(replies.send(Msg::ModelFound(found)));
-                });
-            }
+            Effect::ListModels => self.ask_supply(|supply| Msg::Offers(supply.offers())),
+            Effect::FindModel(typed) => self.ask_supply(move |supply| {
+                let found = supply.find(&typed).map(Box::new).map_err(|error| error.to_string());
+                Msg::ModelFound(found)
+            }),
             Effect::Get { choice, offer } => self.get(choice, offer),
             Effect::StopDownload => self.stop_download(),
-            Effect::ReadSettings => {
-                let settings = self.settings.clone();
-                self.reply_from_a_thread("settings", move || Msg::Settings(settings.standings()));
-            }
-            Effect::ChangeSetting { about, value } => {
-                let settings = self.settings.clone();
-                self.reply_from_a_thread("settings", move || {
-                    let result = settings.change(&about.key, value.as_deref()).map(Box::new);
-                    Msg::SettingChanged { about, result }
-                });
-            }
+            Effect::ReadSettings => self.with_settings(|settings| Msg::Settings(settings.standings())),
+            Effect::ChangeSetting { about, value } => self.with_settings(move |settings| {
+                let result = settings.change(&about.key, value.as_deref()).map(Box::new);
+                Msg::SettingChanged { about, result }
+            }),
             Effect::Sense => self.reply_from_a_thread("sensors", || Msg::Sensed(Sensed::read(Path::new("/")))),
             Effect::Remember(name) => drop(self.on_a_thread(move |supply| supply.remember(&name))),
             Effect::RememberTheme(name) => {
@@ -276,6 +247,28 @@ impl Performer {
             Effect::Suspend | Effect::Redraw | Effect::EditOutside { .. } | Effect::Leave => {}
             effect => self.ask_store(effect),
         }
+    }
+
+    /// Writes a text into a file.
+    fn export(&self, path: Option<PathBuf>, name: String, text: String, replaces: bool) {
+        self.reply_from_a_thread("export", move || {
+            let result = export::write(path.as_deref(), &name, &text, replaces);
+            Msg::Exported { path, result }
+        });
+    }
+
+    fn list_prompts(&self) {
+        let folder = self.prompts.clone();
+        self.reply_from_a_thread("prompts", move || {
+            let (texts, problems) = prompts::all(&folder);
+            Msg::Prompts { texts, problems }
+        });
+    }
+
+    /// Does something with `config.toml`, and sends what came of it.
+    fn with_settings(&self, work: impl FnOnce(&SettingsFile) -> Msg + Send + 'static) {
+        let settings = self.settings.clone();
+        self.reply_from_a_thread("settings", move || work(&settings));
     }
 
     fn submit(&mut self, work: Work, purpose: Purpose) -> (RequestId, CancelFlag) {
@@ -339,6 +332,12 @@ impl Performer {
     fn on_a_thread(&self, ask: impl FnOnce(&dyn Supply) + Send + 'static) -> Option<JoinHandle<()>> {
         let supply = Arc::clone(&self.supply);
         thread::Builder::new().name("models".into()).spawn(move || ask(&*supply)).ok()
+    }
+
+    /// Asks the supply something that may take long, and sends the answer.
+    fn ask_supply(&self, ask: impl FnOnce(&dyn Supply) -> Msg + Send + 'static) {
+        let replies = self.replies.clone();
+        self.on_a_thread(move |supply| drop(replies.send(ask(supply))));
     }
 
     /// Does something with files that may take long, and sends what came of it.

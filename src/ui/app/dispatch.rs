@@ -4,170 +4,102 @@ use std::time::Instant;
 
 use super::{App, Popup};
 use crate::chat::Ended;
-use crate::ui::composer::{Edited, Field};
+use crate::ui::composer::Field;
 use crate::ui::msg::{Command, Effect, Msg};
 
 impl App {
     /// What a message does.
     pub(super) fn happened(&mut self, msg: Msg, now: Instant) -> Vec<Effect> {
         match msg {
-            Msg::Started(Some(prepared)) => self.started(*prepared),
+            Msg::Started(Some(prepared)) => return self.started(*prepared),
             // Why is told when the terminal is given back.
-            Msg::Started(None) => self.leave(Ended::Cancelled),
+            Msg::Started(None) => return self.leave(Ended::Cancelled),
             Msg::TypedAhead(text) => {
                 self.look_ahead(now);
-                self.typed_ahead(&text, now)
+                return self.typed_ahead(&text, now);
             }
-            Msg::Line(line) => self.line_typed(&line, now),
-            Msg::Command(command) => self.command(command, now),
-            Msg::Edit(key) => {
-                self.close_words();
-                self.stop_selecting();
-                self.look_ahead(now);
-                match self.composer.edit(key) {
-                    Edited::Done => return Vec::new(),
-                    Edited::AboveFirst => return self.walk_back(),
-                    Edited::BelowLast => self.walk_forward(),
-                }
-                Vec::new()
-            }
+            Msg::Line(line) => return self.line_typed(&line, now),
+            Msg::Command(command) => return self.command(command, now),
+            Msg::Edit(key) => return self.edit_text(key, now),
             Msg::Paste(text) => {
                 self.look_ahead(now);
-                self.paste(&text)
+                return self.paste(&text);
             }
             Msg::Attached(read) => {
                 self.look_ahead(now);
                 self.attached(read);
-                Vec::new()
             }
             Msg::Ran(output) => {
                 self.look_ahead(now);
                 self.ran(output);
-                Vec::new()
             }
-            Msg::Notices(sentences) => {
-                sentences.into_iter().for_each(|sentence| self.notice(sentence));
-                Vec::new()
-            }
-            Msg::NotAttached { there, missing } => {
-                self.not_attached(&there, &missing);
-                Vec::new()
-            }
-            Msg::PictureRead { wanted, outcome } => {
-                self.transcript.picture_came(&wanted, &outcome, &self.look.theme);
-                Vec::new()
-            }
+            Msg::Notices(sentences) => sentences.into_iter().for_each(|sentence| self.notice(sentence)),
+            Msg::NotAttached { there, missing } => self.not_attached(&there, &missing),
+            Msg::PictureRead { wanted, outcome } => self.transcript.picture_came(&wanted, &outcome, &self.look.theme),
             Msg::DraftRead { chat, parts } => {
                 self.look_ahead(now);
                 self.draft_read(chat, &parts);
-                Vec::new()
             }
             Msg::EditedOutside(result) => {
                 self.look_ahead(now);
                 self.edited_outside(result);
-                Vec::new()
             }
-            Msg::SentRead(sent) => {
-                self.sent_read(sent);
-                Vec::new()
-            }
-            Msg::Filter(key) => self.edit_field(key),
-            Msg::Fill(text) => self.fill_field(&text),
-            Msg::Model(step) => self.model_step(step, now),
-            Msg::Answer(step) => self.answer_step(step, now),
-            Msg::Ahead(step) => {
-                self.ahead_step(step, now);
-                Vec::new()
-            }
-            Msg::EngineLost { is_back } => self.engine_lost(is_back, now),
-            Msg::QuestionSaved => self.question_saved(),
-            Msg::WrittenOutside => {
-                self.written_outside();
-                Vec::new()
-            }
-            Msg::Changed(changes) => self.changes_read(changes.map(|changes| *changes), now),
-            Msg::Chats(rows) => self.chats_listed(rows),
-            Msg::FoundMessages { words, found } => self.found_messages(words, found),
+            Msg::SentRead(sent) => self.sent_read(sent),
+            Msg::Filter(key) => return self.edit_field(key),
+            Msg::Fill(text) => return self.fill_field(&text),
+            Msg::Model(step) => return self.model_step(step, now),
+            Msg::Answer(step) => return self.answer_step(step, now),
+            Msg::Ahead(step) => self.ahead_step(step, now),
+            Msg::EngineLost { is_back } => return self.engine_lost(is_back, now),
+            Msg::QuestionSaved => return self.question_saved(),
+            Msg::WrittenOutside => self.written_outside(),
+            Msg::Changed(changes) => return self.changes_read(changes.map(|changes| *changes), now),
+            Msg::Chats(rows) => return self.chats_listed(rows),
+            Msg::FoundMessages { words, found } => return self.found_messages(words, found),
             Msg::ChatOpened(chat) => {
                 self.look_ahead(now);
                 let effects = self.chat_opened(chat);
                 self.look_for_news_later(now);
-                effects
+                return effects;
             }
-            Msg::ChatDeleted(chat) => self.chat_deleted(chat),
-            Msg::ChatRestored(chat) => self.chat_restored(chat),
-            Msg::Tagged(tags) => {
-                self.tell_tags(&tags);
-                Vec::new()
-            }
-            Msg::Forked(chat) => self.forked(chat, now),
-            Msg::Copied { what, bytes } => {
-                self.copied(&what, bytes);
-                Vec::new()
-            }
-            Msg::NotCopied { what } => {
-                self.not_copied(&what);
-                Vec::new()
-            }
+            Msg::ChatDeleted(chat) => return self.chat_deleted(chat),
+            Msg::ChatRestored(chat) => return self.chat_restored(chat),
+            Msg::Tagged(tags) => self.tell_tags(&tags),
+            Msg::Forked(chat) => return self.forked(chat, now),
+            Msg::Copied { what, bytes } => self.copied(&what, bytes),
+            Msg::NotCopied { what } => self.not_copied(&what),
             Msg::Offers(offers) => {
                 let mut effects = self.get_model_for_retry(&offers, now);
                 effects.extend(self.models_listed(offers));
-                effects
+                return effects;
             }
-            Msg::ModelFound(found) => self.model_found(found.map(|offer| *offer)),
-            Msg::Downloading { choice, progress } => {
-                self.download_grows(choice, progress);
-                Vec::new()
-            }
-            Msg::Got { choice, result } => self.got(choice, result.map(|settings| *settings)),
-            Msg::Files { folder, paths } => {
-                self.files_found(folder, paths);
-                Vec::new()
-            }
-            Msg::Prompts { texts, problems } => self.prompts_listed(texts, problems),
-            Msg::Exported { path, result } => {
-                self.exported(path, result);
-                Vec::new()
-            }
+            Msg::ModelFound(found) => return self.model_found(found.map(|offer| *offer)),
+            Msg::Downloading { choice, progress } => self.download_grows(choice, progress),
+            Msg::Got { choice, result } => return self.got(choice, result.map(|settings| *settings)),
+            Msg::Files { folder, paths } => self.files_found(folder, paths),
+            Msg::Prompts { texts, problems } => return self.prompts_listed(texts, problems),
+            Msg::Exported { path, result } => self.exported(path, result),
             Msg::SystemRead(result) => {
                 self.system_read(result);
                 self.look_ahead(now);
-                Vec::new()
             }
-            Msg::SaveFailed(sentence) => self.save_failed(&sentence),
-            Msg::StoreFailed(sentence) => {
-                self.opening = None;
-                self.kept.opened();
-                self.kept.was_read();
-                self.stay_elsewhere();
-                self.search_failed();
-                if let Popup::Chats(list) = &mut self.popup {
-                    list.told = Some(sentence.clone());
-                }
-                self.notice(sentence);
-                Vec::new()
+            Msg::SaveFailed(sentence) => return self.save_failed(&sentence),
+            Msg::StoreFailed(sentence) => self.store_failed(sentence),
+            Msg::Settings(standings) => self.settings_read(standings),
+            Msg::SettingChanged { about, result } => {
+                return self.setting_changed(about, result.map(|changed| *changed));
             }
-            Msg::Settings(standings) => {
-                self.settings_read(standings);
-                Vec::new()
-            }
-            Msg::SettingChanged { about, result } => self.setting_changed(about, result.map(|changed| *changed)),
-            Msg::Sensed(machine) => {
-                self.sensors.read(machine);
-                Vec::new()
-            }
-            Msg::Background { is_light } => {
-                self.look.background_is(is_light);
-                Vec::new()
-            }
+            Msg::Sensed(machine) => self.sensors.read(machine),
+            Msg::Background { is_light } => self.look.background_is(is_light),
             Msg::Tick => {
                 self.look_for_news_if_due(now);
                 let mut effects: Vec<Effect> = self.unsaved.take_due(now).into_iter().collect();
                 effects.extend(self.take_ahead(now));
-                effects
+                return effects;
             }
-            Msg::Terminate => self.leave(Ended::Interrupted),
+            Msg::Terminate => return self.leave(Ended::Interrupted),
         }
+        Vec::new()
     }
 
     /// What a command does.

@@ -51,8 +51,10 @@ mod words;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crossterm::event::KeyEvent;
+
 use super::calm::Calm;
-use super::composer::{Composer, Field};
+use super::composer::{Composer, Edited, Field};
 use super::files::Folder;
 use super::msg::{ChatRow, Command, Effect, Msg, Slot};
 use super::pictures::Protocol;
@@ -416,6 +418,19 @@ impl App {
         effects.extend(self.keep_draft(now));
         effects.extend(self.ask_for_news());
         effects
+    }
+
+    /// A key for the text. Its first and its last row lead to what was sent before.
+    fn edit_text(&mut self, key: KeyEvent, now: Instant) -> Vec<Effect> {
+        self.close_words();
+        self.stop_selecting();
+        self.look_ahead(now);
+        match self.composer.edit(key) {
+            Edited::Done => {}
+            Edited::AboveFirst => return self.walk_back(),
+            Edited::BelowLast => self.walk_forward(),
+        }
+        Vec::new()
     }
 
     fn paste(&mut self, text: &str) -> Vec<Effect> {

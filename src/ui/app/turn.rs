@@ -157,6 +157,19 @@ impl App {
         self.answer_if_possible()
     }
 
+    /// The store did not do what it was asked: nothing waits for it any more.
+    pub(super) fn store_failed(&mut self, sentence: String) {
+        self.opening = None;
+        self.kept.opened();
+        self.kept.was_read();
+        self.stay_elsewhere();
+        self.search_failed();
+        if let Popup::Chats(list) = &mut self.popup {
+            list.told = Some(sentence.clone());
+        }
+        self.notice(sentence);
+    }
+
     /// Asks the engine once the question is safe and the model is there.
     pub(super) fn answer_if_possible(&mut self) -> Vec<Effect> {
         if self.outbox != Some(Outbox::Ready) || self.activity != Activity::Idle {

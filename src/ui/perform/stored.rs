@@ -42,13 +42,7 @@ impl Performer {
                 |(path, result)| Msg::Exported { path, result },
             ),
             Effect::ListChats => self.ask(|store| store.chats(MOST_CHATS), |chats| Msg::Chats(rows(chats))),
-            Effect::SearchChats(words) => {
-                let wanted = words.clone();
-                self.ask(
-                    move |store| store.search(&wanted, MOST_FOUND),
-                    move |hits| Msg::FoundMessages { words, found: found(hits) },
-                );
-            }
+            Effect::SearchChats(words) => self.search(words),
             Effect::OpenChat(id) => {
                 self.ask(move |store| read_chat(store, id), Msg::ChatOpened);
                 self.read_draft(Some(id));
@@ -56,13 +50,7 @@ impl Performer {
             }
             Effect::TakeChat(id) => self.take_chat(id),
             Effect::LeaveChat => self.call(Store::leave_chat, |left| left.err().map(Msg::StoreFailed)),
-            Effect::ReadChanges { chat, seen } => self.call(
-                move |store| read_changes(store, chat, seen),
-                |changes| {
-                    let changes = changes.inspect_err(|error| tracing::warn!(%error, "the chat was not read again"));
-                    Some(Msg::Changed(changes.ok().flatten().map(Box::new)))
-                },
-            ),
+            Effect::ReadChanges { chat, seen } => self.read_changes(chat, seen),
             Effect::GoOn { chat, message } => {
                 self.ask(move |store| go_on(store, chat, &message), Msg::Forked);
             }
@@ -73,21 +61,12 @@ impl Performer {
             Effect::GoTo { .. } | Effect::DeleteMessage { .. } | Effect::RestoreMessage { .. } => {
                 self.call(move |store| rearrange(store, &effect), |done| done.err().map(Msg::StoreFailed));
             }
-            Effect::Fork { chat, message } => self.call(
-                move |store| fork(store, &chat, &message),
-                |forked| match forked {
-                    Ok(chat) => chat.map(Msg::Forked),
-                    Err(sentence) => Some(Msg::StoreFailed(sentence)),
-                },
-            ),
+            Effect::Fork { chat, message } => self.ask_of_saved(move |store| fork(store, &chat, &message), Msg::Forked),
             Effect::DeleteChat(id) => self.ask(move |store| store.delete_chat(id), move |()| Msg::ChatDeleted(id)),
             Effect::RestoreChat => self.ask(Store::restore_chat, Msg::ChatRestored),
-            Effect::TagChat { chat, add, remove } => self.call(
+            Effect::TagChat { chat, add, remove } => self.ask_of_saved(
                 move |store| chat.get().map(|id| store.tag_chat(*id, &add, &remove)).transpose(),
-                |tagged| match tagged {
-                    Ok(tags) => tags.map(Msg::Tagged),
-                    Err(sentence) => Some(Msg::StoreFailed(sentence)),
-                },
+                Msg::Tagged,
             ),
             Effect::ArchiveChat { chat, is_archived } => self.call(
                 move |store| chat.get().map_or(Ok(()), |id| store.archive_chat(*id, is_archived)),
@@ -104,6 +83,24 @@ impl Performer {
             move |written| match written {
                 Ok(()) => is_question.then_some(Msg::QuestionSaved),
                 Err(sentence) => Some(Msg::SaveFailed(sentence)),
+            },
+        );
+    }
+
+    fn search(&self, words: String) {
+        let wanted = words.clone();
+        self.ask(
+            move |store| store.search(&wanted, MOST_FOUND),
+            move |hits| Msg::FoundMessages { words, found: found(hits) },
+        );
+    }
+
+    fn read_changes(&self, chat: ChatId, seen: Option<Stamp>) {
+        self.call(
+            move |store| read_changes(store, chat, seen),
+            |changes| {
+                let changes = changes.inspect_err(|error| tracing::warn!(%error, "the chat was not read again"));
+                Some(Msg::Changed(changes.ok().flatten().map(Box::new)))
             },
         );
     }
@@ -152,6 +149,18 @@ impl Performer {
             move |store| chat.get().map_or(Ok(()), |id| store.rename_chat(*id, &title)),
             |renamed| renamed.err().map(Msg::StoreFailed),
         );
+    }
+
+    /// Asks something about what may not have been written, and so is not there; that was reported then.
+    fn ask_of_saved<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Store) -> store::Result<Option<T>> + Send + 'static,
+        answer: fn(T) -> Msg,
+    ) {
+        self.call(question, move |result| match result {
+            Ok(found) => found.map(answer),
+            Err(sentence) => Some(Msg::StoreFailed(sentence)),
+        });
     }
 
     fn ask<T: Send + 'static>(
