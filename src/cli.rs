@@ -385,118 +385,119 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_command_line_is_read_or_refused() {
-        let ask = |line: &str, change: fn(&mut Arguments)| {
-            let mut expected = Arguments { talk: Talk::default(), settings: Settings::default(), command: None };
-            change(&mut expected);
-            assert_eq!(read(line).as_ref(), Ok(&expected), "{line}");
-        };
-        ask("", |_| {});
-        ask("-p hi", |it| it.talk.prompt = Some("hi".into()));
-        ask("-p -", |it| it.talk.prompt = Some("-".into()));
-        ask("-p --hi", |it| it.talk.prompt = Some("--hi".into()));
-        ask("--file a b -p hi", |it| {
+    /// Lines, and what each changes about one without words.
+    const LINES: &[(&str, fn(&mut Arguments))] = &[
+        ("", |_| {}),
+        ("-p hi", |it| it.talk.prompt = Some("hi".into())),
+        ("-p -", |it| it.talk.prompt = Some("-".into())),
+        ("-p --hi", |it| it.talk.prompt = Some("--hi".into())),
+        ("--file a b -p hi", |it| {
             it.talk.files = vec!["a".into(), "b".into()];
             it.talk.prompt = Some("hi".into());
-        });
-        ask("--file a --file b", |it| it.talk.files = vec!["a".into(), "b".into()]);
-        ask("--prompt-name mail --var to=me --var tone=-x", |it| {
+        }),
+        ("--file a --file b", |it| it.talk.files = vec!["a".into(), "b".into()]),
+        ("--prompt-name mail --var to=me --var tone=-x", |it| {
             it.talk.prompt_name = Some("mail".into());
             it.talk.variables = vec!["to=me".parse().unwrap(), "tone=-x".parse().unwrap()];
-        });
-        ask("--resume", |it| it.talk.resume = Some(ChatName::Last));
-        ask("--resume 12", |it| it.talk.resume = Some(ChatName::Id(ChatId(12))));
-        ask("-p hi --continue", |it| {
+        }),
+        ("--resume", |it| it.talk.resume = Some(ChatName::Last)),
+        ("--resume 12", |it| it.talk.resume = Some(ChatName::Id(ChatId(12)))),
+        ("-p hi --continue", |it| {
             it.talk.prompt = Some("hi".into());
             it.talk.continues = Some(ChatName::Last);
-        });
-        ask("--continue 3 --cache-prompt --logprobs 5", |it| {
+        }),
+        ("--continue 3 --cache-prompt --logprobs 5", |it| {
             it.talk.continues = Some(ChatName::Id(ChatId(3)));
             it.settings.cache_prompt = Some(true);
             it.settings.logprobs = "5".parse().ok();
-        });
-        ask("--engine scripted:x", |it| it.talk.engine = EngineName::Scripted("x".into()));
-        ask("-o ndjson", |it| it.settings.output = Some(Output::Ndjson));
-        ask("--temp 0 --seed auto", |it| {
+        }),
+        ("--engine scripted:x", |it| it.talk.engine = EngineName::Scripted("x".into())),
+        ("-o ndjson", |it| it.settings.output = Some(Output::Ndjson)),
+        ("--temp 0 --seed auto", |it| {
             it.settings.temp = "0".parse().ok();
             it.settings.seed = "auto".parse().ok();
-        });
-        ask("--stop a --stop -b", |it| it.settings.stop = Some(vec!["a".into(), "-b".into()]));
-        ask("-p a --temp 0 --quiet -p b --temp 1 --quiet=no", |it| {
+        }),
+        ("--stop a --stop -b", |it| it.settings.stop = Some(vec!["a".into(), "-b".into()])),
+        ("-p a --temp 0 --quiet -p b --temp 1 --quiet=no", |it| {
             it.talk.prompt = Some("b".into());
             it.settings.temp = "1".parse().ok();
             it.settings.quiet = Some(false);
-        });
-        ask("--no-recall --recall on --recall off", |it| it.settings.recall = Some(false));
-        ask("--model-folders a:b --model-folders c", |it| {
+        }),
+        ("--no-recall --recall on --recall off", |it| it.settings.recall = Some(false)),
+        ("--model-folders a:b --model-folders c", |it| {
             it.settings.model_folders = Some(vec!["a".into(), "b".into(), "c".into()]);
-        });
-        ask("models list --limit-rate 1M --limit-rate 2M", |it| {
+        }),
+        ("models list --limit-rate 1M --limit-rate 2M", |it| {
             it.settings.limit_rate = "2M".parse().ok();
             it.command = read("models list").unwrap().command;
-        });
-        ask("--think 500", |it| it.settings.think = Some(Think::Budget(500)));
-        ask("--private", |it| it.settings.private = Some(true));
-        ask("--private=no", |it| it.settings.private = Some(false));
-        ask("models pull --offline", |it| {
+        }),
+        ("--think 500", |it| it.settings.think = Some(Think::Budget(500))),
+        ("--private", |it| it.settings.private = Some(true)),
+        ("--private=no", |it| it.settings.private = Some(false)),
+        ("models pull --offline", |it| {
             it.settings.offline = Some(true);
             it.command = Some(Command::Models(ModelsCommand::Pull { reference: None }));
-        });
-        ask("help --file", |it| it.command = Some(Command::Help { words: vec!["--file".into()] }));
-        ask("help -p", |it| it.command = Some(Command::Help { words: vec!["-p".into()] }));
-        ask("help batch --quiet", |it| {
+        }),
+        ("help --file", |it| it.command = Some(Command::Help { words: vec!["--file".into()] })),
+        ("help -p", |it| it.command = Some(Command::Help { words: vec!["-p".into()] })),
+        ("help batch --quiet", |it| {
             it.command = Some(Command::Help { words: vec!["batch".into(), "--quiet".into()] });
-        });
-        ask("help", |it| it.command = Some(Command::Help { words: Vec::new() }));
-        ask("chats show 3 --json", |it| {
+        }),
+        ("help", |it| it.command = Some(Command::Help { words: Vec::new() })),
+        ("chats show 3 --json", |it| {
             let form = Form { json: true, output: None };
             it.command = Some(Command::Chats(ChatsCommand::Show { id: ChatName::Id(ChatId(3)), form }))
-        });
-        ask(
-            "bench a b --suite kv --budgets 50,12.5 --lengths 1k,2000 --policies none,q8_0 --only needle --json",
-            |it| {
-                it.command = Some(Command::Bench(Box::new(BenchCommand {
-                    runs: None,
-                    continues: None,
-                    telling: Telling::default(),
-                    compare: None,
-                    no_live: false,
-                    private: false,
-                    models: vec!["a".into(), "b".into()],
-                    suite: Suite::Kv,
-                    seed: 1,
-                    cases: None,
-                    policies: vec![Policy::Full, Policy::Q8],
-                    budgets: vec!["50".parse().unwrap(), "12.5".parse().unwrap()],
-                    lengths: vec![Tokens(1024), Tokens(2000)],
-                    depths: Vec::new(),
-                    only: vec![Part::Needle],
-                    json: true,
-                    svg: None,
-                    threads: None,
-                    cores: Vec::new(),
-                    dry_run: false,
-                    tune: false,
-                    exhaustive: false,
-                    ways: Vec::new(),
-                    tasks: Vec::new(),
-                    fuzzy: Vec::new(),
-                    rounds: None,
-                    power: None,
-                    power_csv: None,
-                    cool_down: None,
-                    minutes: None,
-                    peers: Vec::new(),
-                    formats: Vec::new(),
-                    draft_model: None,
-                })));
-            },
-        );
-        ask("--top-k 1 config show", |it| {
+        }),
+        ("bench a b --suite kv --budgets 50,12.5 --lengths 1k,2000 --policies none,q8_0 --only needle --json", |it| {
+            it.command = Some(Command::Bench(Box::new(BenchCommand {
+                runs: None,
+                continues: None,
+                telling: Telling::default(),
+                compare: None,
+                no_live: false,
+                private: false,
+                models: vec!["a".into(), "b".into()],
+                suite: Suite::Kv,
+                seed: 1,
+                cases: None,
+                policies: vec![Policy::Full, Policy::Q8],
+                budgets: vec!["50".parse().unwrap(), "12.5".parse().unwrap()],
+                lengths: vec![Tokens(1024), Tokens(2000)],
+                depths: Vec::new(),
+                only: vec![Part::Needle],
+                json: true,
+                svg: None,
+                threads: None,
+                cores: Vec::new(),
+                dry_run: false,
+                tune: false,
+                exhaustive: false,
+                ways: Vec::new(),
+                tasks: Vec::new(),
+                fuzzy: Vec::new(),
+                rounds: None,
+                power: None,
+                power_csv: None,
+                cool_down: None,
+                minutes: None,
+                peers: Vec::new(),
+                formats: Vec::new(),
+                draft_model: None,
+            })));
+        }),
+        ("--top-k 1 config show", |it| {
             it.settings.top_k = Some(1);
             it.command = Some(Command::Config(ConfigCommand::Show));
-        });
+        }),
+    ];
+
+    #[test]
+    fn a_command_line_is_read_or_refused() {
+        for (line, change) in LINES {
+            let mut expected = Arguments { talk: Talk::default(), settings: Settings::default(), command: None };
+            change(&mut expected);
+            assert_eq!(read(line).as_ref(), Ok(&expected), "{line}");
+        }
     }
 
     #[test]

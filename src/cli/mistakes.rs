@@ -54,15 +54,7 @@ fn told(error: &clap::Error, commands: &[String], line: &[OsString]) -> (String,
         ErrorKind::UnknownArgument if commands.is_empty() && argument == "--json" => {
             ("an answer has no `--json`".into(), "`-o json` prints it as JSON; `--schema` makes it JSON itself".into())
         }
-        ErrorKind::UnknownArgument => {
-            let of = if commands.is_empty() { String::new() } else { format!(" of `tuichat {}`", commands.join(" ")) };
-            let command = super::command_named(super::definition(), commands.iter().map(String::as_str));
-            let of_others = command.as_ref().and_then(|command| habits::option(command, &argument));
-            let near = named(ContextKind::SuggestedArg)
-                .filter(|near| command.as_ref().is_none_or(|command| habits::is_shown(command, near)));
-            let meant = of_others.or(near.map(|near| format!("`{near}`")));
-            (format!("`{argument}` is no option{of}"), meant.map_or(help, |meant| format!("{meant} may be meant")))
-        }
+        ErrorKind::UnknownArgument => no_option(&argument, named(ContextKind::SuggestedArg), commands),
         ErrorKind::InvalidSubcommand => {
             let word = text(error, ContextKind::InvalidSubcommand).unwrap_or_default();
             let hint = match guess(commands, &word) {
@@ -73,28 +65,46 @@ fn told(error: &clap::Error, commands: &[String], line: &[OsString]) -> (String,
             (format!("there is no command `{}`", [commands, &[word]].concat().join(" ")), hint)
         }
         ErrorKind::ArgumentConflict if !argument.is_empty() => {
-            let others: Vec<String> = strings(error, ContextKind::PriorArg).iter().map(|other| name(other)).collect();
-            let all: Vec<&str> = others.iter().map(String::as_str).chain([argument.as_str()]).collect();
-            let hint =
-                match all.contains(&"--resume") && all.iter().any(|one| ["--prompt", "--prompt-name"].contains(one)) {
-                    true => "`--resume` opens a chat; `tuichat -p TEXT --continue` asks one question in it".into(),
-                    false => "leave one of them out".into(),
-                };
-            (format!("`{argument}` cannot be used with {}", alternatives(&others)), hint)
+            conflict(&argument, &strings(error, ContextKind::PriorArg))
         }
-        ErrorKind::MissingRequiredArgument => {
-            let missing: Vec<String> = strings(error, ContextKind::InvalidArg).iter().map(|it| shown(it)).collect();
-            if missing == ["`--prompt-name NAME`"] {
-                let sentence = "`--var` puts a value into the text that `--prompt-name` names, and no text is named";
-                return (sentence.into(), "add `--prompt-name NAME`; `tuichat help prompts` explains it".into());
-            }
-            let verb = if missing.len() == 1 { "is" } else { "are" };
-            (format!("{} {verb} missing", missing.join(" and ")), help)
-        }
+        ErrorKind::MissingRequiredArgument => missing(&strings(error, ContextKind::InvalidArg), help),
         ErrorKind::NoEquals => (format!("the value of `{argument}` goes behind a `=`"), format!("type `{argument}=…`")),
         ErrorKind::TooFewValues => (first_line(error), PROMPT.into()),
         _ => (first_line(error), help),
     }
+}
+
+/// An option that there is not behind these commands; the parser finds it `near` another.
+fn no_option(argument: &str, near: Option<String>, commands: &[String]) -> (String, String) {
+    let of = if commands.is_empty() { String::new() } else { format!(" of `tuichat {}`", commands.join(" ")) };
+    let command = super::command_named(super::definition(), commands.iter().map(String::as_str));
+    let of_others = command.as_ref().and_then(|command| habits::option(command, argument));
+    let near = near.filter(|near| command.as_ref().is_none_or(|command| habits::is_shown(command, near)));
+    let meant = of_others.or(near.map(|near| format!("`{near}`")));
+    let hint = meant.map_or_else(|| help(commands), |meant| format!("{meant} may be meant"));
+    (format!("`{argument}` is no option{of}"), hint)
+}
+
+/// An option that was typed with `others` beside which it has no place.
+fn conflict(argument: &str, others: &[String]) -> (String, String) {
+    let others: Vec<String> = others.iter().map(|other| name(other)).collect();
+    let all: Vec<&str> = others.iter().map(String::as_str).chain([argument]).collect();
+    let hint = match all.contains(&"--resume") && all.iter().any(|one| ["--prompt", "--prompt-name"].contains(one)) {
+        true => "`--resume` opens a chat; `tuichat -p TEXT --continue` asks one question in it",
+        false => "leave one of them out",
+    };
+    (format!("`{argument}` cannot be used with {}", alternatives(&others)), hint.into())
+}
+
+/// Words that a command needs and that were not typed.
+fn missing(words: &[String], help: String) -> (String, String) {
+    let missing: Vec<String> = words.iter().map(|word| shown(word)).collect();
+    if missing == ["`--prompt-name NAME`"] {
+        let sentence = "`--var` puts a value into the text that `--prompt-name` names, and no text is named";
+        return (sentence.into(), "add `--prompt-name NAME`; `tuichat help prompts` explains it".into());
+    }
+    let verb = if missing.len() == 1 { "is" } else { "are" };
+    (format!("{} {verb} missing", missing.join(" and ")), help)
 }
 
 /// The word of the line that is no UTF-8, which is shown as far as it is.
@@ -226,133 +236,130 @@ mod tests {
         (failure.message, failure.hint.unwrap_or_default())
     }
 
+    /// What the usual hint is where no command is named.
+    const ALL: &str = "`tuichat --help` tells more, `tuichat help options` lists all options";
+
+    /// Lines, and for each the sentence and what to type.
+    const MISTAKES: &[(&[&str], &str, &str)] = &[
+        (
+            &["--temp", "9", "-p", "x"],
+            "`--temp` cannot be `9`: 9 is not between 0 and 5",
+            "`tuichat help temp` explains it",
+        ),
+        (
+            &["--temp", "hot"],
+            "`--temp` cannot be `hot`: it must be a number between 0 and 5",
+            "`tuichat help temp` explains it",
+        ),
+        (
+            &["--top-k", "hot"],
+            "`--top-k` cannot be `hot`: it must be a whole number, 0 or more",
+            "`tuichat help top-k` explains it",
+        ),
+        (
+            &["--top-k", "-1"],
+            "`--top-k` cannot be `-1`: -1 is not between 0 and 4294967295",
+            "`tuichat help top-k` explains it",
+        ),
+        (
+            &["-o", "jsn"],
+            "`--output` cannot be `jsn`: it must be `text`, `json` or `ndjson`; `json` may be meant",
+            "`tuichat help output` explains it",
+        ),
+        (&["-o", ""], "`--output` has no value", "leave it out; it must be `text`, `json` or `ndjson`"),
+        (&["--nosuch"], "`--nosuch` is no option", ALL),
+        (
+            &["-p", "x", "--json"],
+            "an answer has no `--json`",
+            "`-o json` prints it as JSON; `--schema` makes it JSON itself",
+        ),
+        (&["--promt", "x"], "`--promt` is no option", "`--prompt` may be meant"),
+        (&["Sum up"], "there is no command `Sum up`", "a question goes behind `-p`: `tuichat -p 'Sum up'`"),
+        (&["resume"], "there is no command `resume`", "`tuichat --resume` may be meant; a question goes behind `-p`"),
+        (
+            &["why", "is", "it", "blue", "--temp", "0"],
+            "there is no command `why`",
+            "a question goes behind `-p`: `tuichat -p 'why is it blue'`",
+        ),
+        (&["nosuch"], "there is no command `nosuch`", "a question goes behind `-p`: `tuichat -p 'nosuch'`"),
+        (&["model"], "there is no command `model`", "`tuichat models` may be meant"),
+        (
+            &["list"],
+            "there is no command `list`",
+            "`tuichat models list`, `tuichat chats list` or `tuichat bench list` may be meant; a question goes behind `-p`",
+        ),
+        (
+            &["pull", "qwen"],
+            "there is no command `pull`",
+            "`tuichat models pull` may be meant; a question goes behind `-p`",
+        ),
+        (&["models", "ls"], "there is no command `models ls`", "`tuichat models list` may be meant"),
+        (&["-p", "x", "-n", "20"], "`-n` is no option", "`--max-tokens` may be meant"),
+        (&["-p", "x", "-c", "20"], "`-c` is no option", "`--ctx` or `--continue` may be meant"),
+        (&["-p", "x", "--regex", "a"], "`--regex` is no option", "`--grammar` or `--schema` may be meant"),
+        (&["models", "list", "-o", "json"], "`-o` is no option of `tuichat models list`", "`--json` may be meant"),
+        (&["models", "pul"], "there is no command `models pul`", "`tuichat models pull` may be meant"),
+        (&["-p", "x", "Sum up"], "there is no command `Sum up`", "a question goes behind `-p`: `tuichat -p 'Sum up'`"),
+        (
+            &["-p", "x", "--resume"],
+            "`--prompt` cannot be used with `--resume`",
+            "`--resume` opens a chat; `tuichat -p TEXT --continue` asks one question in it",
+        ),
+        (
+            &["-p", "x", "--continue", "--private"],
+            "`--continue` cannot be used with `--private`",
+            "leave one of them out",
+        ),
+        (
+            &["-p", "x", "--var", "a=b"],
+            "`--var` puts a value into the text that `--prompt-name` names, and no text is named",
+            "add `--prompt-name NAME`; `tuichat help prompts` explains it",
+        ),
+        (
+            &["-p", "x", "--quiet", "yes"],
+            "the value of `--quiet` goes behind a `=`",
+            "type `--quiet=yes`, or `--quiet` alone",
+        ),
+        (
+            &["models", "list", "-p", "x", "--offline", "off"],
+            "`-p` is no option of `tuichat models list`",
+            "`tuichat models list --help` tells more",
+        ),
+        (
+            &["models", "list", "--offline", "off"],
+            "the value of `--offline` goes behind a `=`",
+            "type `--offline=off`, or `--offline` alone",
+        ),
+        (
+            &["-p", "x", "--quiet", "maybe"],
+            "there is no command `maybe`",
+            "a question goes behind `-p`: `tuichat -p 'maybe'`",
+        ),
+        (&["--temp", "0", "yes"], "there is no command `yes`", "a question goes behind `-p`: `tuichat -p 'yes'`"),
+        (&["models", "show"], "`NAME|PATH|hf:…` is missing", "`tuichat models show --help` tells more"),
+        (
+            &["batch", "-o", "json"],
+            "a batch has no `-o`: each result is a line of JSON, whatever is set",
+            "`--output FILE` writes the results into a file, else they go to stdout",
+        ),
+        (&["batch", "a", "b"], "`b` is one word too many", "`tuichat batch --help` tells more"),
+        (
+            &["--schema", "", "-p", "x"],
+            "`--schema` has no value",
+            "leave it out, or type `--schema off` to take back what is set elsewhere",
+        ),
+        (&["-m", "", "-p", "x"], "`--model` has no value", "leave it out, or say what it is to be"),
+        (
+            &["--temp", "0", "models", "list"],
+            "the options before the subcommand are for chats and answers, and would have no effect on it",
+            "`tuichat models list --help` tells more",
+        ),
+    ];
+
     #[test]
     fn every_mistake_is_a_sentence_with_what_to_type() {
-        let all = "`tuichat --help` tells more, `tuichat help options` lists all options";
-        for (line, sentence, hint) in [
-            (
-                &["--temp", "9", "-p", "x"][..],
-                "`--temp` cannot be `9`: 9 is not between 0 and 5",
-                "`tuichat help temp` explains it",
-            ),
-            (
-                &["--temp", "hot"],
-                "`--temp` cannot be `hot`: it must be a number between 0 and 5",
-                "`tuichat help temp` explains it",
-            ),
-            (
-                &["--top-k", "hot"],
-                "`--top-k` cannot be `hot`: it must be a whole number, 0 or more",
-                "`tuichat help top-k` explains it",
-            ),
-            (
-                &["--top-k", "-1"],
-                "`--top-k` cannot be `-1`: -1 is not between 0 and 4294967295",
-                "`tuichat help top-k` explains it",
-            ),
-            (
-                &["-o", "jsn"],
-                "`--output` cannot be `jsn`: it must be `text`, `json` or `ndjson`; `json` may be meant",
-                "`tuichat help output` explains it",
-            ),
-            (&["-o", ""], "`--output` has no value", "leave it out; it must be `text`, `json` or `ndjson`"),
-            (&["--nosuch"], "`--nosuch` is no option", all),
-            (
-                &["-p", "x", "--json"],
-                "an answer has no `--json`",
-                "`-o json` prints it as JSON; `--schema` makes it JSON itself",
-            ),
-            (&["--promt", "x"], "`--promt` is no option", "`--prompt` may be meant"),
-            (&["Sum up"], "there is no command `Sum up`", "a question goes behind `-p`: `tuichat -p 'Sum up'`"),
-            (
-                &["resume"],
-                "there is no command `resume`",
-                "`tuichat --resume` may be meant; a question goes behind `-p`",
-            ),
-            (
-                &["why", "is", "it", "blue", "--temp", "0"],
-                "there is no command `why`",
-                "a question goes behind `-p`: `tuichat -p 'why is it blue'`",
-            ),
-            (&["nosuch"], "there is no command `nosuch`", "a question goes behind `-p`: `tuichat -p 'nosuch'`"),
-            (&["model"], "there is no command `model`", "`tuichat models` may be meant"),
-            (
-                &["list"],
-                "there is no command `list`",
-                "`tuichat models list`, `tuichat chats list` or `tuichat bench list` may be meant; a question goes behind `-p`",
-            ),
-            (
-                &["pull", "qwen"],
-                "there is no command `pull`",
-                "`tuichat models pull` may be meant; a question goes behind `-p`",
-            ),
-            (&["models", "ls"], "there is no command `models ls`", "`tuichat models list` may be meant"),
-            (&["-p", "x", "-n", "20"], "`-n` is no option", "`--max-tokens` may be meant"),
-            (&["-p", "x", "-c", "20"], "`-c` is no option", "`--ctx` or `--continue` may be meant"),
-            (&["-p", "x", "--regex", "a"], "`--regex` is no option", "`--grammar` or `--schema` may be meant"),
-            (&["models", "list", "-o", "json"], "`-o` is no option of `tuichat models list`", "`--json` may be meant"),
-            (&["models", "pul"], "there is no command `models pul`", "`tuichat models pull` may be meant"),
-            (
-                &["-p", "x", "Sum up"],
-                "there is no command `Sum up`",
-                "a question goes behind `-p`: `tuichat -p 'Sum up'`",
-            ),
-            (
-                &["-p", "x", "--resume"],
-                "`--prompt` cannot be used with `--resume`",
-                "`--resume` opens a chat; `tuichat -p TEXT --continue` asks one question in it",
-            ),
-            (
-                &["-p", "x", "--continue", "--private"],
-                "`--continue` cannot be used with `--private`",
-                "leave one of them out",
-            ),
-            (
-                &["-p", "x", "--var", "a=b"],
-                "`--var` puts a value into the text that `--prompt-name` names, and no text is named",
-                "add `--prompt-name NAME`; `tuichat help prompts` explains it",
-            ),
-            (
-                &["-p", "x", "--quiet", "yes"],
-                "the value of `--quiet` goes behind a `=`",
-                "type `--quiet=yes`, or `--quiet` alone",
-            ),
-            (
-                &["models", "list", "-p", "x", "--offline", "off"],
-                "`-p` is no option of `tuichat models list`",
-                "`tuichat models list --help` tells more",
-            ),
-            (
-                &["models", "list", "--offline", "off"],
-                "the value of `--offline` goes behind a `=`",
-                "type `--offline=off`, or `--offline` alone",
-            ),
-            (
-                &["-p", "x", "--quiet", "maybe"],
-                "there is no command `maybe`",
-                "a question goes behind `-p`: `tuichat -p 'maybe'`",
-            ),
-            (&["--temp", "0", "yes"], "there is no command `yes`", "a question goes behind `-p`: `tuichat -p 'yes'`"),
-            (&["models", "show"], "`NAME|PATH|hf:…` is missing", "`tuichat models show --help` tells more"),
-            (
-                &["batch", "-o", "json"],
-                "a batch has no `-o`: each result is a line of JSON, whatever is set",
-                "`--output FILE` writes the results into a file, else they go to stdout",
-            ),
-            (&["batch", "a", "b"], "`b` is one word too many", "`tuichat batch --help` tells more"),
-            (
-                &["--schema", "", "-p", "x"],
-                "`--schema` has no value",
-                "leave it out, or type `--schema off` to take back what is set elsewhere",
-            ),
-            (&["-m", "", "-p", "x"], "`--model` has no value", "leave it out, or say what it is to be"),
-            (
-                &["--temp", "0", "models", "list"],
-                "the options before the subcommand are for chats and answers, and would have no effect on it",
-                "`tuichat models list --help` tells more",
-            ),
-        ] {
-            assert_eq!(told(line), (sentence.to_owned(), hint.to_owned()), "{line:?}");
+        for (line, sentence, hint) in MISTAKES {
+            assert_eq!(told(line), ((*sentence).to_owned(), (*hint).to_owned()), "{line:?}");
         }
     }
 
