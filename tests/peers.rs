@@ -94,6 +94,26 @@ fn complete(body: &Value, stream: &mut TcpStream) {
     let _ = write!(stream, "data: [DONE]\n\n");
 }
 
+/// A server that answers so many questions, and breaks off in the middle of every later answer.
+fn serve_and_break_off(whole: u32) -> String {
+    let answered = Mutex::new(0);
+    let (address, _) = serve(move |path, body, stream| match path {
+        "/v1/models" => respond(stream, 200, &json!({"data": [{"id": "tiny"}]})),
+        "/v1/completions" => {
+            let mut answered = answered.lock().unwrap();
+            *answered += 1;
+            if *answered <= whole {
+                complete(body, stream);
+            } else {
+                begin_stream(stream);
+                event(stream, &piece("a", None));
+            }
+        }
+        _ => respond(stream, 404, &json!({})),
+    });
+    address
+}
+
 fn home() -> Home {
     let home = Home::new();
     TinyModel::default().context(2048).write(&home.path("tiny.gguf")).unwrap();
@@ -220,29 +240,12 @@ fn a_server_of_ollama_is_asked_for_the_model_of_this_file() {
 #[test]
 fn what_a_peer_does_wrong_is_told_and_our_own_figures_stay() {
     let home = home();
-    let models = json!({"data": [{"id": "tiny"}]});
-    let listed = models.clone();
-    let (failing, _) = serve(move |path, _, stream| match path {
-        "/v1/models" => respond(stream, 200, &listed),
+    let (failing, _) = serve(|path, _, stream| match path {
+        "/v1/models" => respond(stream, 200, &json!({"data": [{"id": "tiny"}]})),
         _ => respond(stream, 500, &json!({"error": {"message": "no slot\u{1b}[31m"}})),
     });
-    let listed = models.clone();
-    let answered = Mutex::new(0);
-    let (cut, _) = serve(move |path, body, stream| match path {
-        "/v1/models" => respond(stream, 200, &listed),
-        "/v1/completions" => {
-            let mut answered = answered.lock().unwrap();
-            *answered += 1;
-            // The trial, warming up and the first round are whole.
-            if *answered <= 5 {
-                complete(body, stream);
-            } else {
-                begin_stream(stream);
-                event(stream, &piece("a", None));
-            }
-        }
-        _ => respond(stream, 404, &json!({})),
-    });
+    // The trial, warming up and the first round are whole.
+    let cut = serve_and_break_off(5);
     let (other, _) = serve(|_, _, stream| {
         respond(stream, 200, &json!({"data": [{"id": "big", "meta": {"n_params": 7, "size": 9}}]}));
     });

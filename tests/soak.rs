@@ -167,6 +167,44 @@ fn keys(random: &mut fastrand::Rng) -> String {
     }
 }
 
+/// Does something to the chat. What was typed last is kept.
+fn act(chat: &mut Pty, random: &mut fastrand::Rng, last: &mut Vec<String>) {
+    match random.u16(..1000) {
+        0..4 => chat.resize(random.u16(2..200), random.u16(2..60)),
+        4 => {
+            chat.signal(Signal::STOP);
+            chat.signal(Signal::CONT);
+        }
+        _ => {
+            let keys = keys(random);
+            // The program may just have ended.
+            let _ = chat.try_send(&keys);
+            last.push(keys);
+            let surplus = last.len().saturating_sub(40);
+            last.drain(..surplus);
+        }
+    }
+}
+
+/// What an empty chat takes, in KiB: keys that paste what they cut make messages of any length.
+fn size_when_empty(chat: &mut Pty) -> u64 {
+    let _ = chat.try_send("\x1b\x1b\x1b\x03");
+    std::thread::sleep(Duration::from_millis(2500));
+    let _ = chat.try_send("\x15/new\r");
+    std::thread::sleep(Duration::from_millis(1500));
+    resident(chat.process()).unwrap_or(0)
+}
+
+/// In the first quarter everything is used once. An answer may be in progress when a size is taken.
+fn assert_settled(sizes: &[u64]) {
+    let least = |part: &[u64]| part.iter().copied().min();
+    let quarter = sizes.len() / 4;
+    if let (Some(settled), Some(size)) = (least(&sizes[quarter..2 * quarter]), least(&sizes[3 * quarter..])) {
+        println!("least in the second quarter {settled} KiB, in the last {size} KiB");
+        assert!(size < settled + settled / 20, "grown from {settled} to {size} KiB");
+    }
+}
+
 #[test]
 #[ignore = "takes an hour"]
 fn random_keys_for_an_hour_neither_break_the_chat_nor_make_it_grow() {
@@ -189,33 +227,14 @@ fn random_keys_for_an_hour_neither_break_the_chat_nor_make_it_grow() {
             chat.wait_for("idle");
             starts += 1;
         }
-        match random.u16(..1000) {
-            0..4 => chat.resize(random.u16(2..200), random.u16(2..60)),
-            4 => {
-                chat.signal(Signal::STOP);
-                chat.signal(Signal::CONT);
-            }
-            _ => {
-                let keys = keys(&mut random);
-                // The program may just have ended.
-                let _ = chat.try_send(&keys);
-                last.push(keys);
-                let surplus = last.len().saturating_sub(40);
-                last.drain(..surplus);
-            }
-        }
+        act(&mut chat, &mut random, &mut last);
         count += 1;
         std::thread::sleep(Duration::from_millis(random.u64(1..30)));
         let now = started.elapsed().as_secs() / 60;
         if now > minute {
             minute = now;
             chat.forget_bytes();
-            // What an empty chat takes: keys that paste what they cut make messages of any length.
-            let _ = chat.try_send("\x1b\x1b\x1b\x03");
-            std::thread::sleep(Duration::from_millis(2500));
-            let _ = chat.try_send("\x15/new\r");
-            std::thread::sleep(Duration::from_millis(1500));
-            let size = resident(chat.process()).unwrap_or(0);
+            let size = size_when_empty(&mut chat);
             sizes.push(size);
             println!("minute {minute}: {count} keys, {starts} starts, {size} KiB");
         }
@@ -232,11 +251,5 @@ fn random_keys_for_an_hour_neither_break_the_chat_nor_make_it_grow() {
     }
     assert!(chat.ended().is_some_and(|status| status.success()));
     chat.assert_given_back();
-    // In the first quarter everything is used once. An answer may be in progress when a size is taken.
-    let least = |part: &[u64]| part.iter().copied().min();
-    let quarter = sizes.len() / 4;
-    if let (Some(settled), Some(size)) = (least(&sizes[quarter..2 * quarter]), least(&sizes[3 * quarter..])) {
-        println!("least in the second quarter {settled} KiB, in the last {size} KiB");
-        assert!(size < settled + settled / 20, "grown from {settled} to {size} KiB");
-    }
+    assert_settled(&sizes);
 }

@@ -142,17 +142,22 @@ impl Soak {
         std::thread::sleep(Duration::from_millis(milliseconds));
     }
 
-    fn act(&mut self, may_kill: bool) {
+    /// What is done next.
+    fn draw(&mut self, may_kill: bool) -> Deed {
         let mut drawn = self.random.u8(..100);
         let chosen = DEEDS.iter().find(|(_, times)| {
             let is_it = drawn < *times;
             drawn = drawn.saturating_sub(*times);
             is_it
         });
-        let mut deed = chosen.map_or(Deed::Ask, |(deed, _)| *deed);
         if may_kill && self.random.u8(..100) < 2 {
-            deed = Deed::Kill;
+            return Deed::Kill;
         }
+        chosen.map_or(Deed::Ask, |(deed, _)| *deed)
+    }
+
+    fn act(&mut self, may_kill: bool) {
+        let deed = self.draw(may_kill);
         *self.done.entry(deed).or_default() += 1;
         match deed {
             Deed::Ask => {

@@ -1,9 +1,11 @@
 //! A hub on this machine with one repository, of one file unless others are added. It speaks what the real one speaks
 //! to a downloader (the model's description, a file's HEAD with the linked hash, ranges), and misbehaves when told to.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -60,6 +62,15 @@ pub struct Request {
     pub headers: HashMap<String, String>,
     /// How many bytes of the file were sent in answer.
     pub sent_bytes: usize,
+}
+
+impl Request {
+    /// The bytes that were asked for, of so many.
+    fn range_of(&self, total: usize) -> Option<Range<usize>> {
+        let (start, end) = self.headers.get("range")?.strip_prefix("bytes=")?.split_once('-')?;
+        let end = end.parse().map_or(total, |last: usize| (last + 1).min(total));
+        Some(start.parse().unwrap_or(0).min(end)..end)
+    }
 }
 
 #[derive(Default)]
@@ -292,12 +303,8 @@ impl HubServer {
         let total = content.len();
         let still_the_same = matches!(fault, Some(Fault::ReplaceIgnoringIfRange(_)))
             || request.headers.get("if-range").is_none_or(|known| *known == etag);
-        let range = request.headers.get("range").and_then(|range| range.strip_prefix("bytes=")?.split_once('-'));
+        let range = request.range_of(total);
         let range = range.filter(|_| still_the_same && !matches!(fault, Some(Fault::IgnoreRange)));
-        let range = range.map(|(start, end)| {
-            let end = end.parse().map_or(total, |last: usize| (last + 1).min(total));
-            start.parse().unwrap_or(0).min(end)..end
-        });
 
         let body = &content[range.clone().unwrap_or(0..total)];
         let mut headers = vec![("ETag", etag), ("Accept-Ranges", "bytes".to_owned())];
@@ -317,30 +324,38 @@ impl HubServer {
             Some(Fault::Trickle) => (1, Duration::from_millis(20)),
             _ => (CHUNK_BYTES, pause),
         };
-        let flipped: Vec<u8>;
-        let mut chunks: Vec<&[u8]> = body[..most].chunks(chunk_bytes).collect();
-        if let (Some(Fault::FlipByte), Some(first)) = (&fault, chunks.first_mut()) {
-            flipped = first.iter().enumerate().map(|(place, byte)| byte ^ u8::from(place == 0)).collect();
-            *first = &flipped;
+        let mut body = Cow::Borrowed(&body[..most]);
+        if let (Some(Fault::FlipByte), false) = (&fault, body.is_empty()) {
+            body.to_mut()[0] ^= 1;
         }
-        if stream.write_all(head(status, &headers).as_bytes()).is_err() {
+        let sent = stream.write_all(head(status, &headers).as_bytes());
+        if sent.and_then(|()| self.send_body(stream, &body, (chunk_bytes, pause), index)).is_err() {
             return;
-        }
-        for chunk in chunks {
-            // Counted first: the client may act on the bytes before this thread runs again.
-            self.state().requests[index].sent_bytes += chunk.len();
-            if stream.write_all(chunk).is_err() {
-                return;
-            }
-            if !pause.is_zero() {
-                thread::sleep(pause);
-            }
         }
         match fault {
             Some(Fault::TooMuch) => drop(stream.write_all(&[0; 100])),
             Some(Fault::StallAfter(_)) => thread::sleep(stall),
             _ => {}
         }
+    }
+
+    /// Writes chunks of so many bytes, with a pause behind each.
+    fn send_body(
+        &self,
+        stream: &mut TcpStream,
+        body: &[u8],
+        (chunk_bytes, pause): (usize, Duration),
+        index: usize,
+    ) -> io::Result<()> {
+        for chunk in body.chunks(chunk_bytes) {
+            // Counted first: the client may act on the bytes before this thread runs again.
+            self.state().requests[index].sent_bytes += chunk.len();
+            stream.write_all(chunk)?;
+            if !pause.is_zero() {
+                thread::sleep(pause);
+            }
+        }
+        Ok(())
     }
 }
 
