@@ -425,12 +425,13 @@ mod tests {
             ("/settings theme nord", "`theme` is `nord` from now on"),
             ("/settings top_k default", "`top_k` is `40` from the next answer on"),
             ("/settings mouse off", "`mouse` is `off` from the next start on"),
+            ("/settings sandbox off", "`sandbox` is `off` from the next start on"),
         ] {
             let effects = desk.tester.send(text);
             desk.perform(effects);
             assert_eq!(desk.tester.app.notices().last().map(String::as_str), Some(notice), "{text}");
         }
-        assert_eq!(desk.text(), "#top_k = 40\nctx = 4096\ntheme = \"nord\"\nmouse = \"off\"\n");
+        assert_eq!(desk.text(), "#top_k = 40\nctx = 4096\ntheme = \"nord\"\nmouse = \"off\"\nsandbox = \"off\"\n");
     }
 
     #[test]

@@ -10,7 +10,7 @@ pub fn counts_from(about: &About) -> &'static str {
     match (about.key.as_str(), about.group.as_str()) {
         ("theme" | "ascii" | "borders" | "motion" | "save_power" | "status" | "vi_keys" | "offline", _)
         | ("prefill_while_typing", _) => "from now on",
-        ("schema" | "grammar", _) => "from the next start on",
+        ("schema" | "grammar" | "sandbox", _) => "from the next start on",
         ("output" | "extract" | "logprobs" | "cache_prompt", _) => "with the next `tuichat -p`",
         ("system", _) => "in new chats",
         ("model_folders", _) => "with the next list of models",
