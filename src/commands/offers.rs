@@ -162,6 +162,7 @@ impl Supply for Supplier {
     }
 
     fn find(&self, typed: &str) -> Result<Offer, ModelError> {
+        let surroundings = self.0.renewed();
         let offer = |name: &str, place| Offer {
             name: name.to_owned(),
             place,
@@ -170,18 +171,18 @@ impl Supply for Supplier {
             note: String::new(),
             is_recommended: false,
         };
-        let missing = match self.0.library().resolve(Some(typed)) {
+        let missing = match surroundings.library().resolve(Some(typed)) {
             Ok(found) => return Ok(offer(&found.name.clone(), Place::Here { owner: None, found })),
             Err(error) if !typed.starts_with("hf:") => return Err(error),
             Err(missing) => missing,
         };
-        if self.0.config.offline || !matches!(missing, ModelError::NotFound(_)) {
+        if surroundings.config.offline || !matches!(missing, ModelError::NotFound(_)) {
             return Err(missing);
         }
         let reference = Reference::parse(typed)?;
         let bytes = Hub::from_environment()?.size_blocking(&reference)?;
         let from = hub::address(&reference.repository);
-        let free_bytes = free_bytes_near(&self.0.directories.models);
+        let free_bytes = free_bytes_near(&surroundings.directories.models);
         Ok(offer(typed, Place::Download { bytes: Some(bytes), from, free_bytes }))
     }
 
