@@ -46,7 +46,7 @@ mod perform;
 mod pictures;
 pub mod plain;
 mod scrollback;
-mod slash;
+pub mod slash;
 pub mod status_line;
 mod supply;
 pub mod terminal;
@@ -59,7 +59,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-pub use app::Opening;
+pub use app::{Opening, counts_from};
 pub use supply::Supply;
 
 use crate::config::{SettingsFile, Switch};
