@@ -3,13 +3,14 @@
 
 mod common;
 
+use std::path::Path;
 use std::time::Duration;
 
 use common::engine::{Running, greedy, prompt, settings};
 use common::real_models::test_model;
 use tuichat::chat::{Message, Role, Stats};
 use tuichat::engine::KvTypes;
-use tuichat::engine::protocol::{Evict, GenerateOptions, KvSettings, LoadSettings, Step, Work};
+use tuichat::engine::protocol::{Evict, GenerateOptions, KvSettings, LoadSettings, Passage, Step, Work};
 
 const TURNS: usize = 200;
 const MEMORY: u64 = 32 << 20;
@@ -48,26 +49,41 @@ fn speed(turns: &[Stats]) -> f64 {
     f64::from(tokens) * 1000.0 / turns.iter().map(|stats| stats.timings.decode_ms).sum::<f64>()
 }
 
-#[test]
-#[ignore = "takes minutes"]
-fn a_chat_of_200_turns_stays_within_its_memory_and_knows_what_was_said_first() {
-    let Some(model) = test_model() else { return };
-    let kv = KvSettings {
-        types: Some(KvTypes::default()),
-        most_bytes: Some(MEMORY),
-        evict: Evict::Score,
-        ..KvSettings::default()
-    };
-    let engine = Running::with(LoadSettings { context: None, kv, ..settings(&model, 0, 2) });
-    let mut messages = vec![Message::new(Role::System, "You are a helpful assistant. Answer briefly.")];
-    let (mut turns, mut settled, mut recalls) = (Vec::new(), 0, 0);
-    for turn in 1..=TURNS {
-        messages.push(Message::new(Role::User, message(turn)));
+/// A chat with a cache of its own, turn after turn.
+struct Chat {
+    engine: Running,
+    messages: Vec<Message>,
+    turns: Vec<Stats>,
+}
+
+/// What an answer says, and which passages came back for it.
+struct Answer {
+    text: String,
+    recalled: Vec<Passage>,
+}
+
+impl Chat {
+    fn new(model: &Path) -> Self {
+        let kv = KvSettings {
+            types: Some(KvTypes::default()),
+            most_bytes: Some(MEMORY),
+            evict: Evict::Score,
+            ..KvSettings::default()
+        };
+        let engine = Running::with(LoadSettings { context: None, kv, ..settings(model, 0, 2) });
+        let system = Message::new(Role::System, "You are a helpful assistant. Answer briefly.");
+        Self { engine, messages: vec![system], turns: Vec::new() }
+    }
+
+    /// The next turn, and the time that it takes to read it.
+    fn go_on(&mut self) -> Answer {
+        let turn = self.turns.len() + 1;
+        self.messages.push(Message::new(Role::User, message(turn)));
         let options = GenerateOptions { loop_breaker: false, ..greedy(160) };
-        engine.submit(Work::Generate(prompt(Some(1), &messages), options));
+        self.engine.submit(Work::Generate(prompt(Some(1), &self.messages), options));
         let (mut text, mut recalled) = (String::new(), Vec::new());
         let finish = loop {
-            match engine.next() {
+            match self.engine.next() {
                 Step::Token(piece) => text.push_str(&piece.text),
                 Step::Recalled(passages) => recalled = passages,
                 Step::Finished(finish) => break finish,
@@ -75,28 +91,55 @@ fn a_chat_of_200_turns_stays_within_its_memory_and_knows_what_was_said_first() {
                 _ => {}
             }
         };
-        recalls += usize::from(!recalled.is_empty());
         assert!(u64::from(finish.stats.cells_used) * 23_040 <= MEMORY);
+        self.turns.push(finish.stats);
+        self.messages.push(Message::new(Role::Assistant, text.clone()));
+        std::thread::sleep(READING);
+        Answer { text, recalled }
+    }
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn a_chat_of_200_turns_stays_within_its_memory_and_knows_what_was_said_first() {
+    let Some(model) = test_model() else { return };
+    let mut chat = Chat::new(&model);
+    let (mut settled, mut recalls) = (0, 0);
+    for turn in 1..=TURNS {
+        let Answer { text, recalled } = chat.go_on();
+        recalls += usize::from(!recalled.is_empty());
         if turn == 199 {
             println!("{QUESTION} {text} (recalled {recalled:?})");
             assert!(text.contains("4718236"), "{text}");
         }
-        turns.push(finish.stats);
-        std::thread::sleep(READING);
         if turn == SETTLED {
             settled = resident();
         }
         if turn % 20 == 0 {
             println!("turn {turn}: {} KiB resident", resident() >> 10);
         }
-        messages.push(Message::new(Role::Assistant, text));
     }
-    let prompt_tokens = turns.last().unwrap().usage.prompt_tokens;
+    let prompt_tokens = chat.turns.last().unwrap().usage.prompt_tokens;
     let growth = resident() as f64 / settled as f64 - 1.0;
-    let evicted: u32 = turns.iter().map(|stats| stats.usage.evicted_tokens).sum();
+    let evicted: u32 = chat.turns.iter().map(|stats| stats.usage.evicted_tokens).sum();
     println!("{prompt_tokens} tokens, {evicted} evicted, passages recalled in {recalls} turns");
     println!("resident {} MiB, grown by {:.2} %", resident() >> 20, growth * 100.0);
-    println!("decode: {:.1} tok/s in turns 10 to 30, {:.1} in the last 20", speed(&turns[9..30]), speed(&turns[180..]));
     assert!(prompt_tokens > 20_000);
     assert!(growth < 0.01);
+    compare_with_a_young_chat(chat, &model);
+}
+
+/// How fast it writes beside one in its turns 10 to 30, in turn with it: within a quarter of an hour the machine itself
+/// changes by more than what is looked for.
+fn compare_with_a_young_chat(mut old: Chat, model: &Path) {
+    let turns = |chat: &Chat| format!("{:.1} and {:.1}", speed(&chat.turns[9..30]), speed(&chat.turns[TURNS - 20..]));
+    println!("decode: {} tok/s in turns 10 to 30 and in the last 20", turns(&old));
+    let mut young = Chat::new(model);
+    (1..10).for_each(|_| drop(young.go_on()));
+    for pair in 0..21 {
+        let order = if pair % 2 == 0 { [&mut old, &mut young] } else { [&mut young, &mut old] };
+        order.into_iter().for_each(|chat| drop(chat.go_on()));
+    }
+    let (after, before) = (speed(&old.turns[TURNS..]), speed(&young.turns[9..]));
+    println!("decode: {before:.1} tok/s in turns 10 to 30 of another chat, {after:.1} in turns 201 to 221 beside them");
 }
