@@ -8,6 +8,7 @@ mod file;
 mod forms;
 mod kept;
 mod layers;
+mod look;
 mod names;
 mod refused;
 mod settings;
@@ -24,6 +25,7 @@ pub use extract::Extract;
 #[cfg(fuzzing)]
 pub use file::read_any;
 pub use layers::Layers;
+pub use look::{Motion, Notify, Pieces, Saying, Status, StatusItem, StatusLine, ThemeName};
 pub use names::{OF_ANSWERS, meant as setting_meant, unknown_variables};
 pub use refused::why as why_refused;
 pub use settings::{Output, Settings, Switch, is_switch};
@@ -39,11 +41,6 @@ use crate::engine::protocol::{
 };
 use crate::engine::tuning::Tuning;
 use crate::models::Found;
-use crate::ui::calm::Motion;
-use crate::ui::notifying::Notify;
-use crate::ui::plain::Saying;
-use crate::ui::status_line::StatusLine;
-use crate::ui::theme::ThemeName;
 
 /// The commented sample of `config.toml`.
 pub const SAMPLE: &str = include_str!("../../assets/config.toml");

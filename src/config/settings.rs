@@ -9,14 +9,10 @@ use serde::de::{Error, IntoDeserializer};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::extract::Extract;
+use super::look::{Motion, Notify, Pieces, Status, StatusItem, ThemeName};
 use super::value::{Auto, OrAuto, OrOff, Penalty, Probability, Room, Size, Temperature, UpTo};
 use crate::engine::KvTypes;
 use crate::engine::protocol::{DeviceChoice, Evict, Speculate, Think};
-use crate::ui::calm::Motion;
-use crate::ui::notifying::Notify;
-use crate::ui::plain::{Pieces, Status};
-use crate::ui::status_line::StatusItem;
-use crate::ui::theme::ThemeName;
 
 /// The form of a one-shot answer on stdout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]

@@ -3,23 +3,7 @@
 
 use std::time::Duration;
 
-use clap::ValueEnum;
-use serde::{Deserialize, Serialize};
-
-use crate::config::Switch;
-
-/// How much moves on the screen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Motion {
-    /// Little, where the environment asks for that
-    #[default]
-    Auto,
-    /// As it comes
-    Full,
-    /// An answer grows twice a second
-    Reduced,
-}
+use crate::config::{Motion, Switch};
 
 /// Between two frames of little motion.
 const REDUCED: Duration = Duration::from_millis(500);

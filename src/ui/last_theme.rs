@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::theme::ThemeName;
+use crate::config::ThemeName;
 use crate::models::write_atomically;
 
 /// What was chosen last, if anything was.

@@ -47,7 +47,6 @@ mod pictures;
 pub mod plain;
 mod scrollback;
 pub mod slash;
-pub mod status_line;
 mod supply;
 pub mod terminal;
 pub mod theme;
@@ -62,7 +61,7 @@ use anyhow::Context;
 pub use app::{Opening, counts_from};
 pub use supply::Supply;
 
-use crate::config::{SettingsFile, Switch};
+use crate::config::{Motion, Notify, Saying, SettingsFile, StatusLine, Switch, ThemeName};
 use crate::engine;
 use crate::engine::protocol::{GenerateOptions, LoadSettings};
 use crate::store;
@@ -75,7 +74,7 @@ pub enum Face {
     /// Drawn in a few lines at the bottom; what was said is above them in the terminal's scrollback.
     Inline,
     /// Said in lines, one after the other.
-    Lines(plain::Saying),
+    Lines(Saying),
 }
 
 /// What the chat is started with.
@@ -109,21 +108,21 @@ pub struct Setup {
     /// The window is named.
     pub title: bool,
     /// How the end of an answer is told while the window has no focus.
-    pub notify: notifying::Notify,
+    pub notify: Notify,
     /// Whether only ASCII characters are drawn; `Auto` goes by the locale.
     pub ascii: Switch,
     /// What lies over the chat has a frame.
     pub borders: bool,
     /// How much moves on the screen.
-    pub motion: calm::Motion,
+    pub motion: Motion,
     /// Whether less is drawn to spare the battery.
     pub save_power: Switch,
     /// What the status line shows.
-    pub status: status_line::StatusLine,
+    pub status: StatusLine,
     /// `config.toml`, to be shown and changed.
     pub settings: SettingsFile,
     /// The theme that is set; else the one that was chosen last is taken, and remembered in this file.
-    pub theme: theme::ThemeName,
+    pub theme: ThemeName,
     pub theme_file: Option<PathBuf>,
     /// The folder in which pictures of the clipboard are kept that are attached.
     pub pictures: Option<PathBuf>,
@@ -166,7 +165,7 @@ pub fn run(setup: Setup) -> anyhow::Result<Ended> {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let _context = runtime.enter();
-    let focus = setup.notify != notifying::Notify::Off;
+    let focus = setup.notify != Notify::Off;
     let inline = setup.face == Face::Inline;
     // The wheel goes through the scrollback.
     let wanted = terminal::Wanted { mouse: setup.mouse && !inline, focus, title: setup.title, inline };

@@ -3,28 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use clap::ValueEnum;
-use serde::{Deserialize, Serialize};
-
 use super::clipboard::Multiplexer;
+use crate::config::Notify;
 use crate::text::escape_line;
-
-/// How the person is told that an answer is done while the window has no focus.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Notify {
-    /// As the terminal is known to, else by the bell
-    #[default]
-    Auto,
-    /// By the terminal's bell
-    Bell,
-    /// By the sequence OSC 9
-    Osc9,
-    /// By the sequence OSC 777
-    Osc777,
-    /// Not at all
-    Off,
-}
 
 /// Who waited less is still there.
 const LONG: Duration = Duration::from_secs(5);

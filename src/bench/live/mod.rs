@@ -15,12 +15,13 @@ use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEventKind, KeyModifie
 
 use crate::bench::energy::Watch;
 use crate::bench::record::Case;
+use crate::config::ThemeName;
 use crate::engine::protocol::CancelFlag;
 use crate::exit::Exit;
 use crate::hardware::health::Health;
 use crate::ui::keyboard::Keyboard;
 use crate::ui::terminal::{Terminal, Wanted, restore_after_crash};
-use crate::ui::theme::{self, ThemeName, Themes};
+use crate::ui::theme::{self, Themes};
 use state::State;
 
 /// Between two frames.

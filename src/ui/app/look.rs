@@ -1,9 +1,9 @@
 //! The theme: which is in force, and `/theme`.
 
 use super::App;
-use crate::config::Switch;
+use crate::config::{Switch, ThemeName};
 use crate::ui::msg::Effect;
-use crate::ui::theme::{Terminal, Theme, ThemeName, Themes};
+use crate::ui::theme::{Terminal, Theme, Themes};
 
 /// What the interface looks like, and could.
 #[derive(Clone, Debug)]
@@ -98,10 +98,10 @@ impl App {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::Switch;
+    use crate::config::{Switch, ThemeName};
     use crate::ui::app::tester::Tester;
     use crate::ui::msg::{Effect, Msg};
-    use crate::ui::theme::{Depth, Theme, ThemeName};
+    use crate::ui::theme::{Depth, Theme};
 
     #[test]
     fn a_theme_that_is_chosen_is_remembered_and_one_that_is_set_comes_back() {

@@ -82,10 +82,10 @@ impl App {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::StatusItem;
     use crate::config::Switch;
     use crate::ui::app::tester::Tester;
     use crate::ui::msg::Msg;
-    use crate::ui::status_line::StatusItem;
 
     #[test]
     fn sensors_are_read_when_something_is_drawn_and_not_each_time() {

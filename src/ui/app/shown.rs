@@ -2,12 +2,12 @@
 
 use super::{Activity, App, AskRun, Confirm, Popup, Words};
 use crate::chat::Stats;
+use crate::config::StatusLine;
 use crate::engine::protocol::ModelInfo;
 use crate::store::ChatId;
 use crate::ui::composer::Composer;
 use crate::ui::msg::Slot;
 use crate::ui::pictures::{self, Protocol};
-use crate::ui::status_line::StatusLine;
 use crate::ui::theme::Theme;
 use crate::ui::transcript::Transcript;
 

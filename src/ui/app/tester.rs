@@ -6,6 +6,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::*;
 use crate::chat::{Ended, Message, Role, Stats, Usage};
+use crate::config::{StatusItem, StatusLine, ThemeName};
 use crate::engine::protocol::{
     Channel, DeviceInfo, Finish, KvInfo, KvSettings, LoadSettings, MessageCost, Piece, Pin, Prompt, Step,
 };
@@ -16,8 +17,7 @@ use crate::ui::Prepared;
 use crate::ui::calm::Calm;
 use crate::ui::keys;
 use crate::ui::msg::{OpenedChat, OpenedMessage, Save};
-use crate::ui::status_line::{StatusItem, StatusLine};
-use crate::ui::theme::{self, Theme, ThemeName, Themes};
+use crate::ui::theme::{self, Theme, Themes};
 use crate::ui::transcript::Entry;
 
 const WITHOUT_COLOURS: theme::Terminal = theme::Terminal {

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::Slot;
 use crate::chat::{Ended, Sampling, Stats};
-use crate::config::About;
+use crate::config::{About, ThemeName};
 use crate::engine::protocol::{GenerateOptions, LoadSettings, Prompt, Think};
 use crate::exchange::Form;
 use crate::models::offers::Offer;
@@ -15,7 +15,6 @@ use crate::ui::composer::Part;
 use crate::ui::files::Folder;
 use crate::ui::folds::Fold;
 use crate::ui::pictures::Wanted;
-use crate::ui::theme::ThemeName;
 
 /// What is written to a file.
 #[derive(Clone, Debug)]

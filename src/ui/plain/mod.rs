@@ -24,14 +24,12 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use tokio::time::sleep_until;
 
-pub use pieces::Pieces;
-pub use status::Status;
-
 use super::Setup;
 use super::backstage::{Backstage, Signals};
 use super::editor;
 use super::msg::{Command, Effect, Msg};
 use super::outlet::{Line, Outlet};
+use crate::config::Saying;
 use crate::engine::protocol::Event as EngineEvent;
 use heard::Heard;
 use stdin::{Lines, Typed};
@@ -46,13 +44,6 @@ const QUOTES: &str = "\"\"\"";
 const LAST_WORDS: Duration = Duration::from_secs(5);
 /// Nothing waits longer for what a command began.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// What is said, and how.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Saying {
-    pub status: Status,
-    pub pieces: Pieces,
-}
 
 /// Whether a message is the reply that is waited for.
 type Reply = fn(&Msg) -> bool;

@@ -2,24 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use clap::ValueEnum;
-use serde::{Deserialize, Serialize};
+use crate::config::Pieces;
 
 /// After so long, whole words are said although their sentence has not ended.
 const PATIENCE: Duration = Duration::from_secs(3);
-
-/// How much of an answer is said at once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Pieces {
-    /// Whole sentences, and words where a sentence takes long
-    #[default]
-    Sentences,
-    /// Whole words
-    Words,
-    /// Whole lines, and words where a line takes long
-    Lines,
-}
 
 /// How far a text that grows has been said.
 #[derive(Clone, Copy, Debug)]

@@ -5,9 +5,10 @@ use std::time::Instant;
 use super::keys::as_commands;
 use super::page::sentence;
 use super::pieces::Said;
-use super::status::{self, Status};
+use super::status;
 use super::voice::Voice;
 use crate::chat::Ended;
+use crate::config::Status;
 use crate::ui::app::App;
 use crate::ui::transcript::{Answer, Entry, Known};
 

@@ -3,27 +3,12 @@
 
 use std::time::{Duration, Instant};
 
-use clap::ValueEnum;
-use serde::{Deserialize, Serialize};
-
 use crate::chat::Stats;
+use crate::config::Status;
 use crate::ui::app::{Activity, App};
 use crate::ui::view;
 
 use super::page::sentence;
-
-/// How much is said about what the program does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Status {
-    /// What it does, how far it is and what it cost
-    #[default]
-    Full,
-    /// That it begins and has ended
-    Brief,
-    /// Nothing
-    Off,
-}
 
 /// Nothing is said of something that takes less.
 const LONG: Duration = Duration::from_secs(2);

@@ -2,13 +2,10 @@
 
 use std::time::Instant;
 
-use super::Saying;
 use super::heard::{Heard, heard};
-use super::pieces::Pieces;
-use super::status::Status;
 use super::voice::Voice;
 use crate::chat::{Ended, Role};
-use crate::config::{Directories, Settings, SettingsFile, about_setting};
+use crate::config::{Directories, Pieces, Saying, Settings, SettingsFile, Status, about_setting};
 use crate::engine::protocol::{EngineError, Step};
 use crate::models::offers::Offer;
 use crate::store::ChatId;

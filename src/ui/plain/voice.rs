@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::Saying;
 use super::keys::as_commands;
 use super::page::{Page, sentence};
 use super::speech::Speech;
-use super::status::{Doing, Status};
+use super::status::Doing;
 use super::told::{List, Told, told};
+use crate::config::{Saying, Status, ThemeName};
 use crate::store::ChatId;
 use crate::text::escape_line;
 use crate::ui::app::{App, Select};
@@ -16,7 +16,6 @@ use crate::ui::composer::summary;
 use crate::ui::folds;
 use crate::ui::msg::{Command, Slot};
 use crate::ui::slash::{self, Written};
-use crate::ui::theme::ThemeName;
 use crate::ui::transcript::{self, Entry, Question, Sending};
 
 pub const PROMPT: &str = "You: ";

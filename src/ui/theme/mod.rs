@@ -11,7 +11,7 @@ use ratatui::style::{Color, Modifier, Style};
 
 pub use palette::Depth;
 pub use terminal::Terminal;
-pub use themes::{ThemeName, Themes};
+pub use themes::Themes;
 
 /// The styles of the whole interface. Plain data, cheap to copy and to compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,16 +2,12 @@
 //! and replace one of the same name.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
-use std::fmt;
 use std::path::Path;
-use std::str::FromStr;
 use std::sync::LazyLock;
-
-use serde::{Deserialize, Serialize};
 
 use super::palette::{Background, Palette};
 use super::{Terminal, Theme};
+use crate::config::ThemeName;
 use crate::text::escape_line;
 use crate::text_file;
 
@@ -50,53 +46,6 @@ pub(super) fn any_dark() -> &'static Palette {
 /// The colours for any light background.
 pub(super) fn any_light() -> &'static Palette {
     &PALETTES["light"]
-}
-
-/// What a theme is called.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "String", into = "String")]
-pub enum ThemeName {
-    /// What suits the terminal.
-    #[default]
-    Auto,
-    /// No colours.
-    Mono,
-    /// That of a file.
-    Of(String),
-}
-
-impl From<String> for ThemeName {
-    fn from(name: String) -> Self {
-        match name.as_str() {
-            "auto" => Self::Auto,
-            "mono" => Self::Mono,
-            _ => Self::Of(name),
-        }
-    }
-}
-
-impl From<ThemeName> for String {
-    fn from(name: ThemeName) -> Self {
-        name.to_string()
-    }
-}
-
-impl FromStr for ThemeName {
-    type Err = Infallible;
-
-    fn from_str(name: &str) -> Result<Self, Infallible> {
-        Ok(name.to_owned().into())
-    }
-}
-
-impl fmt::Display for ThemeName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Auto => "auto",
-            Self::Mono => "mono",
-            Self::Of(name) => name,
-        })
-    }
 }
 
 /// All themes that have colours, by their names.

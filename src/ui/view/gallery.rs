@@ -11,6 +11,7 @@ use ratatui::style::{Color, Modifier};
 
 use super::examples::{branched, choosing, downloading, evicted, planned, row, screen, searched, set_up, streaming};
 use crate::chat::Ended;
+use crate::config::StatusItem;
 use crate::engine::protocol::Step;
 use crate::hardware::health::Throttling;
 use crate::hardware::power::Power;
@@ -19,7 +20,6 @@ use crate::ui::app::Sensed;
 use crate::ui::app::tester::{Tester, download, here};
 use crate::ui::composer::Part;
 use crate::ui::msg::{ChatRow, Command, Msg};
-use crate::ui::status_line::StatusItem;
 use crate::ui::theme::Theme;
 
 const SIZES: [(u16, u16); 4] = [(60, 20), (80, 24), (120, 40), (200, 50)];

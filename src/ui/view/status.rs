@@ -6,9 +6,9 @@ use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
 use crate::chat::Ended;
+use crate::config::StatusItem;
 use crate::engine::protocol::Trial;
 use crate::ui::app::{Activity, App, Held};
-use crate::ui::status_line::StatusItem;
 use crate::ui::transcript::{End, Entry};
 
 use super::{duration, fitted, line, picker};
