@@ -100,6 +100,17 @@ mod tests {
     }
 
     #[test]
+    fn every_switch_is_true_or_a_word() {
+        for name in ["private", "offline", "quiet", "verbose", "vi_keys", "inline", "cache_prompt", "mouse", "recall"] {
+            let read = |value: &str| parse(&format!("{name} = {value}")).map(|read| read.settings);
+            assert_eq!(read("\"on\""), read("true"), "{name}");
+            assert_eq!(read("\"no\""), read("false"), "{name}");
+            assert!(read("\"on\"").is_ok() && read("\"on\"") != read("\"off\""), "{name}");
+            assert!(read("\"perhaps\"").unwrap_err().ends_with("it must be \"on\" or \"off\""), "{name}");
+        }
+    }
+
+    #[test]
     fn whole_numbers_and_words_are_read_as_on_the_command_line() {
         let settings =
             parse("temp = 1\nctx = \"auto\"\nseed = 7\nstop = [\"a\", \"b\"]\nquiet = true").unwrap().settings;

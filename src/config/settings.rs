@@ -54,7 +54,7 @@ impl<'de> Deserialize<'de> for Switch {
     }
 }
 
-/// In the file, `on` and `off` may be written as words or as true and false.
+/// In the file, switches may be written as the words of the command line or as true and false.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "it must be \"on\" or \"off\"")]
 enum WordOrSwitch {
@@ -66,11 +66,7 @@ impl WordOrSwitch {
     fn is_on(&self) -> Option<bool> {
         match self {
             WordOrSwitch::Switch(is_on) => Some(*is_on),
-            WordOrSwitch::Word(word) => match word.as_str() {
-                "on" => Some(true),
-                "off" => Some(false),
-                _ => None,
-            },
+            WordOrSwitch::Word(word) => switch(word).ok(),
         }
     }
 }
@@ -275,26 +271,31 @@ pub struct Settings {
     /// the same begins at once
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "yes|no",
           value_parser = switch, hide_possible_values = true, help_heading = "Machine")]
+    #[serde(deserialize_with = "on_or_off")]
     pub cache_prompt: Option<bool>,
 
     /// Write nothing to disk: no chat, no log
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "yes|no",
           value_parser = switch, hide_possible_values = true)]
+    #[serde(deserialize_with = "on_or_off")]
     pub private: Option<bool>,
 
     /// Use no network
     #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true",
           value_name = "yes|no", value_parser = switch, hide_possible_values = true)]
+    #[serde(deserialize_with = "on_or_off")]
     pub offline: Option<bool>,
 
     /// Edit messages with the keys of vi
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "yes|no",
           value_parser = switch, hide_possible_values = true)]
+    #[serde(deserialize_with = "on_or_off")]
     pub vi_keys: Option<bool>,
 
     /// Chat in a few lines at the bottom of the screen, which leave what was said in the terminal's scrollback
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "yes|no",
           value_parser = switch, hide_possible_values = true)]
+    #[serde(deserialize_with = "on_or_off")]
     pub inline: Option<bool>,
 
     /// Chat in plain lines, for screen readers and dumb terminals; `auto`: where ACCESSIBLE is set or TERM is dumb
@@ -378,11 +379,13 @@ pub struct Settings {
     /// Say nothing on stderr but errors
     #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true",
           value_name = "yes|no", value_parser = switch, hide_possible_values = true)]
+    #[serde(deserialize_with = "on_or_off")]
     pub quiet: Option<bool>,
 
     /// Write more into the log file, and say how fast an answer (what its start went into) or a batch was
     #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true",
           value_name = "yes|no", value_parser = switch, hide_possible_values = true)]
+    #[serde(deserialize_with = "on_or_off")]
     pub verbose: Option<bool>,
 }
 
