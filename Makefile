@@ -5,7 +5,7 @@
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build chat test test-eval test-schemas soak lint fuzz ci screenshots clean
+.PHONY: help setup build chat test test-eval test-schemas soak lint fuzz ci dist screenshots clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -60,6 +60,9 @@ fuzz: ## Give the readers of files what a fuzzer thinks of (TARGET=chats SECONDS
 	done
 
 ci: lint test-eval test ## What has to pass before a change is taken
+
+dist: setup ## Make an archive and a package that run on other machines, in target/dist
+	@scripts/dist.py
 
 screenshots: build ## Make the pictures in assets/screenshots again; needs tmux
 	@scripts/screenshots

@@ -45,6 +45,9 @@ mod tests {
     #[test]
     fn modules_are_beside_the_program_however_it_is_started() {
         assert_eq!(folder(Path::new("/usr/bin/tuichat")), Path::new("/usr/lib/tuichat"));
-        assert_eq!(folder(Path::new("/home/me/tuichat-0.1.0/bin/tuichat")), Path::new("/home/me/tuichat-0.1.0/lib/tuichat"));
+        assert_eq!(
+            folder(Path::new("/home/me/tuichat-0.1.0/bin/tuichat")),
+            Path::new("/home/me/tuichat-0.1.0/lib/tuichat")
+        );
     }
 }
