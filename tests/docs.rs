@@ -16,7 +16,7 @@ use tuichat::ui::slash::{self, Written};
 
 const INDEX: &str = "docs/README.md";
 const REFERENCE: &str = "docs/configuration.md";
-const WRITE: &str = "TUICHAT_WRITE_DOCS";
+const WRITE: &str = "UPDATE_DOCS";
 /// What the reference begins with.
 const INTRODUCTION: &str = "\
 # All settings
@@ -26,8 +26,8 @@ changed, and what a change does.
 
 Each has one name: it stands in `config.toml`, the flag is typed, the variable is set in the environment. The command line \
 goes before the environment, the environment before the file, and the file before the default. The default is given here \
-as the line that the file would have: texts stand in quotes, lists in brackets. Where it is `false`, the file takes `true` \
-and `false` only; flags and variables take `on`, `off`, `yes` and `no`.
+as the line that the file would have: texts stand in quotes, lists in brackets. Switches are \
+`true` and `false`, or the words on, off, yes and no, in quotes; flags and variables take the same words.
 ";
 /// What stands for a number in what is to be typed, for a size, for the name and the value of a setting.
 const PLACEHOLDERS: [(&[&str], &str); 4] =
