@@ -181,8 +181,8 @@ pub fn circumstances(run: &Run) -> String {
     let source = case.text("power_source").unwrap_or_default();
     let power = match case.idle_watts {
         Some(watts) => format!("{watts:.2} W while idle, as told by {source}\n"),
-        None if run.cases.iter().any(|case| case.joules_per_token.is_some()) => format!("power as told by {source}\n"),
         None if source.is_empty() => String::new(),
+        None if run.cases.iter().any(|case| case.joules_per_token.is_some()) => format!("power as told by {source}\n"),
         None => format!("{source}\n"),
     };
     let silent = run.cases.iter().filter_map(|case| Some((case.number("n_power")?, case)));
