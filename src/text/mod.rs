@@ -104,6 +104,14 @@ pub fn mebibytes(bytes: u64) -> String {
     format!("{} MiB", bytes.div_ceil(1 << 20))
 }
 
+/// `1 token`, `3 tokens`.
+pub fn counted(count: impl Into<u64>, noun: &str) -> String {
+    match count.into() {
+        1 => format!("1 {noun}"),
+        count => format!("{count} {noun}s"),
+    }
+}
+
 /// The size of a file, in the unit that people compare files in.
 pub fn file_size(bytes: u64) -> String {
     if bytes < 1_000_000_000 {
@@ -123,6 +131,14 @@ pub fn parameters(count: u64) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn one_is_told_without_an_s() {
+        assert_eq!(
+            [counted(1u32, "chat"), counted(0u32, "chat"), counted(2u64, "chat")],
+            ["1 chat", "0 chats", "2 chats"]
+        );
+    }
 
     #[test]
     fn a_character_split_between_tokens_comes_out_whole() {

@@ -10,6 +10,7 @@ use crate::bench::table::Table;
 use crate::cli::RunsCommand;
 use crate::commands::{Surroundings, aside, print, print_json};
 use crate::exit::{Exit, Failure};
+use crate::text::counted;
 
 /// # Errors
 /// If there is no such run, or it cannot be printed.
@@ -115,8 +116,7 @@ fn table(listed: &[Listed]) -> String {
 
 /// A search has nothing but timings until it has chosen.
 fn measured(cases: usize, timings: usize, is_search: bool) -> String {
-    let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-    if cases == 0 && is_search { counted(timings, "timing") } else { counted(cases, "case") }
+    if cases == 0 && is_search { counted(timings as u64, "timing") } else { counted(cases as u64, "case") }
 }
 
 #[cfg(test)]

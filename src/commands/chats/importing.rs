@@ -9,7 +9,7 @@ use super::super::{print, print_json};
 use crate::exchange::import::{ImportError, Report, import};
 use crate::exit::{Exit, Failure};
 use crate::store::Store;
-use crate::text::escape_line;
+use crate::text::{counted, escape_line};
 
 /// What is told as JSON. The keys are a contract.
 #[derive(Serialize)]
@@ -74,13 +74,12 @@ fn failure(error: ImportError) -> Failure {
 
 /// What came of a file.
 fn sentence(report: &Report) -> String {
-    let counted = |count: usize, one: &str| if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") };
-    let mut parts = vec![format!("{} imported", counted(report.chats, "chat"))];
+    let mut parts = vec![format!("{} imported", counted(report.chats as u64, "chat"))];
     if report.known > 0 {
         parts.push(format!("{} here already", report.known));
     }
     if report.prompts > 0 {
-        parts = vec![format!("{} imported, which Up and Ctrl-R find", counted(report.prompts, "prompt"))];
+        parts = vec![format!("{} imported, which Up and Ctrl-R find", counted(report.prompts as u64, "prompt"))];
     }
     let broken = report.problems.len() + report.more_problems;
     if broken > 0 {

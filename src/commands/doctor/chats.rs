@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::finding::{Finding, Level, Section, object};
-use super::system::{System, counted, typed};
+use super::system::{System, typed};
 use crate::store::{self, Inspection, StoreError};
-use crate::text::file_size;
+use crate::text::{counted, file_size};
 
 /// How long SQLite may look at the file.
 const PATIENCE: Duration = Duration::from_millis(400);
@@ -56,8 +56,7 @@ impl Chats {
     pub fn section(&self) -> Section {
         let mut facts = vec![("file", self.shown.clone())];
         if let (Some(chats), Some(messages), Some(bytes)) = (self.chats, self.messages, self.size_bytes) {
-            let (chats, messages) =
-                (counted(chats as usize, "chat", "chats"), counted(messages as usize, "message", "messages"));
+            let (chats, messages) = (counted(chats, "chat"), counted(messages, "message"));
             facts.push(("content", format!("{chats}, {messages}, {}", file_size(bytes))));
         } else if self.finding.is_none() {
             facts.push(("content", "nothing yet".into()));

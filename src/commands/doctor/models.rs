@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::finding::{Finding, Level, Section, object};
-use super::system::{System, counted, typed};
+use super::system::{System, typed};
 use crate::engine::profile::{Profile, SOURCE};
 use crate::models::{
     Borrowed, FailureClass, Found, Installed, Library, ModelError, Owner, Places, Unfinished, catalog,
 };
-use crate::text::file_size;
+use crate::text::{counted, file_size};
 
 /// What is known of models.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -142,7 +142,7 @@ impl Models {
                 format!("{tuned} (found by trying; {SOURCE} does it anew, and what you set is stronger)"),
             ));
         }
-        let count = counted(self.installed, "model", "models");
+        let count = counted(self.installed as u64, "model");
         let linked = match self.linked {
             0 => String::new(),
             linked => format!(" ({linked} used where it lies)"),
@@ -150,7 +150,7 @@ impl Models {
         let own = file_size(self.installed_bytes);
         facts.push(("installed", format!("{count}{linked}, {own}, in {}", self.shown_folder)));
         for store in self.stores.iter().filter(|store| store.models > 0) {
-            let count = counted(store.models, "model", "models");
+            let count = counted(store.models as u64, "model");
             facts.push((store.owner.prefix(), format!("{count}, {}, used in place", file_size(store.bytes))));
         }
         for leftover in &self.unfinished {

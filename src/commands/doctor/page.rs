@@ -4,8 +4,7 @@
 use unicode_width::UnicodeWidthStr;
 
 use super::finding::{Finding, Level, Section};
-use super::system::counted;
-use crate::text::escape_line;
+use crate::text::{counted, escape_line};
 
 /// How the page is to look.
 #[derive(Clone, Copy, Debug)]
@@ -49,12 +48,11 @@ fn summary(sections: &[Section], look: Look) -> String {
     let count = |level| findings.iter().filter(|finding| finding.level == level).count();
     let (problems, warnings, notes) = (count(Level::Problem), count(Level::Warning), count(Level::Note));
     let worst = findings.iter().map(|finding| finding.level).max().unwrap_or(Level::Ok);
-    let parts: Vec<String> =
-        [(problems, "problem", "problems"), (warnings, "warning", "warnings"), (notes, "note", "notes")]
-            .into_iter()
-            .filter(|(count, ..)| *count > 0)
-            .map(|(count, singular, plural)| counted(count, singular, plural))
-            .collect();
+    let parts: Vec<String> = [(problems, "problem"), (warnings, "warning"), (notes, "note")]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, noun)| counted(count as u64, noun))
+        .collect();
     let text = match parts.is_empty() {
         true => "everything is as it should be".to_owned(),
         false => parts.join(", "),

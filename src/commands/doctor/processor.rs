@@ -4,9 +4,10 @@ use serde::Serialize;
 
 use super::finding::{Finding, Level, Section, object};
 use super::instructions::{self, Instructions};
-use super::system::{System, counted, listed};
+use super::system::{System, listed};
 use crate::hardware::cores::{CoreChoice, CoreSet, Cpu};
 use crate::hardware::power::{self, Power};
+use crate::text::counted;
 
 /// Tasks that compute, on average over a minute, from which it is no longer the odd one.
 const BUSY: f64 = 0.75;
@@ -206,7 +207,7 @@ impl Processor {
 
     fn little_time(&self) -> Option<Finding> {
         let quota = self.quota.filter(|quota| *quota < self.allowed() as f64)?;
-        let cores = counted(self.allowed(), "processor", "processors");
+        let cores = counted(self.allowed() as u64, "processor");
         Some(Finding::note(
             format!("a control group gives this program the time of {quota:.1} of its {cores}"),
             "give the container or the service more, as with `docker update --cpus`, if that is not meant",

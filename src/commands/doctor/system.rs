@@ -65,14 +65,6 @@ pub fn listed(names: &[&str]) -> String {
     }
 }
 
-/// `one thing`, `3 things`.
-pub fn counted(count: usize, singular: &str, plural: &str) -> String {
-    match count {
-        1 => format!("1 {singular}"),
-        _ => format!("{count} {plural}"),
-    }
-}
-
 #[cfg(test)]
 pub mod fixture {
     use super::*;
@@ -128,7 +120,6 @@ mod tests {
     fn names_are_listed_as_in_a_sentence() {
         assert_eq!(listed(&["a"]), "`a`");
         assert_eq!(listed(&["a", "b", "c"]), "`a`, `b` and `c`");
-        assert_eq!((counted(1, "chat", "chats"), counted(0, "chat", "chats")), ("1 chat".into(), "0 chats".into()));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::App;
 use crate::chat::{DraftedBy, Speculation, Stats};
+use crate::text::counted;
 use crate::ui::transcript::Entry;
 
 impl App {
@@ -69,10 +70,6 @@ fn guessed(stats: &Stats, by: DraftedBy, speedup: f64) -> String {
         spent_ms / 1000.0,
         plain_ms / 1000.0,
     )
-}
-
-fn counted(count: u32, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 #[cfg(test)]
