@@ -179,6 +179,8 @@ def debian(stage, package, folder):
         "Files: *\nCopyright: the authors of tuichat\nLicense: MIT or Apache-2.0\n"
         " LICENSE-MIT and LICENSE-APACHE beside this file; THIRD-PARTY-LICENSES has those of what is built in.\n"
     )
+    control = folder / "DEBIAN" / "control"
+    control.parent.mkdir()
     # dpkg-shlibdeps wants to find a source package around it.
     work = folder.with_name("debian-source")
     shutil.rmtree(work, ignore_errors=True)
@@ -190,8 +192,6 @@ def debian(stage, package, folder):
     depends = depends.strip().removeprefix("shlibs:Depends=")
     architecture = output("dpkg", "--print-architecture").strip()
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) // 1024
-    control = folder / "DEBIAN" / "control"
-    control.parent.mkdir()
     control.write_text(
         f"Package: tuichat\nVersion: {package['version']}\nArchitecture: {architecture}\n"
         f"Maintainer: the authors of tuichat <authors@tuichat.invalid>\nInstalled-Size: {size}\nDepends: {depends}\n"
