@@ -202,6 +202,14 @@ impl DraftedBy {
             DraftedBy::Both => "ngram+draft",
         }
     }
+
+    /// Whether all of it was found in the text: there the ground of a guess tells how likely it is right.
+    pub fn is_looked_up(self) -> bool {
+        match self {
+            DraftedBy::Ngram => true,
+            DraftedBy::Draft | DraftedBy::Both => false,
+        }
+    }
 }
 
 /// Why no tokens were guessed, or no more of them.

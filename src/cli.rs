@@ -385,8 +385,10 @@ mod tests {
         }
     }
 
-    /// Lines, and what each changes about one without words.
-    const LINES: &[(&str, fn(&mut Arguments))] = &[
+    /// A line, and what it changes about one without words.
+    type Line = (&'static str, fn(&mut Arguments));
+
+    const LINES: &[Line] = &[
         ("", |_| {}),
         ("-p hi", |it| it.talk.prompt = Some("hi".into())),
         ("-p -", |it| it.talk.prompt = Some("-".into())),

@@ -27,7 +27,7 @@ use crate::closed_stdout;
 use crate::config::{Config, Directories, Layers, Room, Settings, SettingsFile, unknown_variables};
 use crate::engine::probe::Probe;
 use crate::engine::profile::{Notes, Profile};
-use crate::engine::protocol::{LoadSettings, Speculate};
+use crate::engine::protocol::{Asked, LoadSettings, Speculate};
 use crate::engine::scripted::Script;
 use crate::engine::tuning::Tuning;
 use crate::engine::{Access, SnapshotSettings, Source};
@@ -179,8 +179,8 @@ impl Surroundings {
     /// The model that guesses tokens for this one: the one that was named, else the one that the catalogue names, if it
     /// is there.
     fn draft_model(&self, model: &Found) -> Option<Result<PathBuf, String>> {
-        let mode = self.config.generate.speculation.by;
-        if matches!(mode, Speculate::Off | Speculate::Ngram) { None } else { self.draft_model_named(model, None) }
+        let asked = self.config.generate.speculation.by.asks_model();
+        if asked == Asked::Never { None } else { self.draft_model_named(model, None) }
     }
 
     /// The same, whether tokens are to be guessed or not; this name is stronger than that of the settings.

@@ -428,9 +428,7 @@ fn evict_parser() -> impl TypedValueParser<Value = Evict> {
 }
 
 fn speculate_parser() -> impl TypedValueParser<Value = Speculate> {
-    PossibleValuesParser::new(["auto", "off", "ngram", "draft"]).try_map(|word| {
-        Speculate::deserialize(IntoDeserializer::<serde::de::value::Error>::into_deserializer(word.as_str()))
-    })
+    PossibleValuesParser::new(Speculate::WORDS).try_map(|word| word.parse::<Speculate>())
 }
 
 impl Settings {

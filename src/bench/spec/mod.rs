@@ -41,7 +41,7 @@ pub struct Settings {
     pub fuzzy: Vec<f32>,
 }
 
-/// A way to guess tokens.
+/// A way to guess tokens, in the order of the tables. Without `--ways` all are measured, so each makes the suite longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum, Serialize, Deserialize)]
 pub enum Way {
     /// None: what the others are measured by

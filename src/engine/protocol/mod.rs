@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub use answer::{Channel, Cost, Finish, Lanes, Likely, MessageCost, Passage, Piece, Pin, Rereading, Weighed};
 pub use load::{DeviceChoice, Evict, Expected, KvSettings, LoadSettings};
 pub use model::{DeviceInfo, DraftInfo, KvInfo, LoadPart, ModelInfo};
-pub use prompt::{Batch, ChatKey, Constraint, GenerateOptions, Prompt, Speculate, SpeculationOptions, Think};
+pub use prompt::{Asked, Batch, ChatKey, Constraint, GenerateOptions, Prompt, Speculate, SpeculationOptions, Think};
 
 use super::kv::KvTypes;
 use crate::text::escape_line;

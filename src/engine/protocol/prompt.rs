@@ -1,5 +1,7 @@
 //! What is to be answered, and how.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::chat::{Message, Sampling};
@@ -96,6 +98,60 @@ pub enum Speculate {
     Ngram,
     /// A smaller model, whether it pays or not.
     Draft,
+}
+
+/// When one of those who can guess is asked to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    Never,
+    WhereItPays,
+    Always,
+}
+
+impl Speculate {
+    /// The words for all of them, in the order in which they are named to a person.
+    pub const WORDS: [&'static str; 4] = ["auto", "off", "ngram", "draft"];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Off => "off",
+            Self::Ngram => "ngram",
+            Self::Draft => "draft",
+        }
+    }
+
+    /// When guesses are looked up in the text.
+    pub fn looks_up(self) -> Asked {
+        match self {
+            Self::Auto => Asked::WhereItPays,
+            Self::Ngram => Asked::Always,
+            Self::Off | Self::Draft => Asked::Never,
+        }
+    }
+
+    /// When a smaller model guesses.
+    pub fn asks_model(self) -> Asked {
+        match self {
+            Self::Auto => Asked::WhereItPays,
+            Self::Draft => Asked::Always,
+            Self::Off | Self::Ngram => Asked::Never,
+        }
+    }
+}
+
+impl FromStr for Speculate {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        Ok(match word {
+            "auto" => Self::Auto,
+            "off" => Self::Off,
+            "ngram" => Self::Ngram,
+            "draft" => Self::Draft,
+            _ => return Err("it must be `auto`, `off`, `ngram` or `draft`".into()),
+        })
+    }
 }
 
 /// What an answer is held to. [`crate::engine::constraint::check`] says whether it can be.

@@ -64,7 +64,8 @@ pub struct Draft {
     pub logits: Vec<Vec<f32>>,
 }
 
-/// What speaks for a draft.
+/// What speaks for a draft that was looked up in the text, by whomever: how often such guesses are right is learned for
+/// all of them together ([`chances`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ground {
     /// So many tokens at the end of the text stand before the place that the draft is taken from, too.

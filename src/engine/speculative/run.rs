@@ -72,11 +72,11 @@ impl Run {
         Some(Drafted { token, odds, logits })
     }
 
-    /// The token that n-grams guessed for this place, computed or not, and why.
+    /// The token that was looked up for this place, computed or not, and why.
     pub fn guess(&self) -> Option<(Token, Ground)> {
         let token = *self.draft.tokens.get(self.chosen)?;
-        let is_by_ngrams = self.draft.by == Some(DraftedBy::Ngram);
-        (is_by_ngrams && self.chosen <= self.computed).then(|| (token, self.draft.ground.behind(self.chosen)))
+        let is_looked_up = self.draft.by.is_some_and(DraftedBy::is_looked_up);
+        (is_looked_up && self.chosen <= self.computed).then(|| (token, self.draft.ground.behind(self.chosen)))
     }
 
     /// The answer goes on with this token; `false` if that was not computed.

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::{Book, Bursts, Controller, Draft, DraftModel, Drafter, Ngrams, Run, TimesFile};
 use crate::chat::{DraftedBy, NotDrafted, Speculation};
 use crate::engine::llama::Token;
-use crate::engine::protocol::{CancelFlag, GenerateOptions, Speculate, SpeculationOptions};
+use crate::engine::protocol::{Asked, CancelFlag, GenerateOptions, Speculate, SpeculationOptions};
 
 /// Most drafted tokens in a step, unless it is said otherwise. Each row of logits takes memory.
 const MOST_DRAFTED: u32 = 31;
@@ -172,8 +172,9 @@ impl<'model> Speculator<'model> {
         let mut draft = self.ngrams.draft(most.max(1), cancel);
         let end = draft.tokens.iter().position(|token| is_end(*token));
         draft.tokens.truncate(end.unwrap_or(usize::MAX));
-        let insists = self.options.by == Speculate::Ngram;
-        let most_by_ngrams = if self.options.by == Speculate::Draft { 0 } else { most };
+        let asked = self.options.by.looks_up();
+        let insists = asked == Asked::Always;
+        let most_by_ngrams = if asked == Asked::Never { 0 } else { most };
         let computed = self.controller.decide(&draft, most_by_ngrams, cells, insists);
         self.run = Run::new(draft, computed);
         if computed == 0
@@ -190,8 +191,9 @@ impl<'model> Speculator<'model> {
 
     /// What the draft model guesses, if it is there and is to be asked.
     fn ask_model(&mut self, most: usize, cells: usize, cancel: &[&CancelFlag]) -> Option<Draft> {
-        let insists = self.options.by == Speculate::Draft;
-        if self.options.by == Speculate::Ngram || (!insists && self.controller.has_lost()) {
+        let asked = self.options.by.asks_model();
+        let insists = asked == Asked::Always;
+        if asked == Asked::Never || (!insists && self.controller.has_lost()) {
             return None;
         }
         let (model, bursts) = self.model.as_mut().filter(|(model, _)| model.has_room(most))?;

@@ -112,26 +112,9 @@ pub static SETTINGS: &[Setting] = &[
     Setting {
         name: "spec",
         about: "what guesses tokens; `auto` where it pays",
-        words: &["auto", "off", "ngram", "draft"],
-        shown: |options| {
-            let word = match options.speculation.by {
-                Speculate::Auto => "auto",
-                Speculate::Off => "off",
-                Speculate::Ngram => "ngram",
-                Speculate::Draft => "draft",
-            };
-            word.into()
-        },
-        set: |options, text| {
-            options.speculation.by = match text {
-                "auto" => Speculate::Auto,
-                "off" => Speculate::Off,
-                "ngram" => Speculate::Ngram,
-                "draft" => Speculate::Draft,
-                _ => return Err("it must be `auto`, `off`, `ngram` or `draft`".into()),
-            };
-            Ok(())
-        },
+        words: &Speculate::WORDS,
+        shown: |options| options.speculation.by.as_str().into(),
+        set: parsed!(Speculate, |options, value| options.speculation.by = value),
     },
     Setting {
         name: "loop_breaker",
