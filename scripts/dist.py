@@ -220,7 +220,7 @@ def main():
     wanted = install_libraries(built, stage / LIBRARIES)
     for runtime in sorted(library for library in wanted if library.startswith("libgomp.so")):
         # Compilers bring it along, and nothing else does on a machine without one.
-        found = Path(output("cc", f"-print-file-name={runtime}").strip())
+        found = Path(output(os.environ.get("CC", "cc"), f"-print-file-name={runtime}").strip())
         install(found.resolve(), stage / LIBRARIES / runtime)
     write_share(stage / "bin" / "tuichat", stage / "share")
     (stage / "share/doc/tuichat/THIRD-PARTY-LICENSES").write_text(licences(data))
