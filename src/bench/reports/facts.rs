@@ -67,6 +67,19 @@ pub fn of(run: &Run) -> Vec<Facts> {
     groups.into_iter().filter(|facts| !facts.of.is_empty()).collect()
 }
 
+/// On what it was measured, with which versions, and when, in a line.
+pub fn in_a_line(run: &Run) -> String {
+    let (head, machine) = (&run.head, &run.head.machine);
+    let mut about = vec![machine.line()];
+    let versions = [("tuichat ", &head.tuichat), ("llama.cpp ", &head.llama_cpp)];
+    let versions = versions.iter().filter(|(_, version)| !version.is_empty());
+    about.extend(versions.map(|(name, version)| format!("{name}{version}")));
+    about.extend([&machine.os, &machine.kernel].into_iter().flatten().cloned());
+    about.extend(machine.governor.as_ref().map(|governor| format!("governor {governor}")));
+    about.push(format!("suite {}, {}", head.suite, started(run)));
+    about.join("; ")
+}
+
 /// When it was, in the place's own time.
 pub fn started(run: &Run) -> String {
     run.head.started.strftime("%Y-%m-%d %H:%M UTC").to_string()

@@ -6,20 +6,11 @@ use crate::bench::record::Run;
 use crate::bench::speed::circumstances;
 
 pub fn render(run: &Run) -> String {
-    let head = &run.head;
     let mut text = String::new();
     for section in sections::of(run) {
         text += &format!("### {}\n\n{}\n", escape(&section.title), table(&section));
     }
-    let versions = [("tuichat ", &head.tuichat), ("llama.cpp ", &head.llama_cpp)];
-    let versions = versions.iter().filter(|(_, version)| !version.is_empty());
-    let mut about: Vec<String> = versions.map(|(name, version)| format!("{name}{version}")).collect();
-    let machine = &head.machine;
-    about.insert(0, machine.line());
-    about.extend([&machine.os, &machine.kernel].into_iter().flatten().cloned());
-    about.extend(machine.governor.as_ref().map(|governor| format!("governor {governor}")));
-    about.push(format!("suite {}, {}", head.suite, facts::started(run)));
-    text += &format!("{}\n\n", escape(&about.join("; ")));
+    text += &format!("{}\n\n", escape(&facts::in_a_line(run)));
     let circumstances: Vec<String> = circumstances(run).lines().map(escape_but_code).collect();
     if !circumstances.is_empty() {
         text += &format!("{}\n\n", circumstances.join("; "));
