@@ -1,5 +1,6 @@
 //! Little memory, for real: the program in a control group that limits it. Where none can be made (that takes the right
-//! to, and Linux) these tests are skipped.
+//! to) these tests are skipped.
+#![cfg(target_os = "linux")]
 
 mod common;
 

@@ -8,7 +8,6 @@ mod common;
 mod pty;
 
 use std::fs;
-use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -394,7 +393,7 @@ fn more_than_any_model_takes_in_is_refused_in_little_memory() {
     let mut stdin = child.stdin.take().unwrap();
     let status = format!("/proc/{}/status", child.id());
     let (mut most, mut written) = (0, 0);
-    while written < 100 << 20 && stdin.write_all(&[b'y'; 1 << 16]).is_ok() {
+    while written < 100 << 20 && std::io::Write::write_all(&mut stdin, &[b'y'; 1 << 16]).is_ok() {
         written += 1 << 16;
         let status = fs::read_to_string(&status).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0");

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::models::gguf::TensorType;
 
@@ -55,7 +55,7 @@ pub struct MadeModel {
 #[cfg(target_os = "linux")]
 struct Place {
     _file: File,
-    path: PathBuf,
+    path: std::path::PathBuf,
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -69,7 +69,7 @@ impl Place {
         use std::os::fd::AsRawFd;
         let file = File::from(rustix::fs::memfd_create("tuichat-made-model", rustix::fs::MemfdFlags::CLOEXEC)?);
         write(&file)?;
-        let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+        let path = std::path::PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
         Ok(Self { _file: file, path })
     }
 
