@@ -300,6 +300,32 @@ pub struct Stats {
     pub major_faults: Option<u64>,
     /// The model was read from the disk for every token, so that its speed is the disk's.
     pub is_reread: bool,
+    /// A server answered: of its cache, its guesses and its memory nothing is known, and of the rest what this says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by_server: Option<ServerTold>,
+}
+
+/// What a server told of an answer; what it did not is unknown, whatever the numbers are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ServerTold {
+    /// How many tokens the prompt has.
+    pub prompt: bool,
+    /// How many of them were cached.
+    pub cached: bool,
+    /// How long the others took.
+    pub prefill: bool,
+}
+
+impl ServerTold {
+    /// What is known of an answer in two parts.
+    fn with(self, next: Self) -> Self {
+        Self {
+            prompt: self.prompt && next.prompt,
+            cached: self.cached && next.cached,
+            prefill: self.prefill && next.prefill,
+        }
+    }
 }
 
 impl Stats {
@@ -329,6 +355,10 @@ impl Stats {
                 (one, other) => one.or(other),
             },
             is_reread: self.is_reread || next.is_reread,
+            by_server: match (self.by_server, next.by_server) {
+                (Some(one), Some(other)) => Some(one.with(other)),
+                (one, other) => other.or(one),
+            },
         }
     }
 
@@ -371,7 +401,7 @@ mod tests {
             speculation: Speculation { drafted: 4, spent_ms: 2.0, plain_ms: 3.0, ..Speculation::default() },
             cells_used,
             major_faults: Some(2),
-            is_reread: false,
+            ..Stats::default()
         };
         let both = part(10, 20, 30.0, 29).followed_by(part(30, 5, 2.0, 34));
         assert_eq!((both.usage.prompt_tokens, both.usage.completion_tokens, both.decode_calls), (40, 25, 23));

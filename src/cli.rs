@@ -4,6 +4,7 @@
 mod batch;
 mod bench;
 mod chats;
+mod engines;
 mod habits;
 pub mod mistakes;
 mod models;
@@ -18,6 +19,7 @@ use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 pub use batch::{BatchCommand, Parallel};
 pub use bench::{BenchCommand, RunsCommand, Suite, Telling, Tokens};
 pub use chats::{ChatsCommand, Form};
+pub use engines::EnginesCommand;
 pub use models::ModelsCommand;
 
 use crate::config::Settings;
@@ -110,10 +112,6 @@ pub struct Talk {
     #[arg(long = "continue", value_name = "ID", num_args = 0..=1, default_missing_value = "last",
           conflicts_with_all = ["resume", "private"])]
     pub continues: Option<ChatName>,
-
-    /// What answers: llama, or scripted:FILE
-    #[arg(long, hide = true, default_value = "llama", value_name = "ENGINE")]
-    pub engine: EngineName,
 }
 
 /// A chat that is to be found.
@@ -134,32 +132,15 @@ impl std::str::FromStr for ChatName {
     }
 }
 
-/// What answers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum EngineName {
-    #[default]
-    Llama,
-    Scripted(PathBuf),
-}
-
-impl std::str::FromStr for EngineName {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.split_once(':') {
-            None if text == "llama" => Ok(EngineName::Llama),
-            Some(("scripted", path)) if !path.is_empty() => Ok(EngineName::Scripted(path.into())),
-            _ => Err("an engine is `llama` or `scripted:FILE`".into()),
-        }
-    }
-}
-
 #[derive(Subcommand, Clone, Debug, PartialEq)]
 pub enum Command {
     Batch(Box<BatchCommand>),
     /// Get models, and see which there are
     #[command(subcommand)]
     Models(ModelsCommand),
+    /// See the servers that can answer instead of this program, and try one
+    #[command(subcommand)]
+    Engines(EnginesCommand),
     /// See earlier chats, search them, and put them in order
     #[command(subcommand)]
     Chats(ChatsCommand),
@@ -413,7 +394,7 @@ mod tests {
             it.settings.cache_prompt = Some(true);
             it.settings.logprobs = "5".parse().ok();
         }),
-        ("--engine scripted:x", |it| it.talk.engine = EngineName::Scripted("x".into())),
+        ("--engine scripted:x", |it| it.settings.engine = Some("scripted:x".parse().unwrap())),
         ("-o ndjson", |it| it.settings.output = Some(Output::Ndjson)),
         ("--temp 0 --seed auto", |it| {
             it.settings.temp = "0".parse().ok();
@@ -520,7 +501,7 @@ mod tests {
             ("--prompt-name x --var stdin=b", "`stdin` is what is piped in"),
             ("--extract a/b", "it must be `code`, `json`, or a language like `python`"),
             ("-o xml", "[possible values: text, json, ndjson]"),
-            ("--engine magic", "an engine is `llama` or `scripted:FILE`"),
+            ("--engine localhost:8080", "an address like `http://localhost:8080`"),
             ("--resume yesterday", "`yesterday` is not the number of a chat"),
             ("--resume 3 -p hi", "cannot be used with"),
             ("--resume 3 --private", "cannot be used with"),

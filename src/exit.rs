@@ -147,6 +147,7 @@ impl From<&EngineError> for Failure {
             EngineError::ContextFull { .. } | EngineError::ItemTooLong { .. } => (Exit::Error, "context_full"),
             EngineError::Template(_) => (Exit::Error, "template"),
             EngineError::NoModel => (Exit::Error, "no_model"),
+            EngineError::Server(_) => (Exit::Network, "server"),
             EngineError::Failed(_) => (Exit::Error, "engine"),
         };
         Self::new(exit, kind, error.to_string())

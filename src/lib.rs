@@ -105,6 +105,7 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
             commands::batch::run(*command, Surroundings::find(settings)?)
         }
         Some(Command::Models(command)) => commands::models::run(command, &Surroundings::find(settings)?),
+        Some(Command::Engines(command)) => commands::engines::run(command, &Surroundings::find(settings)?),
         Some(Command::Chats(command)) => commands::chats::run(command, &Surroundings::find(settings)?),
         Some(Command::Config(command)) => commands::config::run(command, &Surroundings::find(settings)?),
         Some(Command::Bench(command)) => {

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
-use super::EngineName;
 use crate::config::Settings;
 
 /// Settings that mean nothing to a batch.
@@ -92,10 +91,6 @@ pub struct BatchCommand {
     /// Answer so many items side by side, 1 to 64; `auto` takes as many as are the fastest on this machine
     #[arg(long, value_name = "N|auto", default_value = "auto", value_parser = parallel)]
     pub parallel: Parallel,
-
-    /// What answers: llama, or scripted:FILE
-    #[arg(long = "engine", id = "by", hide = true, default_value = "llama", value_name = "ENGINE")]
-    pub engine: EngineName,
 
     #[command(flatten)]
     pub settings: Settings,

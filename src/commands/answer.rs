@@ -14,7 +14,7 @@ use crate::cli::{ChatName, Talk, mistakes};
 use crate::config::{self, Config, Directories, Output};
 use crate::engine::SnapshotSettings;
 use crate::engine::constraint::{self, Validator};
-use crate::engine::protocol::{Constraint, Expected, GenerateOptions, Prompt, Think};
+use crate::engine::protocol::{Constraint, Expected, GenerateOptions, LoadSettings, Prompt, Think};
 use crate::exit::{Exit, Failure};
 use crate::models::catalog::Entry;
 use crate::models::hub::{Hub, Pull};
@@ -66,29 +66,19 @@ pub fn refuse(typed: Option<Output>, failure: &Failure) {
 fn prepare(talk: Talk, mut surroundings: Surroundings) -> Result<Job, Failure> {
     let named = talk.prompt_name.map(|name| take_up_text(&name, &mut surroundings)).transpose()?;
     let schema = check_constraint(&surroundings)?;
-    let source = surroundings.source(&talk.engine)?;
+    let source = surroundings.source()?;
     check_form(&surroundings)?;
     let chat = talk.continues.map(|name| saved_chat(name, &surroundings)).transpose()?;
-    let model = match surroundings.model(&talk.engine) {
-        Ok(found) => Ok(found),
-        Err(failure) => Err(offers::to_get(&surroundings.config, failure)?),
-    };
+    let answering = Answering::find(&surroundings)?;
     let question = Question { named, variables: talk.variables, typed: talk.prompt, files: talk.files };
     question.check()?;
     let asked = question.read(stdin(), || read_stdin(surroundings.config.quiet))?;
     for sentence in &asked.notes {
         Remarks::on_stderr(surroundings.config.quiet).note(&format!("note: {sentence}"));
     }
-    let model = model.or_else(|entry| get(entry, &surroundings))?;
-    let hashes_file = surroundings.hashes_file();
-    let snapshots = match &chat {
-        Some(_) => surroundings.snapshots(&model),
-        None if surroundings.config.cache_prompt => snapshots(&surroundings, &model),
-        None => None,
-    };
-    let keeps = snapshots.is_some();
+    let (mut load, hash) = answering.load(&surroundings, chat.is_some())?;
+    let keeps = load.snapshots.is_some();
     let shared = (keeps && chat.is_none()).then_some(asked.shared);
-    let mut load = surroundings.load_settings(model.clone(), snapshots);
     // An answer is waited for; a chat finds out which threads are the fastest.
     load.tuning.may_try = false;
     let config = surroundings.config.clone();
@@ -108,8 +98,50 @@ fn prepare(talk: Talk, mut surroundings: Surroundings) -> Result<Job, Failure> {
         keeps,
         verbose: config.verbose,
         smaller: Box::new(move |bytes| offers::smaller(&surroundings, bytes)),
-        hash: Box::new(move || sha256(model, hashes_file.as_deref())),
+        hash,
     })
+}
+
+/// What answers.
+enum Answering {
+    /// A server, asked so.
+    Server(Box<LoadSettings>),
+    Here(Found),
+    /// A model that has to be downloaded first.
+    Missing(&'static Entry),
+}
+
+/// Finds the SHA-256 of a file.
+type Hash = Box<dyn FnOnce() -> Result<String, String> + Send>;
+
+impl Answering {
+    fn find(surroundings: &Surroundings) -> Result<Self, Failure> {
+        if let Some(load) = surroundings.server()? {
+            surroundings.check_privacy(&load)?;
+            return Ok(Self::Server(Box::new(load)));
+        }
+        match surroundings.model() {
+            Ok(found) => Ok(Self::Here(found)),
+            Err(failure) => offers::to_get(&surroundings.config, failure).map(Self::Missing),
+        }
+    }
+
+    /// How it is loaded, and what its file's hash is found by, if it has one. What is computed for a chat is kept.
+    fn load(self, surroundings: &Surroundings, is_for_chat: bool) -> Result<(LoadSettings, Option<Hash>), Failure> {
+        let model = match self {
+            Self::Server(load) => return Ok((*load, None)),
+            Self::Here(found) => found,
+            Self::Missing(entry) => get(entry, surroundings)?,
+        };
+        let snapshots = match is_for_chat {
+            true => surroundings.snapshots(&model),
+            false if surroundings.config.cache_prompt => snapshots(surroundings, &model),
+            false => None,
+        };
+        let load = surroundings.load_settings(model.clone(), snapshots);
+        let hashes_file = surroundings.hashes_file();
+        Ok((load, Some(Box::new(move || sha256(model, hashes_file.as_deref())))))
+    }
 }
 
 /// The person's text with this name. What its head sets is in force from now on.

@@ -20,7 +20,7 @@ pub fn run(command: BatchCommand, surroundings: Surroundings) -> Result<Exit, Fa
     if let Some(constraint) = &surroundings.config.generate.constraint {
         held_to.check_from(constraint, &surroundings.layers.form_origin).map_err(Failure::usage)?;
     }
-    let source = surroundings.source(&command.engine)?;
+    let source = surroundings.source()?;
     let mut items = read(&command.items, &surroundings, &mut held_to)?;
     let (out, earlier): (Box<dyn io::Write>, Earlier) = match (&command.to, &command.resume_file) {
         (_, Some(path)) => {
@@ -84,7 +84,11 @@ fn read(path: &Path, surroundings: &Surroundings, held_to: &mut HeldTo) -> Resul
 
 /// How the model is loaded for these items.
 fn load(command: &BatchCommand, surroundings: &Surroundings, items: &[Item]) -> Result<LoadSettings, Failure> {
-    let model = match surroundings.model(&command.engine) {
+    if let Some(load) = surroundings.server()? {
+        surroundings.check_privacy(&load)?;
+        return Ok(load);
+    }
+    let model = match surroundings.model() {
         Ok(found) => found,
         Err(failure) => answer::get(offers::to_get(&surroundings.config, failure)?, surroundings)?,
     };

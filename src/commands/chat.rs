@@ -39,7 +39,7 @@ fn setup(
     surroundings: Surroundings,
     behind: &Arc<Mutex<Behind>>,
 ) -> Result<Setup, Failure> {
-    let engine = surroundings.source(&talk.engine)?;
+    let engine = surroundings.source()?;
     let supplier = Arc::new(Supplier(Arc::new(surroundings)));
     let Surroundings { config, layers, directories, settings } = &*supplier.0;
     let mut config = config.clone();
@@ -120,8 +120,14 @@ fn prepare(talk: Talk, supplier: &Supplier, behind: &mut Behind) -> Option<Prepa
             return None;
         }
     };
-    let (opening, model) = match surroundings.model(&talk.engine) {
-        Ok(found) => {
+    let found = match surroundings.server() {
+        Ok(Some(load)) => Ok(Err(load)),
+        Ok(None) => surroundings.model().map(Ok),
+        Err(failure) => Err(failure),
+    };
+    let (opening, model) = match found {
+        Ok(Err(load)) => (Opening::Chat, Ok(load)),
+        Ok(Ok(found)) => {
             if found.has_lasting_name() {
                 supplier.remember(&found.name);
             }

@@ -10,6 +10,7 @@ pub mod completions;
 pub mod config;
 pub mod debug;
 pub mod doctor;
+pub mod engines;
 pub mod help;
 mod machine;
 pub mod man;
@@ -22,9 +23,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::cli::EngineName;
 use crate::closed_stdout;
-use crate::config::{Config, Directories, Layers, Room, Settings, SettingsFile, unknown_variables};
+use crate::config::{Config, Directories, EngineName, Layers, Room, Settings, SettingsFile, unknown_variables};
 use crate::engine::probe::Probe;
 use crate::engine::profile::{Notes, Profile};
 use crate::engine::protocol::{Asked, LoadSettings, Speculate};
@@ -80,7 +80,8 @@ impl Surroundings {
     fn renewed(&self) -> Self {
         let config = self.settings.config().unwrap_or_else(|| self.config.clone());
         let (directories, settings) = (self.directories.clone(), self.settings.clone());
-        Self { directories, layers: Layers::default(), config, settings }
+        let layers = Layers { engines: self.layers.engines.clone(), ..Layers::default() };
+        Self { directories, layers, config, settings }
     }
 
     /// Refuses half a config, tells the warnings on stderr and begins the log: what all commands do but the chat,
@@ -207,10 +208,10 @@ impl Surroundings {
         LoadSettings { speeds: self.speeds_file(), tuning, ..settings }
     }
 
-    /// What answers, by its name.
-    fn source(&self, engine: &EngineName) -> Result<Source, Failure> {
-        match engine {
-            EngineName::Llama => Ok(Source::Llama(self.access())),
+    /// What answers on this machine; a server is asked when its model is loaded.
+    fn source(&self) -> Result<Source, Failure> {
+        match &self.config.engine {
+            EngineName::Llama | EngineName::Address(_) | EngineName::Named(_) => Ok(Source::Llama(self.access())),
             EngineName::Scripted(path) => Script::read(path).map(Source::Scripted).map_err(Failure::usage),
         }
     }
@@ -225,10 +226,12 @@ impl Surroundings {
         Access::Confined(if is_written { folders.into() } else { Vec::new() })
     }
 
-    /// The model that the settings mean. A script is its own model.
-    fn model(&self, engine: &EngineName) -> Result<Found, Failure> {
-        match engine {
-            EngineName::Llama => Ok(self.library().resolve(self.config.model.as_deref())?),
+    /// The model of this machine that the settings mean. A script is its own model.
+    fn model(&self) -> Result<Found, Failure> {
+        match &self.config.engine {
+            EngineName::Llama | EngineName::Address(_) | EngineName::Named(_) => {
+                Ok(self.library().resolve(self.config.model.as_deref())?)
+            }
             EngineName::Scripted(path) => Ok(Found { name: "scripted".into(), path: path.clone(), sha256: None }),
         }
     }

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::Surroundings;
 use super::machine::Fit;
+use super::{Surroundings, engines};
 use crate::config::Config;
 use crate::engine::protocol::LoadSettings;
 use crate::exit::{Exit, Failure};
@@ -91,6 +91,7 @@ pub fn smaller(surroundings: &Surroundings, asked_bytes: u64) -> Option<String> 
     let sized = offers.map(|offer| {
         let (is_here, bytes) = match &offer.place {
             Place::Here { found, .. } => (true, std::fs::metadata(&found.path).map_or(0, |file| file.len())),
+            Place::Server { .. } => (false, u64::MAX),
             Place::Download { bytes, .. } => (false, bytes.unwrap_or(0)),
         };
         (is_here, bytes, offer.name)
@@ -142,9 +143,16 @@ impl Supply for Supplier {
         all(&self.0.renewed())
     }
 
+    fn offers_of_servers(&self) -> Vec<Offer> {
+        engines::offers(&self.0.renewed())
+    }
+
     fn get(&self, offer: &Offer, cancel: &AtomicBool, listener: Listener<'_>) -> Result<LoadSettings, ModelError> {
         let surroundings = self.0.renewed();
         let found = match &offer.place {
+            Place::Server { engine, model, .. } => {
+                return engines::load(engine, model, &surroundings).map_err(|it| ModelError::BadArgument(it.message));
+            }
             Place::Here { found, .. } => found.clone(),
             Place::Download { .. } if surroundings.config.offline => {
                 return Err(ModelError::Network("a download needs the network, and `offline` is set".into()));
@@ -171,6 +179,9 @@ impl Supply for Supplier {
             note: String::new(),
             is_recommended: false,
         };
+        if let Some(found) = engines::find(typed, &surroundings) {
+            return found.map_err(|failure| ModelError::BadArgument(failure.message));
+        }
         let missing = match surroundings.library().resolve(Some(typed)) {
             Ok(found) => return Ok(offer(&found.name.clone(), Place::Here { owner: None, found })),
             Err(error) if !typed.starts_with("hf:") => return Err(error),

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::de::DeTable;
 
+use super::engines::{self, Engines};
 use super::names::meant;
 use super::settings::Settings;
 use crate::text::cause;
@@ -15,6 +16,8 @@ use crate::text::plain::plain;
 #[derive(Debug, Default, PartialEq)]
 pub struct Read {
     pub settings: Settings,
+    /// The servers that it describes.
+    pub engines: Engines,
     pub warnings: Vec<String>,
 }
 
@@ -41,7 +44,7 @@ pub fn parse(text: &str) -> Result<Read, String> {
     let warnings = table
         .get_ref()
         .keys()
-        .filter(|key| !known.iter().any(|known| known == key.get_ref()))
+        .filter(|key| key.get_ref() != engines::TABLE && !known.iter().any(|known| known == key.get_ref()))
         .map(|key| {
             let name = key.get_ref();
             let near = meant(name);
@@ -49,8 +52,9 @@ pub fn parse(text: &str) -> Result<Read, String> {
             format!("config.toml, {}: there is no setting `{name}`{near}", place(text, Some(key.span())))
         })
         .collect();
-    let settings = Settings::deserialize(toml::Deserializer::from(table)).map_err(problem)?;
-    Ok(Read { settings, warnings })
+    let settings = Settings::deserialize(toml::Deserializer::from(table.clone())).map_err(problem)?;
+    let engines = Engines::deserialize(toml::Deserializer::from(table)).map_err(problem)?;
+    Ok(Read { settings, engines, warnings })
 }
 
 /// Reads any text as a config file: it is settings, or a sentence with its place that cannot move a cursor.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::engines::Engines;
 use super::forms::Form;
 use super::{Directories, Settings, environment, file, forms};
 use crate::exit::Failure;
@@ -18,6 +19,8 @@ pub struct Layers {
     pub form_origin: String,
     /// What means nothing, or perhaps not what it was meant to.
     pub warnings: Vec<String>,
+    /// The servers that `config.toml` describes.
+    pub engines: Engines,
     /// Why `config.toml` as a whole is left out: half a config is worse than none.
     pub broken: Option<String>,
 }
@@ -44,11 +47,11 @@ impl Layers {
         let lower = file::read(&path).and_then(|read| {
             let mut layer = with_files_read(read.settings, Place::File(&path), &directories.config)?;
             layer.warnings.splice(0..0, read.warnings);
-            Ok(layer)
+            Ok((layer, read.engines))
         });
-        let (lower, broken) = match lower {
-            Ok(layer) => (layer, None),
-            Err(sentence) => (Layer::default(), Some(sentence)),
+        let ((lower, engines), broken) = match lower {
+            Ok(file) => (file, None),
+            Err(sentence) => (Default::default(), Some(sentence)),
         };
         let upper_typed = upper.settings.clone();
         let (schema, grammar) =
@@ -58,6 +61,7 @@ impl Layers {
             typed: upper_typed,
             form_origin: String::new(),
             warnings: [upper.warnings, middle.warnings, lower.warnings].concat(),
+            engines,
             broken,
         };
         layers.form_origin = layers.origin_of_form(schema, grammar)?;

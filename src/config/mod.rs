@@ -2,6 +2,7 @@
 //! files are. Not what was typed: that is [`crate::cli`].
 
 mod directories;
+mod engines;
 mod environment;
 mod extract;
 mod file;
@@ -20,6 +21,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 pub use directories::Directories;
+pub use engines::{Chosen, EngineName, Engines, KEY_VARIABLE};
 pub use environment::variable as variable_of;
 pub use extract::Extract;
 #[cfg(fuzzing)]
@@ -39,7 +41,6 @@ use crate::engine::probe::Probe;
 use crate::engine::protocol::{
     Constraint, DeviceChoice, GenerateOptions, KvSettings, LoadSettings, SpeculationOptions,
 };
-use crate::engine::tuning::Tuning;
 use crate::models::Found;
 
 /// The commented sample of `config.toml`.
@@ -49,6 +50,8 @@ pub const SAMPLE: &str = include_str!("../../assets/config.toml");
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
     pub model: Option<String>,
+    /// What answers.
+    pub engine: EngineName,
     /// Folders that models of others are in; one that begins with `~` is below the person's home.
     pub model_folders: Vec<PathBuf>,
     pub system: Option<String>,
@@ -140,6 +143,7 @@ impl From<Settings> for Config {
         let folders = settings.model_folders.unwrap_or_default().into_iter().filter(|folder| !folder.is_empty());
         Self {
             model: settings.model.filter(|model| !model.is_empty()),
+            engine: settings.engine.unwrap_or_default(),
             model_folders: folders.map(PathBuf::from).collect(),
             system: settings.system.filter(|system| !system.is_empty()),
             output: settings.output.unwrap_or_default(),
@@ -250,18 +254,16 @@ impl Config {
             name: Some(model.name),
             context: self.context,
             threads: self.threads,
-            tuning: Tuning::default(),
             device: self.device,
             gpu_layers: self.gpu_layers,
             repack: self.repack,
-            expected: None,
             probe,
             snapshots,
             kv: KvSettings { checks, ..self.kv.clone() },
             insists: self.insists,
             draft,
             step_times,
-            speeds: None,
+            ..LoadSettings::default()
         }
     }
 }

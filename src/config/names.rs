@@ -1,5 +1,6 @@
 //! Names of settings: which belong to an answer, and which was meant by a name that none has.
 
+use super::engines::KEY_VARIABLE;
 use super::environment;
 use super::settings::Settings;
 use crate::text::plain;
@@ -36,7 +37,7 @@ const USUAL_NAMES: [(&str, &str); 10] = [
 ];
 
 /// Variables that are no settings, but ours.
-const OTHER_VARIABLES: [&str; 1] = ["TUICHAT_HOME"];
+const OTHER_VARIABLES: [&str; 2] = ["TUICHAT_HOME", KEY_VARIABLE];
 /// What the names of variables begin with that tuichat's own tests read.
 const OF_TESTS: [&str; 3] = ["TUICHAT_TEST_", "TUICHAT_EVAL_", "TUICHAT_SOAK_"];
 

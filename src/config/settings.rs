@@ -8,6 +8,7 @@ use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueP
 use serde::de::{Error, IntoDeserializer};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::engines::EngineName;
 use super::extract::Extract;
 use super::look::{Motion, Notify, Pieces, Status, StatusItem, ThemeName};
 use super::value::{Auto, OrAuto, OrOff, Penalty, Probability, Room, Size, Temperature, UpTo};
@@ -107,6 +108,10 @@ pub struct Settings {
     /// The model to talk to: a name from `tuichat models list`, or the path of a GGUF file
     #[arg(short, long, value_name = "NAME|PATH", value_parser = NonEmptyStringValueParser::new())]
     pub model: Option<String>,
+
+    /// What answers: `llama` is this program, and NAME or URL a server that speaks OpenAI's protocol
+    #[arg(long, value_name = "NAME|URL")]
+    pub engine: Option<EngineName>,
 
     /// Look for models in this folder, too (repeatable, or with `:` between): they are used where they are
     #[arg(long, alias = "model-folder", global = true, value_name = "PATH", value_delimiter = ':')]
@@ -436,6 +441,7 @@ impl Settings {
     pub fn over(self, lower: Self) -> Self {
         Self {
             model: self.model.or(lower.model),
+            engine: self.engine.or(lower.engine),
             model_folders: self.model_folders.or(lower.model_folders),
             system: self.system.or(lower.system),
             output: self.output.or(lower.output),

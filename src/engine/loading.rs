@@ -314,23 +314,23 @@ impl Loaded {
         ModelInfo {
             name: settings.name.clone().or_else(|| self.header.name().map(str::to_owned)).unwrap_or_else(file_name),
             path: settings.path.clone(),
-            architecture: self.header.architecture().to_owned(),
-            quantization: self.header.quantization(),
-            parameters: self.model.parameters(),
-            size: self.model.size(),
-            trained_context: self.model.trained_context(),
+            server: None,
+            quantization: Some(self.header.quantization()),
+            parameters: Some(self.model.parameters()),
+            size: Some(self.model.size()),
+            trained_context: Some(self.model.trained_context()),
             has_template: session.template.is_some(),
             load_ms: 0.0,
             load_parts: Vec::new(),
-            kv: KvInfo {
+            kv: Some(KvInfo {
                 type_k: chosen.types.k.as_str().into(),
                 type_v: chosen.types.v.as_str().into(),
                 cells,
                 bytes: u64::from(cells) * Shape::of(&self.model).bytes_per_cell(chosen.types),
                 policy: session.policy().into(),
                 reason: chosen.reason,
-            },
-            device: DeviceInfo {
+            }),
+            device: Some(DeviceInfo {
                 backend: self.choice.backend.clone(),
                 name: self.choice.name.clone(),
                 gpu_layers: self.choice.placement.gpu_layers.unwrap_or(0),
@@ -347,7 +347,7 @@ impl Loaded {
                     None => "as usual".into(),
                 },
                 notice: self.choice.notice.clone(),
-            },
+            }),
             draft: None,
         }
     }

@@ -358,24 +358,7 @@ mod tests {
     }
 
     fn settings(path: PathBuf) -> LoadSettings {
-        LoadSettings {
-            path,
-            name: None,
-            context: None,
-            threads: None,
-            tuning: Tuning::default(),
-            device: Default::default(),
-            gpu_layers: None,
-            repack: None,
-            expected: None,
-            insists: false,
-            probe: None,
-            snapshots: None,
-            kv: Default::default(),
-            draft: None,
-            step_times: None,
-            speeds: None,
-        }
+        LoadSettings { path, ..LoadSettings::default() }
     }
 
     #[test]

@@ -36,6 +36,15 @@ pub enum Place {
         /// The file.
         found: Found,
     },
+    /// On a server that answers itself.
+    Server {
+        /// Which one, as it is typed.
+        engine: String,
+        /// What the model is called there.
+        model: String,
+        /// The machine that text goes to, if that is another one.
+        host: Option<String>,
+    },
     /// On the hub.
     Download {
         /// Its size, where it is known beforehand.
@@ -47,10 +56,15 @@ pub enum Place {
     },
 }
 
-/// In the order to be shown: what is here, then what is recommended, then the rest, each as it came.
+/// In the order to be shown: what is here, what servers have, what is recommended, the rest, each as it came.
 pub fn arranged(offers: impl IntoIterator<Item = Offer>) -> Vec<Offer> {
     let mut offers: Vec<Offer> = offers.into_iter().collect();
-    offers.sort_by_key(|offer| (!matches!(offer.place, Place::Here { .. }), !offer.is_recommended));
+    let rank = |place: &Place| match place {
+        Place::Here { .. } => 0,
+        Place::Server { .. } => 1,
+        Place::Download { .. } => 2,
+    };
+    offers.sort_by_key(|offer| (rank(&offer.place), !offer.is_recommended));
     offers
 }
 

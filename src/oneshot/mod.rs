@@ -70,8 +70,8 @@ pub struct Job {
     pub verbose: bool,
     /// What to type where there is no memory for the model, a file of so many bytes: names one that fits, if there is one.
     pub smaller: Box<dyn FnOnce(u64) -> Option<String> + Send>,
-    /// Finds the SHA-256 of the model's file. It is asked for where the form shows it.
-    pub hash: Box<dyn FnOnce() -> Result<String, String> + Send>,
+    /// Finds the SHA-256 of the model's file, if it is one. It is asked for where the form shows it.
+    pub hash: Option<Box<dyn FnOnce() -> Result<String, String> + Send>>,
 }
 
 /// Answers on stdout, in this form, what `prepare` finds is to be answered.
@@ -218,8 +218,11 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
     fn answer(&mut self, job: Job, sender: Sender<Happening>) -> Result<(), Failure> {
         self.printer.start(&job.load.path).map_err(|error| Failure::output(&error))?;
         if self.form != Output::Text {
-            self.hash = Hash::Pending;
-            thread::spawn(move || drop(sender.send(Happening::Hashed((job.hash)()))));
+            self.hash = Hash::Known(None);
+            if let Some(hash) = job.hash {
+                self.hash = Hash::Pending;
+                thread::spawn(move || drop(sender.send(Happening::Hashed(hash()))));
+            }
         }
         if let Some(start) = &mut self.start {
             start.asked = Some(Instant::now());
@@ -317,7 +320,7 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                 Step::Trying(Trial::Kv(_)) => self.show_progress(Phase::Trying, 0.0)?,
                 Step::Trying(Trial::Threads(_)) => self.show_progress(Phase::Tuning, 0.0)?,
                 Step::Ready(model) => {
-                    if let Some(notice) = &model.device.notice {
+                    if let Some(notice) = model.device.as_ref().and_then(|device| device.notice.as_ref()) {
                         self.remarks.note(&format!("note: {notice}"));
                     }
                     if let Some(problem) = model.draft.as_ref().and_then(|draft| draft.problem.as_ref()) {
@@ -403,7 +406,7 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                     if let Some(start) = &self.start {
                         self.start_line = Some(start.line(model, stats));
                     }
-                    self.full_context = is_full.then_some(model.kv.cells);
+                    self.full_context = model.cells().filter(|_| is_full);
                     return Ok(());
                 }
                 Step::Failed(error) => return Err(Failure::from(&error)),
@@ -547,7 +550,7 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                 "note: the answer ended because the context of {cells} tokens is full; `--ctx` sets another"
             ));
         }
-        if self.wants_beginning && self.report.usage.is_some_and(|usage| usage.kept_prompt_tokens == 0) {
+        if self.wants_beginning && self.report.usage.is_some_and(|usage| usage.kept_prompt_tokens == Some(0)) {
             self.remarks.note(NOT_KEPT);
         }
         let has_ended = self.report.usage.is_some() && self.report.finish_reason != Ended::Cancelled.as_str();
@@ -556,7 +559,7 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
             self.remarks
                 .note(&format!("note: `--think` asks for thoughts, and {model} had none; perhaps it cannot think"));
         }
-        let evicted = self.report.usage.map_or(0, |usage| usage.evicted_tokens);
+        let evicted = self.report.usage.and_then(|usage| usage.evicted_tokens).unwrap_or(0);
         if evicted > 0 {
             self.remarks.note(&format!(
                 "note: {evicted} tokens left the KV cache to make room for others; `--kv-mem` gives it more memory"

@@ -3,8 +3,8 @@
 
 use serde::Serialize;
 
-use crate::chat::{DraftedBy, NotDrafted, Repetition, Stats, Usage};
-use crate::engine::protocol::{Channel, DeviceInfo, Finish, ModelInfo, Passage, Piece, Weighed};
+use crate::chat::{DraftedBy, NotDrafted, Repetition, ServerTold, Stats, Usage};
+use crate::engine::protocol::{Channel, DeviceInfo, Finish, ModelInfo, Passage, Piece, ServerInfo, Weighed};
 use crate::exit::Failure;
 
 /// What there is to say about one answer.
@@ -24,13 +24,50 @@ pub struct Report {
     pub error: Option<Error>,
     pub model: Option<Model>,
     pub seed: Option<u32>,
-    pub usage: Option<Usage>,
+    pub usage: Option<ToldUsage>,
     pub timings: Option<Timings>,
     pub speculative: Option<Speculative>,
     /// Text that had left the KV cache and was put before the question again.
     pub recalled: Vec<Passage>,
     pub kv: Option<Kv>,
     pub device: Option<DeviceInfo>,
+    /// The server that answered; null where this program did.
+    pub server: Option<ToldServer>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct ToldServer {
+    pub name: String,
+    pub url: String,
+    pub is_on_this_machine: bool,
+    /// What answers there, and tokens that fit into its context; null where it does not say so.
+    pub program: Option<String>,
+    pub context: Option<u32>,
+}
+
+/// What an answer used. A server tells less than is known here, and what it does not tell is null.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct ToldUsage {
+    pub prompt_tokens: Option<u32>,
+    pub cached_prompt_tokens: Option<u32>,
+    pub kept_prompt_tokens: Option<u32>,
+    pub completion_tokens: u32,
+    pub evicted_tokens: Option<u32>,
+}
+
+impl From<&Stats> for ToldUsage {
+    fn from(stats: &Stats) -> Self {
+        let Usage { prompt_tokens, cached_prompt_tokens, kept_prompt_tokens, completion_tokens, evicted_tokens } =
+            stats.usage;
+        let is_told = |by_server: fn(ServerTold) -> bool| stats.by_server.is_none_or(by_server);
+        Self {
+            prompt_tokens: is_told(|told| told.prompt).then_some(prompt_tokens),
+            cached_prompt_tokens: is_told(|told| told.cached).then_some(cached_prompt_tokens),
+            kept_prompt_tokens: is_told(|_| false).then_some(kept_prompt_tokens),
+            completion_tokens,
+            evicted_tokens: is_told(|_| false).then_some(evicted_tokens),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -44,17 +81,18 @@ pub struct Error {
 #[derive(Clone, Debug, Serialize)]
 pub struct Model {
     pub name: String,
+    /// Its file; of a server's model, what it is called there.
     pub path: String,
     pub sha256: Option<String>,
-    pub quantization: String,
-    pub parameters: u64,
+    pub quantization: Option<String>,
+    pub parameters: Option<u64>,
 }
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Timings {
     pub load_ms: f64,
-    pub prefill_ms: f64,
-    pub eviction_ms: f64,
+    pub prefill_ms: Option<f64>,
+    pub eviction_ms: Option<f64>,
     pub time_to_first_token_ms: f64,
     pub decode_ms: f64,
     pub prefill_tokens_per_second: Option<f64>,
@@ -113,6 +151,7 @@ impl Default for Report {
             recalled: Vec::new(),
             kv: None,
             device: None,
+            server: None,
         }
     }
 }
@@ -133,36 +172,44 @@ impl Report {
             quantization: model.quantization.clone(),
             parameters: model.parameters,
         });
-        self.kv = Some(Kv {
-            type_k: model.kv.type_k.clone(),
-            type_v: model.kv.type_v.clone(),
-            cells: model.kv.cells,
+        self.kv = model.kv.as_ref().map(|kv| Kv {
+            type_k: kv.type_k.clone(),
+            type_v: kv.type_v.clone(),
+            cells: kv.cells,
             cells_used: None,
-            bytes: model.kv.bytes,
+            bytes: kv.bytes,
             evicted_tokens: None,
-            policy: model.kv.policy.clone(),
-            reason: model.kv.reason.clone(),
+            policy: kv.policy.clone(),
+            reason: kv.reason.clone(),
         });
-        self.device = Some(model.device.clone());
+        self.device = model.device.clone();
+        self.server = model.server.as_ref().map(|ServerInfo { server, program, context }| ToldServer {
+            name: server.name().to_owned(),
+            url: server.address().to_owned(),
+            is_on_this_machine: server.is_on_this_machine(),
+            program: program.clone(),
+            context: *context,
+        });
     }
 
     pub fn set_finish(&mut self, finish: &Finish, load_ms: f64) {
-        let Stats { usage, timings, decode_calls, speculation, cells_used, major_faults, .. } = finish.stats;
+        let Stats { timings, decode_calls, speculation, cells_used, major_faults, by_server, .. } = finish.stats;
+        let has_prefill = by_server.is_none_or(|told| told.prefill);
         self.finish_reason = finish.ended.as_str();
         self.repetition = finish.repetition;
         self.seed = Some(finish.seed);
-        self.usage = Some(usage);
+        self.usage = Some(ToldUsage::from(&finish.stats));
         self.timings = Some(Timings {
             load_ms: thousandths(load_ms),
-            prefill_ms: thousandths(timings.prefill_ms),
-            eviction_ms: thousandths(timings.eviction_ms),
+            prefill_ms: has_prefill.then(|| thousandths(timings.prefill_ms)),
+            eviction_ms: by_server.is_none().then(|| thousandths(timings.eviction_ms)),
             time_to_first_token_ms: thousandths(timings.time_to_first_token_ms),
             decode_ms: thousandths(timings.decode_ms),
             prefill_tokens_per_second: finish.stats.prefill_tokens_per_second().map(thousandths),
             decode_tokens_per_second: finish.stats.decode_tokens_per_second().map(thousandths),
             major_faults,
         });
-        self.speculative = Some(Speculative {
+        self.speculative = by_server.is_none().then(|| Speculative {
             drafter: speculation.drafter.map(DraftedBy::as_str),
             drafted: speculation.drafted,
             accepted: speculation.accepted,

@@ -44,11 +44,11 @@ impl Start {
         let first = self.first_token.map(|first| format!("first token after {:.0} ms", since(first)));
         let memory = memory::peak_bytes().map(|bytes| format!("; at most {} of memory", mebibytes(bytes)));
         format!(
-            "{}: {} ms, the prompt of {computed} tokens{}; {}",
+            "{}: {} ms, the prompt of {computed} tokens{}{}",
             first.unwrap_or_else(|| "no token came".into()),
             parts.join(", "),
             memory.unwrap_or_default(),
-            model.device.repack_reason
+            model.device.as_ref().map(|device| format!("; {}", device.repack_reason)).unwrap_or_default()
         )
     }
 }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use ignore::WalkBuilder;
 
-use super::export::at_home;
 use crate::documents::is_noise;
+use crate::text_file::at_home;
 
 /// In a folder of any size this is over soon, and what was found until then is shown.
 const MOST_ENTRIES: usize = 20_000;

@@ -439,7 +439,7 @@ fn mode(app: &App) -> Mode {
         Popup::Chats(_) => Mode::Chats,
         Popup::Search(_) => Mode::SearchChats,
         Popup::Models(_) => Mode::Models,
-        Popup::Confirm(_) | Popup::AskRun(_) => Mode::Confirm,
+        Popup::Confirm(_) | Popup::Ask(_) => Mode::Confirm,
         Popup::Context { .. } => Mode::Context,
         Popup::Words(_) => Mode::Words,
         Popup::Palette(_) => Mode::Palette,

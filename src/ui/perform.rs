@@ -206,7 +206,7 @@ impl Performer {
                 self.export(path, name, text, replaces);
             }
             Effect::ReadSystem(path) => self.reply_from_a_thread("system prompt", move || {
-                Msg::SystemRead(text_file::read(&export::at_home(&path)))
+                Msg::SystemRead(text_file::read(&text_file::at_home(&path)))
             }),
             Effect::ListFiles(folder) => self.reply_from_a_thread("files", move || {
                 let paths = folder.list();
@@ -225,7 +225,10 @@ impl Performer {
                 Msg::PictureRead { wanted, outcome }
             }),
             Effect::Copy { text, what } => self.copy(text, what),
-            Effect::ListModels => self.ask_supply(|supply| Msg::Offers(supply.offers())),
+            Effect::ListModels => {
+                self.ask_supply(|supply| Msg::Offers(supply.offers()));
+                self.ask_supply(|supply| Msg::OffersOfServers(supply.offers_of_servers()));
+            }
             Effect::FindModel(typed) => self.ask_supply(move |supply| {
                 let found = supply.find(&typed).map(Box::new).map_err(|error| error.to_string());
                 Msg::ModelFound(found)

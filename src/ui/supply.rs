@@ -12,6 +12,11 @@ pub trait Supply: Debug + Send + Sync + 'static {
     /// What there is to choose among, in the order to be shown.
     fn offers(&self) -> Vec<Offer>;
 
+    /// The models of servers, which are asked for them.
+    fn offers_of_servers(&self) -> Vec<Offer> {
+        Vec::new()
+    }
+
     /// The model at a path, or of the hub as `hf:OWNER/REPO`, which is asked about it.
     ///
     /// # Errors

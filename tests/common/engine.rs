@@ -18,21 +18,11 @@ pub const PATIENCE: Duration = Duration::from_secs(300);
 pub fn settings(model: &Path, cells: u32, threads: u32) -> LoadSettings {
     LoadSettings {
         path: model.to_owned(),
-        name: None,
         context: Some(cells),
         threads: Some(threads),
-        tuning: Default::default(),
         device: DeviceChoice::Cpu,
-        gpu_layers: None,
-        repack: None,
-        expected: None,
-        probe: None,
-        snapshots: None,
-        draft: None,
-        step_times: None,
-        speeds: None,
-        insists: false,
         kv: KvSettings { evict: Evict::Off, ..KvSettings::default() },
+        ..LoadSettings::default()
     }
 }
 

@@ -8,12 +8,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::kv::{KvTypes, SnapshotSettings};
 use crate::engine::probe::Probe;
+use crate::engine::remote::Server;
 use crate::engine::tuning::Tuning;
 
 /// Which model to load and how.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LoadSettings {
+    /// The file; of a server's model, what it is called there (nothing means its only one).
     pub path: PathBuf,
+    /// The server that has the model; what is set about computing then means nothing. `None` computes it here.
+    pub server: Option<Server>,
     /// What the person calls the model; `None` takes the name that its file gives.
     pub name: Option<String>,
     /// KV cells; `None` lets the engine choose from the model and the memory.

@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use answer::{Channel, Cost, Finish, Lanes, Likely, MessageCost, Passage, Piece, Pin, Rereading, Weighed};
 pub use load::{DeviceChoice, Evict, Expected, KvSettings, LoadSettings};
-pub use model::{DeviceInfo, DraftInfo, KvInfo, LoadPart, ModelInfo};
+pub use model::{DeviceInfo, DraftInfo, KvInfo, LoadPart, ModelInfo, ServerInfo};
 pub use prompt::{Asked, Batch, ChatKey, Constraint, GenerateOptions, Prompt, Speculate, SpeculationOptions, Think};
 
 use super::kv::KvTypes;
@@ -176,6 +176,9 @@ pub enum EngineError {
     Template(String),
     #[error("no model is loaded; choose one with `-m` or get one with `tuichat models pull`")]
     NoModel,
+    /// A server cannot be reached, refuses, or is gone.
+    #[error("{0}")]
+    Server(String),
     #[error("{0}")]
     Failed(String),
 }

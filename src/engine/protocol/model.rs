@@ -4,28 +4,62 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-/// What is known about a model once it is loaded.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+use crate::engine::remote::Server;
+
+/// What is known about a model once it is loaded. A server tells little of its own: what it does not is `None`.
+#[derive(Clone, Debug, PartialEq)]
 pub struct ModelInfo {
     /// What the person calls it, else `general.name` of the file, else the file's name.
     pub name: String,
+    /// The file; of a server's model, what it is called there.
     pub path: PathBuf,
-    pub architecture: String,
+    /// The server that has it; `None` for a model of this machine, in this process.
+    pub server: Option<ServerInfo>,
     /// `Q4_K_M` and so on, from the file's type.
-    pub quantization: String,
-    pub parameters: u64,
+    pub quantization: Option<String>,
+    pub parameters: Option<u64>,
     /// Bytes of the weights.
-    pub size: u64,
+    pub size: Option<u64>,
     /// Context length the model was trained with, in tokens.
-    pub trained_context: u32,
+    pub trained_context: Option<u32>,
     /// Whether the file has a chat template; without one the model continues text.
     pub has_template: bool,
     pub load_ms: f64,
     /// What loading took, part by part.
     pub load_parts: Vec<LoadPart>,
-    pub kv: KvInfo,
-    pub device: DeviceInfo,
+    pub kv: Option<KvInfo>,
+    pub device: Option<DeviceInfo>,
     pub draft: Option<DraftInfo>,
+}
+
+impl ModelInfo {
+    /// Tokens that fit into its context, where that is known.
+    pub fn cells(&self) -> Option<u32> {
+        match &self.server {
+            Some(server) => server.context,
+            None => self.kv.as_ref().map(|kv| kv.cells),
+        }
+    }
+
+    /// Whether it is known what its KV cache holds, and asked what a prompt would cost.
+    pub fn tells_cache(&self) -> bool {
+        self.kv.is_some()
+    }
+
+    /// Where text goes that it is to answer, if that is not this machine.
+    pub fn sends_to(&self) -> Option<&str> {
+        self.server.as_ref().filter(|server| !server.server.is_on_this_machine()).map(|server| server.server.host())
+    }
+}
+
+/// The server that has a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerInfo {
+    pub server: Server,
+    /// What answers there, in its own words, where it says so.
+    pub program: Option<String>,
+    /// Tokens that fit into its context, where it says so.
+    pub context: Option<u32>,
 }
 
 /// A part of loading a model.

@@ -91,24 +91,24 @@ impl<S: Sink> Player<S> {
         ModelInfo {
             name: settings.name.clone().unwrap_or_else(|| "scripted".into()),
             path: settings.path.clone(),
-            architecture: "script".into(),
-            quantization: "none".into(),
-            parameters: 0,
-            size: 0,
-            trained_context: self.script.cells,
+            server: None,
+            quantization: Some("none".into()),
+            parameters: Some(0),
+            size: Some(0),
+            trained_context: Some(self.script.cells),
             has_template: self.script.has_template,
             load_ms: milliseconds(took),
             load_parts: Vec::new(),
-            kv: KvInfo {
+            kv: Some(KvInfo {
                 type_k: "none".into(),
                 type_v: "none".into(),
                 cells: self.script.cells,
                 bytes: 0,
                 policy: self.script.policy.clone(),
                 reason: "the engine is scripted".into(),
-            },
+            }),
             draft: None,
-            device: DeviceInfo {
+            device: Some(DeviceInfo {
                 backend: "script".into(),
                 name: "a file".into(),
                 gpu_layers: 0,
@@ -122,7 +122,7 @@ impl<S: Sink> Player<S> {
                 batch: 512,
                 batch_reason: "as usual".into(),
                 notice: None,
-            },
+            }),
         }
     }
 
@@ -349,24 +349,7 @@ mod tests {
     }
 
     fn load() -> Work {
-        Work::Load(Box::new(LoadSettings {
-            path: "x".into(),
-            name: None,
-            context: None,
-            threads: None,
-            tuning: Default::default(),
-            device: Default::default(),
-            gpu_layers: None,
-            repack: None,
-            expected: None,
-            probe: None,
-            snapshots: None,
-            draft: None,
-            step_times: None,
-            speeds: None,
-            kv: Default::default(),
-            insists: false,
-        }))
+        Work::Load(Box::new(LoadSettings { path: "x".into(), ..LoadSettings::default() }))
     }
 
     fn ask(text: &str) -> Work {

@@ -29,7 +29,8 @@ use jiff::Timestamp;
 use reqwest::{StatusCode, Url};
 
 pub(super) use choice::is_model as is_model_name;
-pub use http::{is_loopback, reason};
+pub use http::{header, is_loopback, reason};
+pub use later::wait as retry_after;
 pub use reference::{Reference, Wanted};
 pub use remote_header::RemoteHeader;
 pub use search::Hit;

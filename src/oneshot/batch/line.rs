@@ -3,9 +3,9 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::chat::{Repetition, Usage};
+use crate::chat::Repetition;
 use crate::engine::protocol::Weighed;
-use crate::oneshot::report::{self, Report};
+use crate::oneshot::report::{self, Report, ToldUsage};
 
 #[derive(Serialize)]
 struct Line<'r> {
@@ -18,14 +18,14 @@ struct Line<'r> {
     repetition: Option<Repetition>,
     error: Option<&'r report::Error>,
     seed: Option<u32>,
-    usage: Option<Usage>,
+    usage: Option<ToldUsage>,
     timings: Option<Timings>,
 }
 
 /// What is of one item among those that are computed beside it.
 #[derive(Serialize)]
 struct Timings {
-    prefill_ms: f64,
+    prefill_ms: Option<f64>,
     time_to_first_token_ms: f64,
     decode_ms: f64,
     prefill_tokens_per_second: Option<f64>,

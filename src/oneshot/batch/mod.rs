@@ -219,7 +219,7 @@ impl Run {
                     self.remarks.progress("trying a smaller KV cache on this model, once");
                 }
                 Step::Ready(model) => {
-                    if let Some(notice) = &model.device.notice {
+                    if let Some(notice) = model.device.as_ref().and_then(|device| device.notice.as_ref()) {
                         self.remarks.note(&format!("note: {notice}"));
                     }
                     if !model.has_template {

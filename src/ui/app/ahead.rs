@@ -77,8 +77,10 @@ impl App {
         [self.ahead.due, self.ahead.snapshot_due].into_iter().flatten().min()
     }
 
+    /// A server does not tell what a prompt will cost, and is not asked to compute what may never be sent.
     fn can_look_ahead(&self) -> bool {
-        self.activity == Activity::Idle && self.outbox.is_none() && self.opening.is_none()
+        let is_free = self.activity == Activity::Idle && self.outbox.is_none() && self.opening.is_none();
+        is_free && self.tells_cache()
     }
 
     /// What is to be asked of the engine now.

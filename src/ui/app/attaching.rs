@@ -4,19 +4,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{App, Popup};
+use super::{App, Ask, Popup, Question};
 use crate::engine::protocol::Cost;
 use crate::text::escape_line;
 use crate::ui::composer::{Part, named};
 use crate::ui::days::duration;
 use crate::ui::msg::Effect;
-
-/// What is asked before a line of shell is run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AskRun {
-    pub line: String,
-    pub top: u16,
-}
 
 /// A line of shell that runs.
 #[derive(Debug)]
@@ -53,7 +46,7 @@ impl App {
                 let running = escape_line(&running.line);
                 self.notice(format!("`{running}` still runs; wait for its end, or stop it with Esc"));
             }
-            None => self.popup = Popup::AskRun(AskRun { line: line.to_owned(), top: 0 }),
+            None => self.popup = Popup::Ask(Ask::about(Question::Run(line.to_owned()))),
         }
         Vec::new()
     }
@@ -162,7 +155,9 @@ mod tests {
         let mut tester = Tester::ready();
         for written in ["/attach !git diff", "/run git diff"] {
             assert!(tester.send(written).is_empty());
-            assert!(matches!(tester.app.popup(), Popup::AskRun(asked) if asked.line == "git diff"));
+            assert!(
+                matches!(tester.app.popup(), Popup::Ask(asked) if asked.question == Question::Run("git diff".into()))
+            );
             press(&mut tester, KeyCode::Esc);
             assert!(matches!(tester.app.popup(), Popup::Closed) && tester.app.running().is_none());
         }

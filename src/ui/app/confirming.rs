@@ -1,6 +1,6 @@
 //! What is asked before a model is downloaded, over the chat.
 
-use super::{App, AskRun, Popup};
+use super::{App, Ask, Popup, Question};
 use crate::models::offers::{Offer, Place};
 use crate::ui::msg::Effect;
 
@@ -33,11 +33,11 @@ impl App {
         stopped || self.download().is_some_and(|download| download.name == offer.name)
     }
 
-    /// Yes: the model is downloaded, or the command run.
+    /// Yes: the model is downloaded, or done what else was asked.
     pub(super) fn confirm(&mut self) -> Vec<Effect> {
         match std::mem::take(&mut self.popup) {
             Popup::Confirm(Confirm { offer, .. }) => self.get(*offer),
-            Popup::AskRun(AskRun { line, .. }) => self.run(line),
+            Popup::Ask(Ask { question, .. }) => self.do_what_was_asked(question),
             other => {
                 self.popup = other;
                 Vec::new()
@@ -56,9 +56,14 @@ impl App {
 
     /// No: back to where one came from.
     pub(super) fn refuse_download(&mut self) -> Vec<Effect> {
-        let popup = std::mem::take(&mut self.popup);
-        let Popup::Confirm(Confirm { offer, comes_from_list: true, .. }) = popup else { return Vec::new() };
-        self.list_models_at(Some(offer.name))
+        match std::mem::take(&mut self.popup) {
+            Popup::Confirm(Confirm { offer, comes_from_list: true, .. }) => self.list_models_at(Some(offer.name)),
+            Popup::Ask(Ask { question: question @ Question::SendTo(_), .. }) => {
+                self.leave_what_was_asked(&question);
+                Vec::new()
+            }
+            _ => Vec::new(),
+        }
     }
 }
 

@@ -32,6 +32,9 @@ impl App {
             );
             return Vec::new();
         }
+        if self.asks_before_sending() {
+            return Vec::new();
+        }
         let prompt = self.conversation();
         let Some(answer) = self.transcript.last_answer_mut().filter(|answer| answer.has_text()) else {
             self.notice(self.nothing_to_continue());

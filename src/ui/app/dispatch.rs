@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::stats::NOT_TOLD;
 use super::{App, Popup};
 use crate::chat::Ended;
 use crate::ui::composer::Field;
@@ -73,6 +74,7 @@ impl App {
                 effects.extend(self.models_listed(offers));
                 return effects;
             }
+            Msg::OffersOfServers(offers) => self.servers_listed(offers),
             Msg::ModelFound(found) => return self.model_found(found.map(|offer| *offer)),
             Msg::Downloading { choice, progress } => self.download_grows(choice, progress),
             Msg::Got { choice, result } => return self.got(choice, result.map(|settings| *settings)),
@@ -170,6 +172,7 @@ impl App {
                 self.look_ahead(now);
                 return self.new_chat();
             }
+            Command::Context if !self.tells_cache() => self.notice(NOT_TOLD),
             Command::Context => {
                 self.popup = Popup::Context { top: 0 };
                 self.look_ahead(now);

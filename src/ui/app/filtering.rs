@@ -17,7 +17,7 @@ impl App {
             Popup::Search(search) => Some(&mut search.words),
             Popup::Models(picker) => Some(&mut picker.filter),
             Popup::Settings(panel) => Some(panel.field_mut()),
-            Popup::Confirm(_) | Popup::AskRun(_) | Popup::Context { .. } | Popup::Words(_) => None,
+            Popup::Confirm(_) | Popup::Ask(_) | Popup::Context { .. } | Popup::Words(_) => None,
         }
     }
 
@@ -60,7 +60,7 @@ impl App {
             Popup::Search(search) => return search.ask().into_iter().collect(),
             Popup::Models(picker) => picker.narrow(),
             Popup::Settings(panel) => panel.narrow(),
-            Popup::Confirm(_) | Popup::AskRun(_) | Popup::Context { .. } | Popup::Words(_) => {}
+            Popup::Confirm(_) | Popup::Ask(_) | Popup::Context { .. } | Popup::Words(_) => {}
         }
         Vec::new()
     }

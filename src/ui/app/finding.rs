@@ -106,7 +106,7 @@ impl App {
     fn unlisted_file(&self, offer: &Offer) -> Option<String> {
         let file = |offer: &Offer| match &offer.place {
             Place::Here { found, .. } => Some(found.path.clone()),
-            Place::Download { .. } => None,
+            Place::Server { .. } | Place::Download { .. } => None,
         };
         let path = file(offer)?;
         let is_listed = self.offers.iter().flatten().any(|listed| file(listed).as_ref() == Some(&path));

@@ -213,7 +213,8 @@ impl App {
         if let Some(Incoming { settings, is_chosen }) = self.getting.incoming.take() {
             if is_chosen {
                 self.note_other_model(&info.name);
-                effects.push(Effect::Remember(info.name.clone()));
+                // The next start is with a model of this machine, unless a server is set.
+                effects.extend(info.server.is_none().then(|| Effect::Remember(info.name.clone())));
             }
             self.getting.loaded = Some(settings);
         }
@@ -221,6 +222,7 @@ impl App {
         self.model = Some(info);
         self.note_base_model();
         self.note_device();
+        self.note_server();
         self.note_draft_model();
         self.look_ahead(now);
         effects.extend(self.answer_if_possible());

@@ -26,15 +26,23 @@ impl App {
         self.held
     }
 
+    /// Whether it is known what the cache holds; a server does not tell.
+    pub fn tells_cache(&self) -> bool {
+        self.model.as_ref().is_none_or(|model| model.tells_cache())
+    }
+
     /// Whether text leaves the cache when it is full; else what does not fit is refused.
     pub fn evicts(&self) -> bool {
-        self.model.as_ref().is_some_and(|model| model.kv.policy != "off")
+        self.model.as_ref().and_then(|model| model.kv.as_ref()).is_some_and(|kv| kv.policy != "off")
     }
 
     /// The model has read so many tokens of the prompt and of its answer. Those that have left the cache count as
-    /// read, and when it is full others make room.
+    /// read, and when it is full others make room. A server does not tell while it answers.
     pub(super) fn hold_read(&mut self, tokens: u32) {
-        let cells = self.model.as_ref().map_or(u32::MAX, |model| model.kv.cells);
+        if !self.tells_cache() {
+            return;
+        }
+        let cells = self.model.as_ref().and_then(|model| model.cells()).unwrap_or(u32::MAX);
         self.held.used = tokens.saturating_sub(self.held.evicted).min(cells);
     }
 
@@ -64,6 +72,9 @@ impl App {
     pub(super) fn hold_finished(&mut self, finish: &Finish) {
         if finish.stats.cells_used > 0 {
             self.held.used = finish.stats.cells_used;
+        }
+        if finish.stats.by_server.is_some_and(|told| told.prompt) {
+            self.held.used = finish.stats.usage.prompt_tokens.saturating_add(finish.stats.usage.completion_tokens);
         }
         if finish.held.is_empty() {
             return;

@@ -2,6 +2,7 @@
 //! output and reads no clock, so its tests need no terminal, engine or store.
 
 mod ahead;
+mod asking;
 mod attaching;
 mod branches;
 mod chats;
@@ -67,7 +68,7 @@ use crate::prompts::PromptText;
 use crate::store::ChatId;
 
 use ahead::Ahead;
-pub use attaching::AskRun;
+pub use asking::{Ask, Question};
 use attaching::Running;
 pub use branches::Sibling;
 pub use chats::ChatList;
@@ -168,8 +169,8 @@ pub enum Popup {
     Models(Picker),
     /// Whether to download a model.
     Confirm(Confirm),
-    /// Whether to run a line of shell.
-    AskRun(AskRun),
+    /// Something else that is asked before it is done.
+    Ask(Ask),
     /// What the context holds, scrolled down by so many lines.
     Context {
         top: u16,
@@ -263,6 +264,8 @@ pub struct App {
     saves: bool,
     /// It is not, because the person wants it so.
     is_private: bool,
+    /// The machine that what is said in it may go to.
+    may_send_to: Option<String>,
     private: Private,
     chat: Slot<ChatId>,
     /// The title that the person gave this chat.
@@ -299,6 +302,8 @@ pub struct App {
     ahead: Ahead,
     /// What models there were when it was looked the last time.
     offers: Option<Vec<Offer>>,
+    /// Those among them that servers have.
+    of_servers: Vec<Offer>,
     /// What chats there were, and what texts.
     chats: Option<Vec<ChatRow>>,
     prompts: Option<Vec<PromptText>>,
@@ -353,6 +358,7 @@ impl App {
             has_store: start.saves,
             saves: start.saves,
             is_private: start.is_private,
+            may_send_to: None,
             private: Private::default(),
             chat: Slot::default(),
             title: None,
@@ -375,6 +381,7 @@ impl App {
             recalls: true,
             ahead: Ahead::new(start.prefill_while_typing),
             offers: None,
+            of_servers: Vec::new(),
             chats: None,
             prompts: None,
             wanted: Wanted::default(),
@@ -408,7 +415,10 @@ impl App {
         if does && !lines::is_stop(&msg) {
             self.getting.unask();
         }
-        let is_fresh = matches!(msg, Msg::Chats(_) | Msg::Offers(_) | Msg::Prompts { .. } | Msg::Files { .. });
+        let is_fresh = matches!(
+            msg,
+            Msg::Chats(_) | Msg::Offers(_) | Msg::OffersOfServers(_) | Msg::Prompts { .. } | Msg::Files { .. }
+        );
         let writes = does && !matches!(msg, Msg::Line(_)) || matches!(msg, Msg::Attached(_) | Msg::Ran(_));
         let mut effects = self.happened(msg, now);
         if is_fresh || writes {
@@ -451,9 +461,7 @@ impl App {
             Popup::Help { top, .. } | Popup::Context { top } | Popup::Words(Words { top, .. }) => {
                 *top = top.saturating_add_signed(by)
             }
-            Popup::Confirm(Confirm { top, .. }) | Popup::AskRun(AskRun { top, .. }) => {
-                *top = top.saturating_add_signed(by)
-            }
+            Popup::Confirm(Confirm { top, .. }) | Popup::Ask(Ask { top, .. }) => *top = top.saturating_add_signed(by),
             Popup::Chats(list) => list.move_by(by),
             Popup::Search(search) => search.move_by(by),
             Popup::Models(_) => self.move_in_models(by),

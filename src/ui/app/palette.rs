@@ -195,7 +195,7 @@ impl App {
 /// What a model is good for, and what has to be downloaded first.
 pub(super) fn about(offer: &Offer) -> String {
     match offer.place {
-        Place::Here { .. } => offer.note.clone(),
+        Place::Here { .. } | Place::Server { .. } => offer.note.clone(),
         Place::Download { bytes: None, .. } => format!("to download; {}", offer.note),
         Place::Download { bytes: Some(bytes), .. } => format!("{} to download; {}", file_size(bytes), offer.note),
     }

@@ -1,7 +1,7 @@
 //! The list of models to choose among, over the chat.
 
 use super::{App, Opening, Popup, getting};
-use crate::models::offers::{Offer, Place};
+use crate::models::offers::{Offer, Place, arranged};
 use crate::text::escape_line;
 use crate::ui::composer::Field;
 use crate::ui::msg::Effect;
@@ -61,6 +61,7 @@ impl Picker {
 fn owner(offer: &Offer) -> Option<&str> {
     match &offer.place {
         Place::Here { owner, .. } => owner.as_deref(),
+        Place::Server { engine, .. } => Some(engine),
         Place::Download { .. } => None,
     }
 }
@@ -96,13 +97,26 @@ impl App {
     }
 
     pub(super) fn models_listed(&mut self, offers: Vec<Offer>) -> Vec<Effect> {
+        self.take_offers(arranged(offers.into_iter().chain(self.of_servers.clone())));
+        self.find_model()
+    }
+
+    /// Servers have told what they have, which takes longer than looking on the disk.
+    pub(super) fn servers_listed(&mut self, offers: Vec<Offer>) {
+        self.of_servers = offers;
+        if let Some(offers) = self.offers.clone() {
+            let others = offers.into_iter().filter(|offer| !matches!(offer.place, Place::Server { .. }));
+            self.take_offers(arranged(others.chain(self.of_servers.clone())));
+        }
+    }
+
+    fn take_offers(&mut self, offers: Vec<Offer>) {
         if let Popup::Models(picker) = &mut self.popup {
             let before = self.offers.as_deref().and_then(|offers| picker.chosen_offer(offers));
             let chosen = picker.wanted.take().or_else(|| before.map(|offer| offer.name.clone()));
             picker.choose(&chosen.unwrap_or_default(), &offers);
         }
         self.offers = Some(offers);
-        self.find_model()
     }
 
     /// What there is to choose among; `None` until it was looked for.
@@ -160,8 +174,15 @@ impl App {
 
     /// It is the model that is loaded.
     pub fn is_in_use(&self, offer: &Offer) -> bool {
-        let loaded = self.getting.loaded().map(|settings| &settings.path);
-        matches!(&offer.place, Place::Here { found, .. } if Some(&found.path) == loaded)
+        let Some(loaded) = self.getting.loaded() else { return false };
+        match (&offer.place, &loaded.server) {
+            (Place::Here { found, .. }, None) => found.path == loaded.path,
+            (Place::Server { engine, model, .. }, Some(server)) => {
+                let asked = self.model.as_ref().map_or(&loaded.path, |model| &model.path);
+                engine == server.typed() && asked.as_os_str() == model.as_str()
+            }
+            _ => false,
+        }
     }
 }
 

@@ -66,6 +66,7 @@ impl App {
     /// The chat on the screen is one of which nothing is written.
     fn be_private(&mut self) {
         self.is_private = true;
+        self.may_send_to = None;
         self.saves = false;
         // There is none on disk to be read.
         self.kept.was_read();

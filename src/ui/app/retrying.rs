@@ -148,7 +148,7 @@ impl App {
     pub(super) fn get_model_for_retry(&mut self, offers: &[Offer], now: Instant) -> Vec<Effect> {
         let Some((name, node)) = self.again.wanted.take() else { return Vec::new() };
         let shown = escape_line(&name);
-        let here = offers.iter().filter(|offer| matches!(offer.place, Place::Here { .. }));
+        let here = offers.iter().filter(|offer| !matches!(offer.place, Place::Download { .. }));
         let exact = here.clone().find(|offer| is_called(&offer.name, &name));
         let similar: Vec<&Offer> =
             here.filter(|offer| offer.name.to_lowercase().contains(&name.to_lowercase())).collect();

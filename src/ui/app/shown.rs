@@ -1,6 +1,6 @@
 //! What of the state is shown, for the views and the loop.
 
-use super::{Activity, App, AskRun, Confirm, Popup, Words};
+use super::{Activity, App, Ask, Confirm, Popup, Words};
 use crate::chat::Stats;
 use crate::config::StatusLine;
 use crate::engine::protocol::ModelInfo;
@@ -55,7 +55,7 @@ impl App {
         | Popup::Context { top }
         | Popup::Words(Words { top, .. })
         | Popup::Confirm(Confirm { top, .. })
-        | Popup::AskRun(AskRun { top, .. }) = &mut self.popup
+        | Popup::Ask(Ask { top, .. }) = &mut self.popup
         {
             *top = (*top).min(most);
         }

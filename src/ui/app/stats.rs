@@ -5,10 +5,15 @@ use super::words::Words;
 use crate::chat::Stats;
 use crate::text::{escape_line, mebibytes};
 
+/// What is said where a server keeps the cache.
+pub(super) const NOT_TOLD: &str = "a server answers, and servers do not tell what their caches hold";
+
 /// What the answers of this chat cost together, since it was opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Spent {
     answers: u32,
+    /// All of this is known: no server kept a part to itself.
+    is_told: bool,
     computed_tokens: u64,
     cached_tokens: u64,
     answer_tokens: u64,
@@ -18,9 +23,26 @@ pub(super) struct Spent {
     accepted: u64,
 }
 
+impl Default for Spent {
+    fn default() -> Self {
+        Self {
+            answers: 0,
+            is_told: true,
+            computed_tokens: 0,
+            cached_tokens: 0,
+            answer_tokens: 0,
+            prefill_ms: 0.0,
+            decode_ms: 0.0,
+            drafted: 0,
+            accepted: 0,
+        }
+    }
+}
+
 impl Spent {
     pub(super) fn add(&mut self, stats: &Stats) {
         let usage = stats.usage;
+        self.is_told &= stats.by_server.is_none_or(|told| told.prompt && told.cached && told.prefill);
         self.answers += 1;
         self.computed_tokens += u64::from(usage.prompt_tokens.saturating_sub(usage.cached_prompt_tokens));
         self.cached_tokens += u64::from(usage.cached_prompt_tokens);
@@ -41,7 +63,7 @@ impl App {
         let mut words = Words::titled("Statistics");
         words.say("The last answer");
         let usage = last.usage;
-        words.row("prompt", format!("{} tokens, {} of them cached", usage.prompt_tokens, usage.cached_prompt_tokens));
+        words.row("prompt", prompt(&last));
         words.row("answer", format!("{} tokens", usage.completion_tokens));
         words.row("first token", format!("after {}", seconds(last.timings.time_to_first_token_ms)));
         if let Some(speed) = last.prefill_tokens_per_second() {
@@ -66,15 +88,26 @@ impl App {
         words.say("");
         words.say("This chat, since it was opened");
         words.row("answers", format!("{}, {} tokens", spent.answers, spent.answer_tokens));
-        let (computed, cached) = (spent.computed_tokens, spent.cached_tokens);
-        words.row("prompts", format!("{computed} tokens were computed, {cached} were cached"));
-        words.row("time", format!("{} reading, {} writing", seconds(spent.prefill_ms), seconds(spent.decode_ms)));
+        if spent.is_told {
+            let (computed, cached) = (spent.computed_tokens, spent.cached_tokens);
+            words.row("prompts", format!("{computed} tokens were computed, {cached} were cached"));
+            words.row("time", format!("{} reading, {} writing", seconds(spent.prefill_ms), seconds(spent.decode_ms)));
+        } else {
+            words.row("prompts", "the server did not tell all of what it computed and had cached");
+            words.row("time", format!("{} writing", seconds(spent.decode_ms)));
+        }
         if spent.drafted > 0 {
             words.row("guesses", format!("{} of {} were right", spent.accepted, spent.drafted));
         }
-        if let Some(model) = &self.model {
-            let held = self.held;
-            words.row("context", format!("{} of {} cells, {} tokens left it", held.used, model.kv.cells, held.evicted));
+        let (held, model) = (self.held, self.model.as_ref());
+        if let Some(kv) = model.and_then(|model| model.kv.as_ref()) {
+            words.row("context", format!("{} of {} cells, {} tokens left it", held.used, kv.cells, held.evicted));
+        }
+        if let Some(server) = model.and_then(|model| model.server.as_ref()) {
+            let place = if server.server.is_on_this_machine() { "on this machine" } else { "another machine" };
+            words.row("server", escape_line(&format!("{} ({place})", server.server.address())));
+            words.row("program", escape_line(server.program.as_deref().unwrap_or("it does not say what it is")));
+            words.row("context", server.context.map_or("unknown".into(), |tokens| format!("{tokens} tokens")));
         }
         self.show_words(words);
     }
@@ -85,7 +118,10 @@ impl App {
             self.notice("no model is loaded, so there is no KV cache yet; F4 chooses a model");
             return;
         };
-        let kv = &model.kv;
+        let Some(kv) = &model.kv else {
+            self.notice(NOT_TOLD);
+            return;
+        };
         let types = match kv.type_k == kv.type_v {
             true => kv.type_k.clone(),
             false => format!("{} for keys, {} for values", kv.type_k, kv.type_v),
@@ -111,6 +147,16 @@ impl App {
             "`/context` (F3) shows what it holds; `--kv`, `--kv-mem` and `--kv-evict` change it at the next start",
         );
         self.show_words(words);
+    }
+}
+
+/// How long a prompt was, as far as that is known.
+fn prompt(last: &Stats) -> String {
+    let usage = last.usage;
+    match last.by_server {
+        Some(told) if !told.prompt => "the server does not tell".into(),
+        Some(told) if !told.cached => format!("{} tokens; how many were cached is unknown", usage.prompt_tokens),
+        _ => format!("{} tokens, {} of them cached", usage.prompt_tokens, usage.cached_prompt_tokens),
     }
 }
 

@@ -36,49 +36,31 @@ pub(in crate::ui) struct Tester {
 }
 
 pub(in crate::ui) fn settings() -> LoadSettings {
-    let path = PathBuf::from("/models/tiny.gguf");
-    LoadSettings {
-        path,
-        name: None,
-        context: None,
-        threads: None,
-        tuning: Default::default(),
-        device: Default::default(),
-        gpu_layers: None,
-        repack: None,
-        expected: None,
-        probe: None,
-        snapshots: None,
-        draft: None,
-        step_times: None,
-        speeds: None,
-        kv: KvSettings::default(),
-        insists: false,
-    }
+    LoadSettings { path: PathBuf::from("/models/tiny.gguf"), ..LoadSettings::default() }
 }
 
 pub(in crate::ui) fn model(has_template: bool) -> ModelInfo {
     ModelInfo {
         name: "Tiny 1B".into(),
         path: "/models/tiny.gguf".into(),
-        architecture: "llama".into(),
-        quantization: "Q4_K_M".into(),
-        parameters: 1_000_000,
-        size: 1_000_000,
-        trained_context: 8192,
+        server: None,
+        quantization: Some("Q4_K_M".into()),
+        parameters: Some(1_000_000),
+        size: Some(1_000_000),
+        trained_context: Some(8192),
         has_template,
         load_ms: 1.0,
         load_parts: Vec::new(),
-        kv: KvInfo {
+        kv: Some(KvInfo {
             type_k: "f16".into(),
             type_v: "f16".into(),
             cells: 4096,
             bytes: 1,
             policy: "score".into(),
             reason: "4096 tokens take 1 MiB in f16, and there is room for them".into(),
-        },
+        }),
         draft: None,
-        device: DeviceInfo {
+        device: Some(DeviceInfo {
             backend: "CPU".into(),
             name: "a processor".into(),
             gpu_layers: 0,
@@ -92,7 +74,7 @@ pub(in crate::ui) fn model(has_template: bool) -> ModelInfo {
             batch: 512,
             batch_reason: "as usual".into(),
             notice: None,
-        },
+        }),
     }
 }
 

@@ -11,6 +11,7 @@ use super::{Activity, App, Outbox, Pace, Popup, Reading};
 use crate::chat::{Ended, Message, Role, Stats};
 use crate::engine::protocol::{Channel, ChatKey, EngineError, Finish, Piece, Prompt, Step};
 use crate::store::MessageId;
+use crate::text::escape_line;
 use crate::ui::composer::Part;
 use crate::ui::folds;
 use crate::ui::msg::{Effect, Save, Scroll, Slot};
@@ -173,6 +174,9 @@ impl App {
     /// Asks the engine once the question is safe and the model is there.
     pub(super) fn answer_if_possible(&mut self) -> Vec<Effect> {
         if self.outbox != Some(Outbox::Ready) || self.activity != Activity::Idle {
+            return Vec::new();
+        }
+        if self.asks_before_sending() {
             return Vec::new();
         }
         self.outbox = None;
@@ -352,8 +356,18 @@ impl App {
 
     /// Tells that a graphics processor is there and not used, or not as it was meant.
     pub(super) fn note_device(&mut self) {
-        if let Some(notice) = self.model.as_ref().and_then(|model| model.device.notice.clone()) {
+        if let Some(notice) = self.model.as_ref().and_then(|model| model.device.as_ref()?.notice.clone()) {
             self.notice(notice);
+        }
+    }
+
+    /// Tells that what is written goes to another machine, and whether it could be read on its way.
+    pub(super) fn note_server(&mut self) {
+        let server = self.model.as_ref().and_then(|model| model.server.as_ref()).map(|server| server.server.clone());
+        if let Some(server) = server.filter(|server| !server.is_on_this_machine()) {
+            let open = if server.is_open_on_the_way() { ", unencrypted" } else { "" };
+            let host = escape_line(server.host());
+            self.notice(format!("what you write now goes to {host}{open}; F4 chooses a model of this machine"));
         }
     }
 
@@ -420,8 +434,7 @@ impl App {
         }
         match (self.most_tokens, &self.model) {
             (Some(most), _) if finish.stats.usage.completion_tokens >= most => End::AtMost(most),
-            (_, Some(model)) => End::Full(model.kv.cells),
-            (_, None) => end,
+            (_, model) => model.as_ref().and_then(|model| model.cells()).map_or(end, End::Full),
         }
     }
 

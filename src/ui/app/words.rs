@@ -1,6 +1,6 @@
 //! Something told in more words than a notice holds: rows over the chat, to be scrolled through and closed.
 
-use super::{App, Popup};
+use super::{App, Ask, Popup};
 
 /// What is told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,15 +30,17 @@ impl Words {
 impl App {
     /// Who writes has read what is told over the chat, and does not want what is asked there.
     pub(super) fn close_words(&mut self) {
+        if let Popup::Ask(Ask { question, .. }) = &self.popup {
+            let question = question.clone();
+            self.popup = Popup::Closed;
+            self.leave_what_was_asked(&question);
+            return;
+        }
         match self.popup {
             Popup::Words(_) | Popup::Context { .. } => self.popup = Popup::Closed,
             Popup::Confirm(_) => {
                 self.popup = Popup::Closed;
                 self.notice("nothing is downloaded; F4 lists the models when you want one");
-            }
-            Popup::AskRun(_) => {
-                self.popup = Popup::Closed;
-                self.notice("nothing was run; `/run COMMAND` asks again");
             }
             _ => {}
         }

@@ -115,6 +115,8 @@ pub enum Msg {
     },
     /// What models there are to choose among.
     Offers(Vec<Offer>),
+    /// The models of servers, which tell later.
+    OffersOfServers(Vec<Offer>),
     /// The model that was typed as a path or a place on the hub, else a sentence.
     ModelFound(Result<Box<Offer>, String>),
     /// How far the download is that was the choice of this number.

@@ -31,7 +31,7 @@ pub fn heard(app: &App, told: Option<&Told>, line: &str) -> Heard {
 }
 
 fn closing(app: &App) -> Command {
-    if matches!(app.popup(), Popup::Confirm(_) | Popup::AskRun(_)) { Command::Refuse } else { Command::ClosePopup }
+    if matches!(app.popup(), Popup::Confirm(_) | Popup::Ask(_)) { Command::Refuse } else { Command::ClosePopup }
 }
 
 fn answer(app: &App, prompt: &str, words: &str) -> Heard {

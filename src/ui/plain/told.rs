@@ -89,8 +89,11 @@ pub fn told(app: &App) -> Option<Told> {
             Some(problem) => Told::Words(vec![sentence(problem)]),
             None => Told::List(settings(panel)),
         },
-        Popup::AskRun(asked) => Told::Question {
-            lines: vec![format!("Run this command? {}", escape_line(&asked.line)), view::consequence().into()],
+        Popup::Ask(asked) => Told::Question {
+            lines: vec![
+                format!("{} {}", asked.question.title(), asked.question.subject()),
+                asked.question.consequence().into(),
+            ],
             prompt: "Yes or no: ",
         },
         Popup::Palette(_) if !app.has_prompts() => Told::NotYet,

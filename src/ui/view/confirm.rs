@@ -40,7 +40,7 @@ pub fn facts(confirm: &Confirm) -> Facts {
     let Offer { name, place, verdict, tokens_per_second, .. } = &*confirm.offer;
     let (bytes, from, free_bytes) = match place {
         Place::Download { bytes, from, free_bytes } => (*bytes, from.as_str(), *free_bytes),
-        Place::Here { .. } => (None, "", None),
+        Place::Here { .. } | Place::Server { .. } => (None, "", None),
     };
     let size = bytes.map_or("of a size that is known when it begins".into(), file_size);
     let is_short = bytes.zip(free_bytes).is_some_and(|(bytes, free)| free < bytes);

@@ -32,14 +32,14 @@ pub fn draw(app: &App, top: u16, screen: Rect, frame: &mut Frame) {
         frame.render_widget(Paragraph::new(words).style(theme.dim), inside);
         return;
     };
-    let table = Table { cost, cache: app.model().map(|model| &model.kv), theme };
+    let table = Table { cost, cache: app.model().and_then(|model| model.kv.as_ref()), theme };
     let inside = open_box("Context", "Esc closes, Up and Down scroll", table.lines(0).len(), theme, screen, frame);
     frame.render_widget(Paragraph::new(table.lines(inside.width.into())).scroll((top, 0)), inside);
 }
 
 /// How many lines there are to scroll through.
 pub fn height(app: &App) -> usize {
-    let cache = app.model().map(|model| &model.kv);
+    let cache = app.model().and_then(|model| model.kv.as_ref());
     app.cost().map_or(0, |cost| Table { cost, cache, theme: app.theme() }.lines(0).len())
 }
 

@@ -24,7 +24,6 @@ mod transcript;
 mod words;
 
 pub use super::days::duration;
-pub use asking::consequence;
 pub use confirm::{Facts, facts};
 pub use help::{Section, commands};
 pub use picker::{cells, short_progress};

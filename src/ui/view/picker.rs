@@ -226,7 +226,9 @@ fn place(app: &App, offer: &Offer) -> String {
         return "stopped".into();
     }
     match &offer.place {
-        Place::Here { .. } if app.is_in_use(offer) => "in use".into(),
+        Place::Here { .. } | Place::Server { .. } if app.is_in_use(offer) => "in use".into(),
+        Place::Server { host: None, .. } => "a server here".into(),
+        Place::Server { host: Some(host), .. } => fitted(&format!("on {host}"), 20, app.theme().ascii),
         Place::Here { owner: None, .. } => "here".into(),
         Place::Here { owner: Some(owner), .. } => format!("here, {}", fitted(owner, 12, app.theme().ascii)),
         Place::Download { .. } if app.is_unavailable(offer) => "not here".into(),

@@ -26,7 +26,7 @@ pub fn draw(app: &App, screen: Rect, frame: &mut Frame) {
         Popup::Search(search) => searching::draw(app, search, screen, frame),
         Popup::Models(list) => picker::draw(app, list, screen, frame),
         Popup::Confirm(question) => confirm::draw(app.theme(), question, screen, frame),
-        Popup::AskRun(asked) => asking::draw(app.theme(), asked, screen, frame),
+        Popup::Ask(asked) => asking::draw(app.theme(), asked, screen, frame),
         Popup::Palette(palette) => palette::draw(app, palette, screen, frame),
         Popup::Settings(panel) => panel::draw(app, panel, screen, frame),
         Popup::Words(words) => words::draw(app.theme(), words, screen, frame),
@@ -126,7 +126,7 @@ pub fn most_scroll(app: &App, screen: Rect) -> u16 {
         Popup::Context { .. } => context::height(app),
         Popup::Words(words) => words::height(words, screen),
         Popup::Confirm(question) => confirm::height(question, screen),
-        Popup::AskRun(asked) => asking::height(asked, screen),
+        Popup::Ask(asked) => asking::height(asked, screen),
         Popup::Closed
         | Popup::Chats(_)
         | Popup::Search(_)

@@ -8,6 +8,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::chat::Ended;
 use crate::config::StatusItem;
 use crate::engine::protocol::Trial;
+use crate::text::escape_line;
 use crate::ui::app::{Activity, App, Held};
 use crate::ui::transcript::{End, Entry};
 
@@ -20,6 +21,7 @@ pub fn draw(app: &App, area: Rect, frame: &mut Frame) {
 const NAME_WIDTH: usize = 40;
 const SHORT_NAME_WIDTH: usize = 20;
 const GAUGE_WIDTH: usize = 8;
+const HOST_WIDTH: usize = 30;
 
 /// How much is told of each item that the person wants.
 #[derive(Clone, Copy)]
@@ -109,7 +111,10 @@ fn words(app: &App, width: usize) -> String {
     let ascii = app.theme().ascii;
     let fuzzy = if app.is_fuzzy() { ", fuzzy" } else { "" };
     let private = if app.is_private() { ", private" } else { "" };
-    let state = format!(" {}{fuzzy}{private}", state(app));
+    // Whatever else the person wants to see there: text that leaves the machine is always told.
+    let elsewhere = app.model().and_then(|model| model.sends_to());
+    let elsewhere = elsewhere.map(|host| format!(", goes to {}", fitted(&escape_line(host), HOST_WIDTH, ascii)));
+    let state = format!(" {}{}{fuzzy}{private}", state(app), elsewhere.unwrap_or_default());
     let cost = cost(app).filter(|_| app.status_line().has(StatusItem::Cost));
     let extents = match (&cost, app.drafts()) {
         (Some(_), _) => &WHILE_WRITING[..],
@@ -230,6 +235,7 @@ pub fn doing(app: &App) -> String {
         Activity::Idle if app.progress_ahead().is_some() => "reading ahead".into(),
         Activity::Idle if was_stopped(app) => "stopped".into(),
         Activity::Idle => "idle".into(),
+        Activity::Prefilling { .. } if !app.tells_cache() => "waiting".into(),
         Activity::Prefilling { total: 0, .. } => "prefilling".into(),
         Activity::Prefilling { done, total } => {
             let left = app.reads_for().filter(|left| left.as_millis() >= 500);
@@ -252,7 +258,7 @@ fn was_stopped(app: &App) -> bool {
 }
 
 fn device(app: &App) -> Option<String> {
-    let device = &app.model()?.device;
+    let device = app.model()?.device.as_ref()?;
     let threads = if device.threads == 1 { "1 thread".into() } else { format!("{} threads", device.threads) };
     Some(fitted(&format!("{} {threads}", device.backend), 30, app.theme().ascii))
 }
@@ -280,13 +286,16 @@ fn context(app: &App) -> Option<String> {
 fn short_context(app: &App) -> Option<String> {
     let Held { used, evicted, .. } = app.held();
     let what = if evicted > 0 { "cells" } else { "tokens" };
-    Some(format!("{used}/{} {what}", app.model()?.kv.cells))
+    let model = app.model()?;
+    let used = if used == 0 && !app.tells_cache() { "?".to_owned() } else { used.to_string() };
+    Some(format!("{used}/{} {what}", model.cells().map_or("?".to_owned(), |cells| cells.to_string())))
 }
 
 /// How full the context is, as a bar that begins with what is pinned.
 fn gauge(app: &App) -> Option<String> {
     let Held { used, pinned, .. } = app.held();
-    let cells = u64::from(app.model()?.kv.cells.max(1));
+    let is_known = used > 0 || app.tells_cache();
+    let cells = u64::from(app.model()?.cells().filter(|_| is_known)?.max(1));
     let columns =
         |tokens: u32| ((u64::from(tokens) * GAUGE_WIDTH as u64 + cells / 2) / cells).min(GAUGE_WIDTH as u64) as usize;
     let full = columns(used);

@@ -1,0 +1,300 @@
+//! Servers that answer instead of this program: which one is meant and whether it may be, `tuichat engines`, and their
+//! models among those that can be chosen.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Surroundings, aside, print, print_json};
+use crate::cli::EnginesCommand;
+use crate::config::{Chosen, EngineName, Engines};
+use crate::engine::protocol::{CancelFlag, LoadSettings};
+use crate::engine::remote::{self, Server};
+use crate::exit::{Exit, Failure};
+use crate::models::offers::{Offer, Place};
+use crate::remarks::Remarks;
+use crate::text::escape_line;
+
+/// How long a list waits for servers.
+const LISTED_WITHIN: Duration = Duration::from_secs(3);
+/// How long a check waits for one.
+const CHECKED_WITHIN: Duration = Duration::from_secs(120);
+
+/// # Errors
+/// If a server cannot be used.
+pub fn run(command: EnginesCommand, surroundings: &Surroundings) -> Result<Exit, Failure> {
+    let _log = surroundings.begin()?;
+    match command {
+        EnginesCommand::List { json } => list(surroundings, json)?,
+        EnginesCommand::Check { engine, model, json } => {
+            check(surroundings, engine.unwrap_or_else(|| surroundings.config.engine.clone()), model, json)?;
+        }
+    }
+    Ok(Exit::Success)
+}
+
+impl Surroundings {
+    /// The server of this name, if it is one and may be spoken to.
+    fn server_named(&self, name: &EngineName) -> Result<Option<Chosen>, Failure> {
+        let variable = |name: &str| std::env::var(name).ok();
+        let chosen = self.layers.engines.choose(name, &self.directories, variable).map_err(Failure::usage)?;
+        if let Some(Chosen { server, .. }) = &chosen
+            && self.config.offline
+            && !server.is_on_this_machine()
+        {
+            let sentence =
+                format!("engine `{}` is another machine ({}), and `offline` is set", server.name(), server.host());
+            return Err(Failure { exit: Exit::Network, kind: "network", ..Failure::error(sentence) }
+                .hint("take it back with `--offline=no`, or answer here with `--engine llama`"));
+        }
+        Ok(chosen)
+    }
+
+    /// How to ask the server that is to answer, if it is a server: the one of a model that is typed as `MODEL@NAME`, else
+    /// the one that is set.
+    ///
+    /// # Errors
+    /// If there is no such server, its key cannot be read, or `offline` forbids it.
+    pub(super) fn server(&self) -> Result<Option<LoadSettings>, Failure> {
+        if let Some((model, engine)) =
+            self.config.model.as_deref().and_then(|typed| at_engine(typed, &self.layers.engines))
+        {
+            let chosen = self.server_named(&EngineName::Named(engine.to_owned()))?;
+            return Ok(chosen.map(|chosen| asking(chosen.server, Some(model.to_owned()))));
+        }
+        let chosen = self.server_named(&self.config.engine)?;
+        let typed = self.layers.typed.model.clone().filter(|model| !model.is_empty());
+        Ok(chosen.map(|Chosen { server, model }| asking(server, typed.or(model))))
+    }
+
+    /// Whether a private run may send text there: a person must have typed that.
+    ///
+    /// # Errors
+    /// If nobody did.
+    pub(super) fn check_privacy(&self, load: &LoadSettings) -> Result<(), Failure> {
+        let is_typed =
+            self.layers.typed.engine.is_some() || self.layers.typed.model.as_ref().is_some_and(|it| it.contains('@'));
+        match load.server.as_ref().filter(|server| self.config.private && !server.is_on_this_machine() && !is_typed) {
+            None => Ok(()),
+            Some(server) => {
+                let (name, host) = (server.name(), server.host());
+                let sentence = format!("`private` is set, and engine `{name}` is another machine ({host})");
+                Err(Failure::usage(sentence).hint(format!(
+                    "type `--engine {}` to send it there all the same, or `--engine llama` to answer here",
+                    server.typed()
+                )))
+            }
+        }
+    }
+}
+
+/// The model and the server that are meant by `MODEL@NAME`.
+fn at_engine<'typed>(typed: &'typed str, engines: &Engines) -> Option<(&'typed str, &'typed str)> {
+    let (model, engine) = typed.rsplit_once('@')?;
+    (!model.is_empty() && engines.names().any(|name| name == engine)).then_some((model, engine))
+}
+
+/// How to ask a server for a model, or for its only one.
+fn asking(server: Server, model: Option<String>) -> LoadSettings {
+    let name = Some(model.clone().unwrap_or_else(|| server.name().to_owned()));
+    LoadSettings { path: model.unwrap_or_default().into(), name, server: Some(server), ..LoadSettings::default() }
+}
+
+fn list(surroundings: &Surroundings, as_json: bool) -> Result<(), Failure> {
+    let engines = &surroundings.layers.engines;
+    let set = surroundings.config.engine.to_string();
+    let found: Vec<(&str, Result<Option<Chosen>, Failure>)> =
+        engines.names().map(|name| (name, surroundings.server_named(&EngineName::Named(name.to_owned())))).collect();
+    if as_json {
+        let object = |(name, chosen): &(&str, Result<Option<Chosen>, Failure>)| {
+            let mut object = json!({"name": name, "is_set": set == *name});
+            match chosen {
+                Ok(Some(chosen)) => merge(&mut object, &about(chosen)),
+                Ok(None) => {}
+                Err(failure) => object["problem"] = failure.parts().0.into(),
+            }
+            object
+        };
+        return print_json(&found.iter().map(object).collect::<Vec<_>>());
+    }
+    let mut lines = String::new();
+    for (name, chosen) in &found {
+        let mark = if set == *name { '*' } else { ' ' };
+        let words = match chosen {
+            Ok(Some(Chosen { server, model })) => {
+                let model = model.as_ref().map(|model| format!(", {}", escape_line(model))).unwrap_or_default();
+                let key = if server.has_key() { ", with a key" } else { "" };
+                format!("{:<40}  {}{key}{model}", server.address(), place(server))
+            }
+            Ok(None) => String::new(),
+            Err(failure) => failure.parts().0.to_owned(),
+        };
+        lines.push_str(&format!("{mark} {name:<16}  {words}\n"));
+    }
+    print(&lines)?;
+    if found.is_empty() {
+        aside(surroundings, "config.toml describes no servers; `tuichat help engines` tells how to add one");
+    }
+    Ok(())
+}
+
+fn place(server: &Server) -> &'static str {
+    match (server.is_on_this_machine(), server.is_open_on_the_way()) {
+        (true, _) => "this machine",
+        (false, false) => "another machine",
+        (false, true) => "another machine, unencrypted",
+    }
+}
+
+fn about(chosen: &Chosen) -> Value {
+    let server = &chosen.server;
+    json!({
+        "url": server.address(),
+        "is_on_this_machine": server.is_on_this_machine(),
+        "is_encrypted": server.base().scheme() == "https",
+        "has_key": server.has_key(),
+        "model": chosen.model,
+    })
+}
+
+fn merge(object: &mut Value, more: &Value) {
+    if let (Some(object), Some(more)) = (object.as_object_mut(), more.as_object()) {
+        object.extend(more.clone());
+    }
+}
+
+/// Speaks to a server as an answer would.
+fn check(surroundings: &Surroundings, name: EngineName, model: Option<String>, as_json: bool) -> Result<(), Failure> {
+    let Some(chosen) = surroundings.server_named(&name)? else {
+        return Err(Failure::usage("this program answers itself, and there is no server to ask")
+            .hint("name one: `tuichat engines check http://localhost:8080`"));
+    };
+    let mut remarks = Remarks::on_stderr(surroundings.config.quiet);
+    remarks.progress(&format!("asking {}", chosen.server.address()));
+    let wanted = model.or(chosen.model.clone());
+    let cancel = CancelFlag::default();
+    let watched = cancel.clone();
+    let (done, waits) = mpsc::channel::<()>();
+    std::thread::spawn(move || {
+        if waits.recv_timeout(CHECKED_WITHIN).is_err() {
+            watched.cancel();
+        }
+    });
+    let tried = remote::try_out(&chosen.server, wanted.as_deref(), &cancel);
+    drop(done);
+    remarks.clear();
+    let tried = tried.map_err(|error| Failure::from(&error))?;
+    if as_json {
+        let mut object = json!({
+            "name": chosen.server.name(),
+            "program": tried.program,
+            "models": tried.models,
+            "asked": tried.model,
+            "context": tried.context,
+            "first_token_ms": tried.first_token_ms,
+            "tells": {"prompt_tokens": tried.told.prompt, "cached_tokens": tried.told.cached, "prefill": tried.told.prefill},
+        });
+        merge(&mut object, &about(&chosen));
+        return print_json(&object);
+    }
+    let mut lines = format!("{}, {}\n", chosen.server.address(), place(&chosen.server));
+    let mut line = |name: &str, words: String| lines.push_str(&format!("{name:<12}  {}\n", escape_line(&words)));
+    if let Some(program) = tried.program {
+        line("program", program);
+    }
+    line("models", tried.models.join(", "));
+    line("asked", tried.model);
+    line("context", tried.context.map_or_else(|| "it does not say".into(), |tokens| format!("{tokens} tokens")));
+    line("first token", format!("after {:.0} ms", tried.first_token_ms));
+    let told = [
+        (tried.told.prompt, "tokens of the prompt"),
+        (tried.told.cached, "cached tokens"),
+        (tried.told.prefill, "prefill"),
+    ];
+    let told: Vec<&str> = told.into_iter().filter_map(|(is_told, what)| is_told.then_some(what)).collect();
+    line("tells", if told.is_empty() { "no figures; speeds are measured here".into() } else { told.join(", ") });
+    if chosen.server.is_open_on_the_way() {
+        line("warning", "what it is told can be read on its way, a key too; https would keep it secret".into());
+    }
+    print(&lines)
+}
+
+/// A server's models, or why they are not known.
+pub(super) type Asked = (Server, Result<Vec<remote::Listed>, String>);
+
+/// The models of all servers that are described or set and may be spoken to, each asked at the same time.
+pub(super) fn models(surroundings: &Surroundings) -> Vec<Asked> {
+    let engines = &surroundings.layers.engines;
+    let mut names: Vec<EngineName> = engines.names().map(|name| EngineName::Named(name.to_owned())).collect();
+    if matches!(surroundings.config.engine, EngineName::Address(_)) {
+        names.push(surroundings.config.engine.clone());
+    }
+    let servers = names.iter().filter_map(|name| surroundings.server_named(name).ok()?);
+    let (sender, answers) = mpsc::channel();
+    let cancel = CancelFlag::default();
+    let mut asked: Vec<Asked> = Vec::new();
+    for (index, Chosen { server, .. }) in servers.enumerate() {
+        let (sender, cancel, of) = (sender.clone(), cancel.clone(), server.clone());
+        std::thread::spawn(move || drop(sender.send((index, remote::models(&of, &cancel)))));
+        asked.push((server, Err("it does not answer".into())));
+    }
+    drop(sender);
+    let began = std::time::Instant::now();
+    while let Ok((index, models)) = answers.recv_timeout(LISTED_WITHIN.saturating_sub(began.elapsed())) {
+        asked[index].1 = models.map_err(|error| error.to_string());
+    }
+    cancel.cancel();
+    asked
+}
+
+/// What a model of a server is called among others.
+pub(super) fn name_of(model: &remote::Listed, server: &Server) -> String {
+    format!("{}@{}", model.name(), server.name())
+}
+
+/// The models of servers, to be chosen among.
+pub(super) fn offers(surroundings: &Surroundings) -> Vec<Offer> {
+    let mut offers = Vec::new();
+    for (server, models) in models(surroundings) {
+        match models {
+            Ok(models) => offers.extend(models.iter().map(|model| offer(name_of(model, &server), &server, &model.id))),
+            Err(problem) => tracing::warn!(server = server.name(), problem, "its models are not offered"),
+        }
+    }
+    offers
+}
+
+fn offer(name: String, server: &Server, model: &str) -> Offer {
+    let place = Place::Server {
+        engine: server.typed().to_owned(),
+        model: model.to_owned(),
+        host: (!server.is_on_this_machine()).then(|| server.host().to_owned()),
+    };
+    Offer { name, place, verdict: None, tokens_per_second: None, note: place_in_words(server), is_recommended: false }
+}
+
+fn place_in_words(server: &Server) -> String {
+    match server.is_on_this_machine() {
+        true => format!("a server on this machine ({})", server.name()),
+        false => format!("on {}: what you write goes there", server.host()),
+    }
+}
+
+/// The model of a server that was typed as `MODEL@NAME`.
+pub(super) fn find(typed: &str, surroundings: &Surroundings) -> Option<Result<Offer, Failure>> {
+    let (model, engine) = at_engine(typed, &surroundings.layers.engines)?;
+    let chosen = surroundings.server_named(&EngineName::Named(engine.to_owned())).transpose()?;
+    Some(chosen.map(|chosen| offer(typed.to_owned(), &chosen.server, model)))
+}
+
+/// How to ask for a model of a server that was chosen.
+///
+/// # Errors
+/// If the server is no more, or may not be spoken to.
+pub(super) fn load(engine: &str, model: &str, surroundings: &Surroundings) -> Result<LoadSettings, Failure> {
+    let name = engine.parse().map_err(Failure::usage)?;
+    let chosen = surroundings.server_named(&name)?;
+    let chosen = chosen.ok_or_else(|| Failure::usage(format!("`{engine}` is no server")))?;
+    Ok(asking(chosen.server, Some(model.to_owned())))
+}

@@ -1,0 +1,228 @@
+//! One answer of a server: asking, again where that may help, and turning what streams back into the engine's own events.
+
+use std::time::{Duration, Instant};
+
+use super::connection::Connection;
+use super::events::{self, Figures, Line};
+use super::http::{Lines, Refusal, wait};
+use super::request::{self, Extent};
+use crate::chat::{Ended, ServerTold, Stats, Timings, Usage};
+use crate::engine::protocol::{CancelFlag, Channel, EngineError, Finish, GenerateOptions, Piece, Prompt, Step};
+use crate::engine::thinking::{Tags, ThinkingFilter};
+
+const COMPLETIONS: &str = "chat/completions";
+/// How often a server that is busy is asked again, and how long that may take together.
+const MOST_RETRIES: u32 = 4;
+const MOST_WAIT: Duration = Duration::from_secs(30);
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Answers a prompt. `emit` gets what comes before the last event, which is returned; it gives `false` when nobody listens.
+pub async fn answer(
+    connection: &Connection,
+    prompt: &Prompt,
+    options: &GenerateOptions,
+    stops: &[&CancelFlag],
+    emit: impl Fn(Step) -> bool,
+) -> Step {
+    let seed = options.sampling.seed.unwrap_or_else(|| fastrand::u32(..));
+    let mut answer = Answer::new(seed, emit);
+    (answer.emit)(Step::Prefilling { done: 0, total: 0, cached: 0 });
+    let lines = match open(connection, prompt, options, seed, stops).await {
+        Ok(lines) => lines,
+        Err(Problem::Refused(Refusal::Stopped)) => return answer.finish(Ended::Cancelled),
+        Err(Problem::Refused(refusal)) => return Step::Failed(connection.error(refusal)),
+        Err(Problem::Asked(sentence)) => return Step::Failed(EngineError::Failed(sentence)),
+    };
+    match answer.take_all(lines, stops).await {
+        Ok(ended) => answer.finish(ended),
+        Err(refusal) => Step::Failed(connection.error(refusal)),
+    }
+}
+
+/// Why nothing streams.
+enum Problem {
+    /// The server cannot be asked this.
+    Asked(String),
+    Refused(Refusal),
+}
+
+/// Asks until the server answers: again with less where it does not know what it is asked, and later where it is busy.
+async fn open(
+    connection: &Connection,
+    prompt: &Prompt,
+    options: &GenerateOptions,
+    seed: u32,
+    stops: &[&CancelFlag],
+) -> Result<Lines, Problem> {
+    let (mut tried, mut waited) = (0, Duration::ZERO);
+    loop {
+        let extent = connection.extent.get();
+        let body = request::body(connection.to(), prompt, options, seed, extent).map_err(Problem::Asked)?;
+        let refusal = match connection.http.lines(COMPLETIONS, Some(&body), stops).await {
+            Ok(lines) => return Ok(lines),
+            Err(Refusal::Status { status: 400 | 422, .. }) if extent == Extent::Full => {
+                connection.extent.set(Extent::Plain);
+                continue;
+            }
+            Err(refusal) => refusal,
+        };
+        let pause = pause(&refusal, tried).filter(|pause| waited + *pause <= MOST_WAIT);
+        let Some(pause) = pause else { return Err(Problem::Refused(refusal)) };
+        tracing::info!(?refusal, ?pause, "the server is asked again");
+        tried += 1;
+        waited += pause;
+        wait(pause, stops).await.map_err(Problem::Refused)?;
+    }
+}
+
+/// How long to wait before a request is sent again; `None` if that would not help. `tried` times it was already.
+fn pause(refusal: &Refusal, tried: u32) -> Option<Duration> {
+    let usual = FIRST_PAUSE * 2_u32.pow(tried.min(8));
+    match refusal {
+        _ if tried >= MOST_RETRIES => None,
+        Refusal::Status { status: 429 | 502 | 503 | 504, wait, .. } => Some(wait.unwrap_or(usual)),
+        // A connection that was kept open may have been closed by the server meanwhile.
+        Refusal::Lost(_) if tried == 0 => Some(Duration::ZERO),
+        _ => None,
+    }
+}
+
+/// An answer that streams.
+struct Answer<E> {
+    emit: E,
+    seed: u32,
+    asked: Instant,
+    filter: ThinkingFilter,
+    figures: Figures,
+    /// Pieces that came, and when the first and the last did.
+    pieces: u32,
+    first: Option<Instant>,
+    last: Instant,
+    ended: Option<Ended>,
+}
+
+impl<E: Fn(Step) -> bool> Answer<E> {
+    fn new(seed: u32, emit: E) -> Self {
+        let now = Instant::now();
+        Self {
+            emit,
+            seed,
+            asked: now,
+            filter: ThinkingFilter::new(Tags::default(), false),
+            figures: Figures::default(),
+            pieces: 0,
+            first: None,
+            last: now,
+            ended: None,
+        }
+    }
+
+    /// Takes what streams until it ends, or is stopped.
+    async fn take_all(&mut self, mut lines: Lines, stops: &[&CancelFlag]) -> Result<Ended, Refusal> {
+        loop {
+            let (line, now) = match lines.next(stops).await {
+                Ok(Some(next)) => next,
+                Ok(None) => break,
+                Err(Refusal::Stopped) => return Ok(Ended::Cancelled),
+                // What follows the last word is not waited for in vain.
+                Err(Refusal::Lost(_)) if self.ended.is_some() => break,
+                Err(refusal) => return Err(refusal),
+            };
+            match events::read(&line) {
+                Line::Nothing => {}
+                Line::Done => break,
+                Line::Delta(delta) => {
+                    self.figures = self.figures.with(delta.figures);
+                    self.ended = delta.ended.or(self.ended);
+                    let is_heard = self.say(Channel::Thinking, &delta.thoughts, now) && self.answer(&delta.answer, now);
+                    if !is_heard {
+                        return Ok(Ended::Cancelled);
+                    }
+                }
+                Line::Mistake(said) => return Err(Refusal::Lost(format!("the server broke off: {said}"))),
+                Line::Strange => return Err(Refusal::Strange("the server sends something that is no answer".into())),
+            }
+        }
+        let rest = self.filter.finish();
+        if let Some((channel, text)) = rest {
+            self.tell(channel, text);
+        }
+        self.ended.ok_or_else(|| Refusal::Lost("the server broke off in the middle of an answer".into()))
+    }
+
+    /// What is added to the answer, which may hold thoughts between tags.
+    fn answer(&mut self, text: &str, now: Instant) -> bool {
+        if text.is_empty() {
+            return true;
+        }
+        self.count(now);
+        let parts = self.filter.push(text);
+        parts.into_iter().all(|(channel, text)| self.tell(channel, text))
+    }
+
+    fn say(&mut self, channel: Channel, text: &str, now: Instant) -> bool {
+        if text.is_empty() {
+            return true;
+        }
+        self.count(now);
+        self.tell(channel, text.to_owned())
+    }
+
+    /// A piece came: most servers send one for each token.
+    fn count(&mut self, now: Instant) {
+        self.pieces += 1;
+        self.last = now;
+        self.first = self.first.or(Some(now));
+    }
+
+    fn tell(&self, channel: Channel, text: String) -> bool {
+        (self.emit)(Step::Token(Piece { channel, text, tokens: self.pieces }))
+    }
+
+    fn finish(&self, ended: Ended) -> Step {
+        let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
+        let first = self.first;
+        let stats = Stats {
+            usage: Usage {
+                prompt_tokens: self.figures.prompt_tokens.unwrap_or(0),
+                cached_prompt_tokens: self.figures.cached_tokens.unwrap_or(0),
+                completion_tokens: self.figures.completion_tokens.unwrap_or(self.pieces),
+                ..Usage::default()
+            },
+            timings: Timings {
+                prefill_ms: self.figures.prefill_ms.unwrap_or(0.0),
+                eviction_ms: 0.0,
+                time_to_first_token_ms: first.map_or(0.0, |first| milliseconds(first - self.asked)),
+                decode_ms: first.map_or(0.0, |first| milliseconds(self.last - first)),
+            },
+            by_server: Some(ServerTold {
+                prompt: self.figures.prompt_tokens.is_some(),
+                cached: self.figures.cached_tokens.is_some(),
+                prefill: self.figures.prefill_ms.is_some(),
+            }),
+            ..Stats::default()
+        };
+        Step::Finished(Finish { ended, repetition: None, stats, seed: self.seed, held: Vec::new() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(status: u16, wait: Option<u64>) -> Refusal {
+        Refusal::Status { status, wait: wait.map(Duration::from_secs), sentence: String::new() }
+    }
+
+    #[test]
+    fn a_busy_server_is_asked_again_when_it_says_and_a_mistake_is_not_repeated() {
+        let seconds = |refusal: &Refusal, tried| pause(refusal, tried).map(|pause| pause.as_secs());
+        assert_eq!(seconds(&status(429, Some(7)), 0), Some(7));
+        assert_eq!([0, 1, 2].map(|tried| seconds(&status(503, None), tried)), [Some(1), Some(2), Some(4)]);
+        assert_eq!(seconds(&status(503, None), MOST_RETRIES), None);
+        for refusal in [status(401, None), status(404, None), status(500, None), Refusal::Strange("x".into())] {
+            assert_eq!(seconds(&refusal, 0), None, "{refusal:?}");
+        }
+        assert_eq!([0, 1].map(|tried| seconds(&Refusal::Lost("x".into()), tried)), [Some(0), None]);
+    }
+}
