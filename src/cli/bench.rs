@@ -11,7 +11,7 @@ use crate::bench::peers::Which;
 use crate::bench::reports;
 use crate::bench::spec::{Class, Way};
 use crate::bench::speed::cooling::CoolDown;
-use crate::config::Probability;
+use crate::config::{EngineName, Probability};
 use crate::engine::lab::Format;
 use crate::hardware::cores::Cores;
 use crate::hardware::meters::Choice as Power;
@@ -120,6 +120,10 @@ pub struct BenchCommand {
     /// ik_llama.cpp's, vLLM (`openai=URL`); `#NAME` behind the URL names its model
     #[arg(long = "peer", value_name = "KIND=PLACE", help_heading = "Option of --suite quick")]
     pub peers: Vec<Which>,
+
+    /// Measure a server in the same rounds that can answer instead of this program: one of config.toml, or its address
+    #[arg(long, value_name = "NAME|URL", help_heading = "Option of --suite quick")]
+    pub engine: Option<EngineName>,
 
     /// Into which to write a single file [default: Q8_0,Q6_K,Q5_K_M,Q4_K_M,Q4_0]
     #[arg(long, value_enum, value_delimiter = ',', value_name = "FORMAT,…", help_heading = "Option of --suite quant")]
@@ -241,8 +245,9 @@ impl BenchCommand {
         use Suite::{Cold, Depth, Fit, Kv, Quant, Quick, Sbc, Soak, Spec, Threads};
         /// An option, whether it was typed, and the suites that have a use for it.
         type Use<'a> = (&'static str, bool, &'a [Suite]);
-        let uses: [Use<'_>; 19] = [
+        let uses: [Use<'_>; 20] = [
             ("--peer", !self.peers.is_empty(), &[Quick]),
+            ("--engine", self.engine.is_some(), &[Quick]),
             ("--policies", !self.policies.is_empty(), &[Kv]),
             ("--budgets", !self.budgets.is_empty(), &[Kv]),
             ("--lengths", !self.lengths.is_empty(), &[Kv]),

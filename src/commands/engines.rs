@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{Surroundings, aside, print, print_json};
+use crate::bench::peers::Which;
 use crate::cli::EnginesCommand;
 use crate::config::{Chosen, EngineName, Engines};
 use crate::engine::protocol::{CancelFlag, LoadSettings};
@@ -297,4 +298,50 @@ pub(super) fn load(engine: &str, model: &str, surroundings: &Surroundings) -> Re
     let chosen = surroundings.server_named(&name)?;
     let chosen = chosen.ok_or_else(|| Failure::usage(format!("`{engine}` is no server")))?;
     Ok(asking(chosen.server, Some(model.to_owned())))
+}
+
+/// A server that is measured beside this program.
+///
+/// # Errors
+/// If it is none, or may not be spoken to.
+pub(super) fn peer(engine: &EngineName, surroundings: &Surroundings) -> Result<Which, Failure> {
+    match surroundings.server_named(engine)? {
+        Some(chosen) => Ok(Which::of_engine(&chosen.server, chosen.model)),
+        None => Err(Failure::usage("this program is measured anyway; `--engine` names a server to measure beside it")),
+    }
+}
+
+/// A heading and a line for each model, of each server that is described or set.
+pub(super) fn groups(asked: &[Asked]) -> Vec<String> {
+    let group = |(server, models): &Asked| {
+        let heading = format!("On {}, {}:\n", escape_line(server.name()), place(server));
+        let lines: String = match models {
+            Ok(models) => models.iter().map(|model| format!("{}\n", escape_line(&name_of(model, server)))).collect(),
+            Err(problem) => format!("{}\n", escape_line(problem)),
+        };
+        heading + &lines
+    };
+    asked.iter().map(group).collect()
+}
+
+/// Their models as JSON. What servers do not tell is null.
+pub(super) fn objects(asked: &[Asked]) -> impl Iterator<Item = Value> {
+    asked.iter().flat_map(|(server, models)| {
+        let object = |model: &remote::Listed| {
+            json!({
+                "name": name_of(model, server),
+                "path": model.id,
+                "sha256": null,
+                "size_bytes": model.bytes,
+                "quantization": null,
+                "origin": {"from": "server", "reference": server.address()},
+                "owned": false,
+                "linked": false,
+                "installed_at": null,
+                "aliases": [],
+                "fit": null,
+            })
+        };
+        models.iter().flatten().map(object)
+    })
 }

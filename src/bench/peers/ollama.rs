@@ -33,7 +33,7 @@ struct Answered {
 
 impl Ollama {
     pub fn new(server: &Server) -> Result<Self, Problem> {
-        Ok(Self { client: Client::new(&server.url)?, model: server.model.clone(), version: None })
+        Ok(Self { client: Client::new(server)?, model: server.model.clone(), version: None })
     }
 
     /// The names of its models.

@@ -57,14 +57,14 @@ struct Completed {
 
 impl OpenAi {
     pub fn new(server: &Server) -> Result<Self, Problem> {
-        Ok(Self { client: Client::new(&server.url)?, model: server.model.clone(), version: None, takes: WAYS[0] })
+        Ok(Self { client: Client::new(server)?, model: server.model.clone(), version: None, takes: WAYS[0] })
     }
 
     /// Chooses among its models, and compares that with the file as far as the server tells of it.
     fn choose(&mut self, task: &Task, cancel: &CancelFlag, notes: &mut Vec<String>) -> Result<(), Problem> {
         let list = match self.client.get("v1/models", cancel) {
             Ok(list) => list,
-            Err(Refusal::Status(..)) if self.model.is_some() => return Ok(()),
+            Err(Refusal::Status { .. }) if self.model.is_some() => return Ok(()),
             Err(refusal) => return Err(refusal.into()),
         };
         let models = list.get("data").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
@@ -125,10 +125,10 @@ impl OpenAi {
     fn complete(&self, body: &Value, cancel: &CancelFlag) -> Result<(Completed, Instant), Refusal> {
         let mut completed = Completed::default();
         let began = Instant::now();
-        self.client.stream(COMPLETIONS, Some(body), cancel, |line, now| completed.take(line, now))?;
+        self.client.stream(COMPLETIONS, body, cancel, |line, now| completed.take(line, now))?;
         match completed.mistake.take() {
-            Some(mistake) => Err(Refusal::Failed(format!("it broke off: {mistake}"))),
-            None if !completed.is_whole => Err(Refusal::Failed("it broke off in the middle of an answer".into())),
+            Some(mistake) => Err(Refusal::Strange(format!("it broke off: {mistake}"))),
+            None if !completed.is_whole => Err(Refusal::Strange("it broke off in the middle of an answer".into())),
             None => Ok((completed, began)),
         }
     }
@@ -140,7 +140,7 @@ impl OpenAi {
             self.takes = takes;
             match self.complete(&self.request(task, 0, 8, 2), cancel) {
                 Ok(_) => return Ok(()),
-                Err(refusal @ Refusal::Status(400 | 404 | 415 | 422, _)) => last = Some(refusal),
+                Err(refusal @ Refusal::Status { status: 400 | 404 | 415 | 422, .. }) => last = Some(refusal),
                 Err(refusal) => return Err(refusal.into()),
             }
         }

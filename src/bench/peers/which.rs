@@ -24,6 +24,16 @@ pub struct Server {
     /// Ends in `/`, so that paths can be put behind it.
     pub url: Url,
     pub model: Option<String>,
+    /// What it wants to see before it answers.
+    pub key: Option<String>,
+}
+
+impl Which {
+    /// A server that answers as an engine does, too.
+    pub fn of_engine(engine: &crate::engine::remote::Server, model: Option<String>) -> Self {
+        let url = without_version(engine.base().clone());
+        Which::OpenAi(Server { url, model, key: engine.key().map(str::to_owned) })
+    }
 }
 
 const FORMS: &str = "`llama-bench=PATH`, `ollama=URL` or `openai=URL`";
@@ -81,12 +91,16 @@ fn server(place: &str) -> Result<Server, String> {
     let model = url.fragment().filter(|model| !model.is_empty()).map(str::to_owned);
     url.set_fragment(None);
     url.set_query(None);
-    // What is typed may be the address of the server, or that of its API.
+    Ok(Server { url: without_version(url), model, key: None })
+}
+
+/// What is typed may be the address of the server, or that of its API.
+fn without_version(mut url: Url) -> Url {
     let path = url.path().trim_end_matches('/');
     let path = path.strip_suffix("/v1").unwrap_or(path);
     let path = format!("{path}/");
     url.set_path(&path);
-    Ok(Server { url, model })
+    url
 }
 
 #[cfg(test)]

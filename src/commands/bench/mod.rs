@@ -14,7 +14,7 @@ use std::sync::{Arc, OnceLock};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{Surroundings, print};
+use super::{Surroundings, engines, print};
 use crate::bench::Ended;
 use crate::bench::history::{History, Kept};
 use crate::bench::live::{self, Live};
@@ -38,12 +38,15 @@ const MODELS: &str = "models";
 
 /// # Errors
 /// If a model cannot be measured, or the results cannot be written.
-pub fn run(command: BenchCommand, surroundings: &Surroundings) -> Result<Exit, Failure> {
+pub fn run(mut command: BenchCommand, surroundings: &Surroundings) -> Result<Exit, Failure> {
     if let Some(of_runs) = command.runs {
         return runs::run(&of_runs, surroundings);
     }
     check(&command)?;
     let _log = surroundings.begin()?;
+    if let Some(engine) = command.engine.take() {
+        command.peers.push(engines::peer(&engine, surroundings)?);
+    }
     let wish = told::Wish::of(&command, &History::new(surroundings.directories.runs()))?;
     let is_viewed = !command.no_live && !wish.is_json() && !surroundings.config.quiet && live::is_wanted();
     let (command, earlier) = match &command.continues {

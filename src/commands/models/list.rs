@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{elsewhere, remarks, size};
 use crate::commands::machine::Fit;
 use crate::commands::offers::is_here;
-use crate::commands::{Surroundings, aside, print, print_json};
+use crate::commands::{Surroundings, aside, engines, print, print_json};
 use crate::exit::Failure;
 use crate::models::catalog::{self, Entry, File};
 use crate::models::fit::{Anatomy, Machine};
@@ -26,10 +26,11 @@ pub fn run(library: &Library, of_catalog: bool, as_json: bool, surroundings: &Su
         let header = gguf::read_header(path).ok()?;
         Some(surroundings.fit(&Anatomy::of_header(&header), Some(path), &machine))
     };
+    let of_servers = engines::models(surroundings);
     if as_json {
         let of_others = borrowed.iter().map(|model| elsewhere::object(model, fit(&model.path)));
         let objects = installed.iter().map(|model| object(model, fit(&model.path))).chain(of_others);
-        return print_json(&objects.collect::<Vec<_>>());
+        return print_json(&objects.chain(engines::objects(&of_servers)).collect::<Vec<_>>());
     }
     let mut lines = String::new();
     for model in &installed {
@@ -42,7 +43,7 @@ pub fn run(library: &Library, of_catalog: bool, as_json: bool, surroundings: &Su
         let line = format!("{name:<32}  {:>9}  {quantization:<7}  {linked:<7}{fit}", size(*size_bytes));
         lines.push_str(&format!("{}\n", line.trim_end()));
     }
-    for group in elsewhere::groups(&borrowed, &fit) {
+    for group in elsewhere::groups(&borrowed, &fit).into_iter().chain(engines::groups(&of_servers)) {
         lines.push_str(if lines.is_empty() { "" } else { "\n" });
         lines.push_str(&group);
     }

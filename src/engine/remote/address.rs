@@ -63,7 +63,8 @@ impl Server {
         &self.base
     }
 
-    pub(super) fn key(&self) -> Option<&str> {
+    /// What it wants to see before it answers.
+    pub fn key(&self) -> Option<&str> {
         self.key.as_deref()
     }
 

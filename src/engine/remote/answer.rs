@@ -1,13 +1,16 @@
 //! One answer of a server: asking, again where that may help, and turning what streams back into the engine's own events.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::connection::Connection;
 use super::events::{self, Figures, Line};
 use super::http::{Lines, Refusal, wait};
 use super::request::{self, Extent};
-use crate::chat::{Ended, ServerTold, Stats, Timings, Usage};
+use crate::chat::{Ended, Repetition, ServerTold, Stats, Timings, Usage};
+use crate::engine::llama::Token;
 use crate::engine::protocol::{CancelFlag, Channel, EngineError, Finish, GenerateOptions, Piece, Prompt, Step};
+use crate::engine::repetition::RepetitionDetector;
 use crate::engine::thinking::{Tags, ThinkingFilter};
 
 const COMPLETIONS: &str = "chat/completions";
@@ -25,7 +28,7 @@ pub async fn answer(
     emit: impl Fn(Step) -> bool,
 ) -> Step {
     let seed = options.sampling.seed.unwrap_or_else(|| fastrand::u32(..));
-    let mut answer = Answer::new(seed, emit);
+    let mut answer = Answer::new(seed, options.loop_breaker, emit);
     (answer.emit)(Step::Prefilling { done: 0, total: 0, cached: 0 });
     let lines = match open(connection, prompt, options, seed, stops).await {
         Ok(lines) => lines,
@@ -34,7 +37,7 @@ pub async fn answer(
         Err(Problem::Asked(sentence)) => return Step::Failed(EngineError::Failed(sentence)),
     };
     match answer.take_all(lines, stops).await {
-        Ok(ended) => answer.finish(ended),
+        Ok(ended) => answer.finish(if answer.repetition.is_some() { Ended::Loop } else { ended }),
         Err(refusal) => Step::Failed(connection.error(refusal)),
     }
 }
@@ -99,10 +102,27 @@ struct Answer<E> {
     first: Option<Instant>,
     last: Instant,
     ended: Option<Ended>,
+    circles: Option<Circles>,
+    repetition: Option<Repetition>,
+}
+
+/// Notices that an answer goes round in circles, by its pieces: what their tokens are is not known.
+#[derive(Default)]
+struct Circles {
+    detector: RepetitionDetector,
+    known: HashMap<String, Token>,
+}
+
+impl Circles {
+    fn push(&mut self, piece: &str) -> Option<Repetition> {
+        let next = Token::try_from(self.known.len()).unwrap_or(Token::MAX);
+        let token = *self.known.entry(piece.to_owned()).or_insert(next);
+        self.detector.push(token)
+    }
 }
 
 impl<E: Fn(Step) -> bool> Answer<E> {
-    fn new(seed: u32, emit: E) -> Self {
+    fn new(seed: u32, breaks_loops: bool, emit: E) -> Self {
         let now = Instant::now();
         Self {
             emit,
@@ -114,6 +134,8 @@ impl<E: Fn(Step) -> bool> Answer<E> {
             first: None,
             last: now,
             ended: None,
+            circles: breaks_loops.then(Circles::default),
+            repetition: None,
         }
     }
 
@@ -135,7 +157,10 @@ impl<E: Fn(Step) -> bool> Answer<E> {
                     self.figures = self.figures.with(delta.figures);
                     self.ended = delta.ended.or(self.ended);
                     let is_heard = self.say(Channel::Thinking, &delta.thoughts, now) && self.answer(&delta.answer, now);
-                    if !is_heard {
+                    let piece = [delta.thoughts.as_str(), &delta.answer].concat();
+                    let circles = self.circles.as_mut().filter(|_| !piece.is_empty());
+                    self.repetition = circles.and_then(|circles| circles.push(&piece));
+                    if !is_heard || self.repetition.is_some() {
                         return Ok(Ended::Cancelled);
                     }
                 }
@@ -202,7 +227,7 @@ impl<E: Fn(Step) -> bool> Answer<E> {
             }),
             ..Stats::default()
         };
-        Step::Finished(Finish { ended, repetition: None, stats, seed: self.seed, held: Vec::new() })
+        Step::Finished(Finish { ended, repetition: self.repetition, stats, seed: self.seed, held: Vec::new() })
     }
 }
 
