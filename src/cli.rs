@@ -37,7 +37,7 @@ Examples:
   tuichat -p 'Sum this up' --file paper.pdf      a file, then the prompt
   tuichat -p 'And shorter?' --continue           in the last chat
 
-`tuichat help options` lists all options. Each from --model on is also a key of config.toml (--top-k: top_k) and an environment variable (TUICHAT_TOP_K). Of an option that is typed twice the last one counts, unless it is repeatable. `tuichat help COMMAND` explains a command, `tuichat help OPTION` an option, `tuichat help TOPIC` one of these topics: scripting, schema, extract, prompts, kv, speculation, models, chats, config, exit-codes, keys";
+`tuichat help options` lists all options. Each from --model on is also a key of config.toml (--top-k: top_k) and an environment variable (TUICHAT_TOP_K). Of an option that is typed twice the last one counts, unless it is repeatable. `tuichat help COMMAND` explains a command, `tuichat help OPTION` an option, `tuichat help TOPIC` one of these topics: scripting, schema, extract, prompts, kv, speculation, models, engines, chats, config, exit-codes, keys";
 
 /// The options that `tuichat --help` shows; `tuichat help options` has all.
 const COMMON: [&str; 19] = [

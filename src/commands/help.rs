@@ -13,7 +13,7 @@ use crate::text::plain::meant;
 use crate::ui::keys::{self, Mode};
 
 /// The topics by their names.
-const TOPICS: [(&str, &str); 10] = [
+const TOPICS: [(&str, &str); 11] = [
     ("scripting", include_str!("../../assets/help/scripting.txt")),
     ("schema", include_str!("../../assets/help/schema.txt")),
     ("extract", include_str!("../../assets/help/extract.txt")),
@@ -21,6 +21,7 @@ const TOPICS: [(&str, &str); 10] = [
     ("kv", include_str!("../../assets/help/kv.txt")),
     ("speculation", include_str!("../../assets/help/speculation.txt")),
     ("models", include_str!("../../assets/help/models.txt")),
+    ("engines", include_str!("../../assets/help/engines.txt")),
     ("chats", include_str!("../../assets/help/chats.txt")),
     ("config", include_str!("../../assets/help/config.txt")),
     ("exit-codes", include_str!("../../assets/help/exit-codes.txt")),
@@ -31,7 +32,7 @@ const HOME: &str = "TUICHAT_HOME=FOLDER puts everything below one folder: settin
 const KEYS: &str = "The keys of the chat; F1 shows them there, with the commands that are written.";
 const OPTIONS: &str = "All options, those of chats and answers.";
 /// What else a topic may be called.
-const OTHER_NAMES: [(&str, &str); 12] = [
+const OTHER_NAMES: [(&str, &str); 15] = [
     ("pipe", "scripting"),
     ("pipes", "scripting"),
     ("stdin", "scripting"),
@@ -44,6 +45,9 @@ const OTHER_NAMES: [(&str, &str); 12] = [
     ("settings", "config"),
     ("exit", "exit-codes"),
     ("prompt", "prompts"),
+    ("engine", "engines"),
+    ("server", "engines"),
+    ("servers", "engines"),
 ];
 const PARTS_OF_KEYS: [(Mode, &str); 5] = [
     (Mode::Chat, "In the chat"),
@@ -257,7 +261,7 @@ mod tests {
         assert!(told(&["continue"]).trim_start().starts_with("--continue [<ID>]"), "{}", told(&["continue"]));
         assert!(told(&["--top_k"]).contains("most probable tokens"));
         assert!(told(&["models", "list", "--catalog"]).ends_with("`tuichat help models list` lists the others."));
-        assert_eq!(option(&["engine"]), None, "what is hidden is not explained");
+        assert!(told(&["--engine"]).contains("`tuichat help engine` says more."));
         for word in ["-o", "--output", "--output=json", "output", "TUICHAT_OUTPUT"] {
             let told = told(&[word]);
             assert!(told.contains("The form of the answer to -p"), "{word}: {told}");
