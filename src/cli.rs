@@ -40,7 +40,7 @@ Examples:
 `tuichat help options` lists all options. Each from --model on is also a key of config.toml (--top-k: top_k) and an environment variable (TUICHAT_TOP_K). Of an option that is typed twice the last one counts, unless it is repeatable. `tuichat help COMMAND` explains a command, `tuichat help OPTION` an option, `tuichat help TOPIC` one of these topics: scripting, schema, extract, prompts, kv, speculation, models, engines, chats, config, exit-codes, keys";
 
 /// The options that `tuichat --help` shows; `tuichat help options` has all.
-const COMMON: [&str; 19] = [
+const COMMON: [&str; 20] = [
     "prompt",
     "prompt_name",
     "variables",
@@ -48,6 +48,7 @@ const COMMON: [&str; 19] = [
     "resume",
     "continues",
     "model",
+    "engine",
     "system",
     "output",
     "extract",

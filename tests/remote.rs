@@ -94,6 +94,12 @@ fn a_server_that_takes_only_plain_requests_gets_one() {
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "Hello there\n"));
     let asked = server.completions();
     assert!(asked[0].body.get("top_k").is_some() && asked[1].body.get("top_k").is_none());
+    let server = ChatServer::start([Way::Status(400, "too long"), Way::Status(400, "too long")]);
+    let items = "{\"prompt\": \"a\"}\n{\"prompt\": \"b\"}\n";
+    home.write("items.ndjson", items);
+    home.run(&["batch", "items.ndjson", "--engine", &server.url(), "--parallel", "1"]);
+    let asked = server.completions();
+    assert!(asked[2].body.get("top_k").is_some(), "what is refused for its length is no reason to ask for less");
 }
 
 #[test]
@@ -184,6 +190,9 @@ fn nobody_is_spoken_to_where_that_is_not_wanted() {
     let ran = home.run(&["--private", "-p", "Hi"]);
     assert_eq!(ran.code, Some(2));
     assert!(ran.stderr.contains("`private` is set") && ran.stderr.contains("`--engine lab`"), "{}", ran.stderr);
+    home.write("home/config/config.toml", "model = \"m@lab\"\n[engines.lab]\nurl = \"http://lab.invalid:8000\"\n");
+    let ran = home.run(&["--engine", "llama", "--offline", "-p", "Hi"]);
+    assert!(!ran.stderr.contains("lab"), "what is typed goes before what is set: {}", ran.stderr);
     let server = ChatServer::start([]);
     assert_eq!(ask(&home, &server, &["--offline", "-p", "Hi"]).code, Some(0), "a server of this machine is no network");
 }
@@ -192,7 +201,7 @@ fn nobody_is_spoken_to_where_that_is_not_wanted() {
 fn an_engine_that_is_not_there_is_a_sentence() {
     let home = Home::new();
     for (engine, code, part) in [
-        ("http://127.0.0.1:1", 6, "`tuichat engines check http://127.0.0.1:1/v1`"),
+        ("http://127.0.0.1:1", 6, "`tuichat engines check http://127.0.0.1:1/v1` tells"),
         ("nowhere", 2, "there is no engine `nowhere`"),
         ("localhost:8080", 2, "`http://localhost:8080`"),
     ] {

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::{Surroundings, aside, print, print_json};
 use crate::bench::peers::Which;
 use crate::cli::EnginesCommand;
-use crate::config::{Chosen, EngineName, Engines};
-use crate::engine::protocol::{CancelFlag, LoadSettings};
+use crate::config::{Chosen, EngineName, Engines, Layers};
+use crate::engine::protocol::{CancelFlag, EngineError, LoadSettings};
 use crate::engine::remote::{self, Server};
 use crate::exit::{Exit, Failure};
 use crate::models::offers::{Offer, Place};
@@ -52,21 +52,26 @@ impl Surroundings {
         Ok(chosen)
     }
 
-    /// How to ask the server that is to answer, if it is a server: the one of a model that is typed as `MODEL@NAME`, else
-    /// the one that is set.
+    /// How to ask the server that is to answer, if it is a server: what is typed goes before what is set, and the name of a
+    /// server behind a model's (`MODEL@NAME`) before `engine`.
     ///
     /// # Errors
     /// If there is no such server, its key cannot be read, or `offline` forbids it.
     pub(super) fn server(&self) -> Result<Option<LoadSettings>, Failure> {
-        if let Some((model, engine)) =
-            self.config.model.as_deref().and_then(|typed| at_engine(typed, &self.layers.engines))
-        {
+        let Layers { typed, engines, .. } = &self.layers;
+        let set = self.config.model.as_deref().filter(|_| typed.engine.is_none());
+        if let Some((model, engine)) = typed.model.as_deref().or(set).and_then(|model| at_engine(model, engines)) {
             let chosen = self.server_named(&EngineName::Named(engine.to_owned()))?;
             return Ok(chosen.map(|chosen| asking(chosen.server, Some(model.to_owned()))));
         }
         let chosen = self.server_named(&self.config.engine)?;
-        let typed = self.layers.typed.model.clone().filter(|model| !model.is_empty());
-        Ok(chosen.map(|Chosen { server, model }| asking(server, typed.or(model))))
+        let wanted = typed.model.clone().filter(|model| !model.is_empty());
+        Ok(chosen.map(|Chosen { server, model }| asking(server, wanted.or(model))))
+    }
+
+    /// The model that is set, if it is none of a server.
+    pub(super) fn model_here(&self) -> Option<&str> {
+        self.config.model.as_deref().filter(|model| at_engine(model, &self.layers.engines).is_none())
     }
 
     /// Whether a private run may send text there: a person must have typed that.
@@ -74,8 +79,9 @@ impl Surroundings {
     /// # Errors
     /// If nobody did.
     pub(super) fn check_privacy(&self, load: &LoadSettings) -> Result<(), Failure> {
-        let is_typed =
-            self.layers.typed.engine.is_some() || self.layers.typed.model.as_ref().is_some_and(|it| it.contains('@'));
+        let Layers { typed, engines, .. } = &self.layers;
+        let names_server = typed.model.as_deref().is_some_and(|model| at_engine(model, engines).is_some());
+        let is_typed = names_server || typed.engine.is_some();
         match load.server.as_ref().filter(|server| self.config.private && !server.is_on_this_machine() && !is_typed) {
             None => Ok(()),
             Some(server) => {
@@ -113,7 +119,7 @@ fn list(surroundings: &Surroundings, as_json: bool) -> Result<(), Failure> {
             match chosen {
                 Ok(Some(chosen)) => merge(&mut object, &about(chosen)),
                 Ok(None) => {}
-                Err(failure) => object["problem"] = failure.parts().0.into(),
+                Err(failure) => merge(&mut object, &unusable(failure)),
             }
             object
         };
@@ -129,7 +135,7 @@ fn list(surroundings: &Surroundings, as_json: bool) -> Result<(), Failure> {
                 format!("{:<40}  {}{key}{model}", server.address(), place(server))
             }
             Ok(None) => String::new(),
-            Err(failure) => failure.parts().0.to_owned(),
+            Err(failure) => failure.message.clone(),
         };
         lines.push_str(&format!("{mark} {name:<16}  {words}\n"));
     }
@@ -156,7 +162,17 @@ fn about(chosen: &Chosen) -> Value {
         "is_encrypted": server.base().scheme() == "https",
         "has_key": server.has_key(),
         "model": chosen.model,
+        "problem": null,
     })
+}
+
+/// The same of a server that cannot be used.
+fn unusable(failure: &Failure) -> Value {
+    let unknown =
+        ["url", "is_on_this_machine", "is_encrypted", "has_key", "model"].map(|key| (key.to_owned(), Value::Null));
+    let mut object = Value::Object(unknown.into_iter().collect());
+    object["problem"] = failure.parts().0.into();
+    object
 }
 
 fn merge(object: &mut Value, more: &Value) {
@@ -185,7 +201,20 @@ fn check(surroundings: &Surroundings, name: EngineName, model: Option<String>, a
     let tried = remote::try_out(&chosen.server, wanted.as_deref(), &cancel);
     drop(done);
     remarks.clear();
-    let tried = tried.map_err(|error| Failure::from(&error))?;
+    let tried = tried.map_err(|error| {
+        let name = chosen.server.name();
+        if cancel.is_cancelled() {
+            let seconds = CHECKED_WITHIN.as_secs();
+            return Failure::from(&EngineError::Server(format!("engine `{name}` does not answer within {seconds} s")));
+        }
+        // Who asks what is wrong is not sent here again.
+        let whole = error.to_string();
+        match whole.strip_suffix(&format!("; {}", remote::advice(&chosen.server))) {
+            Some(sentence) => Failure::from(&EngineError::Server(sentence.to_owned()))
+                .hint("see whether it runs, and whether this is its address and it speaks OpenAI's protocol"),
+            None => Failure::from(&error),
+        }
+    })?;
     if as_json {
         let mut object = json!({
             "name": chosen.server.name(),
@@ -231,7 +260,9 @@ pub(super) fn models(surroundings: &Surroundings) -> Vec<Asked> {
     if matches!(surroundings.config.engine, EngineName::Address(_)) {
         names.push(surroundings.config.engine.clone());
     }
+    let is_private = surroundings.config.private;
     let servers = names.iter().filter_map(|name| surroundings.server_named(name).ok()?);
+    let servers = servers.filter(|chosen| !is_private || chosen.server.is_on_this_machine());
     let (sender, answers) = mpsc::channel();
     let cancel = CancelFlag::default();
     let mut asked: Vec<Asked> = Vec::new();

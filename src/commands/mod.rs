@@ -230,7 +230,7 @@ impl Surroundings {
     fn model(&self) -> Result<Found, Failure> {
         match &self.config.engine {
             EngineName::Llama | EngineName::Address(_) | EngineName::Named(_) => {
-                Ok(self.library().resolve(self.config.model.as_deref())?)
+                Ok(self.library().resolve(self.model_here())?)
             }
             EngineName::Scripted(path) => Ok(Found { name: "scripted".into(), path: path.clone(), sha256: None }),
         }

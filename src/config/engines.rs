@@ -120,7 +120,7 @@ impl Engines {
         match name {
             EngineName::Llama | EngineName::Scripted(_) => Ok(None),
             EngineName::Address(address) => {
-                let key = environment(KEY_VARIABLE).filter(|key| !key.is_empty());
+                let key = environment(KEY_VARIABLE).map(|key| key.trim().to_owned()).filter(|key| !key.is_empty());
                 let server = Server::new(None, address, key)?;
                 Ok(Some(Chosen { server, model: None }))
             }

@@ -105,7 +105,7 @@ fn on_or_off<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>,
 #[derive(clap::Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
-    /// The model to talk to: a name from `tuichat models list`, or the path of a GGUF file
+    /// The model to talk to: a name from `tuichat models list` (`MODEL@NAME` is one of a server), or a GGUF file's path
     #[arg(short, long, value_name = "NAME|PATH", value_parser = NonEmptyStringValueParser::new())]
     pub model: Option<String>,
 

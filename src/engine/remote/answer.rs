@@ -58,6 +58,7 @@ async fn open(
     stops: &[&CancelFlag],
 ) -> Result<Lines, Problem> {
     let (mut tried, mut waited) = (0, Duration::ZERO);
+    let known = connection.extent.get();
     loop {
         let extent = connection.extent.get();
         let body = request::body(connection.to(), prompt, options, seed, extent).map_err(Problem::Asked)?;
@@ -69,6 +70,10 @@ async fn open(
             }
             Err(refusal) => refusal,
         };
+        if matches!(refusal, Refusal::Status { status: 400 | 422, .. }) {
+            // It was not the extent that was refused.
+            connection.extent.set(known);
+        }
         let pause = pause(&refusal, tried).filter(|pause| waited + *pause <= MOST_WAIT);
         let Some(pause) = pause else { return Err(Problem::Refused(refusal)) };
         tracing::info!(?refusal, ?pause, "the server is asked again");

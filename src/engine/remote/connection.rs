@@ -184,6 +184,11 @@ fn named(models: &[Listed]) -> Option<String> {
     (!names.is_empty()).then(|| names.join(", ") + &more)
 }
 
+/// What to do where nothing better is known.
+pub fn advice(server: &Server) -> String {
+    format!("ask again, or see what `tuichat engines check {}` tells", server.typed())
+}
+
 /// The sentence for a refusal, with what to do about it.
 fn error(server: &Server, refusal: Refusal) -> EngineError {
     let name = escape_line(server.name());
@@ -203,9 +208,7 @@ fn error(server: &Server, refusal: Refusal) -> EngineError {
         Refusal::Status { status: 400 | 413 | 422, .. } => {
             "if the conversation is too long for it, begin a new one or shorten the text".to_owned()
         }
-        Refusal::Status { .. } | Refusal::Strange(_) | Refusal::Lost(_) | Refusal::Stopped => {
-            format!("`tuichat engines check {}` tells what is wrong", server.typed())
-        }
+        Refusal::Status { .. } | Refusal::Strange(_) | Refusal::Lost(_) | Refusal::Stopped => advice(server),
     };
     let sentence = refusal.sentence().unwrap_or_else(|| "it was stopped".into());
     EngineError::Server(format!("engine `{name}`: {sentence}; {advice}"))

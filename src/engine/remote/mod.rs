@@ -17,7 +17,7 @@ use std::time::Instant;
 
 pub use address::Server;
 use connection::Connection;
-pub use connection::Listed;
+pub use connection::{Listed, advice};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::runtime::{Builder, Runtime};
 

@@ -66,13 +66,27 @@ impl Ask {
 }
 
 impl App {
-    /// Asks, once in a private chat, whether its text may go to the machine that the model is on. `true` if it has to wait
-    /// for that.
-    pub(super) fn asks_before_sending(&mut self) -> bool {
-        let host = self.model.as_ref().and_then(|model| model.sends_to()).filter(|_| self.is_private);
-        let Some(host) = host.filter(|host| self.may_send_to.as_deref() != Some(*host)) else { return false };
-        self.popup = Popup::Ask(Ask::about(Question::SendTo(host.to_owned())));
-        true
+    /// Asks, once in a private chat, whether its text may go to the machine that the model is on; while `offline` is set it
+    /// goes to none. `true` if nothing may be sent now.
+    pub(super) fn holds_back(&mut self) -> bool {
+        let host = self.model.as_ref().and_then(|model| model.sends_to()).map(str::to_owned);
+        let Some(host) = host else { return false };
+        if self.is_offline {
+            if self.outbox.is_some() {
+                self.give_back_unanswered();
+            }
+            let host = escape_line(&host);
+            self.notice(format!(
+                "the model is on {host}, and `offline` is set; F4 chooses a model of this machine, `/set offline off` takes \
+                 it back"
+            ));
+            return true;
+        }
+        let asks = self.is_private && self.may_send_to.as_ref() != Some(&host);
+        if asks {
+            self.popup = Popup::Ask(Ask::about(Question::SendTo(host)));
+        }
+        asks
     }
 
     /// Yes.
@@ -152,6 +166,15 @@ mod tests {
         assert!(tester.app.notices()[0].starts_with("nothing was sent"), "{:?}", tester.app.notices());
         assert!(prompt(&tester.key(KeyCode::Enter, KeyModifiers::NONE)).is_none());
         assert_eq!(asked(&tester).as_deref(), Some("lab.test"));
+    }
+
+    #[test]
+    fn offline_holds_back_what_would_leave_the_machine() {
+        let mut tester = private("http://lab.test:8000");
+        tester.app.is_offline = true;
+        assert!(prompt(&tester.send("Hello")).is_none());
+        assert_eq!((asked(&tester), tester.app.composer().text().as_str()), (None, "Hello"));
+        assert!(tester.app.notices().iter().any(|notice| notice.contains("`offline` is set")));
     }
 
     #[test]

@@ -32,7 +32,7 @@ impl App {
             );
             return Vec::new();
         }
-        if self.asks_before_sending() {
+        if self.holds_back() {
             return Vec::new();
         }
         let prompt = self.conversation();

@@ -65,8 +65,8 @@ impl App {
         let picker = Picker::filtered(&wanted);
         let found: Vec<Offer> = called(&wanted, self.offers.as_deref().unwrap_or_default(), &picker);
         match &found[..] {
-            // What is no name may be a file, or a place on the hub.
-            [] if wanted.starts_with("hf:") || wanted.contains(['/', '.', '~']) => {
+            // What is no name may be a file, a place on the hub, or a model of a server that has not told yet.
+            [] if wanted.starts_with("hf:") || wanted.contains(['/', '.', '~', '@']) => {
                 self.notice(format!("looking for `{}`", escape_line(&wanted)));
                 return vec![Effect::FindModel(wanted)];
             }

@@ -294,6 +294,14 @@ pub(super) fn name(settings: &LoadSettings) -> String {
     settings.name.clone().unwrap_or_else(|| file.to_string_lossy().into_owned())
 }
 
+/// What the model that is there is called in the list.
+pub(super) fn listed_name(settings: &LoadSettings, model: Option<&ModelInfo>) -> String {
+    match (&settings.server, model) {
+        (Some(server), Some(model)) => format!("{}@{}", model.name, server.name()),
+        _ => name(settings),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use crossterm::event::{KeyCode, KeyModifiers};

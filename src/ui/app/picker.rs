@@ -81,7 +81,7 @@ impl App {
     /// Opens the list, with the choice on what is being downloaded or in use. What it held the last time is shown until
     /// it was looked anew.
     pub(super) fn list_models(&mut self) -> Vec<Effect> {
-        let in_use = || self.getting.loaded().map(getting::name);
+        let in_use = || self.getting.loaded().map(|settings| getting::listed_name(settings, self.model.as_deref()));
         let current = self.download().map(|download| download.name.clone()).or_else(in_use);
         self.list_models_at(current)
     }
@@ -113,7 +113,10 @@ impl App {
     fn take_offers(&mut self, offers: Vec<Offer>) {
         if let Popup::Models(picker) = &mut self.popup {
             let before = self.offers.as_deref().and_then(|offers| picker.chosen_offer(offers));
-            let chosen = picker.wanted.take().or_else(|| before.map(|offer| offer.name.clone()));
+            // It may be among those that are told later.
+            let is_there = |name: &mut String| offers.iter().any(|offer| offer.name == *name);
+            let wanted = picker.wanted.take_if(is_there);
+            let chosen = wanted.or_else(|| before.map(|offer| offer.name.clone()));
             picker.choose(&chosen.unwrap_or_default(), &offers);
         }
         self.offers = Some(offers);

@@ -176,7 +176,7 @@ impl App {
         if self.outbox != Some(Outbox::Ready) || self.activity != Activity::Idle {
             return Vec::new();
         }
-        if self.asks_before_sending() {
+        if self.holds_back() {
             return Vec::new();
         }
         self.outbox = None;

@@ -199,8 +199,8 @@ fn context_as(app: &App, how: Context) -> Option<String> {
         Context::Short => short,
         Context::Words => context,
         Context::Told if context == short => context,
-        Context::Told | Context::Gauge => joined(&gauge(app), &context),
-        Context::GaugeAndShort => joined(&gauge(app), &short),
+        Context::Told | Context::Gauge => joined(&gauge(app), &context).or(context),
+        Context::GaugeAndShort => joined(&gauge(app), &short).or(short),
     }
 }
 
