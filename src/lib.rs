@@ -58,6 +58,9 @@ use exit::{Exit, Failure};
 use mode::{Circumstances, Mode};
 use sandbox::NOWHERE;
 
+// What a trial in a child ends with is what the program ends with.
+const _: () = assert!(engine::probe::BAD_FILE == Exit::BadModel as u8);
+
 /// Does what was typed.
 ///
 /// # Errors
@@ -79,7 +82,11 @@ pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
                 sandbox::confine(NOWHERE);
             }
             let tried = engine::probe::load_and_decode(&file, on.as_deref());
-            tried.map(|()| Exit::Success).map_err(|error| Failure::from(&error))
+            tried.map(|()| Exit::Success).map_err(|error| {
+                // For whoever runs it: on stderr the sentence stands in two parts, and drivers talk there.
+                let _ = writeln!(std::io::stdout(), "{error}");
+                Failure::from(&error)
+            })
         }
         Some(Command::Probe { file: None, .. }) => {
             let told = engine::probe::tell_devices(std::io::stdout().lock());

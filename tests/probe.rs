@@ -46,3 +46,17 @@ fn a_private_answer_leaves_no_trace_of_the_file() {
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert!(!home.path("home/cache/passed.json").exists());
 }
+
+#[test]
+fn what_the_child_says_of_a_file_is_told_whole() {
+    let home = Home::new();
+    home.write(
+        "strange.gguf",
+        TinyModel::default().set("general.architecture", Value::Text("nonsense".into())).bytes(),
+    );
+    let ran = home.run(&["-m", "./strange.gguf", "-p", "hi"]);
+    assert_eq!(ran.code, Some(4), "{}", ran.stderr);
+    for part in ["error: ./strange.gguf cannot be loaded: ", "nonsense", "hint: get the file again"] {
+        assert!(ran.stderr.contains(part), "{}", ran.stderr);
+    }
+}

@@ -100,7 +100,7 @@ fn load(
     let model = Model::load(path, placement, move |_| !flags.iter().any(CancelFlag::is_cancelled));
     let model = model.map_err(|error| match error {
         LoadError::Cancelled => "it was stopped".into(),
-        LoadError::Refused(words) => words,
+        LoadError::NoStart(words) | LoadError::Refused(words) => words,
     })?;
     check_vocabulary(target, &model)?;
     Ok(model)

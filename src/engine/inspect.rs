@@ -75,6 +75,7 @@ impl Inspector {
         gguf::read_header(path).map_err(|error| bad(&error.to_string()))?;
         let model = Model::load_vocabulary(path).map_err(|error| match error {
             LoadError::Cancelled => bad("loading was cancelled"),
+            LoadError::NoStart(words) => EngineError::Failed(words),
             LoadError::Refused(words) => bad(&words),
         })?;
         let text_of = |token: Option<Token>| token.map(|token| model.token_text(token)).unwrap_or_default();

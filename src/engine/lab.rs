@@ -138,6 +138,7 @@ impl Lab {
         let load = Model::load(&settings.path, &choice.placement, move |_| !flag.is_cancelled());
         let model = load.map_err(|error| match error {
             LoadError::Cancelled => LabError::Cancelled,
+            LoadError::NoStart(words) => LabError::Engine(EngineError::Failed(words)),
             LoadError::Refused(words) => bad(&words),
         })?;
         let weights = began.elapsed().saturating_sub(checks);

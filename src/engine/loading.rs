@@ -119,6 +119,7 @@ impl Loaded {
         let loaded = weights(desk, id, cancel, &settings.path, &choice.placement);
         let model = loaded.map_err(|error| match error {
             LoadError::Cancelled => NotLoaded::cancelled(),
+            LoadError::NoStart(words) => NotLoaded::failed(EngineError::Failed(words)),
             LoadError::Refused(words) if choice.is_on_gpu() => {
                 NotLoaded::NoRoom(Box::new(place_after(&choice, &header, is_first, &words)))
             }

@@ -9,7 +9,7 @@ use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use super::devices::{self, Device};
@@ -121,7 +121,9 @@ impl Probe {
                 Verdict::Good
             }
             Ended::Cancelled => Verdict::Cancelled,
-            Ended::Badly(signal, words) => Verdict::Bad(EngineError::Failed(crash(signal).unwrap_or(words))),
+            Ended::Badly(Badly { signal, words, .. }) => {
+                Verdict::Bad(EngineError::Failed(crash(signal).unwrap_or(words)))
+            }
         }
     }
 
@@ -129,7 +131,7 @@ impl Probe {
     pub(super) fn ask_for_devices(&self, visible: Option<Visible>) -> Asked {
         match self.child(&[], visible, Some(DRIVER_PATIENCE), &[]) {
             Ok(Ended::Well(json)) => serde_json::from_str(&json).map_or(Asked::Unknown, Asked::Told),
-            Ok(Ended::Badly(signal, _)) => crash(signal).map_or(Asked::Unknown, Asked::Crashed),
+            Ok(Ended::Badly(Badly { signal, .. })) => crash(signal).map_or(Asked::Unknown, Asked::Crashed),
             Ok(Ended::Cancelled) => Asked::Crashed("did not answer".into()),
             Err(_) => Asked::Unknown,
         }
@@ -151,7 +153,11 @@ impl Probe {
     fn run(&self, path: &Path, cancel: &[&CancelFlag]) -> io::Result<Verdict> {
         Ok(match self.child(&[path.as_os_str()], Some(Visible::None), None, cancel)? {
             Ended::Well(_) => Verdict::Good,
-            Ended::Badly(signal, words) => Verdict::Bad(refusal(path, signal, &words)),
+            Ended::Badly(Badly { signal: Some(signal), .. }) => {
+                Verdict::Bad(EngineError::bad_model(path, &format!("llama.cpp crashes on it (signal {signal})")))
+            }
+            Ended::Badly(Badly { is_about_file: true, words, .. }) => Verdict::Bad(EngineError::BadModel(words)),
+            Ended::Badly(Badly { words, .. }) => Verdict::Bad(EngineError::Failed(words)),
             Ended::Cancelled => Verdict::Cancelled,
         })
     }
@@ -170,7 +176,7 @@ impl Probe {
             .envs(visible.map(Visible::variable))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()?;
         let started = Instant::now();
         loop {
@@ -183,7 +189,7 @@ impl Probe {
             match child.try_wait()? {
                 None => std::thread::sleep(POLL),
                 Some(status) if status.success() => return Ok(Ended::Well(said(child.stdout.take()))),
-                Some(status) => return Ok(Ended::Badly(status.signal(), last_words(&mut child))),
+                Some(status) => return Ok(Ended::Badly(Badly::of(status, &mut child))),
             }
         }
     }
@@ -193,10 +199,33 @@ impl Probe {
 enum Ended {
     /// With what it said.
     Well(String),
-    /// By a signal, or with a sentence.
-    Badly(Option<i32>, String),
+    Badly(Badly),
     Cancelled,
 }
+
+/// By a signal, or with a sentence.
+struct Badly {
+    signal: Option<i32>,
+    /// The file is no model that can be used; else it could not be tried.
+    is_about_file: bool,
+    words: String,
+}
+
+impl Badly {
+    fn of(status: ExitStatus, child: &mut Child) -> Self {
+        // The sentence alone is on stdout; drivers talk on stderr, too.
+        let sentence = said(child.stdout.take());
+        let sentence = sentence.trim();
+        let words = match sentence.is_empty() {
+            true => format!("the process that tries it ended without a word ({status})"),
+            false => sentence.to_owned(),
+        };
+        Self { signal: status.signal(), is_about_file: status.code() == Some(BAD_FILE.into()), words }
+    }
+}
+
+/// What the child ends with if the file is to blame.
+pub const BAD_FILE: u8 = 4;
 
 /// What came of asking for devices.
 pub(super) enum Asked {
@@ -214,20 +243,6 @@ fn crash(signal: Option<i32>) -> Option<String> {
 /// Of what does the loading: another one may refuse what this one takes.
 fn this_version() -> String {
     format!("{} {}", env!("CARGO_PKG_VERSION"), version())
-}
-
-fn refusal(path: &Path, signal: Option<i32>, words: &str) -> EngineError {
-    match signal {
-        Some(signal) => EngineError::bad_model(path, &format!("llama.cpp crashes on it (signal {signal})")),
-        None => EngineError::BadModel(words.to_owned()),
-    }
-}
-
-/// The sentence on the child's standard error: its last line, since drivers talk there, too.
-fn last_words(child: &mut Child) -> String {
-    let words = said(child.stderr.take());
-    let sentence = words.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
-    sentence.strip_prefix("error: ").unwrap_or(sentence).to_owned()
 }
 
 fn said(pipe: Option<impl Read>) -> String {
@@ -274,6 +289,7 @@ pub fn load_and_decode(path: &Path, on: Option<&str>) -> Result<(), EngineError>
     };
     let model = Model::load(path, &placement, |_| true).map_err(|error| match error {
         LoadError::Cancelled => bad("loading was cancelled"),
+        LoadError::NoStart(words) => EngineError::Failed(words),
         LoadError::Refused(words) => bad(&words),
     })?;
     let settings =

@@ -30,6 +30,8 @@ pub enum TokenKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LoadError {
     Cancelled,
+    /// llama.cpp itself does not start, whatever the file is.
+    NoStart(String),
     /// llama.cpp's own words.
     Refused(String),
 }
@@ -119,7 +121,7 @@ impl Model {
         mut parameters: sys::llama_model_params,
         progress: F,
     ) -> Result<Self, LoadError> {
-        start().map_err(|why| LoadError::Refused(why.into()))?;
+        start().map_err(|why| LoadError::NoStart(why.into()))?;
         if !path.exists() {
             return Err(LoadError::Refused("there is no such file".into()));
         }

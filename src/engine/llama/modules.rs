@@ -25,8 +25,8 @@ pub fn load() -> Result<(), String> {
     // SAFETY: the call looks through a list of its own.
     if unsafe { sys::ggml_backend_dev_by_type(sys::GGML_BACKEND_DEVICE_TYPE_CPU) }.is_null() {
         return Err(format!(
-            "tuichat's modules for this processor are missing; they belong into {} (unpack the whole archive, not only \
-             the program)",
+            "tuichat's modules for this processor are missing, which belong into {}; unpack the whole archive, not only the \
+             program",
             folder.display()
         ));
     }
