@@ -465,6 +465,7 @@ mod tests {
                 cool_down: None,
                 minutes: None,
                 peers: Vec::new(),
+                engine: None,
                 formats: Vec::new(),
                 draft_model: None,
             })));

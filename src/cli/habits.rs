@@ -149,6 +149,6 @@ mod tests {
         ] {
             assert_eq!(guess(typed), expected, "{typed}");
         }
-        assert!(guess("ls").starts_with("`tuichat models list`, `tuichat chats list` or `tuichat bench list`"));
+        assert!(guess("ls").starts_with("`tuichat models list`, `tuichat engines list`, "));
     }
 }

@@ -286,7 +286,7 @@ mod tests {
         (
             &["list"],
             "there is no command `list`",
-            "`tuichat models list`, `tuichat chats list` or `tuichat bench list` may be meant; a question goes behind `-p`",
+            "`tuichat models list`, `tuichat engines list`, `tuichat chats list` or `tuichat bench list` may be meant; a question goes behind `-p`",
         ),
         (
             &["pull", "qwen"],

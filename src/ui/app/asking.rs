@@ -50,6 +50,14 @@ impl Question {
         }
     }
 
+    /// What the keys do.
+    pub fn keys(&self) -> &'static str {
+        match self {
+            Self::Run(_) => "Enter runs it, Esc does not",
+            Self::SendTo(_) => "Enter sends it, Esc does not",
+        }
+    }
+
     /// What Enter does.
     pub fn yes(&self) -> &'static str {
         match self {

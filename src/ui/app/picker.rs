@@ -97,12 +97,19 @@ impl App {
     }
 
     pub(super) fn models_listed(&mut self, offers: Vec<Offer>) -> Vec<Effect> {
-        self.take_offers(arranged(offers.into_iter().chain(self.of_servers.clone())));
+        let offers = match self.of_servers.is_empty() {
+            true => offers,
+            false => arranged(offers.into_iter().chain(self.of_servers.clone())),
+        };
+        self.take_offers(offers);
         self.find_model()
     }
 
     /// Servers have told what they have, which takes longer than looking on the disk.
     pub(super) fn servers_listed(&mut self, offers: Vec<Offer>) {
+        if offers == self.of_servers {
+            return;
+        }
         self.of_servers = offers;
         if let Some(offers) = self.offers.clone() {
             let others = offers.into_iter().filter(|offer| !matches!(offer.place, Place::Server { .. }));

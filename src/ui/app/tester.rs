@@ -8,7 +8,7 @@ use super::*;
 use crate::chat::{Ended, Message, Role, Stats, Usage};
 use crate::config::{StatusItem, StatusLine, ThemeName};
 use crate::engine::protocol::{
-    Channel, DeviceInfo, Finish, KvInfo, KvSettings, LoadSettings, MessageCost, Piece, Pin, Prompt, Step,
+    Channel, DeviceInfo, Finish, KvInfo, LoadSettings, MessageCost, Piece, Pin, Prompt, Step,
 };
 use crate::models::Found;
 use crate::models::offers::Place;

@@ -13,7 +13,7 @@ use super::popups::{inner_width, open_box};
 
 pub fn draw(theme: &Theme, asked: &Ask, screen: Rect, frame: &mut Frame) {
     let lines = lines(theme, asked, inner_width(screen));
-    let inside = open_box(asked.question.title(), "Enter does it, Esc does not", lines.len(), theme, screen, frame);
+    let inside = open_box(asked.question.title(), asked.question.keys(), lines.len(), theme, screen, frame);
     frame.render_widget(Paragraph::new(lines).scroll((asked.top, 0)), inside);
 }
 

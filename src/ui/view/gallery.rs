@@ -270,7 +270,7 @@ const VIEWS: &[View] = &[
     ("search_empty", || with(Tester::saving(), Command::SearchChats(None))),
     ("models", choosing),
     ("downloading", downloading),
-    ("panel", || with(set_up(), Command::Move(3))),
+    ("panel", || with(set_up(), Command::Move(4))),
     ("panel_narrowed", || writing(set_up(), "kv")),
     ("panel_value", panel_value),
     ("without_borders", without_borders),

@@ -275,7 +275,7 @@ fn only_a_model_that_lets_nothing_leave_refuses_a_long_message() {
     ] {
         let mut tester = Tester::loading();
         let mut info = model(true);
-        info.kv.policy = policy.into();
+        info.kv.as_mut().unwrap().policy = policy.into();
         tester.model(Step::Ready(Box::new(info)));
         tester.type_text("a long text");
         tester.tick_when_due();
