@@ -7,7 +7,6 @@
 
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -20,6 +19,7 @@ use super::protocol::{CancelFlag, EngineError};
 use crate::hardware::cores::Crews;
 use crate::hardware::memory::Memory;
 use crate::models::{gguf, identity};
+use crate::platform::processes;
 use crate::text::escape_line;
 
 /// The hidden command that a probing parent runs: `tuichat __probe FILE`.
@@ -121,7 +121,7 @@ impl Probe {
                 Verdict::Good
             }
             Ended::Cancelled => Verdict::Cancelled,
-            Ended::Badly(signal, words) => Verdict::Bad(EngineError::Failed(crash(signal).unwrap_or(words))),
+            Ended::Badly(crash, words) => Verdict::Bad(EngineError::Failed(crash.map_or(words, |how| crashed(&how)))),
         }
     }
 
@@ -129,7 +129,7 @@ impl Probe {
     pub(super) fn ask_for_devices(&self, visible: Option<Visible>) -> Asked {
         match self.child(&[], visible, Some(DRIVER_PATIENCE), &[]) {
             Ok(Ended::Well(json)) => serde_json::from_str(&json).map_or(Asked::Unknown, Asked::Told),
-            Ok(Ended::Badly(signal, _)) => crash(signal).map_or(Asked::Unknown, Asked::Crashed),
+            Ok(Ended::Badly(crash, _)) => crash.map_or(Asked::Unknown, |how| Asked::Crashed(crashed(&how))),
             Ok(Ended::Cancelled) => Asked::Crashed("did not answer".into()),
             Err(_) => Asked::Unknown,
         }
@@ -151,7 +151,7 @@ impl Probe {
     fn run(&self, path: &Path, cancel: &[&CancelFlag]) -> io::Result<Verdict> {
         Ok(match self.child(&[path.as_os_str()], Some(Visible::None), None, cancel)? {
             Ended::Well(_) => Verdict::Good,
-            Ended::Badly(signal, words) => Verdict::Bad(refusal(path, signal, &words)),
+            Ended::Badly(crash, words) => Verdict::Bad(refusal(path, crash.as_deref(), &words)),
             Ended::Cancelled => Verdict::Cancelled,
         })
     }
@@ -183,7 +183,7 @@ impl Probe {
             match child.try_wait()? {
                 None => std::thread::sleep(POLL),
                 Some(status) if status.success() => return Ok(Ended::Well(said(child.stdout.take()))),
-                Some(status) => return Ok(Ended::Badly(status.signal(), last_words(&mut child))),
+                Some(status) => return Ok(Ended::Badly(processes::crash(status), last_words(&mut child))),
             }
         }
     }
@@ -193,8 +193,8 @@ impl Probe {
 enum Ended {
     /// With what it said.
     Well(String),
-    /// By a signal, or with a sentence.
-    Badly(Option<i32>, String),
+    /// By a crash (how), or with a sentence.
+    Badly(Option<String>, String),
     Cancelled,
 }
 
@@ -207,8 +207,8 @@ pub(super) enum Asked {
     Unknown,
 }
 
-fn crash(signal: Option<i32>) -> Option<String> {
-    signal.map(|signal| format!("crashed (signal {signal})"))
+fn crashed(how: &str) -> String {
+    format!("crashed ({how})")
 }
 
 /// Of what does the loading: another one may refuse what this one takes.
@@ -216,9 +216,9 @@ fn this_version() -> String {
     format!("{} {}", env!("CARGO_PKG_VERSION"), version())
 }
 
-fn refusal(path: &Path, signal: Option<i32>, words: &str) -> EngineError {
-    match signal {
-        Some(signal) => EngineError::bad_model(path, &format!("llama.cpp crashes on it (signal {signal})")),
+fn refusal(path: &Path, crash: Option<&str>, words: &str) -> EngineError {
+    match crash {
+        Some(how) => EngineError::bad_model(path, &format!("llama.cpp crashes on it ({how})")),
         None => EngineError::BadModel(words.to_owned()),
     }
 }
