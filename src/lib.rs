@@ -3,7 +3,8 @@
 //! The rooms, from the bottom up; a room never uses one above it.
 //!
 //! - Plain things all may use: [`chat`] (messages, how an answer ended), [`text`] (UTF-8, escaping), [`text_file`],
-//!   [`documents`] (files, folders, pages and what commands say, as text), [`prompts`] (texts by their names).
+//!   [`documents`] (files, folders, pages and what commands say, as text), [`prompts`] (texts by their names),
+//!   [`platform`] (files and processes where Unix and Windows differ).
 //! - What does the work, each knowing nothing of the others' business: [`hardware`] (what the machine is),
 //!   [`store`] (chats on disk), [`models`] (files: finding, downloading, checking), [`engine`] (the thread that
 //!   owns the model; [`engine::protocol`] is what is said to it).
@@ -34,6 +35,7 @@ pub mod logging;
 pub mod mode;
 pub mod models;
 pub mod oneshot;
+pub mod platform;
 pub mod prompts;
 pub mod remarks;
 pub mod sandbox;
@@ -66,6 +68,7 @@ const _: () = assert!(engine::probe::BAD_FILE == Exit::BadModel as u8);
 /// # Errors
 /// What went wrong, with the exit code to leave with.
 pub fn run(arguments: Arguments) -> Result<Exit, Failure> {
+    ui::tty::prepare();
     engine::set_abort_hook(give_terminal_back);
     // Whoever asked for a trial sees by what signal it ended.
     #[cfg(unix)]

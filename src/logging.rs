@@ -12,6 +12,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::Directories;
 use crate::models::create_private;
+use crate::platform::files;
 
 /// Beyond this the log is put aside, and the one put aside before is dropped.
 const MOST_BYTES: u64 = 4 * 1024 * 1024;
@@ -45,9 +46,7 @@ fn open(path: &Path) -> io::Result<File> {
     }
     let mut options = OpenOptions::new();
     options.append(true).create(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    files::for_owner(&mut options).open(path)
 }
 
 #[cfg(test)]

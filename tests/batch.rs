@@ -14,7 +14,6 @@ use common::engine::{PATIENCE, Running, greedy, prompt, settings};
 use common::program::{HELLO, Home, Ran};
 use common::real_models::test_model;
 use common::tiny_gguf::TinyModel;
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tuichat::chat::{Ended, Message, Role};
 use tuichat::engine::protocol::{Batch, EngineError, Expected, GenerateOptions, LoadSettings, Prompt, Step, Work};
@@ -138,8 +137,10 @@ fn items_that_failed_are_answered_again_where_that_is_asked_for() {
     assert_eq!(batch(&home, HELLO, &["items.ndjson", "--retry-failed"], "").code, Some(2), "of what?");
 }
 
+#[cfg(unix)]
 #[test]
 fn an_interrupt_leaves_what_is_done() {
+    use rustix::process::{Pid, Signal, kill_process};
     let home = Home::new();
     home.write("script.toml", format!("token_ms = 20\n{HELLO}"));
     let items: String = (0..1000).map(|item| format!("{{\"prompt\": \"{item}\"}}\n")).collect();

@@ -2,13 +2,11 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader, Read};
-use std::time::{Duration, Instant};
+use std::io::{BufRead, BufReader};
 
 use common::hub_server::sha256;
 use common::program::{HELLO, Home, Ran};
 use common::tiny_gguf::TinyModel;
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 /// Words for a minute, and long before that somebody stops it.
@@ -306,54 +304,64 @@ fn a_reader_that_leaves_stops_the_answer_quietly() {
     assert_eq!((output.status.code(), output.stderr), (Some(141), Vec::new()));
 }
 
-/// Sends `signal` after the answer's first line; the exit code and what stdout and stderr got in all.
-fn stopped_by(signal: Signal, arguments: &[&str]) -> Ran {
-    let home = Home::new();
-    let mut child = home.spawn(SLOW, arguments);
-    let mut reader = BufReader::new(child.stdout.take().unwrap());
-    let mut stdout = String::new();
-    while !stdout.contains("one") {
-        assert!(reader.read_line(&mut stdout).unwrap() > 0, "it ended too early: {stdout}");
+#[cfg(unix)]
+mod signals {
+    use std::io::Read;
+    use std::time::{Duration, Instant};
+
+    use rustix::process::{Pid, Signal, kill_process};
+
+    use super::*;
+
+    /// Sends `signal` after the answer's first line; the exit code and what stdout and stderr got in all.
+    fn stopped_by(signal: Signal, arguments: &[&str]) -> Ran {
+        let home = Home::new();
+        let mut child = home.spawn(SLOW, arguments);
+        let mut reader = BufReader::new(child.stdout.take().unwrap());
+        let mut stdout = String::new();
+        while !stdout.contains("one") {
+            assert!(reader.read_line(&mut stdout).unwrap() > 0, "it ended too early: {stdout}");
+        }
+        let started = Instant::now();
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        reader.read_to_string(&mut stdout).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(started.elapsed() < Duration::from_millis(500), "it took {:?}", started.elapsed());
+        Ran { code: output.status.code(), stdout, stderr: String::from_utf8(output.stderr).unwrap() }
     }
-    let started = Instant::now();
-    kill_process(Pid::from_child(&child), signal).unwrap();
-    reader.read_to_string(&mut stdout).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(started.elapsed() < Duration::from_millis(500), "it took {:?}", started.elapsed());
-    Ran { code: output.status.code(), stdout, stderr: String::from_utf8(output.stderr).unwrap() }
-}
 
-#[test]
-fn an_interrupt_keeps_what_was_answered() {
-    let ran = stopped_by(Signal::INT, &["-p", "count"]);
-    assert_eq!((ran.code, ran.stderr.as_str()), (Some(130), ""));
-    assert!(ran.stdout.starts_with("one\n") && ran.stdout.ends_with('\n'), "{}", ran.stdout);
-    assert!(!ran.stdout.contains("fifty"));
-}
-
-#[test]
-fn a_request_to_terminate_or_a_hang_up_does_too_and_json_says_cancelled() {
-    for (signal, code) in [(Signal::TERM, 143), (Signal::HUP, 129)] {
-        let ran = stopped_by(signal, &["-p", "count", "-o", "ndjson"]);
-        assert_eq!(ran.code, Some(code), "{}", ran.stderr);
-        let last: Value = serde_json::from_str(ran.stdout.lines().last().unwrap()).unwrap();
-        assert_eq!((last["type"].as_str(), last["finish_reason"].as_str()), (Some("end"), Some("cancelled")));
-        assert!(last["text"].as_str().unwrap().starts_with("one"));
+    #[test]
+    fn an_interrupt_keeps_what_was_answered() {
+        let ran = stopped_by(Signal::INT, &["-p", "count"]);
+        assert_eq!((ran.code, ran.stderr.as_str()), (Some(130), ""));
+        assert!(ran.stdout.starts_with("one\n") && ran.stdout.ends_with('\n'), "{}", ran.stdout);
+        assert!(!ran.stdout.contains("fifty"));
     }
-}
 
-#[test]
-fn an_interrupt_while_the_model_loads_is_an_answer_that_never_began() {
-    let home = Home::new();
-    let mut child = home.spawn(&format!("load_ms = 60000\n{HELLO}"), &["-p", "hi", "-o", "ndjson"]);
-    let mut reader = BufReader::new(child.stdout.take().unwrap());
-    let mut stdout = String::new();
-    reader.read_line(&mut stdout).unwrap();
-    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
-    reader.read_to_string(&mut stdout).unwrap();
-    let last: Value = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
-    assert_eq!((last["finish_reason"].as_str(), last["usage"].is_null()), (Some("cancelled"), true));
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    #[test]
+    fn a_request_to_terminate_or_a_hang_up_does_too_and_json_says_cancelled() {
+        for (signal, code) in [(Signal::TERM, 143), (Signal::HUP, 129)] {
+            let ran = stopped_by(signal, &["-p", "count", "-o", "ndjson"]);
+            assert_eq!(ran.code, Some(code), "{}", ran.stderr);
+            let last: Value = serde_json::from_str(ran.stdout.lines().last().unwrap()).unwrap();
+            assert_eq!((last["type"].as_str(), last["finish_reason"].as_str()), (Some("end"), Some("cancelled")));
+            assert!(last["text"].as_str().unwrap().starts_with("one"));
+        }
+    }
+
+    #[test]
+    fn an_interrupt_while_the_model_loads_is_an_answer_that_never_began() {
+        let home = Home::new();
+        let mut child = home.spawn(&format!("load_ms = 60000\n{HELLO}"), &["-p", "hi", "-o", "ndjson"]);
+        let mut reader = BufReader::new(child.stdout.take().unwrap());
+        let mut stdout = String::new();
+        reader.read_line(&mut stdout).unwrap();
+        kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+        reader.read_to_string(&mut stdout).unwrap();
+        let last: Value = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
+        assert_eq!((last["finish_reason"].as_str(), last["usage"].is_null()), (Some("cancelled"), true));
+        assert_eq!(child.wait().unwrap().code(), Some(130));
+    }
 }
 
 #[test]

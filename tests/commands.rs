@@ -3,7 +3,6 @@
 mod common;
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use common::hub_server::{HubServer, REPOSITORY};
 use common::program::{HELLO, Home};
@@ -330,9 +329,11 @@ fn below(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
+#[cfg(unix)]
 #[test]
 fn what_is_written_is_for_the_owner_alone_whatever_the_umask() {
     use std::os::unix::fs::PermissionsExt;
+    use std::process::Stdio;
     let home = Home::new();
     home.write("script.toml", HELLO);
     home.write("tiny.gguf", TinyModel::default().bytes());

@@ -2,7 +2,6 @@
 
 mod common;
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use common::program::{Home, Ran};
@@ -140,8 +139,10 @@ fn without_a_home_it_runs_all_the_same() {
     assert!(json["processor"].is_object() && json["config"].is_object());
 }
 
+#[cfg(unix)]
 #[test]
 fn a_home_in_which_nothing_can_be_written_is_told_and_left_alone() {
+    use std::os::unix::fs::PermissionsExt;
     let home = Home::new();
     let folder = home.path("home");
     std::fs::create_dir(&folder).unwrap();
@@ -190,8 +191,10 @@ fn chats_of_a_newer_version_and_damaged_ones_are_problems_and_stay_as_they_are()
     assert!(problem(&json, "chats").1.contains("mv "), "{json:#}");
 }
 
+#[cfg(unix)]
 #[test]
 fn chats_that_others_may_read_are_a_warning_with_the_command_that_ends_it() {
+    use std::os::unix::fs::PermissionsExt;
     let home = Home::new();
     let file = home.path("home/data/chats.db");
     Store::open(&file).unwrap();

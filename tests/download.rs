@@ -4,7 +4,6 @@
 mod common;
 
 use std::fs;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
@@ -89,7 +88,7 @@ fn killed_again_and_again(kills: usize, seed: u64) {
         std::thread::sleep(Duration::from_millis(random.u64(0..400)));
         child.kill().expect("killed");
         let status = child.wait().expect("it has ended");
-        assert_eq!(status.signal(), Some(9), "kill {kill} came too late");
+        assert!(!status.success(), "kill {kill} came too late");
         assert_nothing_is_visible(&home);
         let lost = server.sent_bytes() - kept_bytes(&part);
         assert!(lost - lost_before <= 64 << 20, "kill {kill}: {} bytes are to be fetched again", lost - lost_before);
@@ -115,6 +114,7 @@ fn a_download_that_is_killed_fifty_times_goes_on() {
     killed_again_and_again(50, 2);
 }
 
+#[cfg(unix)]
 #[test]
 fn an_interrupt_keeps_what_there_is_and_says_so() {
     let home = Home::new();

@@ -1,5 +1,6 @@
 //! Models of other programs, of links, archives and exported folders, as a person meets them: listed, chatted with,
 //! and never touched.
+#![cfg(unix)]
 
 mod common;
 

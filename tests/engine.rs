@@ -77,9 +77,10 @@ fn long_text(words: usize) -> String {
 fn a_model_is_loaded_and_described() {
     let fixture = Fixture::new(TinyModel::default());
     let info = fixture.load(512).unwrap();
-    assert_eq!((info.architecture.as_str(), info.kv.cells, info.has_template), ("llama", 512, true));
-    assert_eq!(info.kv.bytes, 512 * 2 * 2 * (32 + 32) * 2, "cells × layers × KV heads × (K + V) × f16");
-    assert_eq!((info.device.backend.as_str(), info.device.threads), ("CPU", 1));
+    assert_eq!((info.cells(), info.has_template, info.server.is_none()), (Some(512), true, true));
+    let (kv, device) = (info.kv.unwrap(), info.device.unwrap());
+    assert_eq!(kv.bytes, 512 * 2 * 2 * (32 + 32) * 2, "cells × layers × KV heads × (K + V) × f16");
+    assert_eq!((device.backend.as_str(), device.threads), ("CPU", 1));
 }
 
 #[test]

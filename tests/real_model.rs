@@ -4,9 +4,7 @@
 mod common;
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,7 +12,6 @@ use common::engine::{PATIENCE, Running, greedy, prompt, settings};
 use common::hub_server::sha256;
 use common::program::Home;
 use common::real_models::{say_skipped, test_model};
-use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 use serde_json::Value;
 use tuichat::chat::{Ended, Message, Role};
@@ -222,8 +219,14 @@ fn question_about_towns(lines: u32) -> String {
 /// Makes a prompt of more than 6,000 tokens.
 const LONG: u32 = 290;
 
+#[cfg(unix)]
 #[test]
 fn an_interrupt_in_a_long_prefill_ends_in_an_object_that_says_so() {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::process::Stdio;
+
+    use rustix::process::{Pid, Signal, kill_process};
+
     let Some((model, _turn)) = reference_model() else { return };
     let home = Home::new();
     let mut command = home.command(&["-m", model.to_str().unwrap(), "-o", "ndjson", "--device", "cpu"]);
@@ -338,6 +341,8 @@ fn a_cancelled_long_prefill_leaves_the_next_answer_as_from_a_fresh_start() {
 #[cfg(target_os = "linux")]
 #[test]
 fn the_memory_that_was_predicted_is_what_the_program_takes() {
+    use std::process::Stdio;
+
     let Some((model, _turn)) = reference_model() else { return };
     let home = Home::new();
     let model = model.to_string_lossy();

@@ -1,5 +1,6 @@
 //! The recipes of `docs/recipes.md`: the shell runs what is written there, with the small real model, and they do what they
 //! are for.
+#![cfg(unix)]
 
 mod common;
 

@@ -376,9 +376,9 @@ fn a_chat_that_did_not_change_is_not_written_again() {
     let path = home.snapshots().pop().unwrap();
     let engine = home.start();
     engine.cost(Work::Plan(prompt(Some(1), &turns), Think::Auto));
-    let before = fs::metadata(&path).unwrap();
+    let id = || tuichat::platform::files::id_of(&path, &fs::metadata(&path).unwrap()).unwrap();
+    let before = id();
     engine.submit(Work::Snapshot);
     engine.finish();
-    use std::os::unix::fs::MetadataExt;
-    assert_eq!(fs::metadata(&path).unwrap().ino(), before.ino());
+    assert_eq!(id(), before);
 }

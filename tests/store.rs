@@ -1,9 +1,7 @@
 //! The store as a program meets it: files on a disk, other programs, damage.
 
-use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -54,6 +52,7 @@ fn another_program(path: &Path) -> Child {
 #[ignore = "a program that other tests start"]
 fn answers_until_its_input_ends() {
     let Some(path) = std::env::var_os("TUICHAT_TEST_STORE") else { return };
+    #[cfg(unix)]
     rustix::process::umask(rustix::fs::Mode::empty());
     let mut store = Store::open(Path::new(&path)).unwrap();
     half_an_answer(&mut store);
@@ -88,8 +87,11 @@ fn a_store_that_was_open_all_along_notices_that_a_writer_died() {
     assert_eq!(last_answer(&watching, chat), one_two(Ended::Interrupted));
 }
 
+#[cfg(unix)]
 #[test]
 fn nobody_but_the_owner_may_read_the_chats_whatever_the_umask() {
+    use std::collections::BTreeSet;
+    use std::os::unix::fs::PermissionsExt;
     let (_folder, path) = place();
     let mut writer = another_program(&path);
     let folder = path.parent().unwrap();
@@ -106,8 +108,10 @@ fn nobody_but_the_owner_may_read_the_chats_whatever_the_umask() {
     assert!(writer.wait().unwrap().success());
 }
 
+#[cfg(unix)]
 #[test]
 fn a_file_that_others_could_read_is_taken_from_them() {
+    use std::os::unix::fs::PermissionsExt;
     let (_folder, path) = place();
     drop(Store::open(&path).unwrap());
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
@@ -158,6 +162,7 @@ fn an_answer_that_a_crash_interrupted_can_be_continued_and_interrupted_again() {
     assert_eq!(last_answer(&store, chat), ("one, two, three".into(), Some(Ended::Stop)));
 }
 
+#[cfg(unix)]
 #[test]
 fn another_store_leaves_an_answer_alone_that_is_being_written() {
     let (folder, path) = place();

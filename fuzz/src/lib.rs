@@ -6,6 +6,8 @@
 pub mod chat;
 #[path = "../../src/hardware/mod.rs"]
 pub mod hardware;
+#[path = "../../src/platform/mod.rs"]
+pub mod platform;
 #[path = "../../src/store/mod.rs"]
 pub mod store;
 #[path = "../../src/text/mod.rs"]

@@ -1,7 +1,7 @@
 //! The runs that are kept, a file for each in one folder: beginning one, going on with one, finding one.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
@@ -76,11 +76,12 @@ impl History {
         let path = self.find(name)?;
         let failed =
             |error: &io::Error| Failure::disk(format!("cannot go on with {}: {}", path.display(), cause(error)));
-        let file = OpenOptions::new().append(true).open(&path).map_err(|error| failed(&error))?;
+        let mut file = OpenOptions::new().read(true).append(true).open(&path).map_err(|error| failed(&error))?;
         if let Err(std::fs::TryLockError::WouldBlock) = file.try_lock() {
             return Err(Failure::usage(format!("`{}` is being measured by another tuichat", id_of(&path))));
         }
-        let bytes = std::fs::read(&path).map_err(|error| failed(&error))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(|error| failed(&error))?;
         let (run, whole) =
             Run::parse(&bytes).map_err(|words| Failure::usage(format!("{}: {words}", path.display())))?;
         if run.status() == Status::Whole {

@@ -177,8 +177,6 @@ fn toml_of_text(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
     use crate::config::table::about;
 
@@ -255,8 +253,10 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), "");
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_new_file_is_the_sample_and_links_and_permissions_stay() {
+        use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("new/config.toml");
         change(&path, about("temp").unwrap(), Some("0.3")).unwrap();

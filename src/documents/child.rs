@@ -7,9 +7,8 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Resource, Rlimit, setrlimit};
-
 use super::Format;
+use crate::platform::processes;
 
 /// The hidden command: what comes through stdin is told as text on stdout.
 pub const COMMAND: &str = "__read";
@@ -100,7 +99,7 @@ fn name(format: Format) -> &'static str {
 /// # Errors
 /// What is wrong with it; it is told on stderr.
 pub fn convert_stdin(format: Format) -> Result<(), String> {
-    limit();
+    processes::limit(MOST_MEMORY, MOST_TIME);
     let mut bytes = Vec::new();
     io::stdin().lock().read_to_end(&mut bytes).map_err(|error| format!("cannot be read: {error}"))?;
     let convert = move || format.convert(&bytes);
@@ -108,12 +107,4 @@ pub fn convert_stdin(format: Format) -> Result<(), String> {
     let thread = thread.map_err(|error| format!("cannot be read: {error}"))?;
     let text = thread.join().unwrap_or_else(|_| Err("cannot be read: it has a form that is not understood".into()))?;
     io::stdout().lock().write_all(text.as_bytes()).map_err(|_| "is more text than a model can take in".to_owned())
-}
-
-/// A system that has no such limits reads all the same.
-fn limit() {
-    let limits = [(Resource::As, MOST_MEMORY), (Resource::Cpu, MOST_TIME.as_secs()), (Resource::Core, 0)];
-    for (resource, most) in limits {
-        let _ = setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) });
-    }
 }

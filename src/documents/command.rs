@@ -1,16 +1,14 @@
 //! A line of shell whose output is handed over: what it says on stdout and stderr, in its order, and how it ended.
 
 use std::io::{self, Read};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
-
 use super::{Document, Reading};
+use crate::platform::processes;
 use crate::text::escape_line;
 
 /// What the name of an output begins with.
@@ -54,7 +52,7 @@ fn run_for(line: &str, is_stopped: &AtomicBool, most_time: Duration) -> Result<R
         }
     };
     if !matches!(ended, Ended::By(_)) {
-        end(&mut child);
+        processes::end_with_children(&mut child);
     }
     let since = Instant::now();
     while !reader.is_finished() && since.elapsed() < LAST_WORDS {
@@ -68,14 +66,12 @@ type Output = Arc<Mutex<Vec<u8>>>;
 
 fn start(line: &str) -> io::Result<(Child, Output, JoinHandle<()>)> {
     let (mut reader, writer) = io::pipe()?;
-    let child = Command::new("sh")
-        .args(["-c", line])
+    let child = processes::lead(&mut processes::shell(line))
         .env("TERM", "dumb")
         .env("NO_COLOR", "1")
         .stdin(Stdio::null())
         .stdout(writer.try_clone()?)
         .stderr(writer)
-        .process_group(0)
         .spawn()?;
     let output = Output::default();
     let shared = Arc::clone(&output);
@@ -93,14 +89,6 @@ fn start(line: &str) -> io::Result<(Child, Output, JoinHandle<()>)> {
     Ok((child, output, reader))
 }
 
-/// Ends a command and what it has started.
-fn end(child: &mut Child) {
-    if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
-        let _ = kill_process_group(group, Signal::KILL);
-    }
-    let _ = child.wait();
-}
-
 fn told(shown: &str, ended: Ended, bytes: Vec<u8>, most_time: Duration) -> Result<Reading, String> {
     if bytes.contains(&0) {
         return Err(format!("{shown} says no text, so nothing was attached"));
@@ -113,8 +101,8 @@ fn told(shown: &str, ended: Ended, bytes: Vec<u8>, most_time: Duration) -> Resul
             return Err(format!("{shown} said nothing, so nothing was attached"));
         }
         Ended::By(status) if status.success() => None,
-        Ended::By(status) => Some(match status.signal() {
-            Some(signal) => format!("ended by signal {signal}"),
+        Ended::By(status) => Some(match processes::crash(status) {
+            Some(crash) => format!("ended by {crash}"),
             None => format!("exit status {}", status.code().unwrap_or(-1)),
         }),
         Ended::Late if is_full => Some("ended: it said more than 16 MiB".to_owned()),

@@ -7,7 +7,6 @@
 
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -20,6 +19,7 @@ use super::protocol::{CancelFlag, EngineError};
 use crate::hardware::cores::Crews;
 use crate::hardware::memory::Memory;
 use crate::models::{gguf, identity};
+use crate::platform::processes;
 use crate::text::escape_line;
 
 /// The hidden command that a probing parent runs: `tuichat __probe FILE`.
@@ -121,8 +121,8 @@ impl Probe {
                 Verdict::Good
             }
             Ended::Cancelled => Verdict::Cancelled,
-            Ended::Badly(Badly { signal, words, .. }) => {
-                Verdict::Bad(EngineError::Failed(crash(signal).unwrap_or(words)))
+            Ended::Badly(Badly { crash, words, .. }) => {
+                Verdict::Bad(EngineError::Failed(crash.map_or(words, |how| crashed(&how))))
             }
         }
     }
@@ -131,7 +131,7 @@ impl Probe {
     pub(super) fn ask_for_devices(&self, visible: Option<Visible>) -> Asked {
         match self.child(&[], visible, Some(DRIVER_PATIENCE), &[]) {
             Ok(Ended::Well(json)) => serde_json::from_str(&json).map_or(Asked::Unknown, Asked::Told),
-            Ok(Ended::Badly(Badly { signal, .. })) => crash(signal).map_or(Asked::Unknown, Asked::Crashed),
+            Ok(Ended::Badly(Badly { crash, .. })) => crash.map_or(Asked::Unknown, |how| Asked::Crashed(crashed(&how))),
             Ok(Ended::Cancelled) => Asked::Crashed("did not answer".into()),
             Err(_) => Asked::Unknown,
         }
@@ -153,8 +153,8 @@ impl Probe {
     fn run(&self, path: &Path, cancel: &[&CancelFlag]) -> io::Result<Verdict> {
         Ok(match self.child(&[path.as_os_str()], Some(Visible::None), None, cancel)? {
             Ended::Well(_) => Verdict::Good,
-            Ended::Badly(Badly { signal: Some(signal), .. }) => {
-                Verdict::Bad(EngineError::bad_model(path, &format!("llama.cpp crashes on it (signal {signal})")))
+            Ended::Badly(Badly { crash: Some(how), .. }) => {
+                Verdict::Bad(EngineError::bad_model(path, &format!("llama.cpp crashes on it ({how})")))
             }
             Ended::Badly(Badly { is_about_file: true, words, .. }) => Verdict::Bad(EngineError::BadModel(words)),
             Ended::Badly(Badly { words, .. }) => Verdict::Bad(EngineError::Failed(words)),
@@ -203,9 +203,10 @@ enum Ended {
     Cancelled,
 }
 
-/// By a signal, or with a sentence.
+/// By a crash, or with a sentence.
 struct Badly {
-    signal: Option<i32>,
+    /// How it crashed.
+    crash: Option<String>,
     /// The file is no model that can be used; else it could not be tried.
     is_about_file: bool,
     words: String,
@@ -220,7 +221,7 @@ impl Badly {
             true => format!("the process that tries it ended without a word ({status})"),
             false => sentence.to_owned(),
         };
-        Self { signal: status.signal(), is_about_file: status.code() == Some(BAD_FILE.into()), words }
+        Self { crash: processes::crash(status), is_about_file: status.code() == Some(BAD_FILE.into()), words }
     }
 }
 
@@ -236,8 +237,8 @@ pub(super) enum Asked {
     Unknown,
 }
 
-fn crash(signal: Option<i32>) -> Option<String> {
-    signal.map(|signal| format!("crashed (signal {signal})"))
+fn crashed(how: &str) -> String {
+    format!("crashed ({how})")
 }
 
 /// Of what does the loading: another one may refuse what this one takes.

@@ -5,6 +5,8 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use cpu_time::ProcessTime;
+
 use super::kv::{KvTypes, Unknown};
 use super::llama::{Context, ContextSettings, Decoded, Model, Token};
 use super::profile::{Notes, Profile};
@@ -261,8 +263,7 @@ struct Took {
 
 /// The time that processors have spent on this program, in seconds.
 pub fn processor_seconds() -> f64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
+    ProcessTime::now().as_duration().as_secs_f64()
 }
 
 /// The tokens of a prompt and of an answer, if a token of each takes so many seconds.

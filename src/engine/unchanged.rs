@@ -1,12 +1,13 @@
 //! Whether a model's file is still what was loaded. Weights are read from it while answers are computed, so a file that is
 //! written over gives nonsense, and one that became shorter ends the program.
 
-use std::fs::{self, Metadata};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::protocol::{EngineError, LoadSettings};
 use crate::models::gguf::split;
+use crate::platform::{FileId, files};
 use crate::text::escape_line;
 
 /// The files of a model as they were when it was loaded.
@@ -15,8 +16,8 @@ pub struct Unchanged(Vec<(Option<Seen>, PathBuf)>);
 /// What the system says of a file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Seen {
-    /// Device and number there: another file in its place has another one.
-    file: (u64, u64),
+    /// Another file in its place has another one.
+    file: FileId,
     bytes: u64,
     written: Option<SystemTime>,
 }
@@ -24,19 +25,8 @@ struct Seen {
 impl Seen {
     fn of(path: &Path) -> Option<Self> {
         let found = fs::metadata(path).ok()?;
-        Some(Self { file: identity(&found), bytes: found.len(), written: found.modified().ok() })
+        Some(Self { file: files::id_of(path, &found).ok()?, bytes: found.len(), written: found.modified().ok() })
     }
-}
-
-#[cfg(unix)]
-fn identity(found: &Metadata) -> (u64, u64) {
-    use std::os::unix::fs::MetadataExt;
-    (found.dev(), found.ino())
-}
-
-#[cfg(not(unix))]
-fn identity(_: &Metadata) -> (u64, u64) {
-    (0, 0)
 }
 
 impl Unchanged {

@@ -13,8 +13,8 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Reads this machine's. `None` where it cannot be told (no `/proc`, and no Mac).
-    #[cfg(not(target_os = "macos"))]
+    /// Reads this machine's. `None` where it cannot be told (no `/proc`, no Mac, and no Windows).
+    #[cfg(not(any(target_os = "macos", windows)))]
     pub fn read() -> Option<Self> {
         Self::read_under(Path::new("/"))
     }
@@ -23,6 +23,12 @@ impl Memory {
     #[cfg(target_os = "macos")]
     pub fn read() -> Option<Self> {
         super::macos::memory(&super::macos::sysctl()?, &super::macos::vm_stat()?)
+    }
+
+    /// Reads this machine's. `None` where it cannot be told.
+    #[cfg(windows)]
+    pub fn read() -> Option<Self> {
+        super::windows::memory()
     }
 
     /// Reads what the files below `root` say.

@@ -14,6 +14,8 @@ pub mod meters;
 pub mod paging;
 pub mod power;
 pub mod volume;
+#[cfg(windows)]
+mod windows;
 
 use std::path::PathBuf;
 

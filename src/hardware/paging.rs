@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::control_group::{Group, Version, number_of};
+use crate::platform::processes::page_bytes;
 
 /// Counters since the process, its control group or the machine began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,7 +23,7 @@ pub struct Paging {
 impl Paging {
     /// Reads this process's. `None` where the system does not tell (not Linux).
     pub fn read() -> Option<Self> {
-        Self::read_under(Path::new("/"), rustix::param::page_size() as u64)
+        Self::read_under(Path::new("/"), page_bytes())
     }
 
     /// Reads what the files below `root` say on a machine with pages of so many bytes.

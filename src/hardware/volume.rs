@@ -3,8 +3,6 @@
 use std::io;
 use std::path::Path;
 
-use rustix::fs::StatVfsMountFlags;
-
 /// The file system that holds a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Volume {
@@ -44,6 +42,7 @@ impl Volume {
     ///
     /// # Errors
     /// If the system does not tell.
+    #[cfg(unix)]
     pub fn of(path: &Path) -> io::Result<Self> {
         let statistics = rustix::fs::statvfs(path)?;
         let bytes = |blocks: u64| blocks.saturating_mul(statistics.f_frsize);
@@ -51,8 +50,17 @@ impl Volume {
             free_bytes: bytes(statistics.f_bavail),
             total_bytes: bytes(statistics.f_blocks),
             kind: kind(path),
-            is_read_only: statistics.f_flag.contains(StatVfsMountFlags::RDONLY),
+            is_read_only: statistics.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY),
         })
+    }
+
+    /// Asks about the disk that holds `path`, which has to exist.
+    ///
+    /// # Errors
+    /// If the system does not tell.
+    #[cfg(windows)]
+    pub fn of(path: &Path) -> io::Result<Self> {
+        super::windows::volume(path)
     }
 }
 
@@ -64,7 +72,7 @@ fn kind(path: &Path) -> Option<Kind> {
     KINDS.into_iter().find(|(known, ..)| *known == magic).map(|(_, name, nature)| Kind { name, nature })
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(all(unix, not(target_os = "linux")))]
 fn kind(_path: &Path) -> Option<Kind> {
     None
 }

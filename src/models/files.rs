@@ -1,19 +1,20 @@
 //! Writing so that a name never shows half a file, and knowing whether there is space.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
 use super::error::{DiskContext, ModelError};
+use crate::hardware::volume::Volume;
+use crate::platform::files;
+pub use crate::platform::files::sync_folder;
 
 /// What is left free for everything else on the disk.
 const RESERVE_BYTES: u64 = 64 << 20;
 
 /// Makes a folder, and those above it, for its owner alone whatever the umask; a folder that is there stays as it is.
 pub fn create_private(folder: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(folder)
+    files::folder_for_owner().recursive(true).create(folder)
 }
 
 /// Writes a whole small file, or leaves what was there before, whose permissions it keeps. Makes its folder if it is
@@ -36,20 +37,14 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
 pub fn write_atomically_alone(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let new = path.with_added_extension("new");
     let mut options = fs::OpenOptions::new();
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut write = || {
-        let mut file = options.write(true).create(true).truncate(true).open(&new)?;
+        let mut file = files::for_owner(options.write(true).create(true).truncate(true)).open(&new)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&new, path)
     };
     write().inspect_err(|_| drop(fs::remove_file(&new)))?;
     sync_folder(path.parent().unwrap_or(Path::new(".")))
-}
-
-/// Makes the names in a folder survive a power cut.
-pub fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
 }
 
 /// Refuses to begin what the disk cannot hold.
@@ -73,8 +68,7 @@ pub fn free_bytes_near(folder: &Path) -> Option<u64> {
 }
 
 fn free_bytes(folder: &Path) -> io::Result<u64> {
-    let statistics = rustix::fs::statvfs(folder)?;
-    Ok(statistics.f_bavail.saturating_mul(statistics.f_frsize))
+    Ok(Volume::of(folder)?.free_bytes)
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::fs::{File, Metadata};
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +12,7 @@ use super::error::{DiskContext, ModelError};
 use super::files::write_atomically;
 use super::gguf::split;
 use super::progress::{Listener, Meter, Step, within};
+use crate::platform::{FileId, files};
 
 /// Files that are remembered; the oldest beyond it are forgotten.
 const REMEMBERED_MAX: usize = 256;
@@ -31,14 +31,15 @@ pub(super) struct Stamp {
 }
 
 impl Stamp {
-    pub(super) fn of(metadata: &Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size_bytes: metadata.size(),
-            modified_seconds: metadata.mtime(),
-            modified_nanoseconds: metadata.mtime_nsec(),
-        }
+    /// That of the file at `path`, of which this is known.
+    pub(super) fn of(path: &Path, metadata: &Metadata) -> std::io::Result<Self> {
+        let FileId { device, number: inode } = files::id_of(path, metadata)?;
+        let (modified_seconds, modified_nanoseconds) = files::written_at(metadata);
+        Ok(Self { device, inode, size_bytes: metadata.len(), modified_seconds, modified_nanoseconds })
+    }
+
+    pub(super) fn at(path: &Path) -> std::io::Result<Self> {
+        Self::of(path, &std::fs::metadata(path)?)
     }
 
     pub(super) fn size_bytes(&self) -> u64 {
@@ -59,8 +60,8 @@ impl Stamp {
 
 /// What tells that the model at `path` was not touched: of a split model, that none of its files was.
 fn stamp(path: &Path) -> std::io::Result<Stamp> {
-    let files = split::files(path).into_iter().map(|file| std::fs::metadata(file).map(|metadata| Stamp::of(&metadata)));
-    files
+    let stamps = split::files(path).into_iter().map(|file| Stamp::at(&file));
+    stamps
         .reduce(|all, next| {
             let (all, next) = (all?, next?);
             let later = |stamp: &Stamp| (stamp.modified_seconds, stamp.modified_nanoseconds);
@@ -182,14 +183,14 @@ impl<'a> Facts<'a> {
         Self { cache_file, by_stamp: known.into_iter().map(|it| (it.stamp, it.fact)).collect(), new: Vec::new() }
     }
 
-    /// What is known of the file with this metadata, if it is untouched since.
-    pub(super) fn get(&self, metadata: &Metadata) -> Option<&str> {
-        self.by_stamp.get(&Stamp::of(metadata)).map(String::as_str)
+    /// What is known of the file with this stamp.
+    pub(super) fn get(&self, stamp: &Stamp) -> Option<&str> {
+        self.by_stamp.get(stamp).map(String::as_str)
     }
 
-    /// Remembers a fact about the file with this metadata.
-    pub(super) fn put(&mut self, metadata: &Metadata, fact: String) {
-        self.new.push(RememberedFile { stamp: Stamp::of(metadata), fact });
+    /// Remembers a fact about the file with this stamp.
+    pub(super) fn put(&mut self, stamp: Stamp, fact: String) {
+        self.new.push(RememberedFile { stamp, fact });
     }
 
     /// Writes what is new.

@@ -2,9 +2,8 @@
 //! commit survives a power cut, copied before its schema changes.
 
 use std::ffi::OsString;
-use std::fs::{DirBuilder, File, Permissions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,15 +13,13 @@ use rusqlite_migration::{M, Migrations};
 use super::error::{Result, StoreError};
 use super::migrations::{APPLICATION_ID, STEPS};
 use crate::hardware::volume::{Nature, Volume};
+use crate::platform::files;
 
 /// How long to wait for another program's transaction. An SD card may need seconds for one.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Stands for the path where there is none.
 pub(super) const IN_MEMORY: &str = ":memory:";
-
-const OWNER_ONLY: u32 = 0o600;
-const OWNER_ONLY_FOLDER: u32 = 0o700;
 
 /// Opens or begins the database at `path`. Returns its real path, which is the same for everyone who opens it
 /// through whatever link, so that they meet at the same lock files.
@@ -59,7 +56,7 @@ pub(super) fn backup_path(path: &Path, version: i64) -> PathBuf {
 
 /// Opens a file beside the database that exists only to be locked.
 pub(super) fn lock_file(path: &Path, suffix: &str) -> io::Result<File> {
-    File::options().create(true).truncate(false).write(true).mode(OWNER_ONLY).open(beside(path, suffix))
+    files::for_owner(File::options().create(true).truncate(false).write(true)).open(beside(path, suffix))
 }
 
 pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
@@ -147,7 +144,7 @@ fn back_up(connection: &Connection, path: &Path, version: i64) -> Result<()> {
         .map_err(|error| StoreError::sqlite(path, error))?;
     copy.sync_all().map_err(file)?;
     std::fs::rename(&part, backup_path(path, version)).map_err(file)?;
-    sync_folder(folder).map_err(file)
+    files::sync_folder(folder).map_err(file)
 }
 
 /// Resolves links, after making the folder if there is none.
@@ -172,24 +169,20 @@ fn create_private_folder(folder: &Path) -> io::Result<()> {
     }
     let parent = folder.parent().unwrap_or(Path::new(""));
     create_private_folder(parent)?;
-    match DirBuilder::new().mode(OWNER_ONLY_FOLDER).create(folder) {
+    match files::folder_for_owner().create(folder) {
         // Another program may have been quicker.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => return Ok(()),
         created => created?,
     }
-    std::fs::set_permissions(folder, Permissions::from_mode(OWNER_ONLY_FOLDER))?;
-    sync_folder(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
+    files::give_folder_to_owner(folder)?;
+    files::sync_folder(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
 }
 
 fn create_private(path: &Path) -> io::Result<File> {
-    let file = File::options().create_new(true).write(true).mode(OWNER_ONLY).open(path)?;
+    let file = files::for_owner(File::options().create_new(true).write(true)).open(path)?;
     // The umask may have taken rights away that the owner needs.
-    file.set_permissions(Permissions::from_mode(OWNER_ONLY))?;
+    files::give_to_owner(path)?;
     Ok(file)
-}
-
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
 }
 
 /// Takes other people's rights to an older file away; SQLite gives the files it makes beside it the same rights.
@@ -197,10 +190,10 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 fn restrict(path: &Path) {
     for path in [path.to_owned(), beside(path, "-wal"), beside(path, "-shm")] {
         let Ok(metadata) = path.metadata() else { continue };
-        if metadata.permissions().mode() & 0o077 == 0 {
+        if files::rights(&metadata).is_none_or(|rights| rights & 0o077 == 0) {
             continue;
         }
-        if let Err(error) = std::fs::set_permissions(&path, Permissions::from_mode(OWNER_ONLY)) {
+        if let Err(error) = files::give_to_owner(&path) {
             tracing::warn!(%error, path = %path.display(), "others may read the chats, and this cannot be changed");
         }
     }
@@ -239,7 +232,9 @@ mod tests {
         assert_eq!(titles(&connection), ["Changed"]);
 
         let backup = backup_path(&path, version);
-        assert_eq!(backup.metadata().unwrap().permissions().mode() & 0o777, OWNER_ONLY);
+        if cfg!(unix) {
+            assert_eq!(files::rights(&backup.metadata().unwrap()), Some(0o600));
+        }
         let copy = connect(&backup).unwrap();
         assert_eq!(titles(&copy), ["Kept"]);
         assert_eq!(schema_version(&copy, &backup).unwrap(), version);

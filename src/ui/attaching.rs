@@ -32,7 +32,7 @@ impl From<Part> for Attachment {
 /// # Errors
 /// A sentence that names the file.
 pub fn read(written: &str) -> Result<Attachment, String> {
-    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let home = std::env::home_dir();
     let path = path(written, home.as_deref(), Path::exists);
     if is_picture(&path) {
         let whole = std::path::absolute(&path).unwrap_or(path);
@@ -80,7 +80,7 @@ pub fn keep_picture(picture: RgbaImage, folder: Option<&Path>) -> Result<Attachm
 
 /// Whether there is something at a path as it was written.
 pub fn is_there(written: &str) -> bool {
-    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let home = std::env::home_dir();
     path(written, home.as_deref(), Path::exists).exists()
 }
 

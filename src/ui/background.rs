@@ -20,7 +20,8 @@ pub fn may_be_asked(environment: &dyn Fn(&str) -> Option<String>) -> bool {
         .any(|name| terminal.starts_with(name));
     // GNU screen asks nobody; tmux, which calls itself so as well, answers itself.
     let is_screen = set("STY").is_some() && set("TMUX").is_none();
-    !terminal.is_empty() && !terminal.ends_with("-mono") && !is_old && !is_screen
+    // On Windows a reply comes as keys that are pressed and let go, which no reply looks like here.
+    !cfg!(windows) && !terminal.is_empty() && !terminal.ends_with("-mono") && !is_old && !is_screen
 }
 
 /// What events came to.

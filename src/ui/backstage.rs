@@ -5,7 +5,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use anyhow::Context;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::app::{App, Look, Start};
@@ -33,29 +32,6 @@ pub struct Backstage {
     pub replies: UnboundedReceiver<Msg>,
     /// What is done once the first words are out.
     prepare: Option<Box<dyn FnOnce() -> Option<Prepared> + Send>>,
-}
-
-/// What the system tells the program.
-pub struct Signals {
-    pub terminate: Signal,
-    /// Ctrl-C where the terminal makes a signal of it, else somebody's `kill`.
-    pub interrupt: Signal,
-    pub hangup: Signal,
-    pub continued: Signal,
-}
-
-impl Signals {
-    /// # Errors
-    /// If the system refuses a handler.
-    pub fn listen() -> std::io::Result<Self> {
-        let continued = SignalKind::from_raw(rustix::process::Signal::CONT.as_raw());
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-            continued: signal(continued)?,
-        })
-    }
 }
 
 /// Starts an engine, and gives where its events come out.

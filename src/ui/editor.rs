@@ -2,15 +2,10 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
+use crate::platform::processes::{NOT_THERE, USUAL_EDITOR, shell_with_file};
 use crate::text::escape_line;
 use crate::text_file;
-
-/// Where there is neither `$VISUAL` nor `$EDITOR`.
-const USUAL: &str = "vi";
-/// What a shell answers that does not find a program.
-const NOT_THERE: i32 = 127;
 
 /// A folder that is in memory, where the system has one.
 const IN_MEMORY: &str = "/dev/shm";
@@ -25,7 +20,7 @@ pub fn edit(text: &str, is_private: bool) -> Result<String, String> {
     if is_private && !folder.is_dir() {
         return Err("a private message is not written for an editor: this system has no folder in memory for it".into());
     }
-    edit_with(&set("VISUAL").or_else(|| set("EDITOR")).unwrap_or_else(|| USUAL.into()), text, &folder)
+    edit_with(&set("VISUAL").or_else(|| set("EDITOR")).unwrap_or_else(|| USUAL_EDITOR.into()), text, &folder)
 }
 
 fn edit_with(editor: &str, text: &str, folder: &Path) -> Result<String, String> {
@@ -47,8 +42,7 @@ fn edit_with(editor: &str, text: &str, folder: &Path) -> Result<String, String> 
 fn run(editor: &str, path: &Path) -> Result<(), String> {
     let shown = escape_line(editor);
     let kept = "the text is as it was";
-    let status = Command::new("sh").arg("-c").arg(format!("{editor} \"$1\"")).arg("sh").arg(path).status();
-    match status {
+    match shell_with_file(editor, path).status() {
         Ok(status) if status.success() => Ok(()),
         Ok(status) if status.code() == Some(NOT_THERE) => {
             Err(format!("`{shown}` is not there: set $VISUAL or $EDITOR to an editor that is; {kept}"))

@@ -13,12 +13,13 @@ use ratatui::layout::Rect;
 use tokio::time::{Instant, sleep_until};
 
 use super::background;
-use super::backstage::{Backstage, Signals};
+use super::backstage::Backstage;
 use super::clipboard::{self, Multiplexer};
 use super::keyboard::Keyboard;
 use super::msg::{Effect, Msg};
 use super::notifying::{self, Watch};
 use super::scrollback::{self, Scrollback};
+use super::signals::Signals;
 use super::terminal::Terminal;
 use super::{Setup, editor, keys, pictures, view};
 use crate::engine::protocol::Event as EngineEvent;

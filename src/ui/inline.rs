@@ -16,6 +16,7 @@ use ratatui::{Frame, Terminal, TerminalOptions, Viewport};
 
 use super::links::Hyperlinks;
 use super::outlet::Outlet;
+use super::tty;
 
 type Screen = Terminal<Hyperlinks<Outlet>>;
 
@@ -192,8 +193,8 @@ fn drawn_widths(buffer: &Buffer) -> Vec<u16> {
 }
 
 fn size() -> io::Result<Size> {
-    let size = rustix::termios::tcgetwinsize(io::stdout())?;
-    Ok(Size::new(size.ws_col.max(1), size.ws_row.max(1)))
+    let size = tty::size()?;
+    Ok(Size::new(size.columns.max(1), size.rows.max(1)))
 }
 
 fn write(bytes: &[u8]) -> io::Result<()> {

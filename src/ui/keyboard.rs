@@ -9,10 +9,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crossterm::event::Event;
-use rustix::process::{Signal, getpid, kill_process};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::background::{Found, Replies};
+use super::tty;
 
 /// How long the thread may take to let go of the terminal.
 const LETS_GO_WITHIN: Duration = Duration::from_millis(500);
@@ -101,8 +101,7 @@ impl Keyboard {
     /// Leaves what is typed to another program, from when this returns; whether that was possible.
     pub fn pause(&self) -> bool {
         self.shared.set(Gate::Closing);
-        // A change of size is the one thing that ends crossterm's waiting without a key.
-        let _ = kill_process(getpid(), Signal::WINCH);
+        tty::wake_reader();
         let gate = self.shared.gate();
         let waited = self.shared.changed.wait_timeout_while(gate, LETS_GO_WITHIN, |gate| *gate == Gate::Closing);
         let (mut gate, _) = waited.unwrap_or_else(PoisonError::into_inner);
@@ -124,6 +123,11 @@ fn read(shared: &Shared, events: &UnboundedSender<Event>, background: &Unbounded
         shared.pass();
         if replies.are_begun() && !crossterm::event::poll(REPLY_GOES_ON_WITHIN).ok()? {
             send_all(events, replies.give_up())?;
+            continue;
+        }
+        if let Some(pause) = tty::READER_LOOKS_UP
+            && !crossterm::event::poll(pause).ok()?
+        {
             continue;
         }
         let event = crossterm::event::read().ok()?;

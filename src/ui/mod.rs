@@ -46,11 +46,13 @@ mod perform;
 mod pictures;
 pub mod plain;
 mod scrollback;
+pub mod signals;
 pub mod slash;
 mod supply;
 pub mod terminal;
 pub mod theme;
 mod transcript;
+pub mod tty;
 mod view;
 
 use std::path::PathBuf;

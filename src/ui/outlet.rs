@@ -3,13 +3,14 @@
 //! is out, and what changed meanwhile comes in one frame.
 
 use std::io::{self, Write};
-use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+
+use super::tty::{self, Output};
 
 /// Bytes given to the system at once. In between it is seen whether they are still wanted.
 const PART: usize = 4096;
@@ -45,7 +46,7 @@ impl Line {
     ///
     /// # Errors
     /// If the system has no thread for that.
-    pub fn to(mut file: impl AsFd + Send + 'static) -> io::Result<Self> {
+    pub fn to(mut file: impl Output + Send + 'static) -> io::Result<Self> {
         let (frames, incoming) = channel::<Vec<u8>>();
         let state = Arc::new(State::default());
         let shared = Arc::clone(&state);
@@ -117,16 +118,16 @@ impl Write for Outlet {
     }
 }
 
-fn write(file: &mut impl AsFd, bytes: &[u8], is_closed: &AtomicBool) -> io::Result<()> {
+fn write(file: &mut impl Output, bytes: &[u8], is_closed: &AtomicBool) -> io::Result<()> {
     for mut part in bytes.chunks(PART) {
         while !part.is_empty() {
             if is_closed.load(Ordering::SeqCst) {
                 return Ok(());
             }
-            match rustix::io::write(&*file, part) {
+            match tty::write(file, part) {
                 Ok(written) => part = &part[written..],
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
         }
     }

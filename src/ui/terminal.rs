@@ -5,7 +5,6 @@
 
 use std::cell::RefCell;
 use std::io::{self, Write};
-use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
@@ -13,13 +12,12 @@ use std::time::Duration;
 
 use ratatui::Frame;
 use ratatui::backend::CrosstermBackend;
-use rustix::process::{Signal, kill_current_process_group};
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
 
 use super::inline::Lines;
 use super::links::{self, Hyperlinks, Targets};
 use super::outlet::{Line, Outlet};
 use super::pictures::{self, Shown};
+use super::tty::{self, Modes, Output};
 
 /// First the modes that a killed program may have left on are reset. Then: alternate screen, bracketed paste, and keys
 /// told apart (Shift+Enter) where the terminal can. The keyboard mode belongs to the screen, so it comes after the
@@ -41,7 +39,7 @@ const LEAVE_FULL: &[u8] = b"\x1b[<1u\x1b[0m\x1b[?1049l";
 const LEAVE: &[u8] = b"\x1b[<1u\x1b[?1004l\x1b[?1006l\x1b[?1000l\x1b[0m\x1b[?1049l\x1b[?25h\x1b[?2004l";
 
 /// The line settings before the program touched them.
-static SAVED: OnceLock<Termios> = OnceLock::new();
+static SAVED: OnceLock<Modes> = OnceLock::new();
 static ENTERED: AtomicBool = AtomicBool::new(false);
 /// The screen was given back, and not the line settings.
 static LEFT: AtomicBool = AtomicBool::new(false);
@@ -62,9 +60,6 @@ pub struct Wanted {
     /// A few lines of the normal screen instead of the alternate one.
     pub inline: bool,
 }
-
-/// More was not typed by a person.
-const MOST_TYPED_AHEAD: u64 = 64 * 1024;
 
 /// Who leaves waits so long for the last frame to be out.
 const LAST_FRAME: Duration = Duration::from_secs(1);
@@ -102,10 +97,10 @@ impl Terminal {
     /// # Errors
     /// If standard output is not a terminal.
     pub fn enter(wanted: Wanted) -> io::Result<Self> {
-        let settings = tcgetattr(io::stdout().as_fd())?;
-        let typed_ahead = typed_ahead(&settings);
-        SAVED.get_or_init(|| settings);
-        give_size_if_none()?;
+        let modes = Modes::read()?;
+        let typed_ahead = modes.typed_ahead();
+        SAVED.get_or_init(|| modes);
+        tty::give_size_if_none()?;
         restore_on_panic();
         let line = Line::to(io::stdout())?;
         take(wanted)?;
@@ -211,10 +206,10 @@ impl Terminal {
     }
 
     /// Gives the terminal back, stops the program as the shell's Ctrl-Z would, and takes the terminal again when it
-    /// is continued. The signal goes to the process group, so that a `make` that waits for us stops too.
+    /// is continued.
     pub fn suspend(&mut self) -> io::Result<()> {
         self.give_back();
-        kill_current_process_group(Signal::TSTP)?;
+        tty::stop()?;
         self.resume()
     }
 
@@ -232,10 +227,9 @@ impl Terminal {
         if ENTERED.load(Ordering::SeqCst) {
             write_leave();
             LEFT.store(true, Ordering::SeqCst);
-            set_modes(|modes| {
-                modes.local_modes.remove(LocalModes::ECHO | LocalModes::ECHONL);
-                modes.local_modes.insert(LocalModes::NOFLSH);
-            });
+            if let Some(saved) = SAVED.get() {
+                saved.set_silent();
+            }
         }
     }
 
@@ -286,45 +280,9 @@ fn begin_lines(wanted: Wanted) -> io::Result<Option<Lines>> {
     Ok(Some(lines))
 }
 
-/// A serial line says that it has no rows and no columns. Then it is told what terminals have had since 1978, unless
-/// the environment knows better.
-fn give_size_if_none() -> io::Result<()> {
-    let mut size = tcgetwinsize(io::stdout().as_fd())?;
-    if size.ws_row == 0 || size.ws_col == 0 {
-        let number = |name| std::env::var(name).ok()?.parse().ok().filter(|number| *number > 0);
-        size.ws_row = number("LINES").unwrap_or(24);
-        size.ws_col = number("COLUMNS").unwrap_or(80);
-        tcsetwinsize(io::stdout().as_fd(), size)?;
-    }
-    Ok(())
-}
-
-/// The lines that were typed while the terminal was not ours yet. Their ends have been changed from those of Enter to
-/// line feeds, which would be other keys to us. How many bytes of whole lines there are is known beforehand, so that
-/// nothing is waited for.
-fn typed_ahead(settings: &Termios) -> Option<String> {
-    if !settings.local_modes.contains(LocalModes::ICANON) {
-        return None;
-    }
-    let stdin = io::stdin();
-    let mut left = rustix::io::ioctl_fionread(&stdin).ok()?.min(MOST_TYPED_AHEAD) as usize;
-    let mut lines = Vec::new();
-    while left > 0 {
-        let mut line = vec![0; left];
-        let count = rustix::io::read(&stdin, &mut line).ok().filter(|count| *count > 0)?;
-        lines.extend_from_slice(&line[..count]);
-        left -= count.min(left);
-    }
-    Some(String::from_utf8_lossy(&lines).into_owned()).filter(|lines| !lines.is_empty())
-}
-
 fn take(wanted: Wanted) -> io::Result<()> {
-    // Only then crossterm tells Ctrl-J from Enter. It acts once; the settings are ours to change later.
-    crossterm::terminal::enable_raw_mode()?;
     if let Some(saved) = SAVED.get() {
-        let mut raw = saved.clone();
-        raw.make_raw();
-        tcsetattr(io::stdout().as_fd(), OptionalActions::Now, &raw)?;
+        saved.set_raw()?;
     }
     ENTERED.store(true, Ordering::SeqCst);
     LEFT.store(false, Ordering::SeqCst);
@@ -354,7 +312,9 @@ pub fn restore_after_crash() {
     if !LEFT.swap(false, Ordering::SeqCst) {
         write_leave();
     }
-    set_modes(|_| {});
+    if let Some(saved) = SAVED.get() {
+        saved.set();
+    }
 }
 
 /// Leaves the screen. What the terminal shows of it is gone with this.
@@ -387,20 +347,12 @@ fn leave_lines(to: &io::Stdout, row: u16) {
     write_fixed(to, b";1H\x1b[J");
 }
 
-/// Sets the line settings of the start, but for this.
-fn set_modes(change: impl FnOnce(&mut Termios)) {
-    if let Some(mut modes) = SAVED.get().cloned() {
-        change(&mut modes);
-        let _ = tcsetattr(io::stdout().as_fd(), OptionalActions::Now, &modes);
-    }
-}
-
 /// Writes bytes, without a lock.
-pub(crate) fn write_fixed(to: impl AsFd, mut rest: &[u8]) {
+pub(crate) fn write_fixed(mut to: impl Output, mut rest: &[u8]) {
     while !rest.is_empty() {
-        match rustix::io::write(&to, rest) {
+        match tty::write(&mut to, rest) {
             Ok(written) if written > 0 => rest = &rest[written..],
-            Err(rustix::io::Errno::INTR) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             _ => break,
         }
     }

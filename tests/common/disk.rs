@@ -7,7 +7,6 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, c_char, c_int, c_void};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, Once, OnceLock};
 
@@ -278,7 +277,7 @@ fn on_a_disk(path: *const c_char) -> Option<(Arc<Watched>, String)> {
     }
     // SAFETY: SQLite hands over paths that end in a zero.
     let bytes = unsafe { CStr::from_ptr(path) }.to_bytes();
-    let path = Path::new(std::ffi::OsStr::from_bytes(bytes));
+    let path = Path::new(std::str::from_utf8(bytes).expect("a folder for tests has a name of text"));
     let disk = disks().iter().find(|disk| path.parent() == Some(&disk.folder)).cloned()?;
     Some((disk, path.file_name()?.to_str()?.to_owned()))
 }

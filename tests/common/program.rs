@@ -7,7 +7,6 @@ use std::thread;
 use std::time::Duration;
 
 use assert_cmd::Command;
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -75,10 +74,10 @@ impl Home {
         let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.spawn().unwrap();
         let (ended, has_ended) = mpsc::channel::<()>();
-        let process = Pid::from_child(&child);
+        let process = child.id();
         let watchdog = thread::spawn(move || {
             if has_ended.recv_timeout(Duration::from_secs(60)) == Err(mpsc::RecvTimeoutError::Timeout) {
-                let _ = kill_process(process, Signal::KILL);
+                kill(process);
             }
         });
         let output = child.wait_with_output().unwrap();
@@ -118,4 +117,14 @@ impl Home {
         let mut command = self.command(&[&["--engine", "scripted:script.toml"], arguments].concat());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
+}
+
+/// Ends a process that somebody else waits for.
+fn kill(process: u32) {
+    let mut kill = match cfg!(windows) {
+        true => std::process::Command::new("taskkill"),
+        false => std::process::Command::new("kill"),
+    };
+    let arguments: &[&str] = if cfg!(windows) { &["/F", "/PID"] } else { &["-KILL"] };
+    let _ = kill.args(arguments).arg(process.to_string()).status();
 }

@@ -1,15 +1,14 @@
 //! The disk: where models, chats and the cache lie, how much room there is, and who may read and write there.
 
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::Access;
 use serde::{Serialize, Serializer};
 
 use super::finding::{Finding, Section, object};
 use super::system::{System, existing, typed};
 use crate::config::Directories;
 use crate::hardware::volume::{Kind, Nature, Volume};
+use crate::platform::files;
 use crate::text::file_size;
 
 /// Less than this, and there is no room for a model.
@@ -84,7 +83,7 @@ impl Place {
         let nearest = existing(folder);
         let volume = Volume::of(&nearest).ok();
         let metadata = folder.metadata().ok().filter(std::fs::Metadata::is_dir);
-        let may_write = rustix::fs::access(&nearest, Access::WRITE_OK | Access::EXEC_OK).is_ok();
+        let may_write = files::may_write_in(&nearest);
         let is_read_only = volume.as_ref().is_some_and(|volume| volume.is_read_only);
         Self {
             purpose,
@@ -95,8 +94,8 @@ impl Place {
             is_read_only,
             is_writable: may_write && !is_read_only,
             is_blocked: !nearest.is_dir(),
-            mode: metadata.as_ref().map(|metadata| metadata.permissions().mode() & 0o777),
-            has_other_owner: metadata.is_some_and(|metadata| is_of_others(&metadata)),
+            mode: metadata.as_ref().and_then(files::rights),
+            has_other_owner: metadata.is_some_and(|metadata| files::is_of_others(&metadata)),
             odd_files: private.iter().filter_map(|file| odd(file)).collect(),
         }
     }
@@ -123,7 +122,7 @@ impl Place {
         if self.is_blocked {
             return Some(Finding::problem(
                 format!("`{shown}` cannot be a folder: something else has its name, or that of a folder above it"),
-                format!("look with `ls -ld {}`, or {choose}", typed(&existing(&self.folder))),
+                format!("look with `{} {}`, or {choose}", files::SHOWS_RIGHTS, typed(&existing(&self.folder))),
             ));
         }
         if self.is_writable {
@@ -133,7 +132,7 @@ impl Place {
             true => format!("`{shown}` is on a file system that is mounted read-only"),
             false => format!("`{shown}` cannot be written by you"),
         };
-        let remedy = format!("look with `ls -ld {}`, or {choose}", typed(&existing(&self.folder)));
+        let remedy = format!("look with `{} {}`, or {choose}", files::SHOWS_RIGHTS, typed(&existing(&self.folder)));
         Some(match self.purpose {
             Purpose::Chats => Finding::problem(
                 format!("{what}: chats cannot be saved"),
@@ -224,16 +223,12 @@ impl Place {
     }
 }
 
-fn is_of_others(metadata: &std::fs::Metadata) -> bool {
-    metadata.uid() != rustix::process::geteuid().as_raw()
-}
-
 fn odd(file: &Path) -> Option<OddFile> {
     let metadata = file.metadata().ok()?;
-    if is_of_others(&metadata) {
+    if files::is_of_others(&metadata) {
         return Some(OddFile::OfOthers(file.to_owned()));
     }
-    (metadata.permissions().mode() & 0o077 != 0).then(|| OddFile::Readable(file.to_owned()))
+    files::rights(&metadata).filter(|rights| rights & 0o077 != 0).map(|_| OddFile::Readable(file.to_owned()))
 }
 
 /// The section about these folders.
@@ -325,8 +320,10 @@ mod tests {
         assert_eq!(on("tmpfs", Nature::Memory, Purpose::Cache), None);
     }
 
+    #[cfg(unix)]
     #[test]
     fn what_others_may_read_is_told_with_the_command_that_ends_it() {
+        use std::os::unix::fs::PermissionsExt;
         let home = tempfile::tempdir().unwrap();
         let directories = directories(home.path());
         std::fs::create_dir_all(&directories.data).unwrap();
@@ -342,6 +339,7 @@ mod tests {
         assert_eq!(places(&directories).remove(1).rights_for_test(), []);
     }
 
+    #[cfg(unix)]
     impl Place {
         fn rights_for_test(&self) -> Vec<Finding> {
             Fixture::new(&[], &[]).examine(|system| self.rights(system))

@@ -64,13 +64,20 @@ impl Program {
     }
 
     fn findings(&self) -> Vec<Finding> {
-        if self.optimised {
-            return Vec::new();
+        let mut findings = Vec::new();
+        if !self.optimised {
+            findings.push(Finding::warning(
+                "this is a debug build, which draws and hashes many times slower",
+                "build it with `make build`, or `cargo build --release`",
+            ));
         }
-        vec![Finding::warning(
-            "this is a debug build, which draws and hashes many times slower",
-            "build it with `make build`, or `cargo build --release`",
-        )]
+        if cfg!(windows) {
+            findings.push(Finding::note(
+                "tuichat was built for Windows, where nobody has had a chat with it yet and nothing is in a sandbox",
+                "docs/troubleshooting.md says what is otherwise there",
+            ));
+        }
+        findings
     }
 }
 
@@ -83,7 +90,7 @@ mod tests {
         let program = Program { optimised: false, ..Program::this("b1".into(), &["OPENMP".into()]) };
         assert!(program.findings()[0].what.contains("debug build"));
         let section = Program { optimised: true, ..program }.section();
-        assert!(section.findings.is_empty());
+        assert!(section.findings.is_empty() || cfg!(windows));
         assert_eq!((&section.object["llama_cpp"], &section.object["openmp"]), (&"b1".into(), &true.into()));
     }
 }

@@ -2,12 +2,12 @@
 
 use std::io::{self, IsTerminal};
 
-use rustix::termios::tcgetwinsize;
 use serde::Serialize;
 
 use super::finding::{Finding, Section, object};
 use super::system::System;
 use crate::ui::theme::{self, Depth};
+use crate::ui::tty;
 
 /// Columns and rows below which the chat is cramped.
 const LEAST_SIZE: (u16, u16) = (60, 15);
@@ -29,12 +29,11 @@ pub struct Ends {
 impl Ends {
     /// Those of this process.
     pub fn of_this_process() -> Self {
-        let size = [tcgetwinsize(io::stdout()).ok(), tcgetwinsize(io::stderr()).ok(), tcgetwinsize(io::stdin()).ok()];
         Self {
             stdin: io::stdin().is_terminal(),
             stdout: io::stdout().is_terminal(),
             stderr: io::stderr().is_terminal(),
-            size: size.into_iter().flatten().map(|size| (size.ws_col, size.ws_row)).next(),
+            size: tty::size_of_any().map(|size| (size.columns, size.rows)),
         }
     }
 
@@ -93,7 +92,8 @@ impl Terminal {
             },
             utf8: !seen.ascii,
             locale: ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| system.set(name)),
-            bracketed_paste: if is_plain {
+            // The console of Windows has no such thing.
+            bracketed_paste: if is_plain || cfg!(windows) {
                 Some(false)
             } else {
                 (kind.contains("xterm") || tells || is_within).then_some(true)
@@ -119,7 +119,8 @@ impl Terminal {
             .map(|(name, _)| name)
             .collect();
         facts.push(("connected", if connected.is_empty() { "no terminal".into() } else { connected.join(", ") }));
-        let mut kind = self.term.clone().unwrap_or_else(|| "`TERM` is not set".into());
+        let no_term = if cfg!(windows) { "the console of Windows" } else { "`TERM` is not set" };
+        let mut kind = self.term.clone().unwrap_or_else(|| no_term.into());
         if !self.inside.is_empty() {
             kind.push_str(&format!(", in {}", self.inside.join(" and ")));
         }
@@ -151,7 +152,7 @@ impl Terminal {
                 "this terminal cannot show a chat (`TERM` is `dumb`)",
                 "`tuichat -p TEXT` answers all the same; in another terminal, `export TERM=xterm-256color`",
             ));
-        } else if self.term.is_none() {
+        } else if self.term.is_none() && !cfg!(windows) {
             findings.push(Finding::note(
                 "`TERM` is not set, so nobody knows what this terminal can show",
                 "`export TERM=xterm-256color`",

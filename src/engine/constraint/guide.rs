@@ -8,7 +8,7 @@
 //! that are not allowed never changes how much more probable one allowed token is than another, and one of them is
 //! drawn in the end. With truncation, what is cut away is cut from what was not left out yet.
 
-use rustix::time::{ClockId, clock_gettime};
+use cpu_time::ThreadTime;
 
 use crate::engine::llama::{Grammar, Model, Token};
 use crate::engine::protocol::{Constraint, EngineError};
@@ -105,8 +105,7 @@ impl<'model> Guide<'model> {
 
 /// Time that this thread has computed: a machine that is busy with something else does not count.
 fn seconds_of_this_thread() -> f64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+    ThreadTime::now().as_duration().as_secs_f64()
 }
 
 fn dead_end() -> EngineError {

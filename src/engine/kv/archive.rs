@@ -7,13 +7,13 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::SystemTime;
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::engine::protocol::ChatKey;
+use crate::platform::files;
 
 const MAGIC: &[u8; 16] = b"tuichat rows 1\0\0";
 const HEAD_BYTES: usize = MAGIC.len() + 4 * 8;
@@ -66,9 +66,11 @@ pub struct NewRows {
 pub(super) fn append(path: &Path, key: &str, rows: &NewRows, go_on: &dyn Fn() -> bool) -> io::Result<()> {
     let title = &rows.title;
     let is_new = rows.first == 0;
-    let file = OpenOptions::new().read(true).write(true).create(is_new).truncate(is_new).mode(0o600).open(path)?;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(is_new).truncate(is_new);
+    let file = files::for_owner(&mut options).open(path)?;
     if is_new {
-        file.write_all_at(&title.head(key), 0)?;
+        files::write_all_at(&file, &title.head(key), 0)?;
     } else if !has_head(&file, title, key) {
         return Err(io::ErrorKind::NotFound.into());
     }
@@ -77,15 +79,15 @@ pub(super) fn append(path: &Path, key: &str, rows: &NewRows, go_on: &dyn Fn() ->
             return Err(io::ErrorKind::Interrupted.into());
         }
         let place = title.place(number);
-        file.write_all_at(&hash_of(row, number, rows.seed).to_le_bytes(), place)?;
-        file.write_all_at(row, place + HASH_BYTES as u64)?;
+        files::write_all_at(&file, &hash_of(row, number, rows.seed).to_le_bytes(), place)?;
+        files::write_all_at(&file, row, place + HASH_BYTES as u64)?;
     }
     Ok(())
 }
 
 fn has_head(file: &File, title: &Title, key: &str) -> bool {
     let mut head = [0; HEAD_BYTES];
-    file.read_exact_at(&mut head, 0).is_ok() && head == *title.head(key)
+    files::read_exact_at(file, &mut head, 0).is_ok() && head == *title.head(key)
 }
 
 /// An archive that was found.
@@ -109,8 +111,8 @@ impl Archive {
         let place = self.title.place(row);
         let mut hash = [0; HASH_BYTES];
         bytes.len() == self.title.row_bytes
-            && self.file.read_exact_at(&mut hash, place).is_ok()
-            && self.file.read_exact_at(bytes, place + HASH_BYTES as u64).is_ok()
+            && files::read_exact_at(&self.file, &mut hash, place).is_ok()
+            && files::read_exact_at(&self.file, bytes, place + HASH_BYTES as u64).is_ok()
             && u64::from_le_bytes(hash) == hash_of(bytes, row, seed)
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use super::SnapshotSettings;
 use crate::engine::protocol::ChatKey;
+use crate::hardware::volume::Volume;
 
 pub const EXTENSION: &str = "kv";
 pub const ARCHIVE_EXTENSION: &str = "rows";
@@ -85,8 +86,7 @@ pub fn make_room(settings: &SnapshotSettings, writing: &Writing<'_>) -> io::Resu
     });
     found.sort_by_key(|file| (writing.is_beside(file), file.used));
     let mut taken: u64 = found.iter().map(|file| file.bytes).sum();
-    let disk = rustix::fs::statvfs(&settings.folder)?;
-    let mut free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let mut free = Volume::of(&settings.folder)?.free_bytes;
     let most_bytes = settings.most_bytes.unwrap_or_else(|| AUTO_BYTES.min((free + taken) / AUTO_PART));
     let is_archive = path.extension().is_some_and(|is| is == ARCHIVE_EXTENSION);
     let own: u64 = found.iter().filter(|file| is_archive && writing.is_beside(file)).map(|file| file.bytes).sum();

@@ -6,6 +6,7 @@ use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 use crate::models::gguf::split;
+use crate::platform::processes::page_bytes;
 
 /// Bytes that are read between two times of handing back.
 const STEP_BYTES: f32 = (64 << 20) as f32;
@@ -49,7 +50,7 @@ fn own_bytes() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let mut pages = statm.split_ascii_whitespace().skip(1).map_while(|number| number.parse::<u64>().ok());
     let (resident, shared) = (pages.next().unwrap_or(0), pages.next().unwrap_or(0));
-    resident.saturating_sub(shared) * rustix::param::page_size() as u64
+    resident.saturating_sub(shared) * page_bytes()
 }
 
 /// Takes the pages of these files out of the process. They stay in the system's cache, and come back when they are

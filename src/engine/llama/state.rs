@@ -45,7 +45,8 @@ impl<'b> State<'b> {
         let mut values = Vec::new();
         // The keys of all layers come first.
         for layer in 0..layers.checked_mul(2)? {
-            let kind = reader.u32()?;
+            // A signed number with Microsoft's compiler.
+            let kind = sys::ggml_type::from_le_bytes(reader.array()?);
             let row_bytes = usize::try_from(u64::from_le_bytes(reader.array()?)).ok()?;
             let rows = reader.take(row_bytes.checked_mul(cells)?)?;
             if layer >= layers + first {

@@ -1,6 +1,5 @@
 //! A root folder with files.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::hardware::cores::{CoreSet, Cpu};
@@ -83,7 +82,11 @@ impl Tree {
     pub fn program(self, name: &str, script: &str) -> Self {
         let path = format!("bin/{name}");
         self.write(&path, &format!("#!/bin/sh\n{script}\n"));
-        std::fs::set_permissions(self.root().join(path), std::fs::Permissions::from_mode(0o755)).unwrap();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            std::fs::set_permissions(self.root().join(path), std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
         self
     }
 }

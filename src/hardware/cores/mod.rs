@@ -48,7 +48,7 @@ pub fn confine(cores: &CoreSet) -> Result<(), String> {
     CONFINED.set(confined).map_err(|_| "this program is held to some cores already".to_owned())
 }
 
-#[cfg(not(target_os = "macos"))]
+#[cfg(not(any(target_os = "macos", windows)))]
 fn read() -> Cpu {
     Cpu::read_under(std::path::Path::new("/"), affinity_mask())
 }
@@ -56,6 +56,11 @@ fn read() -> Cpu {
 #[cfg(target_os = "macos")]
 fn read() -> Cpu {
     crate::hardware::macos::sysctl().map(|text| crate::hardware::macos::cpu(&text)).unwrap_or_default()
+}
+
+#[cfg(windows)]
+fn read() -> Cpu {
+    crate::hardware::windows::cpu()
 }
 
 /// Numbers of the cores that this process may run on, ascending; empty where the system does not tell.
@@ -111,7 +116,7 @@ fn affinity_mask() -> Option<CoreSet> {
     Some((0..rustix::thread::CpuSet::MAX_CPU).filter(|core| set.is_set(*core)).collect())
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+#[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
 fn affinity_mask() -> Option<CoreSet> {
     None
 }

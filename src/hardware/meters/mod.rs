@@ -16,6 +16,8 @@ use std::time::Instant;
 use followed::Followed;
 use rapl::Rapl;
 
+use crate::platform::processes::shell;
+
 /// Where to find what is drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Choice {
@@ -140,7 +142,7 @@ impl Meter {
                 Ok(followed.samples(now)?.last().map(|(_, watts)| *watts))
             }
             Source::Command(command) => {
-                let said = output(Command::new("sh").arg("-c").arg(&*command))?;
+                let said = output(&mut shell(command))?;
                 let first = said.split_whitespace().next().and_then(|word| word.trim_end_matches('W').parse().ok());
                 let watts = first.filter(|watts: &f64| watts.is_finite() && *watts >= 0.0);
                 watts.map(Some).ok_or_else(|| format!("`{command}` printed no number of watts"))

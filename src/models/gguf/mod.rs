@@ -13,6 +13,7 @@ pub mod split;
 mod tensor_type;
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::Path;
 
@@ -88,6 +89,18 @@ pub struct Header {
 /// of a split model is missing.
 pub fn read_header(path: &Path) -> Result<Header, GgufError> {
     let mut header = read::read(path)?;
+    split::complete(&mut header, path)?;
+    checked(header)
+}
+
+/// Like [`read_header`], of a file at `path` that is open: where this program has locked it, Windows lets no other
+/// reader look at it.
+///
+/// # Errors
+/// Like [`read_header`].
+pub fn read_header_of(mut file: &File, path: &Path) -> Result<Header, GgufError> {
+    file.rewind()?;
+    let mut header = read::read_from(file, file.metadata()?.len())?;
     split::complete(&mut header, path)?;
     checked(header)
 }

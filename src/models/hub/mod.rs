@@ -278,7 +278,7 @@ impl Hub {
         };
         check_space(&blobs, file.size_bytes.saturating_sub(part.bytes()))?;
         let part = self.fetch_verified(http, file, part, listener).await?;
-        let header = match read_header(part.path()) {
+        let header = match part.header() {
             Ok(header) => header,
             Err(source) => {
                 part.discard()?;

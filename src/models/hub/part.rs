@@ -7,7 +7,6 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
@@ -22,8 +21,10 @@ use super::journal;
 use super::ranges::Spans;
 use crate::models::error::{DiskContext, ModelError};
 use crate::models::files::no_space;
+use crate::models::gguf::{GgufError, Header, read_header_of};
 use crate::models::identity::hex;
 use crate::models::progress::{Listener, Meter, Progress, Step};
+use crate::platform::files;
 
 /// New bytes are brought to the disk when there are so many, or some and the last ones were a while ago.
 const SYNC_BYTES: u64 = 16 << 20;
@@ -105,13 +106,14 @@ impl Part {
         self.written.bytes()
     }
 
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// What its header says, once it is there.
+    pub fn header(&self) -> Result<Header, GgufError> {
+        read_header_of(&self.file, &self.path)
     }
 
     /// Puts bytes where they belong.
     pub fn write(&mut self, place: u64, bytes: &[u8]) -> Result<(), ModelError> {
-        self.file.write_all_at(bytes, place).map_err(|error| self.write_error(error))?;
+        files::write_all_at(&self.file, bytes, place).map_err(|error| self.write_error(error))?;
         self.written.insert(place..place + bytes.len() as u64);
         self.hashing.go_on_to(self.written.unbroken());
         Ok(())
@@ -265,7 +267,7 @@ fn hash(file: &File, size_bytes: u64, told: &Receiver<u64>, tell: &watch::Sender
             Err(TryRecvError::Disconnected) => return Ok(None),
             Err(TryRecvError::Empty) => {
                 let length = (end - done).min(HASH_CHUNK_BYTES as u64) as usize;
-                file.read_exact_at(&mut chunk[..length], done)?;
+                files::read_exact_at(file, &mut chunk[..length], done)?;
                 hasher.update(&chunk[..length]);
                 done += length as u64;
                 tell.send_replace(done);
@@ -355,10 +357,7 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
 }
 
 fn is_still_at(file: &File, path: &Path) -> bool {
-    match (file.metadata(), fs::metadata(path)) {
-        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
-        _ => false,
-    }
+    files::is_still_at(file, path).unwrap_or(false)
 }
 
 #[cfg(test)]

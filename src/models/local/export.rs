@@ -10,7 +10,6 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -25,6 +24,7 @@ use crate::models::files::{check_space, sync_folder, write_atomically};
 use crate::models::gguf::read_header;
 use crate::models::identity::{hex, is_sha256};
 use crate::models::progress::Listener;
+use crate::platform::files;
 use crate::text::escape_line;
 
 const SUMS: &str = "SHA256SUMS";
@@ -191,7 +191,8 @@ fn place(source: &Path, target: &Path, expected: Option<&str>, listener: Listene
     let mut copy = tempfile::Builder::new().prefix(".export-").tempfile_in(folder).doing(writing)?;
     let mut reader = File::open(source).doing(|| format!("read `{}`", source.display()))?;
     let sha256 = verified(copy_hashing(&mut reader, source, metadata.len(), &mut copy, listener)?)?;
-    share(copy.path()).doing(writing)?;
+    // What is exported is for whoever gets the folder.
+    files::share(copy.path()).doing(writing)?;
     match copy.persist_noclobber(target) {
         Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Err(taken(target)),
         Err(error) => Err(error.error).doing(writing),
@@ -217,12 +218,7 @@ fn taken(path: &Path) -> ModelError {
 
 fn write_shared(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write_atomically(path, bytes)?;
-    share(path)
-}
-
-/// What is exported is for whoever gets the folder.
-fn share(path: &Path) -> io::Result<()> {
-    fs::set_permissions(path, fs::Permissions::from_mode(0o644))
+    files::share(path)
 }
 
 /// The hashes of a folder's files, by their names.

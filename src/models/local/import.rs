@@ -2,7 +2,6 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -14,9 +13,10 @@ use super::name;
 use crate::models::catalog;
 use crate::models::error::{DiskContext, ModelError};
 use crate::models::files::{check_space, sync_folder};
-use crate::models::gguf::{GgufError, Header, read_header};
+use crate::models::gguf::{GgufError, Header, read_header, read_header_of};
 use crate::models::identity::{Stamp, hash, hex, parse_sha256};
 use crate::models::progress::{Listener, Meter, Step};
+use crate::platform::files;
 
 const CHUNK_BYTES: usize = 1 << 20;
 
@@ -68,7 +68,7 @@ impl Library {
         if how.member.is_some() {
             return Err(ModelError::BadArgument(format!("`{}` is no archive, so there is nothing in it", shown(file))));
         }
-        if header_of(file, file)?.split().is_some() {
+        if header_of(file)?.split().is_some() {
             let path = shown(file);
             return Err(ModelError::BadArgument(format!(
                 "`{path}` is one of several files of a model, which are used where they are: `tuichat -m {path}`"
@@ -82,7 +82,7 @@ impl Library {
     }
 
     fn import_by_copy(&self, file: &Path, how: Import, listener: Listener) -> Result<Installed, ModelError> {
-        let header = header_of(file, file)?;
+        let header = header_of(file)?;
         let mut copy = self.begin_copy(header.file_bytes)?;
         let mut source = File::open(file).doing(|| format!("read `{}`", file.display()))?;
         let sha256 = copy_hashing(&mut source, file, header.file_bytes, &mut copy, listener)?;
@@ -93,7 +93,7 @@ impl Library {
     }
 
     fn import_by_link(&self, file: &Path, how: Import, listener: Listener) -> Result<Installed, ModelError> {
-        let header = header_of(file, file)?;
+        let header = header_of(file)?;
         let (sha256, stamp) = hash_at_rest(file, listener)?;
         check_hash(&sha256, how, file)?;
         let name = how.name.map(str::to_owned).unwrap_or_else(|| default_name(&sha256, file));
@@ -107,9 +107,9 @@ impl Library {
                 shown(file)
             )));
         }
-        let header = header_of(file, file)?;
+        let header = header_of(file)?;
         let blobs = self.make_blobs_folder()?;
-        let device = |path: &Path| path.metadata().map(|metadata| metadata.dev()).ok();
+        let device = |path: &Path| Some(files::id_of(path, &path.metadata().ok()?).ok()?.device);
         if device(file) == device(&blobs) {
             match self.rename_into(file, &header, how, listener) {
                 Err(ModelError::Disk { source, .. }) if source.kind() == io::ErrorKind::CrossesDevices => {}
@@ -136,7 +136,7 @@ impl Library {
         let installed = self.install(&name, Manifest::new(sha256, header, origin(file, how)), |blob| {
             File::open(file)?.sync_all()?;
             fs::rename(file, blob)?;
-            fs::set_permissions(blob, fs::Permissions::from_mode(0o600))
+            files::give_to_owner(blob)
         });
         match &installed {
             // Two names of one file: a rename from the one to the other leaves both.
@@ -169,7 +169,8 @@ impl Library {
         let mut copy = self.begin_copy(member.size_bytes)?;
         let size_bytes = member.size_bytes;
         let sha256 = copy_hashing(&mut member.bytes()?, &named, size_bytes, &mut copy, listener)?;
-        let header = header_of(copy.path(), &named)?;
+        let header = read_header_of(copy.as_file(), copy.path())
+            .map_err(|source| ModelError::BadFile { path: named.clone(), source })?;
         check_hash(&sha256, how, &named)?;
         let name = how.name.map(str::to_owned).unwrap_or_else(|| default_name(&sha256, &named));
         let origin = Origin::Archive { path: absolute(path), member: member.name.clone() };
@@ -197,9 +198,8 @@ impl Library {
     }
 }
 
-/// The header of the file at `path`, which is called `named` where it is refused.
-fn header_of(path: &Path, named: &Path) -> Result<Header, ModelError> {
-    read_header(path).map_err(|source| ModelError::BadFile { path: named.to_owned(), source })
+fn header_of(path: &Path) -> Result<Header, ModelError> {
+    read_header(path).map_err(|source| ModelError::BadFile { path: path.to_owned(), source })
 }
 
 /// Copies what `source` gives, which must be `size_bytes` long, and returns the hash of what was copied. `named` is
@@ -252,9 +252,10 @@ pub(super) fn copy_hashing(
 pub(super) fn hash_at_rest(path: &Path, listener: Listener) -> Result<(String, Stamp), ModelError> {
     let reading = || format!("read `{}`", path.display());
     let mut file = File::open(path).doing(reading)?;
-    let before = Stamp::of(&file.metadata().doing(reading)?);
+    let stamp = |file: &File| file.metadata().and_then(|metadata| Stamp::of(path, &metadata)).doing(reading);
+    let before = stamp(&file)?;
     let sha256 = hash(&mut file, before.size_bytes(), listener).doing(reading)?;
-    if Stamp::of(&file.metadata().doing(reading)?) != before {
+    if stamp(&file)? != before {
         let source = GgufError::Damaged("it changed while it was read".into());
         return Err(ModelError::BadFile { path: path.to_owned(), source });
     }

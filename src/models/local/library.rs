@@ -12,7 +12,6 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -25,6 +24,7 @@ use crate::models::gguf::split::PartName;
 use crate::models::gguf::{GgufError, Header, read_header};
 use crate::models::identity::{Stamp, hash_model, is_sha256, of_parts};
 use crate::models::progress::Listener;
+use crate::platform::files;
 use crate::text::escape_line;
 
 /// Where an installed model came from.
@@ -141,8 +141,8 @@ impl Installed {
                 self.name
             )
         };
-        match fs::metadata(&link.path) {
-            Ok(metadata) if link.stamp.is_as_old_and_large(&Stamp::of(&metadata)) => Ok(self),
+        match Stamp::at(&link.path) {
+            Ok(stamp) if link.stamp.is_as_old_and_large(&stamp) => Ok(self),
             Ok(_) => {
                 let what = format!("it changed since it was linked as `{}`; {}", self.name, again());
                 Err(ModelError::BadFile { path: link.path.clone(), source: GgufError::Damaged(what) })
@@ -269,8 +269,8 @@ impl Library {
         let of_entry = |path: PathBuf| {
             let sha256 = path.file_name()?.to_str()?.strip_prefix("sha256-")?.strip_suffix(".part")?.to_owned();
             let metadata = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
-            // Blocks of 512 bytes, on every system: the part has holes.
-            let disk_bytes = metadata.blocks().saturating_mul(512);
+            // The part has holes.
+            let disk_bytes = files::bytes_on_disk(&metadata);
             // Whoever works on it has locked it. The lock that this takes is gone at once.
             let is_under_way =
                 File::open(&path).is_ok_and(|file| matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock)));
@@ -423,7 +423,7 @@ impl Library {
         create_private(&folder).doing(|| format!("make the folder `{}`", folder.display()))?;
         for (file, part) in split.name().all().zip(&split.parts) {
             let link = folder.join(&file);
-            let made = match symlink(Path::new("../../blobs").join(format!("sha256-{part}")), &link) {
+            let made = match files::link(&Path::new("../../blobs").join(format!("sha256-{part}")), &link) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
                 other => other,
             };
@@ -534,7 +534,8 @@ impl Library {
         let path = self.folder.join(".lock");
         let locking = || format!("lock `{}`", path.display());
         create_private(&self.folder).doing(locking)?;
-        let file = File::options().create(true).append(true).mode(0o600).open(&path).doing(locking)?;
+        let mut options = File::options();
+        let file = files::for_owner(options.create(true).append(true)).open(&path).doing(locking)?;
         file.lock().doing(locking)?;
         Ok(file)
     }

@@ -13,6 +13,7 @@ use ratatui::style::Color;
 
 use super::Tag;
 use crate::ui::pictures::Shown;
+use crate::ui::tty;
 
 /// Where the links on the screen lead.
 #[derive(Clone, Debug, Default)]
@@ -177,8 +178,8 @@ impl<W: Write> Backend for Hyperlinks<W> {
 
     /// It is asked for with each frame, and crossterm opens `/dev/tty` each time to find it.
     fn size(&self) -> io::Result<Size> {
-        match rustix::termios::tcgetwinsize(io::stdout()) {
-            Ok(size) if size.ws_col > 0 && size.ws_row > 0 => Ok(Size::new(size.ws_col, size.ws_row)),
+        match tty::size() {
+            Ok(size) if size.columns > 0 && size.rows > 0 => Ok(Size::new(size.columns, size.rows)),
             _ => self.terminal.size(),
         }
     }

@@ -1,9 +1,7 @@
 //! From a file to a picture as the terminal is sent it. The file may be anything: it must be a regular one of bounded
 //! size, and is decoded within limits.
 
-use std::fs::OpenOptions;
 use std::io::{Cursor, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::panic::catch_unwind;
 use std::sync::Arc;
 
@@ -11,6 +9,8 @@ use image::imageops::{self, FilterType};
 use image::{ImageDecoder, ImageReader, Limits, RgbaImage};
 
 use super::{Form, Outcome, Picture, Protocol, Room, Wanted, kitty, strips};
+use crate::platform::files;
+use crate::ui::tty;
 
 const MOST_BYTES: u64 = 20 << 20;
 const MOST_DOTS: u64 = 40_000_000;
@@ -41,10 +41,10 @@ pub fn read(wanted: &Wanted) -> Outcome {
 
 /// The size of a cell as the terminal tells it.
 fn told_cell() -> Option<Cell> {
-    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+    let size = tty::size().ok()?;
     let cell = Cell {
-        width: u32::from(size.ws_xpixel).checked_div(u32::from(size.ws_col))?,
-        height: u32::from(size.ws_ypixel).checked_div(u32::from(size.ws_row))?,
+        width: u32::from(size.width).checked_div(u32::from(size.columns))?,
+        height: u32::from(size.height).checked_div(u32::from(size.rows))?,
     };
     let is_likely = (2..=200).contains(&cell.width) && (4..=400).contains(&cell.height);
     is_likely.then_some(cell)
@@ -62,9 +62,7 @@ fn bytes(path: &str) -> Result<Vec<u8>, String> {
         std::io::ErrorKind::NotFound => "it is not there any more".to_owned(),
         _ => format!("it cannot be read ({})", crate::text::cause(&error)),
     };
-    // Whoever opens a pipe would wait for a writer.
-    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(fails)?;
+    let file = files::open_at_once(path).map_err(fails)?;
     let about = file.metadata().map_err(fails)?;
     if !about.is_file() {
         return Err("it is no file".into());
@@ -192,12 +190,14 @@ mod tests {
             path
         };
         assert_eq!(failure(Path::new("/no/such/picture.png")), "it is not there any more");
-        assert_eq!(failure(folder.path()), "it is no file");
-        assert_eq!(failure(Path::new("/dev/zero")), "it is no file");
+        if cfg!(unix) {
+            assert_eq!(failure(folder.path()), "it is no file");
+            assert_eq!(failure(Path::new("/dev/zero")), "it is no file");
+        }
         assert_eq!(failure(&file("a.png", b"\x89PNG\r\n\x1a\n and then nothing")), "it is damaged");
         assert_eq!(failure(&file("a.txt", b"hello")), "only PNG, JPEG, GIF and WebP are shown");
         let large = file("b.png", b"");
-        OpenOptions::new().write(true).open(&large).unwrap().set_len(MOST_BYTES + 1).unwrap();
+        std::fs::File::options().write(true).open(&large).unwrap().set_len(MOST_BYTES + 1).unwrap();
         assert_eq!(failure(&large), "it is larger than 20 MB");
     }
 

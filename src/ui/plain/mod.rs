@@ -25,10 +25,11 @@ use anyhow::Context;
 use tokio::time::sleep_until;
 
 use super::Setup;
-use super::backstage::{Backstage, Signals};
+use super::backstage::Backstage;
 use super::editor;
 use super::msg::{Command, Effect, Msg};
 use super::outlet::{Line, Outlet};
+use super::signals::Signals;
 use crate::config::Saying;
 use crate::engine::protocol::Event as EngineEvent;
 use heard::Heard;

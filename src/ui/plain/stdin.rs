@@ -7,15 +7,12 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use crate::ui::tty::{LONGEST_LINE, has_input};
+
 /// Nobody types two lines within so short a time: they were pasted.
 const TOGETHER: Duration = Duration::from_millis(40);
 /// More than any message.
 const MOST_BYTES: u64 = 32 * 1024 * 1024;
-/// The longest line that a terminal passes on; what is behind that in a line is lost.
-#[cfg(target_os = "linux")]
-const LONGEST_LINE: usize = 4095;
-#[cfg(not(target_os = "linux"))]
-const LONGEST_LINE: usize = 1023;
 
 /// What was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,8 +104,7 @@ fn line(stdin: &mut impl BufRead) -> Option<String> {
 
 /// Whether another line comes with the one before.
 fn has_more(stdin: &BufReader<io::Stdin>) -> bool {
-    let is_there =
-        || !stdin.buffer().is_empty() || rustix::io::ioctl_fionread(io::stdin()).is_ok_and(|bytes| bytes > 0);
+    let is_there = || !stdin.buffer().is_empty() || has_input();
     if is_there() {
         return true;
     }

@@ -1,5 +1,3 @@
-use std::os::unix::fs::PermissionsExt;
-
 use super::*;
 use crate::engine::context::Ledger;
 
@@ -56,15 +54,19 @@ fn kept(chat: i64, bytes: usize) -> Kept {
     Kept { chat: ChatKey(chat), about, state: Arc::new(vec![chat as u8; bytes]), is_written: false }
 }
 
+fn rights(path: &Path) -> Option<u32> {
+    crate::platform::files::rights(&fs::metadata(path).unwrap())
+}
+
 #[test]
 fn a_snapshot_is_found_by_the_next_program_and_is_its_owners_alone() {
     let fixture = Fixture::new();
     fixture.write(kept(7, 1000));
     let found = fixture.open(1 << 20).find(ChatKey(7)).unwrap();
     assert_eq!(found.about().contents.tokens, [1, 2, 3]);
-    let mode = fs::metadata(&found.path).unwrap().permissions().mode() & 0o777;
-    let folder_mode = fs::metadata(fixture.folder()).unwrap().permissions().mode() & 0o777;
-    assert_eq!((mode, folder_mode), (0o600, 0o700));
+    if cfg!(unix) {
+        assert_eq!((rights(&found.path), rights(&fixture.folder())), (Some(0o600), Some(0o700)));
+    }
     assert_eq!(*found.read().unwrap().state, vec![7; 1000]);
     assert!(fixture.open(1 << 20).find(ChatKey(8)).is_none());
 }
@@ -165,8 +167,10 @@ fn an_archive_is_its_owners_alone_and_deleted_with_its_chat() {
     let archive = append(&snapshots, 7, 0, 10).unwrap();
     let mut row = [0; 100];
     assert!(archive.read(9, 3, &mut row) && row == [7; 100]);
-    let mode = fs::metadata(fs::read_dir(fixture.folder()).unwrap().next().unwrap().unwrap().path()).unwrap();
-    assert_eq!(mode.permissions().mode() & 0o777, 0o600);
+    let file = fs::read_dir(fixture.folder()).unwrap().next().unwrap().unwrap().path();
+    if cfg!(unix) {
+        assert_eq!(rights(&file), Some(0o600));
+    }
     snapshots.write(kept(7, 1000));
     drop(snapshots);
     assert_eq!(fixture.files(), 2);

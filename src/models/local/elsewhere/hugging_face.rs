@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
-use super::walk::{FileId, ModelFile, gguf_files, names_in, short_name};
+use super::walk::{ModelFile, gguf_files, id_at, names_in, short_name};
 use super::{Owner, Sighting};
 use crate::models::identity::is_sha256;
 
@@ -51,6 +51,6 @@ fn add_repository(folder: &Path, repository: &str, sightings: &mut Vec<Sighting>
 /// The hash that the name of the blob tells.
 fn sha256(model: &ModelFile) -> Option<String> {
     let blob = fs::canonicalize(&model.path).ok()?;
-    let is_blob = blob.parent()?.file_name()? == "blobs" && FileId::at(&blob) == Some(model.id);
+    let is_blob = blob.parent()?.file_name()? == "blobs" && id_at(&blob) == Some(model.id);
     blob.file_name()?.to_str().filter(|name| is_blob && is_sha256(name)).map(str::to_owned)
 }

@@ -21,7 +21,6 @@ mod places;
 mod walk;
 
 use std::collections::HashMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -32,8 +31,8 @@ pub use walk::shell_word;
 pub(super) use walk::{ModelFile, gguf_files};
 
 use crate::models::gguf::{Header, read_header};
-use crate::models::identity::Facts;
-use walk::FileId;
+use crate::models::identity::{Facts, Stamp};
+use crate::platform::FileId;
 
 /// Who keeps a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -118,7 +117,7 @@ impl Borrowed {
 
     /// Whether this is the content with this hash, or the file that `path` names.
     pub fn is_content_of(&self, sha256: &str, path: &Path) -> bool {
-        self.sha256.as_deref() == Some(sha256) || FileId::at(path) == Some(self.file)
+        self.sha256.as_deref() == Some(sha256) || walk::id_at(path) == Some(self.file)
     }
 
     /// What to do to be rid of it, as the end of a sentence.
@@ -254,12 +253,12 @@ fn merge(named: Vec<(String, Sighting)>) -> Vec<Borrowed> {
 
 /// Fills in what the header says. False if the file cannot be loaded.
 fn describe(model: &mut Borrowed, facts: &mut Facts) -> bool {
-    let Ok(metadata) = fs::metadata(&model.path) else { return false };
-    let remembered = facts.get(&metadata).and_then(|fact| serde_json::from_str(fact).ok());
+    let Ok(stamp) = Stamp::at(&model.path) else { return false };
+    let remembered = facts.get(&stamp).and_then(|fact| serde_json::from_str(fact).ok());
     let fact = remembered.unwrap_or_else(|| {
         let fact = read_fact(&model.path);
         if let Ok(text) = serde_json::to_string(&fact) {
-            facts.put(&metadata, text);
+            facts.put(stamp, text);
         }
         fact
     });

@@ -1,4 +1,6 @@
 //! The folders of other programs, planted.
+// With symbolic links, and without rights.
+#![cfg(unix)]
 
 use std::collections::BTreeSet;
 use std::fs;

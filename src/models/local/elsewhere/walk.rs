@@ -4,10 +4,10 @@
 use std::collections::HashSet;
 use std::fs::{self, File, Metadata};
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::models::hub::is_model_name;
+use crate::platform::{FileId, files};
 use crate::text::escape_line;
 
 /// More than this below one folder is not looked at.
@@ -15,22 +15,9 @@ const ENTRIES_MAX: usize = 20_000;
 /// A header without metadata is as long as this.
 const MODEL_BYTES_MIN: u64 = 24;
 
-/// Which file of this machine a file is, whatever its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct FileId {
-    device: u64,
-    inode: u64,
-}
-
-impl FileId {
-    fn of(metadata: &Metadata) -> Self {
-        Self { device: metadata.dev(), inode: metadata.ino() }
-    }
-
-    /// That of the file that this path leads to.
-    pub fn at(path: &Path) -> Option<Self> {
-        fs::metadata(path).ok().as_ref().map(Self::of)
-    }
+/// Which file it is that this path leads to.
+pub fn id_at(path: &Path) -> Option<FileId> {
+    files::id_of(path, &fs::metadata(path).ok()?).ok()
 }
 
 /// A file that holds a model, or the first of those that do.
@@ -65,7 +52,7 @@ impl ModelFile {
                 size_bytes = size_bytes.saturating_add(begins_as_gguf(&part.sibling(number))?.len());
             }
         }
-        Some((size_bytes, FileId::of(&metadata)))
+        Some((size_bytes, files::id_of(path, &metadata).ok()?))
     }
 }
 
@@ -132,7 +119,7 @@ pub fn gguf_files(folder: &Path, depth: usize) -> Vec<PathBuf> {
     let mut entries_left = ENTRIES_MAX;
     let mut open = vec![(folder.to_owned(), 0)];
     while let Some((folder, level)) = open.pop() {
-        let is_new = FileId::at(&folder).is_some_and(|id| entered.insert(id));
+        let is_new = id_at(&folder).is_some_and(|id| entered.insert(id));
         if !is_new {
             continue;
         }
@@ -167,7 +154,6 @@ pub fn shell_word(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::symlink;
 
     fn plant(folder: &Path, name: &str) -> PathBuf {
         let path = folder.join(name);
@@ -176,8 +162,10 @@ mod tests {
         path
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_walk_ends_whatever_the_links_do() {
+        use std::os::unix::fs::symlink;
         let folder = tempfile::tempdir().expect("a temporary folder");
         let root = folder.path();
         let deep = plant(root, "a/b/deep.gguf");

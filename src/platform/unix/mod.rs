@@ -1,0 +1,4 @@
+//! Linux, macOS and their kin.
+
+pub mod files;
+pub mod processes;

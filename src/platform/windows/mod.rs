@@ -1,0 +1,4 @@
+//! Windows.
+
+pub mod files;
+pub mod processes;
