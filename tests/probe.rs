@@ -52,7 +52,7 @@ fn what_the_child_says_of_a_file_is_told_whole() {
     let home = Home::new();
     home.write(
         "strange.gguf",
-        TinyModel::default().set("general.architecture", Value::Text("nonsense".into())).bytes(),
+        TinyModel::default().set("tokenizer.ggml.model", Value::Text("nonsense".into())).bytes(),
     );
     let ran = home.run(&["-m", "./strange.gguf", "-p", "hi"]);
     assert_eq!(ran.code, Some(4), "{}", ran.stderr);

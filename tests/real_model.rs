@@ -135,7 +135,7 @@ const KEYS: &str = "schema text extracted thinking logprobs chat finish_reason e
     speculative.verified_calls speculative.spent_ms speculative.plain_ms speculative.speedup speculative.fuzzy \
     kv.type_k kv.type_v kv.cells kv.cells_used kv.bytes kv.policy kv.reason kv.evicted_tokens \
     device.backend device.name device.gpu_layers device.threads device.prefill_threads device.cores device.reason \
-    device.cores_reason device.batch device.batch_reason device.repacked device.repack_reason timings.major_faults";
+    device.cores_reason device.batch device.batch_reason device.repacked device.repack_reason timings.major_faults server";
 
 fn keys(object: &Value) -> BTreeSet<String> {
     let mut keys = BTreeSet::new();

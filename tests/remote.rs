@@ -1,4 +1,5 @@
 //! A server that answers instead of this program, from outside: one on this machine, which misbehaves when told to.
+#![cfg(unix)]
 
 mod common;
 

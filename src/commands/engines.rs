@@ -182,11 +182,10 @@ fn merge(object: &mut Value, more: &Value) {
 }
 
 /// Speaks to a server as an answer would.
-fn check(surroundings: &Surroundings, name: EngineName, model: Option<String>, as_json: bool) -> Result<(), Failure> {
-    let Some(chosen) = surroundings.server_named(&name)? else {
-        return Err(Failure::usage("this program answers itself, and there is no server to ask")
-            .hint("name one: `tuichat engines check http://localhost:8080`"));
-    };
+///
+/// # Errors
+/// What is wrong with it.
+fn try_out(surroundings: &Surroundings, chosen: &Chosen, model: Option<String>) -> Result<remote::Tried, Failure> {
     let mut remarks = Remarks::on_stderr(surroundings.config.quiet);
     remarks.progress(&format!("asking {}", chosen.server.address()));
     let wanted = model.or(chosen.model.clone());
@@ -194,14 +193,14 @@ fn check(surroundings: &Surroundings, name: EngineName, model: Option<String>, a
     let watched = cancel.clone();
     let (done, waits) = mpsc::channel::<()>();
     std::thread::spawn(move || {
-        if waits.recv_timeout(CHECKED_WITHIN).is_err() {
+        if waits.recv_timeout(CHECKED_WITHIN) == Err(mpsc::RecvTimeoutError::Timeout) {
             watched.cancel();
         }
     });
     let tried = remote::try_out(&chosen.server, wanted.as_deref(), &cancel);
     drop(done);
     remarks.clear();
-    let tried = tried.map_err(|error| {
+    tried.map_err(|error| {
         let name = chosen.server.name();
         if cancel.is_cancelled() {
             let seconds = CHECKED_WITHIN.as_secs();
@@ -214,7 +213,16 @@ fn check(surroundings: &Surroundings, name: EngineName, model: Option<String>, a
                 .hint("see whether it runs, and whether this is its address and it speaks OpenAI's protocol"),
             None => Failure::from(&error),
         }
-    })?;
+    })
+}
+
+/// Asks a server, and tells what it can do.
+fn check(surroundings: &Surroundings, name: EngineName, model: Option<String>, as_json: bool) -> Result<(), Failure> {
+    let Some(chosen) = surroundings.server_named(&name)? else {
+        return Err(Failure::usage("this program answers itself, and there is no server to ask")
+            .hint("name one: `tuichat engines check http://localhost:8080`"));
+    };
+    let tried = try_out(surroundings, &chosen, model)?;
     if as_json {
         let mut object = json!({
             "name": chosen.server.name(),

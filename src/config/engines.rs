@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Directories;
 use crate::engine::remote::Server;
+use crate::platform::files;
 use crate::text::{cause, escape_line};
 use crate::text_file::at_home;
 
@@ -172,23 +173,11 @@ fn key_in(path: &Path) -> Result<String, String> {
     if about.len() > MOST_KEY_BYTES {
         return Err(format!("{shown} is too long to be a key; name the file that holds it alone"));
     }
-    if is_open_to_others(&about) {
+    if files::rights(&about).is_some_and(|rights| rights & 0o077 != 0) {
         return Err(format!("{shown} holds a key and can be read by others; type `chmod 600 {shown}`"));
     }
     let text = std::fs::read_to_string(path).map_err(cannot)?;
     Ok(text.trim().to_owned())
-}
-
-#[cfg(unix)]
-fn is_open_to_others(about: &std::fs::Metadata) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    about.permissions().mode() & 0o077 != 0
-}
-
-/// A profile's files are its owner's there.
-#[cfg(not(unix))]
-fn is_open_to_others(_about: &std::fs::Metadata) -> bool {
-    false
 }
 
 #[cfg(test)]

@@ -54,22 +54,9 @@ pub fn body(
     if !options.stop.is_empty() {
         put("stop", json!(options.stop));
     }
-    match &options.constraint {
-        None => {}
-        Some(Constraint::Schema(schema)) => {
-            let schema: Value =
-                serde_json::from_str(schema).map_err(|error| format!("the schema is no JSON: {error}"))?;
-            let named = json!({"name": "answer", "schema": schema, "strict": true});
-            put("response_format", json!({"type": "json_schema", "json_schema": named}));
-        }
-        Some(Constraint::Grammar(grammar)) if to.is_llama => put("grammar", grammar.as_str().into()),
-        Some(Constraint::Grammar(_)) => {
-            return Err(
-                "only llama.cpp's own server knows grammars; hold the answer to a JSON schema with `--schema`, or \
-                        take the grammar back with `--grammar off`"
-                    .into(),
-            );
-        }
+    if let Some(constraint) = &options.constraint {
+        let (key, form) = form(to, constraint)?;
+        put(key, form);
     }
     if extent == Extent::Plain {
         return Ok(body.into());
@@ -91,6 +78,24 @@ pub fn body(
         put("continue_final_message", true.into());
     }
     Ok(body.into())
+}
+
+/// What holds the answer to a form: the key and its value.
+fn form(to: To<'_>, constraint: &Constraint) -> Result<(&'static str, Value), String> {
+    match constraint {
+        Constraint::Schema(schema) => {
+            let schema: Value =
+                serde_json::from_str(schema).map_err(|error| format!("the schema is no JSON: {error}"))?;
+            let named = json!({"name": "answer", "schema": schema, "strict": true});
+            Ok(("response_format", json!({"type": "json_schema", "json_schema": named})))
+        }
+        Constraint::Grammar(grammar) if to.is_llama => Ok(("grammar", grammar.as_str().into())),
+        Constraint::Grammar(_) => {
+            Err("only llama.cpp's own server knows grammars; hold the answer to a JSON schema with `--schema`, or take the \
+                 grammar back with `--grammar off`"
+                .into())
+        }
+    }
 }
 
 /// A number as it was typed, without the digits that a float of half the size adds.
