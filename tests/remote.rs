@@ -129,6 +129,12 @@ fn a_schema_is_passed_on_and_the_answer_is_checked_here() {
     let format = &server.completions()[0].body["response_format"];
     assert_eq!(format["json_schema"]["schema"]["required"][0], "name", "{format}");
     assert_eq!(ask(&home, &server, &schema).code, Some(7), "a server may not know schemas");
+    let refusal = "Input should be 'text' or 'json_object' (response_format)";
+    let ways =
+        [Way::Status(500, refusal), Way::Status(500, refusal), Way::Words(vec!["{\"name\": \"Ada\", \"age\": 36}"])];
+    let server = ChatServer::start(ways);
+    assert_eq!(ask(&home, &server, &schema).code, Some(0));
+    assert_eq!(server.completions()[2].body["response_format"]["type"], "json_object", "as servers had it before");
 }
 
 #[test]

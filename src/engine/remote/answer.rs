@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::connection::Connection;
 use super::events::{self, Figures, Line};
 use super::http::{Lines, Refusal, wait};
-use super::request::{self, Extent};
+use super::request;
 use crate::chat::{Ended, Repetition, ServerTold, Stats, Timings, Usage};
 use crate::engine::llama::Token;
 use crate::engine::protocol::{CancelFlag, Channel, EngineError, Finish, GenerateOptions, Piece, Prompt, Step};
@@ -64,13 +64,13 @@ async fn open(
         let body = request::body(connection.to(), prompt, options, seed, extent).map_err(Problem::Asked)?;
         let refusal = match connection.http.lines(COMPLETIONS, Some(&body), stops).await {
             Ok(lines) => return Ok(lines),
-            Err(Refusal::Status { status: 400 | 422, .. }) if extent == Extent::Full => {
-                connection.extent.set(Extent::Plain);
-                continue;
-            }
             Err(refusal) => refusal,
         };
-        if matches!(refusal, Refusal::Status { status: 400 | 422, .. }) {
+        if is_about_request(&refusal) {
+            if let Some(less) = extent.less(options.constraint.as_ref()) {
+                connection.extent.set(less);
+                continue;
+            }
             // It was not the extent that was refused.
             connection.extent.set(known);
         }
@@ -80,6 +80,15 @@ async fn open(
         tried += 1;
         waited += pause;
         wait(pause, stops).await.map_err(Problem::Refused)?;
+    }
+}
+
+/// Whether it may be what is asked, or how, that the server does not take. Some call that a fault of their own.
+fn is_about_request(refusal: &Refusal) -> bool {
+    match refusal {
+        Refusal::Status { status: 400 | 422, .. } => true,
+        Refusal::Status { status: 500, sentence, .. } => sentence.contains("response_format"),
+        _ => false,
     }
 }
 

@@ -13,6 +13,19 @@ pub enum Extent {
     Full,
     /// Nothing: the server refused a fuller request.
     Plain,
+    /// Nothing, and schemas in the form that servers had before OpenAI had one (llama-cpp-python's still).
+    Older,
+}
+
+impl Extent {
+    /// What may be taken where this was refused.
+    pub fn less(self, constraint: Option<&Constraint>) -> Option<Self> {
+        match (self, constraint) {
+            (Self::Full, _) => Some(Self::Plain),
+            (Self::Plain, Some(Constraint::Schema(_))) => Some(Self::Older),
+            (Self::Plain | Self::Older, _) => None,
+        }
+    }
 }
 
 /// Whom this is for.
@@ -55,10 +68,10 @@ pub fn body(
         put("stop", json!(options.stop));
     }
     if let Some(constraint) = &options.constraint {
-        let (key, form) = form(to, constraint)?;
+        let (key, form) = form(to, constraint, extent)?;
         put(key, form);
     }
-    if extent == Extent::Plain {
+    if extent != Extent::Full {
         return Ok(body.into());
     }
     put("stream_options", json!({"include_usage": true}));
@@ -81,11 +94,14 @@ pub fn body(
 }
 
 /// What holds the answer to a form: the key and its value.
-fn form(to: To<'_>, constraint: &Constraint) -> Result<(&'static str, Value), String> {
+fn form(to: To<'_>, constraint: &Constraint, extent: Extent) -> Result<(&'static str, Value), String> {
     match constraint {
         Constraint::Schema(schema) => {
             let schema: Value =
                 serde_json::from_str(schema).map_err(|error| format!("the schema is no JSON: {error}"))?;
+            if extent == Extent::Older {
+                return Ok(("response_format", json!({"type": "json_object", "schema": schema})));
+            }
             let named = json!({"name": "answer", "schema": schema, "strict": true});
             Ok(("response_format", json!({"type": "json_schema", "json_schema": named})))
         }
@@ -148,6 +164,8 @@ mod tests {
         let options = GenerateOptions { constraint, ..GenerateOptions::default() };
         let body = body(VLLM, &prompt(&[(Role::User, "Hi")]), &options, 7, Extent::Plain).unwrap();
         assert_eq!(body["response_format"]["json_schema"]["schema"], json!({"type": "object"}));
+        let older = super::body(VLLM, &prompt(&[(Role::User, "Hi")]), &options, 7, Extent::Older).unwrap();
+        assert_eq!(older["response_format"], json!({"type": "json_object", "schema": {"type": "object"}}));
     }
 
     #[test]

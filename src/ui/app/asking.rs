@@ -44,8 +44,8 @@ impl Question {
                 "It runs in a shell, without a terminal, for 60 seconds at most. What it says is attached to your message."
             }
             Self::SendTo(_) => {
-                "The model is on this machine, and all that was said goes there. Nothing of it is written to disk here; \
-                 what is kept there is not known."
+                "The model answers on that machine, and all that was said goes there. Nothing of it is written to disk \
+                 here; what is kept there is not known."
             }
         }
     }
@@ -85,7 +85,7 @@ impl App {
             }
             let host = escape_line(&host);
             self.notice(format!(
-                "the model is on {host}, and `offline` is set; F4 chooses a model of this machine, `/set offline off` takes \
+                "the model is on {host}, and `offline` is set; F4 chooses a model of this machine, `/settings offline off` takes \
                  it back"
             ));
             return true;
