@@ -43,6 +43,7 @@ mod repacking;
 mod repetition;
 mod rereading;
 mod resume;
+mod rpc;
 mod sampler;
 pub mod scripted;
 mod session;
@@ -109,6 +110,7 @@ pub enum Access {
 /// If the system cannot start another thread.
 pub fn spawn(source: Source, sink: impl Sink) -> std::io::Result<Engine> {
     llama::give_back_what_is_freed();
+    rpc::begin();
     match source {
         Source::Llama(access) => Engine::start(move |requests, shutdown| {
             if let Access::Confined(folders) = access {

@@ -19,6 +19,7 @@ mod answer;
 mod load;
 mod model;
 mod prompt;
+mod servers;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,6 +28,7 @@ pub use answer::{Channel, Cost, Finish, Lanes, Likely, MessageCost, Passage, Pie
 pub use load::{DeviceChoice, Evict, Expected, KvSettings, LoadSettings};
 pub use model::{DeviceInfo, DraftInfo, KvInfo, LoadPart, ModelInfo};
 pub use prompt::{Asked, Batch, ChatKey, Constraint, GenerateOptions, Prompt, Speculate, SpeculationOptions, Think};
+pub use servers::{Reach, Server, Servers};
 
 use super::kv::KvTypes;
 use crate::text::escape_line;
