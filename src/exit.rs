@@ -147,7 +147,7 @@ impl From<&EngineError> for Failure {
             EngineError::ContextFull { .. } | EngineError::ItemTooLong { .. } => (Exit::Error, "context_full"),
             EngineError::Template(_) => (Exit::Error, "template"),
             EngineError::NoModel => (Exit::Error, "no_model"),
-            EngineError::Failed(_) => (Exit::Error, "engine"),
+            EngineError::Failed(_) | EngineError::ServerLost(_) => (Exit::Error, "engine"),
         };
         Self::new(exit, kind, error.to_string())
     }

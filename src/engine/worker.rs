@@ -219,7 +219,7 @@ fn answer_with<S: Sink>(
 /// Whatever failed for want of a server, it is the server that is told of.
 fn with_reason(step: Step) -> Step {
     let lost = if matches!(step, Step::Failed(_)) { rpc::lost() } else { None };
-    lost.map_or(step, |sentence| Step::Failed(EngineError::Failed(sentence)))
+    lost.map_or(step, |sentence| Step::Failed(EngineError::ServerLost(sentence)))
 }
 
 /// The threads that compute an answer where nobody says, and nothing was tried.

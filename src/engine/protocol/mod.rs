@@ -178,6 +178,9 @@ pub enum EngineError {
     Template(String),
     #[error("no model is loaded; choose one with `-m` or get one with `tuichat models pull`")]
     NoModel,
+    /// What computed with it is gone: the model has to be loaded again.
+    #[error("{0}")]
+    ServerLost(String),
     #[error("{0}")]
     Failed(String),
 }

@@ -66,7 +66,7 @@ pub fn lost() -> Option<String> {
 /// The sentence of [`lost`].
 pub fn check() -> Result<(), EngineError> {
     held(|held| held.iter().for_each(|relay| relay.look()));
-    lost().map_or(Ok(()), |sentence| Err(EngineError::Failed(sentence)))
+    lost().map_or(Ok(()), |sentence| Err(EngineError::ServerLost(sentence)))
 }
 
 /// A server that says nothing is given up some time after one of these is set.

@@ -6,7 +6,7 @@
 //! other machines for the engine's thread, which may not speak TCP, and passes no abilities beside TCP on.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -247,27 +247,42 @@ fn answer(bytes: &[u8]) -> Vec<u8> {
 fn connect(server: &Server) -> Result<TcpStream, String> {
     let start_it = format!("start it there with `ggml-rpc-server -p {}`, or leave `--device` out", server.port);
     let nobody = |error: io::Error| format!("there is no RPC server at {server} ({error}); {start_it}");
+    let busy = || {
+        format!(
+            "the RPC server at {server} says nothing; it serves one program at a time, so end the other one, or leave \
+             `--device` out"
+        )
+    };
     let found = (server.host.as_str(), server.port).to_socket_addrs().map_err(nobody)?;
     // A name that is this machine's must not lead elsewhere.
     let addresses: Vec<SocketAddr> = found.filter(|found| !server.is_here() || found.ip().is_loopback()).collect();
     let mut reached = Err(io::Error::new(ErrorKind::NotFound, "the name leads nowhere"));
     for address in addresses {
-        reached = TcpStream::connect_timeout(&address, PATIENCE);
+        reached = connect_where_free(&address);
         if reached.is_ok() {
             break;
         }
     }
-    let mut line = reached.map_err(nobody)?;
+    let mut line = reached.map_err(|error| if is_pause(&error) { busy() } else { nobody(error) })?;
     let greeting = greet(&mut line).map_err(|error| match is_pause(&error) {
-        true => format!(
-            "the RPC server at {server} says nothing; it serves one program at a time, so end the other one, or leave \
-             `--device` out"
-        ),
+        true => busy(),
         false => format!("what listens at {server} is no RPC server of llama.cpp ({error}); {start_it}"),
     })?;
     words::check_greeting(server, &greeting)?;
     line.set_read_timeout(Some(SLICE)).and_then(|()| line.set_write_timeout(Some(SLICE))).map_err(nobody)?;
     Ok(line)
+}
+
+/// Connects with a server that serves nobody: it hangs up on who says nothing. One that is greeted while it serves another
+/// would greet back long after, into a connection that is closed, which ends llama.cpp's server (SIGPIPE).
+fn connect_where_free(address: &SocketAddr) -> io::Result<TcpStream> {
+    let mut silent = TcpStream::connect_timeout(address, PATIENCE)?;
+    silent.set_read_timeout(Some(PATIENCE))?;
+    silent.shutdown(Shutdown::Write)?;
+    match silent.read(&mut [0]) {
+        Err(error) if is_pause(&error) => Err(error),
+        _ => TcpStream::connect_timeout(address, PATIENCE),
+    }
 }
 
 fn greet(line: &mut TcpStream) -> io::Result<Vec<u8>> {

@@ -12,6 +12,7 @@ fn server(greeting: [u8; 4], answers: Vec<Option<Vec<u8>>>) -> (Server, JoinHand
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let thread = std::thread::spawn(move || {
+        drop(listener.accept().unwrap());
         let (mut stream, _) = listener.accept().unwrap();
         let (command, abilities) = read_request(&mut stream);
         assert_eq!((command, abilities), (HELLO, vec![0; ABILITIES]));
@@ -117,7 +118,8 @@ fn other_versions_and_other_programs_are_refused_with_a_sentence() {
     thread.join().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let other = Server { host: "localhost".into(), port: listener.local_addr().unwrap().port() };
-    let thread = std::thread::spawn(move || listener.accept().unwrap().0.write_all(b"220 mail\r\n").unwrap());
+    let greet = move |()| listener.accept().unwrap().0.write_all(b"220 mail\r\n").unwrap();
+    let thread = std::thread::spawn(move || [(), ()].into_iter().for_each(greet));
     let error = Relay::start(&other).unwrap().open().unwrap_err();
     assert!(error.contains("is no RPC server"), "{error}");
     thread.join().unwrap();
