@@ -13,3 +13,7 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64" AND CMAKE_CXX_COMPILER_ID MATCH
         endif()
     endforeach()
 endif()
+
+# Where its RPC backend is compiled (`GGML_RPC=ON`, see docs/rpc.md): without RDMA, which it would take up with any library
+# that it finds, and which the relay in src/engine/rpc/ does not pass on.
+set(GGML_RPC_RDMA OFF CACHE BOOL "")

@@ -148,7 +148,7 @@ impl From<&EngineError> for Failure {
             EngineError::Template(_) => (Exit::Error, "template"),
             EngineError::NoModel => (Exit::Error, "no_model"),
             EngineError::Server(_) => (Exit::Network, "server"),
-            EngineError::Failed(_) => (Exit::Error, "engine"),
+            EngineError::Failed(_) | EngineError::ServerLost(_) => (Exit::Error, "engine"),
         };
         Self::new(exit, kind, error.to_string())
     }

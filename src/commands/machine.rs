@@ -44,7 +44,7 @@ impl Surroundings {
     pub(super) fn machine(&self) -> Machine {
         Machine {
             memory: Memory::read(),
-            gpu_bytes: devices::free_gpu_bytes(self.config.device, self.probe().as_ref()),
+            gpu_bytes: devices::free_gpu_bytes(&self.config.device, self.probe().as_ref()),
             repacks: rates::repacked_types(),
             rates: self.remembered_rates(),
         }

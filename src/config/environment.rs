@@ -60,7 +60,7 @@ mod tests {
                 "output" => "json",
                 "device" => "cpu",
                 "cache_prompt" | "private" | "offline" | "vi_keys" | "inline" | "quiet" | "verbose"
-                | "loop_breaker" | "recall" | "memory_check" | "sandbox" => "off",
+                | "loop_breaker" | "recall" | "memory_check" | "sandbox" | "rpc_network" => "off",
                 "kv" => "q8_0",
                 "kv_mem" => "64M",
                 "kv_evict" => "window",

@@ -39,7 +39,7 @@ use crate::chat::Sampling;
 use crate::engine::SnapshotSettings;
 use crate::engine::probe::Probe;
 use crate::engine::protocol::{
-    Constraint, DeviceChoice, GenerateOptions, KvSettings, LoadSettings, SpeculationOptions,
+    Constraint, DeviceChoice, GenerateOptions, KvSettings, LoadSettings, Reach, SpeculationOptions,
 };
 use crate::models::Found;
 
@@ -139,7 +139,7 @@ fn uncommented_sample() -> String {
 }
 impl From<Settings> for Config {
     fn from(settings: Settings) -> Self {
-        let (generate, kv) = (settings.generate_options(), settings.kv_settings());
+        let (generate, kv, reach) = (settings.generate_options(), settings.kv_settings(), settings.reach());
         let folders = settings.model_folders.unwrap_or_default().into_iter().filter(|folder| !folder.is_empty());
         Self {
             model: settings.model.filter(|model| !model.is_empty()),
@@ -156,7 +156,7 @@ impl From<Settings> for Config {
                 settings::Switch::On => Some(true),
                 settings::Switch::Off => Some(false),
             },
-            device: settings.device.unwrap_or_default(),
+            device: settings.device.unwrap_or_default().within(reach),
             gpu_layers: settings.gpu_layers.and_then(value::Auto::number),
             kv,
             insists: !settings.memory_check.unwrap_or(true),
@@ -192,6 +192,15 @@ impl From<Settings> for Config {
 }
 
 impl Settings {
+    /// How far away servers may be that share a model.
+    fn reach(&self) -> Reach {
+        match (self.offline, self.rpc_network) {
+            (Some(true), _) => Reach::Offline,
+            (_, Some(true)) => Reach::Anywhere,
+            _ => Reach::Here,
+        }
+    }
+
     fn sampling(&self) -> Sampling {
         let default = Sampling::default();
         Sampling {
@@ -254,7 +263,7 @@ impl Config {
             name: Some(model.name),
             context: self.context,
             threads: self.threads,
-            device: self.device,
+            device: self.device.clone(),
             gpu_layers: self.gpu_layers,
             repack: self.repack,
             probe,

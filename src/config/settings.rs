@@ -192,7 +192,8 @@ pub struct Settings {
     #[arg(long, value_name = "N|auto", allow_negative_numbers = true, help_heading = "Machine")]
     pub threads: Option<Auto<1, 512>>,
 
-    /// Where the model runs; `vulkan:1` is the second of several such devices
+    /// Where the model runs; `vulkan:1` is the second of several such devices, `rpc:HOST:PORT` a server of llama.cpp's RPC
+    /// (several with commas between)
     #[arg(long, value_name = "DEVICE", help_heading = "Machine", value_parser = device_parser())]
     pub device: Option<DeviceChoice>,
 
@@ -244,6 +245,13 @@ pub struct Settings {
           help_heading = "Machine")]
     #[serde(deserialize_with = "on_or_off")]
     pub sandbox: Option<bool>,
+
+    /// Let `--device rpc:HOST:PORT` name other machines: nothing is encrypted on the way, and nobody is asked who they
+    /// are [default: off]
+    #[arg(long, value_name = "on|off", value_parser = switch, hide_possible_values = true, hide_short_help = true,
+          help_heading = "Machine")]
+    #[serde(deserialize_with = "on_or_off")]
+    pub rpc_network: Option<bool>,
 
     /// Guess tokens and compute several at once: from what was said before (ngram), by a smaller model (draft), or not
     /// at all; `auto`: where it is faster [default: auto]
@@ -412,7 +420,7 @@ impl TypedValueParser for DeviceParser {
         value: &std::ffi::OsStr,
     ) -> Result<DeviceChoice, clap::Error> {
         let parse = str::parse::<DeviceChoice>;
-        let is_numbered = value.to_str().is_some_and(|text| text.contains(':'));
+        let is_numbered = value.to_str().is_some_and(|text| text.contains(':') || text == "rpc");
         if is_numbered {
             return TypedValueParser::parse_ref(&parse, command, argument, value);
         }
@@ -471,6 +479,7 @@ impl Settings {
             no_recall: false,
             memory_check: self.memory_check.or(lower.memory_check),
             sandbox: self.sandbox.or(lower.sandbox),
+            rpc_network: self.rpc_network.or(lower.rpc_network),
             spec: self.spec.or(lower.spec),
             draft_model: self.draft_model.or(lower.draft_model),
             spec_max: self.spec_max.or(lower.spec_max),

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::backend::{self, Demand, Situation};
 use super::devices::{self, Device, Found};
 use super::llama;
+use super::placing;
 use super::probe::Probe;
 use super::protocol::DeviceChoice;
 use crate::hardware::gpus::Gpu;
@@ -38,15 +39,19 @@ pub struct Chosen {
 }
 
 /// Asks llama.cpp what there is, in a child of `probe` first where that may crash, and chooses as for the model with this
-/// header. `gpus` are those that the system shows.
+/// header. `gpus` are those that the system shows. Servers that were asked for are reached.
 pub fn graphics(
-    wanted: DeviceChoice,
+    wanted: &DeviceChoice,
     gpu_layers: Option<u32>,
     probe: Option<&Probe>,
     gpus: &[Gpu],
     header: Option<&Header>,
 ) -> Graphics {
+    let reached = placing::reach(wanted);
     let Found { devices, problem } = devices::find(wanted, probe);
+    if let Err(sentence) = reached {
+        return Graphics { devices, choice: Err(sentence) };
+    }
     let layers = header.map(Layers::of_header).unwrap_or_default();
     let cells = header.and_then(|header| u32::try_from(header.context_length()?).ok()).unwrap_or(USUAL_CELLS);
     let cells = cells.min(USUAL_CELLS);

@@ -8,7 +8,8 @@
 use std::cmp::Reverse;
 
 use super::llama::{Device, DeviceKind, Placement};
-use super::protocol::DeviceChoice;
+use super::protocol::{DeviceChoice, Servers};
+use super::rpc;
 use crate::hardware::gpus::Gpu;
 use crate::hardware::memory::Memory;
 use crate::models::fit::Layers;
@@ -81,7 +82,7 @@ pub struct Demand<'a> {
 pub fn choose(
     situation: &Situation<'_>,
     demand: &Demand<'_>,
-    wanted: DeviceChoice,
+    wanted: &DeviceChoice,
     gpu_layers: Option<u32>,
 ) -> Result<Choice, String> {
     match wanted {
@@ -90,6 +91,7 @@ pub fn choose(
             return Ok(cpu(situation.devices, "no layer was to go to a GPU".into(), None));
         }
         DeviceChoice::Auto => {}
+        DeviceChoice::Rpc(servers) => return shared(situation, demand, servers, gpu_layers),
         DeviceChoice::Metal(_) | DeviceChoice::Cuda(_) | DeviceChoice::Vulkan(_) => {
             let feature = wanted.word();
             if !situation.features.contains(&feature) {
@@ -101,7 +103,7 @@ pub fn choose(
         }
     }
     match best(situation.devices, wanted)? {
-        Some(device) => Ok(on(device, situation, demand, gpu_layers)),
+        Some(device) => Ok(on(&[device], situation, demand, gpu_layers)),
         None => Ok(without_gpu(situation, wanted)),
     }
 }
@@ -175,7 +177,7 @@ fn cpu(devices: &[Device], reason: String, notice: Option<String>) -> Choice {
 /// The device to be used, if there is one: a card before one that shares the machine's memory, CUDA and Metal before
 /// Vulkan (which sees the same processors), the one with most free memory first. A software driver only if its back end
 /// was asked for.
-fn best(devices: &[Device], wanted: DeviceChoice) -> Result<Option<&Device>, String> {
+fn best<'d>(devices: &'d [Device], wanted: &DeviceChoice) -> Result<Option<&'d Device>, String> {
     let is_of = |device: &&Device| device.is_gpu() && is_backend(&device.backend, backend_name(wanted));
     if let Some(number) = wanted.number() {
         let of_backend: Vec<&Device> = devices.iter().filter(is_of).collect();
@@ -190,10 +192,11 @@ fn best(devices: &[Device], wanted: DeviceChoice) -> Result<Option<&Device>, Str
             }
         };
     }
-    let is_auto = wanted == DeviceChoice::Auto;
+    let is_auto = *wanted == DeviceChoice::Auto;
+    let is_own = |device: &&Device| device.is_gpu() && device.backend != rpc::BACKEND;
     let candidates = devices
         .iter()
-        .filter(|device| if is_auto { device.is_gpu() && device.kind != DeviceKind::Software } else { is_of(device) });
+        .filter(|device| if is_auto { is_own(device) && device.kind != DeviceKind::Software } else { is_of(device) });
     let rank = |device: &&Device| {
         (
             device.kind == DeviceKind::Software,
@@ -206,13 +209,13 @@ fn best(devices: &[Device], wanted: DeviceChoice) -> Result<Option<&Device>, Str
 }
 
 /// The CPU, and why, where there is no device to be used.
-fn without_gpu(situation: &Situation<'_>, wanted: DeviceChoice) -> Choice {
+fn without_gpu(situation: &Situation<'_>, wanted: &DeviceChoice) -> Choice {
     let Situation { devices, gpus, features, .. } = *situation;
     let told = |sentence: String| cpu(devices, sentence.clone(), Some(sentence));
     if let Some(problem) = situation.problem {
         return told(problem.to_owned());
     }
-    let is_wanted = wanted != DeviceChoice::Auto;
+    let is_wanted = *wanted != DeviceChoice::Auto;
     let gpu = gpus.first();
     match gpu {
         Some(gpu) if features.is_empty() => {
@@ -260,10 +263,43 @@ fn remedy(features: &[&str], gpu: &Gpu) -> String {
     }
 }
 
-/// The model on this device.
-fn on(device: &Device, situation: &Situation<'_>, demand: &Demand<'_>, gpu_layers: Option<u32>) -> Choice {
+/// The model on the devices of these servers, which share the layers by the memory that is free there.
+///
+/// # Errors
+/// A sentence, if llama.cpp shows none of them.
+fn shared(
+    situation: &Situation<'_>,
+    demand: &Demand<'_>,
+    servers: &Servers,
+    gpu_layers: Option<u32>,
+) -> Result<Choice, String> {
+    let devices: Vec<&Device> = situation.devices.iter().filter(|device| device.backend == rpc::BACKEND).collect();
+    if devices.is_empty() {
+        return Err(format!("there is no device at {}; leave `--device` out", servers.names()));
+    }
+    let choice = on(&devices, situation, demand, gpu_layers);
+    if !choice.is_on_gpu() {
+        return Ok(choice);
+    }
+    let warning = format!(
+        "the model is computed by {}. llama.cpp's RPC encrypts nothing and asks nobody who they are: what reaches such a \
+         server can read what is said and take the machine over, so let it be reached in networks only that you trust",
+        servers.names()
+    );
+    let notice = choice.notice.iter().map(String::as_str).chain([warning.as_str()]).collect::<Vec<_>>().join("; ");
+    Ok(Choice { notice: Some(notice), ..choice })
+}
+
+/// The model on this device, or on all of these.
+fn on(devices: &[&Device], situation: &Situation<'_>, demand: &Demand<'_>, gpu_layers: Option<u32>) -> Choice {
     let layers = demand.layers;
-    let budget = budget(device, situation.memory);
+    let budget = devices.iter().fold(0, |sum: u64, device| sum.saturating_add(budget(device, situation.memory)));
+    let backend = devices.first().map(|device| device.backend.clone()).unwrap_or_default();
+    let mut names: Vec<&str> = devices.iter().map(|device| device.description.as_str()).collect();
+    names.dedup();
+    let name = names.join(", ");
+    let shares_memory = devices.iter().any(|device| device.shares_memory());
+    let free = devices.iter().fold(0, |sum: u64, device| sum.saturating_add(device.free_bytes));
     let plan = match gpu_layers {
         Some(count) => Plan { count: count.min(layers.count()), experts_on_cpu: 0, cells: demand.cells },
         None => plan(demand, budget),
@@ -271,22 +307,22 @@ fn on(device: &Device, situation: &Situation<'_>, demand: &Demand<'_>, gpu_layer
     if plan.count == 0 {
         let sentence = format!(
             "{} ({}) has {} of free memory, which is not enough for any of the model's layers, so the CPU computes; close what else uses it, or choose a smaller model with `-m`",
-            device.backend,
-            device.description,
-            gibibytes(device.free_bytes)
+            backend,
+            name,
+            gibibytes(free)
         );
         return cpu(situation.devices, sentence.clone(), Some(sentence));
     }
     let placement = Placement {
-        devices: vec![device.index],
+        devices: devices.iter().map(|device| device.index).collect(),
         gpu_layers: Some(plan.count),
         experts_on_cpu: plan.experts_on_cpu,
         as_stored: false,
     };
-    let free = if device.free_bytes > 0 { device.free_bytes } else { situation.memory.map_or(0, |it| it.available) };
+    let free = if free > 0 { free } else { situation.memory.map_or(0, |it| it.available) };
     let mut reason = format!(
         "{}, {}: {} of {} of free memory, with the KV cache for {} tokens",
-        device.backend,
+        backend,
         extent(&placement, layers),
         gibibytes(plan.bytes(demand)),
         gibibytes(free),
@@ -295,18 +331,21 @@ fn on(device: &Device, situation: &Situation<'_>, demand: &Demand<'_>, gpu_layer
     if gpu_layers.is_some() {
         reason.push_str("; that number of layers was asked for");
     } else if plan.count < layers.count() || plan.experts_on_cpu > 0 {
-        reason.push_str(&format!("; more does not fit beside the {} left to others", gibibytes(margin(device))));
+        reason.push_str(&format!(
+            "; more does not fit beside the {} left to others",
+            gibibytes(devices.iter().map(|device| margin(device)).sum())
+        ));
     }
     let is_whole = plan.count == layers.count();
     Choice {
         placement,
-        backend: device.backend.clone(),
-        name: device.description.clone(),
+        backend,
+        name,
         reason,
         notice: None,
         cells: (!demand.is_asked_for).then_some(plan.cells),
-        own_bytes: if device.shares_memory() { 0 } else { layers.bytes_of_last(plan.count, plan.experts_on_cpu, 0.0) },
-        is_all_in_own_memory: is_whole && !device.shares_memory(),
+        own_bytes: if shares_memory { 0 } else { layers.bytes_of_last(plan.count, plan.experts_on_cpu, 0.0) },
+        is_all_in_own_memory: is_whole && !shares_memory,
     }
 }
 
@@ -369,7 +408,7 @@ fn gibibytes(bytes: u64) -> String {
     format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
 }
 
-fn backend_name(wanted: DeviceChoice) -> &'static str {
+fn backend_name(wanted: &DeviceChoice) -> &'static str {
     name_of_feature(wanted.word())
 }
 

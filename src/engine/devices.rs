@@ -46,15 +46,15 @@ pub fn features() -> &'static [&'static str] {
 /// The devices of this machine, with what is free on them now. The first call of a process decides which graphics
 /// processors it sees: none if the CPU is wanted, a software driver only if Vulkan is. Without a probe nothing is asked
 /// in a child.
-pub fn find(wanted: DeviceChoice, probe: Option<&Probe>) -> Found {
+pub fn find(wanted: &DeviceChoice, probe: Option<&Probe>) -> Found {
     static PROBLEM: OnceLock<Option<String>> = OnceLock::new();
     let problem = PROBLEM.get_or_init(|| probe.and_then(|probe| begin(wanted, probe)));
     Found { devices: llama::devices(), problem: problem.clone() }
 }
 
 /// Free bytes of the graphics processor with the most of them, if there is one that would be used.
-pub fn free_gpu_bytes(wanted: DeviceChoice, probe: Option<&Probe>) -> Option<u64> {
-    if features().is_empty() || wanted == DeviceChoice::Cpu {
+pub fn free_gpu_bytes(wanted: &DeviceChoice, probe: Option<&Probe>) -> Option<u64> {
+    if features().is_empty() || matches!(wanted, DeviceChoice::Cpu | DeviceChoice::Rpc(_)) {
         return None;
     }
     let is_used = |device: &Device| device.is_gpu() && device.kind != DeviceKind::Software;
@@ -70,11 +70,11 @@ pub(super) fn drivers() -> String {
 }
 
 /// Finds out what llama.cpp is to see, before it is started. The answer is what went wrong.
-fn begin(wanted: DeviceChoice, probe: &Probe) -> Option<String> {
+fn begin(wanted: &DeviceChoice, probe: &Probe) -> Option<String> {
     if features().is_empty() {
         return None;
     }
-    if wanted == DeviceChoice::Cpu {
+    if *wanted == DeviceChoice::Cpu {
         llama::show_devices(Visible::None);
         return None;
     }

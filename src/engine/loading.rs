@@ -20,6 +20,7 @@ use super::protocol::{
 use super::rates;
 use super::repacking;
 use super::rereading::Sizes;
+use super::rpc;
 use super::session::Session;
 use super::speculative::{Speculator, TimesFile};
 use super::tuning;
@@ -120,11 +121,15 @@ impl Loaded {
         let model = loaded.map_err(|error| match error {
             LoadError::Cancelled => NotLoaded::cancelled(),
             LoadError::NoStart(words) => NotLoaded::failed(EngineError::Failed(words)),
+            LoadError::Refused(_) if let Some(sentence) = rpc::lost() => {
+                NotLoaded::failed(EngineError::Failed(sentence))
+            }
             LoadError::Refused(words) if choice.is_on_gpu() => {
                 NotLoaded::NoRoom(Box::new(place_after(&choice, &header, is_first, &words)))
             }
             LoadError::Refused(words) => NotLoaded::failed(EngineError::bad_model(&settings.path, &words)),
         })?;
+        rpc::check().map_err(NotLoaded::failed)?;
         parts.push("weights");
         let tell = |threads| {
             desk.send(id, Step::Trying(Trial::Threads(threads)));
@@ -154,10 +159,12 @@ impl Loaded {
         if !self.choice.is_all_in_own_memory {
             return self.plan.kv;
         }
-        let index = self.choice.placement.devices.first();
-        let device = llama::devices().into_iter().find(|device| Some(&device.index) == index);
-        let tells = device.filter(|device| device.total_bytes > 0);
-        tells.map_or(KvRoom::UNLIMITED, |device| KvRoom::of_free(device.free_bytes))
+        let mut devices = llama::devices();
+        devices.retain(|device| self.choice.placement.devices.contains(&device.index) && device.total_bytes > 0);
+        if devices.is_empty() {
+            return KvRoom::UNLIMITED;
+        }
+        KvRoom::of_free(devices.iter().fold(0, |sum: u64, device| sum.saturating_add(device.free_bytes)))
     }
 
     /// Makes the context and what is around it. The error is the request's last event.

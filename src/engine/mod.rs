@@ -44,6 +44,7 @@ mod repacking;
 mod repetition;
 mod rereading;
 mod resume;
+mod rpc;
 mod sampler;
 pub mod scripted;
 mod session;
@@ -111,6 +112,7 @@ pub enum Access {
 /// If the system cannot start another thread.
 pub fn spawn(source: Source, sink: impl Sink + Clone + Sync) -> std::io::Result<Engine> {
     llama::give_back_what_is_freed();
+    rpc::begin();
     // Only threads hold it, so that who listens hears when the last of them is gone.
     let held = Arc::new(sink);
     let sink = Arc::downgrade(&held);

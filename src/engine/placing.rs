@@ -6,6 +6,7 @@ use super::devices;
 use super::kv::{KvRoom, Wish, whole_cells};
 use super::probe::Verdict;
 use super::protocol::{CancelFlag, DeviceChoice, EngineError, LoadSettings};
+use super::rpc;
 use crate::hardware::gpus;
 use crate::hardware::memory::Memory;
 use crate::models::fit::Layers;
@@ -20,7 +21,8 @@ const USUAL_CELLS: u32 = 8192;
 /// If what was asked for cannot be.
 pub(super) fn place(header: &Header, settings: &LoadSettings) -> Result<Choice, EngineError> {
     let layers = Layers::of_header(header);
-    let found = devices::find(settings.device, settings.probe.as_ref());
+    reach(&settings.device).map_err(EngineError::Failed)?;
+    let found = devices::find(&settings.device, settings.probe.as_ref());
     let memory = Memory::read();
     let wish = wish(header, settings);
     let types = settings.kv.types.unwrap_or_default();
@@ -42,7 +44,7 @@ pub(super) fn place(header: &Header, settings: &LoadSettings) -> Result<Choice, 
     };
     let demand = Demand { layers: &layers, cells, least_cells, kv_scale, is_asked_for };
     let mut choice =
-        backend::choose(&situation, &demand, settings.device, settings.gpu_layers).map_err(EngineError::Failed)?;
+        backend::choose(&situation, &demand, &settings.device, settings.gpu_layers).map_err(EngineError::Failed)?;
     if let Some(cells) = choice.cells.filter(|_| !choice.is_all_in_own_memory) {
         // The rest of the cache is in the machine's memory.
         let free = memory.map_or(KvRoom::UNLIMITED, |memory| KvRoom::of_free(memory.available));
@@ -51,12 +53,26 @@ pub(super) fn place(header: &Header, settings: &LoadSettings) -> Result<Choice, 
     Ok(choice)
 }
 
+/// Connects with the servers that were asked for; lets others go.
+pub(super) fn reach(wanted: &DeviceChoice) -> Result<(), String> {
+    let Some(servers) = wanted.servers() else {
+        rpc::release();
+        return Ok(());
+    };
+    servers.check_reach()?;
+    rpc::hold(&servers.list)
+}
+
 /// Tries the chosen device in a child, if that was never done, with a file that passed its own trial. The CPU is chosen
 /// if the device fails. `None` if it was cancelled.
 pub(super) fn tried(choice: Choice, settings: &LoadSettings, cancel: &[&CancelFlag]) -> Option<Choice> {
     let Some(probe) = &settings.probe else { return Some(choice) };
     let Some(index) = choice.placement.devices.first() else { return Some(choice) };
-    let devices = devices::find(settings.device, Some(probe)).devices;
+    if choice.backend == rpc::BACKEND {
+        // A driver that crashes is not in this process.
+        return Some(choice);
+    }
+    let devices = devices::find(&settings.device, Some(probe)).devices;
     let Some(device) = devices.iter().find(|device| device.index == *index) else { return Some(choice) };
     match probe.check_device(&settings.path, device, cancel) {
         Verdict::Good => Some(choice),
@@ -73,7 +89,7 @@ pub(super) fn place_after(failed: &Choice, header: &Header, is_first: bool, word
     tracing::warn!(backend = failed.backend, device = failed.name, words, "the model could not be put on the device");
     let fewer = if is_first { backend::fewer(failed, &Layers::of_header(header)) } else { None };
     fewer.unwrap_or_else(|| {
-        let devices = devices::find(DeviceChoice::Auto, None).devices;
+        let devices = devices::find(&DeviceChoice::Auto, None).devices;
         backend::instead(failed, &devices, &format!("could not take the model ({words})"), "close what else uses it")
     })
 }

@@ -12,6 +12,7 @@ use super::loading::{Loaded, NotLoaded, Parts};
 use super::placing::place_after;
 use super::protocol::{CancelFlag, EngineError, Event, LoadSettings, Request, RequestId, Step, Trial, Work};
 use super::rates;
+use super::rpc;
 use super::session::Session;
 use super::{QUIET, Sink, next_request};
 use crate::chat::Stats;
@@ -97,7 +98,10 @@ fn with_model<S: Sink>(desk: &Desk<S>, id: RequestId, cancel: &CancelFlag, setti
     let mut left = None;
     loop {
         match with_model_at(desk, id, cancel, settings, left.take(), &mut parts) {
-            Ok(next) => return next,
+            Ok(next) => {
+                rpc::release();
+                return next;
+            }
             Err(choice) => left = Some(*choice),
         }
     }
@@ -132,6 +136,10 @@ fn with_model_at<S: Sink>(
     let (mut session, chosen) = match loaded.open(settings, &drafting, &tell_trial, flags) {
         Ok(opened) => opened,
         Err(last) => {
+            if let Some(sentence) = rpc::lost() {
+                desk.send(id, Step::Failed(EngineError::Failed(sentence)));
+                return Ok(desk.next());
+            }
             if let Some(words) = loaded.no_room.take() {
                 return Err(Box::new(place_after(&loaded.choice, &loaded.header, is_first, &words)));
             }
@@ -159,13 +167,13 @@ fn answer_with<S: Sink>(
     loop {
         let request = desk.next_or_time_steps(session)?;
         if request.work.needs_weights()
-            && let Err(error) = loaded.files.check()
+            && let Err(error) = loaded.files.check().and_then(|()| rpc::check())
         {
             desk.send(request.id, Step::Failed(error));
             continue;
         }
         let flags = [&request.cancel, &desk.shutdown];
-        let emit = |step| desk.send(request.id, step);
+        let emit = |step| desk.send(request.id, with_reason(step));
         match request.work {
             Work::Generate(prompt, options) => {
                 let answered = session.answer(&prompt, &options, &flags, &emit);
@@ -208,13 +216,19 @@ fn answer_with<S: Sink>(
     }
 }
 
+/// Whatever failed for want of a server, it is the server that is told of.
+fn with_reason(step: Step) -> Step {
+    let lost = if matches!(step, Step::Failed(_)) { rpc::lost() } else { None };
+    lost.map_or(step, |sentence| Step::Failed(EngineError::ServerLost(sentence)))
+}
+
 /// The threads that compute an answer where nobody says, and nothing was tried.
 pub(super) fn default_threads() -> u32 {
     cores::this_machine().choose(None).crews.decode.threads
 }
 
 /// Keeps how fast an answer was, if it tells something: long enough, with little in the cache, on the threads that are
-/// used where nobody says, with the weights in the order that a chat has them in.
+/// used where nobody says, with the weights in the order that a chat has them in, and by this machine alone.
 fn remember_speed(settings: &LoadSettings, loaded: &Loaded, stats: &Stats) {
     const LEAST_ANSWER: u32 = 16;
     const LEAST_PROMPT: u32 = 64;
@@ -223,7 +237,8 @@ fn remember_speed(settings: &LoadSettings, loaded: &Loaded, stats: &Stats) {
     let Some(decode) = stats.decode_tokens_per_second() else { return };
     let usage = &stats.usage;
     let is_usual = settings.threads.is_none_or(|threads| threads == default_threads()) && loaded.order.copies;
-    if usage.completion_tokens < LEAST_ANSWER || stats.cells_used > MOST_CELLS || !is_usual {
+    let is_here = loaded.choice.backend != rpc::BACKEND;
+    if usage.completion_tokens < LEAST_ANSWER || stats.cells_used > MOST_CELLS || !is_usual || !is_here {
         return;
     }
     // As fast as it would have been without guesses.

@@ -111,7 +111,7 @@ fn examine(system: &System<'_>, names: &[String], ends: terminal::Ends, typed: S
     });
 
     // Which devices llama.cpp sees is decided before it is asked for anything.
-    let Config { threads, device, gpu_layers, .. } = understood.config;
+    let Config { threads, ref device, gpu_layers, .. } = understood.config;
     let present = graphics::read_under(system.root);
     let probe = surroundings.as_ref().and_then(Surroundings::probe);
     let header = surroundings.as_ref().filter(|_| !devices::features().is_empty()).and_then(usual_header);

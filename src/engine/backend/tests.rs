@@ -74,7 +74,7 @@ impl Machine {
     }
 
     fn choose(&self, layers: &Layers, wanted: &str, count: Option<u32>) -> Result<Choice, String> {
-        choose(&self.situation(), &demand(layers), wanted.parse().unwrap(), count)
+        choose(&self.situation(), &demand(layers), &wanted.parse().unwrap(), count)
     }
 
     fn auto(&self, layers: &Layers) -> Choice {
@@ -196,7 +196,7 @@ fn what_shares_the_memory_has_no_more_than_is_free_in_it() {
     let memory = |gibibytes: u64| Some(Memory { total: 64 * GIB, available: gibibytes * GIB });
     let layers_at = |gibibytes| {
         let situation = Situation { memory: memory(gibibytes), ..machine.situation() };
-        let choice = choose(&situation, &demand(&dense()), DeviceChoice::Metal(None), None).unwrap();
+        let choice = choose(&situation, &demand(&dense()), &DeviceChoice::Metal(None), None).unwrap();
         assert!(!choice.is_all_in_own_memory && choice.own_bytes == 0);
         choice.placement.gpu_layers
     };
@@ -262,4 +262,41 @@ fn what_does_not_load_is_tried_with_less_and_then_on_the_cpu() {
     let cpu = instead(&one, &machine.devices, "could not load the model", "close what else uses it");
     assert_eq!((cpu.backend.as_str(), cpu.placement), ("CPU", Placement::cpu()));
     assert!(cpu.notice.is_some_and(|notice| notice.starts_with("CUDA (CUDA number 1) could not load the model")));
+}
+
+fn servers(free: [u64; 2]) -> Machine {
+    let server = |index: usize, free| Device {
+        description: format!("board{index}:50052"),
+        ..device(index, "RPC", DeviceKind::Discrete, free, 8 * GIB)
+    };
+    machine(vec![card(1, "Vulkan", 6 * GIB), server(2, free[0]), server(3, free[1])], &["vulkan"])
+}
+
+#[test]
+fn servers_share_the_layers_with_a_warning() {
+    let choice = servers([3 * GIB, 4 * GIB]).choose(&dense(), "rpc:board2:50052,rpc:board3:50052", None).unwrap();
+    assert_eq!((choice.placement.devices.as_slice(), choice.placement.gpu_layers), (&[2, 3][..], Some(29)));
+    assert_eq!((choice.backend.as_str(), choice.name.as_str()), ("RPC", "board2:50052, board3:50052"));
+    assert!(choice.is_all_in_own_memory);
+    let notice = choice.notice.unwrap();
+    assert!(notice.contains("board2:50052, board3:50052") && notice.contains("encrypts nothing"), "{notice}");
+}
+
+#[test]
+fn the_cpu_has_what_servers_have_no_room_for() {
+    let choice = servers([2 * GIB, GIB]).choose(&dense(), "rpc:board2:50052,board3:50052", None).unwrap();
+    let layers = choice.placement.gpu_layers.unwrap();
+    assert!((1..29).contains(&layers), "{layers}");
+    let none = servers([0, 0]).choose(&dense(), "rpc:board2:50052,board3:50052", None).unwrap();
+    assert_eq!(none.backend, "CPU");
+    assert!(none.notice.unwrap().contains("not enough for any of the model's layers"));
+}
+
+#[test]
+fn servers_are_used_only_where_they_were_asked_for() {
+    assert_eq!(servers([7 * GIB, 7 * GIB]).auto(&dense()).backend, "Vulkan");
+    let error = machine(vec![], &[]).choose(&dense(), "rpc:board2:50052", None).unwrap_err();
+    assert!(error.contains("no device at board2:50052"), "{error}");
+    let cpu = servers([7 * GIB, 7 * GIB]).choose(&dense(), "rpc:board2:50052", Some(0)).unwrap();
+    assert_eq!(cpu.backend, "CPU");
 }

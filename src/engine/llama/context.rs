@@ -15,12 +15,16 @@ use super::pool::Pool;
 use super::span::Span;
 use crate::engine::kv::{KvType, KvTypes};
 use crate::engine::protocol::CancelFlag;
+use crate::engine::rpc;
 use crate::hardware::cores::Crews;
 
 pub use sequences::Row;
 
 /// The sequence of the conversation: the only one, unless there are [`sequences`] beside it.
 const SEQUENCE: sys::llama_seq_id = 0;
+
+/// The status of a decode that a server was lost in.
+const LOST: i32 = -100;
 
 /// How a context is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,15 +200,23 @@ impl<'model> Context<'model> {
     /// Computes what is in the batch.
     fn run(&mut self, cancel: &[&CancelFlag]) -> Decoded {
         let data = std::ptr::from_ref(&cancel).cast_mut().cast::<c_void>();
+        rpc::wait_for(cancel);
         // SAFETY: `cancel` outlives the call, and the callback is taken away again before it ends. The batch holds
         // as many tokens as it says, each in one sequence.
         let status = unsafe {
             sys::llama_set_abort_callback(self.context.as_ptr(), Some(is_cancelled), data);
             let status = sys::llama_decode(self.context.as_ptr(), self.batch.raw);
             sys::llama_set_abort_callback(self.context.as_ptr(), None, std::ptr::null_mut());
+            if rpc::is_held() {
+                // Only then is it known whether the servers were there to the end.
+                sys::llama_synchronize(self.context.as_ptr());
+            }
             status
         };
         log::set_cancelling(false);
+        if rpc::is_lost() {
+            return Decoded::Failed(LOST);
+        }
         self.moved &= status != 0;
         match status {
             0 => Decoded::Done,
@@ -336,7 +348,7 @@ impl<'model> Context<'model> {
             state.resize(length, 0);
             let written =
                 sys::llama_state_seq_get_data(self.context.as_ptr(), state.as_mut_ptr(), state.len(), SEQUENCE);
-            (written == length && length > 0).then_some(state)
+            (written == length && length > 0 && !rpc::is_lost()).then_some(state)
         }
     }
 

@@ -17,6 +17,8 @@ mod observe;
 mod pool;
 mod quantize;
 mod rows;
+#[cfg(feature = "rpc")]
+pub mod rpc;
 mod span;
 mod state;
 
@@ -28,6 +30,7 @@ use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_sys_2 as sys;
 use serde::{Deserialize, Serialize};
 
+use crate::engine::rpc as remote;
 use crate::models::gguf::TensorType;
 
 pub use context::{Context, ContextSettings, Decoded, Row};
@@ -83,7 +86,7 @@ pub struct Device {
     pub index: usize,
     /// llama.cpp's name for it (`Vulkan0`).
     pub name: String,
-    /// `CPU`, `Metal` or `MTL`, `CUDA`, `Vulkan`.
+    /// `CPU`, `Metal` or `MTL`, `CUDA`, `Vulkan`, `RPC`.
     pub backend: String,
     /// What the maker calls it.
     pub description: String,
@@ -105,21 +108,30 @@ impl Device {
     }
 }
 
-/// The devices llama.cpp was built for and found here.
+/// Held while devices are listed, or some are added: llama.cpp's list has no lock.
+static LISTING: Mutex<()> = Mutex::new(());
+
+/// The devices llama.cpp was built for and found here, and those of the servers that a model is shared among.
 pub fn devices() -> Vec<Device> {
     if start().is_err() {
         return Vec::new();
     }
+    let _listing = LISTING.lock().unwrap_or_else(PoisonError::into_inner);
     llama_cpp_2::list_llama_ggml_backend_devices()
         .into_iter()
-        .map(|device| Device {
-            index: device.index,
-            kind: kind_of(device.device_type, &device.backend, &device.description),
-            name: device.name,
-            backend: device.backend,
-            description: device.description,
-            free_bytes: device.memory_free as u64,
-            total_bytes: device.memory_total as u64,
+        .filter_map(|device| {
+            Some(Device {
+                index: device.index,
+                kind: kind_of(device.device_type, &device.backend, &device.description),
+                name: device.name,
+                description: match device.backend == remote::BACKEND {
+                    true => remote::name_of(&device.description)?,
+                    false => device.description,
+                },
+                backend: device.backend,
+                free_bytes: device.memory_free as u64,
+                total_bytes: device.memory_total as u64,
+            })
         })
         .collect()
 }

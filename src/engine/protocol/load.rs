@@ -11,6 +11,8 @@ use crate::engine::probe::Probe;
 use crate::engine::remote::Server;
 use crate::engine::tuning::Tuning;
 
+use super::servers::{Reach, Servers};
+
 /// Which model to load and how.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LoadSettings {
@@ -118,7 +120,7 @@ pub enum Evict {
 
 /// Where the model should run. A number says which of that back end's devices, from 0; without one it is the best of
 /// them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum DeviceChoice {
     #[default]
@@ -127,35 +129,57 @@ pub enum DeviceChoice {
     Metal(Option<u32>),
     Cuda(Option<u32>),
     Vulkan(Option<u32>),
+    /// Servers of llama.cpp's RPC, which share the layers.
+    Rpc(Servers),
 }
 
 impl DeviceChoice {
-    /// The words, without a number.
+    /// The words, without a number or servers.
     pub const WORDS: [&'static str; 5] = ["auto", "cpu", "metal", "cuda", "vulkan"];
 
-    fn parts(self) -> (&'static str, Option<u32>) {
-        match self {
+    fn parts(&self) -> (&'static str, Option<u32>) {
+        match *self {
             Self::Auto => ("auto", None),
             Self::Cpu => ("cpu", None),
             Self::Metal(number) => ("metal", number),
             Self::Cuda(number) => ("cuda", number),
             Self::Vulkan(number) => ("vulkan", number),
+            Self::Rpc(_) => ("rpc", None),
         }
     }
 
     /// The word, which is also the feature of the build: `vulkan`.
-    pub fn word(self) -> &'static str {
+    pub fn word(&self) -> &'static str {
         self.parts().0
     }
 
     /// Which of the back end's devices.
-    pub fn number(self) -> Option<u32> {
+    pub fn number(&self) -> Option<u32> {
         self.parts().1
+    }
+
+    /// The servers that it names.
+    pub fn servers(&self) -> Option<&Servers> {
+        match self {
+            Self::Rpc(servers) => Some(servers),
+            _ => None,
+        }
+    }
+
+    /// The same, its servers being no further away than this.
+    pub fn within(mut self, reach: Reach) -> Self {
+        if let Self::Rpc(servers) = &mut self {
+            servers.reach = reach;
+        }
+        self
     }
 }
 
 impl fmt::Display for DeviceChoice {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Self::Rpc(servers) = self {
+            return servers.fmt(formatter);
+        }
         match self.parts() {
             (word, Some(number)) => write!(formatter, "{word}:{number}"),
             (word, None) => formatter.write_str(word),
@@ -167,6 +191,14 @@ impl FromStr for DeviceChoice {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        if text == "rpc" || text.starts_with("rpc:") {
+            let servers = Servers::parse(text).map(Self::Rpc);
+            return servers.ok_or_else(|| {
+                "a server of llama.cpp's RPC is `rpc:HOST:PORT`, up to 16 of them have commas between: \
+                 `rpc:127.0.0.1:50052,127.0.0.1:50053`"
+                    .into()
+            });
+        }
         let (word, number) = match text.split_once(':') {
             Some((word, number)) => (word, Some(number.parse::<u32>().ok())),
             None => (text, None),
@@ -177,7 +209,10 @@ impl FromStr for DeviceChoice {
             ("metal", None | Some(Some(_))) => Ok(Self::Metal(number.flatten())),
             ("cuda", None | Some(Some(_))) => Ok(Self::Cuda(number.flatten())),
             ("vulkan", None | Some(Some(_))) => Ok(Self::Vulkan(number.flatten())),
-            _ => Err(format!("a device is {}, or one of several with its number: `vulkan:1`", Self::WORDS.join(", "))),
+            _ => Err(format!(
+                "a device is {}, one of several with its number (`vulkan:1`), or servers (`rpc:HOST:PORT`)",
+                Self::WORDS.join(", ")
+            )),
         }
     }
 }
@@ -202,11 +237,14 @@ mod tests {
 
     #[test]
     fn a_device_is_a_word_with_or_without_a_number() {
-        for text in ["auto", "cpu", "metal", "cuda:1", "vulkan", "vulkan:0"] {
+        for text in ["auto", "cpu", "metal", "cuda:1", "vulkan", "vulkan:0", "rpc:127.0.0.1:1,rpc:127.0.0.1:2"] {
             assert_eq!(text.parse::<DeviceChoice>().unwrap().to_string(), text);
         }
         for text in ["", "gpu", "auto:1", "cpu:0", "vulkan:", "vulkan:x", "vulkan:-1", "Vulkan"] {
             assert!(text.parse::<DeviceChoice>().unwrap_err().contains("vulkan:1"), "{text}");
+        }
+        for text in ["rpc", "rpc:", "rpc:50052", "rpc:127.0.0.1"] {
+            assert!(text.parse::<DeviceChoice>().unwrap_err().contains("rpc:HOST:PORT"), "{text}");
         }
     }
 }

@@ -19,6 +19,7 @@ mod answer;
 mod load;
 mod model;
 mod prompt;
+mod servers;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,6 +28,7 @@ pub use answer::{Channel, Cost, Finish, Lanes, Likely, MessageCost, Passage, Pie
 pub use load::{DeviceChoice, Evict, Expected, KvSettings, LoadSettings};
 pub use model::{DeviceInfo, DraftInfo, KvInfo, LoadPart, ModelInfo, ServerInfo};
 pub use prompt::{Asked, Batch, ChatKey, Constraint, GenerateOptions, Prompt, Speculate, SpeculationOptions, Think};
+pub use servers::{Reach, Server, Servers};
 
 use super::kv::KvTypes;
 use crate::text::escape_line;
@@ -179,6 +181,9 @@ pub enum EngineError {
     /// A server cannot be reached, refuses, or is gone.
     #[error("{0}")]
     Server(String),
+    /// What computed with it is gone: the model has to be loaded again.
+    #[error("{0}")]
+    ServerLost(String),
     #[error("{0}")]
     Failed(String),
 }

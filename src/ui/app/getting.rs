@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use super::{Activity, App, Held, Popup};
-use crate::engine::protocol::{LoadSettings, ModelInfo};
+use crate::engine::protocol::{EngineError, LoadSettings, ModelInfo};
 use crate::models::Progress;
 use crate::models::offers::{Offer, Place};
 use crate::text::escape_line;
@@ -65,6 +65,13 @@ impl Getting {
 
     pub(super) fn loaded(&self) -> Option<&LoadSettings> {
         self.loaded.as_ref()
+    }
+
+    /// A model that has lost its server can be chosen again, as if none were in use.
+    pub(super) fn forget_lost(&mut self, error: &EngineError) {
+        if matches!(error, EngineError::ServerLost(_)) {
+            self.loaded = None;
+        }
     }
 
     /// Whatever else the person does is no answer to whether to stop.
@@ -308,7 +315,7 @@ mod tests {
 
     use super::*;
     use crate::chat::Ended;
-    use crate::engine::protocol::{EngineError, Step};
+    use crate::engine::protocol::Step;
     use crate::models;
     use crate::ui::app::tester::{Tester, assistant, download, here, model, prompt, settings, user};
     use crate::ui::msg::{Command, Msg};

@@ -201,6 +201,7 @@ mod tests {
     use crossterm::event::{KeyCode, KeyModifiers};
 
     use super::*;
+    use crate::engine::protocol::{EngineError, Step};
     use crate::ui::app::tester::{Tester, download, here, settings};
     use crate::ui::msg::{Command, Msg};
 
@@ -278,6 +279,19 @@ mod tests {
         assert!(tester.app.is_in_use(&offer));
         assert!(tester.key(KeyCode::Enter, KeyModifiers::NONE).is_empty());
         assert!(matches!(tester.app.popup(), Popup::Closed));
+    }
+
+    #[test]
+    fn a_model_that_lost_its_server_is_loaded_again() {
+        let mut tester = Tester::ready();
+        let mut offer = here("tiny", None);
+        if let Place::Here { found, .. } = &mut offer.place {
+            found.path = settings().path;
+        }
+        tester.send("Hi");
+        assert!(tester.app.is_in_use(&offer));
+        tester.answer(Step::Failed(EngineError::ServerLost("the server is gone".into())));
+        assert!(!tester.app.is_in_use(&offer));
     }
 
     #[test]

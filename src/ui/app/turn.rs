@@ -420,7 +420,10 @@ impl App {
                 self.hold_finished(&finish);
                 effects
             }
-            Step::Failed(error) => self.end_answer(End::Failed(error.to_string()), Stats::default(), None, now),
+            Step::Failed(error) => {
+                self.getting.forget_lost(&error);
+                self.end_answer(End::Failed(error.to_string()), Stats::default(), None, now)
+            }
             Step::Loading(_) | Step::Trying(_) | Step::Ready(_) | Step::Expected(_) | Step::Planned(_) => Vec::new(),
             Step::Lanes(_) | Step::Item(..) | Step::Cancelled | Step::Done | Step::Unloaded => Vec::new(),
         }
