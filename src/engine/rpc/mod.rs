@@ -3,7 +3,9 @@
 //!
 //! What speaks TCP is a thread of its own, the operator, and what it starts: the engine's thread may not.
 
+// Its tests run in every build, though only the operator uses all of it.
 #[cfg(any(feature = "rpc", test))]
+#[cfg_attr(not(feature = "rpc"), allow(dead_code))]
 mod relay;
 #[cfg(any(feature = "rpc", test))]
 mod words;
