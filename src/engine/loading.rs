@@ -355,6 +355,7 @@ impl Loaded {
                     None => "as usual".into(),
                 },
                 notice: self.choice.notice.clone(),
+                elsewhere: settings.device.elsewhere().map(str::to_owned),
             }),
             draft: None,
         }

@@ -137,6 +137,12 @@ impl DeviceChoice {
     /// The words, without a number or servers.
     pub const WORDS: [&'static str; 5] = ["auto", "cpu", "metal", "cuda", "vulkan"];
 
+    /// A machine that computes with it and is not this one.
+    pub fn elsewhere(&self) -> Option<&str> {
+        let Self::Rpc(servers) = self else { return None };
+        servers.list.iter().find(|server| !server.is_here()).map(|server| server.host.as_str())
+    }
+
     fn parts(&self) -> (&'static str, Option<u32>) {
         match *self {
             Self::Auto => ("auto", None),

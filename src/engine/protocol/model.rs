@@ -48,7 +48,8 @@ impl ModelInfo {
 
     /// Where text goes that it is to answer, if that is not this machine.
     pub fn sends_to(&self) -> Option<&str> {
-        self.server.as_ref().filter(|server| !server.server.is_on_this_machine()).map(|server| server.server.host())
+        let server = self.server.as_ref().map(|server| &server.server).filter(|server| !server.is_on_this_machine());
+        server.map(Server::host).or_else(|| self.device.as_ref()?.elsewhere.as_deref())
     }
 }
 
@@ -120,4 +121,7 @@ pub struct DeviceInfo {
     /// reason, which is why it is not in the JSON.
     #[serde(skip_serializing)]
     pub notice: Option<String>,
+    /// Another machine that computes a part of it, and so sees what is said. In the reason, too.
+    #[serde(skip_serializing)]
+    pub elsewhere: Option<String>,
 }

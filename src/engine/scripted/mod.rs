@@ -122,6 +122,7 @@ impl<S: Sink> Player<S> {
                 batch: 512,
                 batch_reason: "as usual".into(),
                 notice: None,
+                elsewhere: None,
             }),
         }
     }

@@ -186,6 +186,17 @@ mod tests {
     }
 
     #[test]
+    fn a_model_that_another_machine_computes_a_part_of_is_asked_about_too() {
+        let mut tester = Tester::saving();
+        tester.send("/private");
+        let mut info = model(true);
+        info.device.as_mut().unwrap().elsewhere = Some("board.test".into());
+        tester.model(Step::Ready(Box::new(info)));
+        assert!(prompt(&tester.send("Hello")).is_none());
+        assert_eq!(asked(&tester).as_deref(), Some("board.test"));
+    }
+
+    #[test]
     fn what_stays_on_this_machine_is_not_asked_about() {
         assert!(prompt(&private("http://localhost:8000").send("Hello")).is_some());
     }

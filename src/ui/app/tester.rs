@@ -74,6 +74,7 @@ pub(in crate::ui) fn model(has_template: bool) -> ModelInfo {
             batch: 512,
             batch_reason: "as usual".into(),
             notice: None,
+            elsewhere: None,
         }),
     }
 }
