@@ -56,7 +56,12 @@ impl Server {
 
     /// What is typed to mean it: its name, or its address where it has none of its own.
     pub fn typed(&self) -> &str {
-        if self.name == authority(&self.base) { self.address() } else { &self.name }
+        if self.is_described() { &self.name } else { self.address() }
+    }
+
+    /// Whether it has a name of its own.
+    pub fn is_described(&self) -> bool {
+        self.name != authority(&self.base)
     }
 
     pub fn base(&self) -> &Url {

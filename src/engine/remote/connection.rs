@@ -189,18 +189,21 @@ pub fn advice(server: &Server) -> String {
     format!("ask again, or see what `tuichat engines check {}` tells", server.typed())
 }
 
+/// What to do where a key is wanted, or another one.
+fn about_key(server: &Server) -> String {
+    let place = match server.is_described() {
+        true => "`key_env` or `key_file` in config.toml names it",
+        false => "`TUICHAT_ENGINE_KEY` holds it",
+    };
+    let what = if server.has_key() { "its key may be wrong" } else { "it wants a key" };
+    format!("{what}: {place} (`tuichat help engines`)")
+}
+
 /// The sentence for a refusal, with what to do about it.
 fn error(server: &Server, refusal: Refusal) -> EngineError {
     let name = escape_line(server.name());
     let advice = match &refusal {
-        Refusal::Status { status: 401 | 403, .. } if server.has_key() => {
-            "the key may be wrong: it is named by `key_env` or `key_file` in config.toml".to_owned()
-        }
-        Refusal::Status { status: 401 | 403, .. } => {
-            "it wants a key: name it by `key_env` or `key_file` in config.toml (`tuichat help engines`), or set \
-             `TUICHAT_ENGINE_KEY`"
-                .to_owned()
-        }
+        Refusal::Status { status: 401 | 403, .. } => about_key(server),
         Refusal::Status { status: 429 | 503, wait: Some(wait), .. } => {
             format!("it is busy and asks to be left alone for {} s: try again then", wait.as_secs())
         }
@@ -257,7 +260,7 @@ mod tests {
     fn a_refusal_says_what_to_do() {
         let status = |status, wait| Refusal::Status { status, wait, sentence: "it answers so".into() };
         for (refusal, advice) in [
-            (status(401, None), "`TUICHAT_ENGINE_KEY`"),
+            (status(401, None), "it wants a key: `key_env`"),
             (status(429, Some(std::time::Duration::from_secs(90))), "for 90 s"),
             (status(400, None), "too long"),
             (Refusal::Lost("connection refused".into()), "`tuichat engines check lab`"),
