@@ -89,6 +89,22 @@ fn a_busy_server_is_asked_again_and_one_that_asks_for_patience_is_left_alone() {
 }
 
 #[test]
+fn a_server_that_loads_its_model_is_waited_for() {
+    let (home, server) = (Home::new(), ChatServer::start([]).loading());
+    let ran = ask(&home, &server, &["-p", "Hi"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "Hello there\n"), "{}", ran.stderr);
+}
+
+#[test]
+fn two_engines_in_one_line_are_a_contradiction() {
+    let home = Home::new();
+    home.write("home/config/config.toml", "[engines.lab]\nurl = \"http://lab.invalid:8000\"\n");
+    let ran = home.run(&["--engine", "llama", "-m", "small@lab", "-p", "Hi", "--private"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stderr.contains("names one engine and `--engine llama` another"), "{}", ran.stderr);
+}
+
+#[test]
 fn a_server_that_takes_only_plain_requests_gets_one() {
     let (home, server) = (Home::new(), ChatServer::start([Way::Status(400, "unknown field top_k")]));
     let ran = ask(&home, &server, &["-p", "Hi"]);

@@ -61,6 +61,10 @@ impl Surroundings {
         let Layers { typed, engines, .. } = &self.layers;
         let set = self.config.model.as_deref().filter(|_| typed.engine.is_none());
         if let Some((model, engine)) = typed.model.as_deref().or(set).and_then(|model| at_engine(model, engines)) {
+            if let Some(other) = typed.engine.as_ref().filter(|other| **other != EngineName::Named(engine.to_owned())) {
+                let sentence = format!("`-m {model}@{engine}` names one engine and `--engine {other}` another");
+                return Err(Failure::usage(sentence).hint("leave one of them out"));
+            }
             let chosen = self.server_named(&EngineName::Named(engine.to_owned()))?;
             return Ok(chosen.map(|chosen| asking(chosen.server, Some(model.to_owned()))));
         }
@@ -104,7 +108,7 @@ fn at_engine<'typed>(typed: &'typed str, engines: &Engines) -> Option<(&'typed s
 
 /// How to ask a server for a model, or for its only one.
 fn asking(server: Server, model: Option<String>) -> LoadSettings {
-    let name = Some(model.clone().unwrap_or_else(|| server.name().to_owned()));
+    let name = Some(model.as_ref().map_or(server.name().to_owned(), |model| format!("{model}@{}", server.name())));
     LoadSettings { path: model.unwrap_or_default().into(), name, server: Some(server), ..LoadSettings::default() }
 }
 
@@ -268,9 +272,7 @@ pub(super) fn models(surroundings: &Surroundings) -> Vec<Asked> {
     if matches!(surroundings.config.engine, EngineName::Address(_)) {
         names.push(surroundings.config.engine.clone());
     }
-    let is_private = surroundings.config.private;
     let servers = names.iter().filter_map(|name| surroundings.server_named(name).ok()?);
-    let servers = servers.filter(|chosen| !is_private || chosen.server.is_on_this_machine());
     let (sender, answers) = mpsc::channel();
     let cancel = CancelFlag::default();
     let mut asked: Vec<Asked> = Vec::new();

@@ -293,9 +293,9 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
 
     /// Whether the whole answer is what the schema asks for.
     fn check(&self, schema: &Validator) -> Result<(), Failure> {
+        let Err(problem) = schema.check(&self.report.text) else { return Ok(()) };
         self.cut("schema")?;
-        let problem = |problem| Failure::unsatisfied(format!("the answer {problem}"));
-        schema.check(&self.report.text).map_err(problem)
+        Err(Failure::unsatisfied(format!("the answer {problem}")))
     }
 
     /// An answer that was cut is only the beginning of what the schema or the grammar asks for.

@@ -47,6 +47,8 @@ struct State {
     /// The key that it wants.
     key: Mutex<Option<String>>,
     models: Mutex<Vec<String>>,
+    /// So many times more it says that it loads its model.
+    loads: AtomicUsize,
     under_way: AtomicUsize,
     most_under_way: AtomicUsize,
 }
@@ -84,6 +86,12 @@ impl ChatServer {
         self
     }
 
+    /// Not ready yet when it is asked for the first time.
+    pub fn loading(self) -> Self {
+        self.state.loads.store(1, Ordering::SeqCst);
+        self
+    }
+
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -112,6 +120,10 @@ fn serve(stream: TcpStream, state: &State) -> io::Result<()> {
         let wanted = state.key.lock().unwrap().clone();
         if wanted.is_some() && asked.key != wanted {
             whole(&mut stream, 401, &json!({"error": {"message": "Invalid API key", "code": 401}}))?;
+        } else if asked.path.ends_with("/models")
+            && state.loads.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+        {
+            whole(&mut stream, 503, &json!({"error": {"message": "Loading model"}}))?;
         } else if asked.path.ends_with("/models") {
             let models = state.models.lock().unwrap().clone();
             let data: Vec<Value> =

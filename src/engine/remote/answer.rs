@@ -5,19 +5,16 @@ use std::time::{Duration, Instant};
 
 use super::connection::Connection;
 use super::events::{self, Figures, Line};
-use super::http::{Lines, Refusal, wait};
+use super::http::{Lines, Refusal};
+use super::patience::Patience;
 use super::request;
-use crate::chat::{Ended, Repetition, ServerTold, Stats, Timings, Usage};
+use crate::chat::{Ended, Repetition, Role, ServerTold, Stats, Timings, Usage};
 use crate::engine::llama::Token;
 use crate::engine::protocol::{CancelFlag, Channel, EngineError, Finish, GenerateOptions, Piece, Prompt, Step};
 use crate::engine::repetition::RepetitionDetector;
 use crate::engine::thinking::{Tags, ThinkingFilter};
 
 const COMPLETIONS: &str = "chat/completions";
-/// How often a server that is busy is asked again, and how long that may take together.
-const MOST_RETRIES: u32 = 4;
-const MOST_WAIT: Duration = Duration::from_secs(30);
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Answers a prompt. `emit` gets what comes before the last event, which is returned; it gives `false` when nobody listens.
 pub async fn answer(
@@ -29,6 +26,8 @@ pub async fn answer(
 ) -> Step {
     let seed = options.sampling.seed.unwrap_or_else(|| fastrand::u32(..));
     let mut answer = Answer::new(seed, options.loop_breaker, emit);
+    let begun = prompt.messages.last().filter(|last| last.role == Role::Assistant);
+    answer.echo = begun.map(|begun| Echo { begun: begun.text.clone(), held: String::new() });
     (answer.emit)(Step::Prefilling { done: 0, total: 0, cached: 0 });
     let lines = match open(connection, prompt, options, seed, stops).await {
         Ok(lines) => lines,
@@ -57,7 +56,7 @@ async fn open(
     seed: u32,
     stops: &[&CancelFlag],
 ) -> Result<Lines, Problem> {
-    let (mut tried, mut waited) = (0, Duration::ZERO);
+    let mut patience = Patience::default();
     let known = connection.extent.get();
     loop {
         let extent = connection.extent.get();
@@ -74,12 +73,7 @@ async fn open(
             // It was not the extent that was refused.
             connection.extent.set(known);
         }
-        let pause = pause(&refusal, tried).filter(|pause| waited + *pause <= MOST_WAIT);
-        let Some(pause) = pause else { return Err(Problem::Refused(refusal)) };
-        tracing::info!(?refusal, ?pause, "the server is asked again");
-        tried += 1;
-        waited += pause;
-        wait(pause, stops).await.map_err(Problem::Refused)?;
+        patience.wait_after(refusal, stops).await.map_err(Problem::Refused)?;
     }
 }
 
@@ -89,18 +83,6 @@ fn is_about_request(refusal: &Refusal) -> bool {
         Refusal::Status { status: 400 | 422, .. } => true,
         Refusal::Status { status: 500, sentence, .. } => sentence.contains("response_format"),
         _ => false,
-    }
-}
-
-/// How long to wait before a request is sent again; `None` if that would not help. `tried` times it was already.
-fn pause(refusal: &Refusal, tried: u32) -> Option<Duration> {
-    let usual = FIRST_PAUSE * 2_u32.pow(tried.min(8));
-    match refusal {
-        _ if tried >= MOST_RETRIES => None,
-        Refusal::Status { status: 429 | 502 | 503 | 504, wait, .. } => Some(wait.unwrap_or(usual)),
-        // A connection that was kept open may have been closed by the server meanwhile.
-        Refusal::Lost(_) if tried == 0 => Some(Duration::ZERO),
-        _ => None,
     }
 }
 
@@ -118,6 +100,27 @@ struct Answer<E> {
     ended: Option<Ended>,
     circles: Option<Circles>,
     repetition: Option<Repetition>,
+    /// While it is not known yet whether the server repeats what it is to go on with.
+    echo: Option<Echo>,
+}
+
+/// An answer that is gone on with: some servers say it once more before they do.
+struct Echo {
+    begun: String,
+    /// What came so far, which may be the beginning of that.
+    held: String,
+}
+
+impl Echo {
+    /// What is new of the text so far; `None` while that is not known.
+    fn new_of(&mut self, text: &str) -> Option<String> {
+        self.held.push_str(text);
+        match self.held.strip_prefix(&self.begun) {
+            Some(new) => Some(new.to_owned()),
+            None if self.begun.starts_with(&self.held) => None,
+            None => Some(std::mem::take(&mut self.held)),
+        }
+    }
 }
 
 /// Notices that an answer goes round in circles, by its pieces: what their tokens are is not known.
@@ -150,6 +153,7 @@ impl<E: Fn(Step) -> bool> Answer<E> {
             ended: None,
             circles: breaks_loops.then(Circles::default),
             repetition: None,
+            echo: None,
         }
     }
 
@@ -182,8 +186,8 @@ impl<E: Fn(Step) -> bool> Answer<E> {
                 Line::Strange => return Err(Refusal::Strange("the server sends something that is no answer".into())),
             }
         }
-        let rest = self.filter.finish();
-        if let Some((channel, text)) = rest {
+        let held = self.echo.take().map(|echo| self.filter.push(&echo.held)).unwrap_or_default();
+        for (channel, text) in held.into_iter().chain(self.filter.finish()) {
             self.tell(channel, text);
         }
         self.ended.ok_or_else(|| Refusal::Lost("the server broke off in the middle of an answer".into()))
@@ -195,7 +199,13 @@ impl<E: Fn(Step) -> bool> Answer<E> {
             return true;
         }
         self.count(now);
-        let parts = self.filter.push(text);
+        let new = match &mut self.echo {
+            Some(echo) => echo.new_of(text),
+            None => Some(text.to_owned()),
+        };
+        let Some(text) = new else { return true };
+        self.echo = None;
+        let parts = self.filter.push(&text);
         parts.into_iter().all(|(channel, text)| self.tell(channel, text))
     }
 
@@ -249,19 +259,16 @@ impl<E: Fn(Step) -> bool> Answer<E> {
 mod tests {
     use super::*;
 
-    fn status(status: u16, wait: Option<u64>) -> Refusal {
-        Refusal::Status { status, wait: wait.map(Duration::from_secs), sentence: String::new() }
-    }
-
     #[test]
-    fn a_busy_server_is_asked_again_when_it_says_and_a_mistake_is_not_repeated() {
-        let seconds = |refusal: &Refusal, tried| pause(refusal, tried).map(|pause| pause.as_secs());
-        assert_eq!(seconds(&status(429, Some(7)), 0), Some(7));
-        assert_eq!([0, 1, 2].map(|tried| seconds(&status(503, None), tried)), [Some(1), Some(2), Some(4)]);
-        assert_eq!(seconds(&status(503, None), MOST_RETRIES), None);
-        for refusal in [status(401, None), status(404, None), status(500, None), Refusal::Strange("x".into())] {
-            assert_eq!(seconds(&refusal, 0), None, "{refusal:?}");
-        }
-        assert_eq!([0, 1].map(|tried| seconds(&Refusal::Lost("x".into()), tried)), [Some(0), None]);
+    fn what_an_answer_began_with_is_not_said_twice() {
+        let said = |pieces: &[&str]| {
+            let mut echo = Echo { begun: "One, two".into(), held: String::new() };
+            pieces.iter().find_map(|piece| echo.new_of(piece))
+        };
+        assert_eq!(said(&["One", ", two, three"]).as_deref(), Some(", three"));
+        assert_eq!(said(&["One, two"]).as_deref(), Some(""));
+        assert_eq!(said(&["One", " more"]).as_deref(), Some("One more"));
+        assert_eq!(said(&[", three"]).as_deref(), Some(", three"));
+        assert_eq!(said(&["One", ", t"]), None);
     }
 }

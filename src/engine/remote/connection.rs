@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::address::Server;
 use super::http::{Http, Refusal};
+use super::patience::Patience;
 use super::request::{Extent, To};
 use crate::engine::protocol::{CancelFlag, EngineError, ModelInfo, ServerInfo};
 use crate::text::escape_line;
@@ -61,7 +62,18 @@ impl Connection {
     pub async fn open(server: Server, wanted: Option<&str>, stops: &[&CancelFlag]) -> Result<Self, EngineError> {
         let refused = |refusal: Refusal| error(&server, refusal);
         let http = Http::new(server.base(), server.key(), true).map_err(EngineError::Server)?;
-        let models = match (list_of(&http, stops).await, wanted) {
+        let mut patience = Patience::default();
+        let listed = loop {
+            match list_of(&http, stops).await {
+                // A server that loads its model says that it is busy.
+                Err(refusal @ Refusal::Status { .. }) => match patience.wait_after(refusal, stops).await {
+                    Ok(()) => {}
+                    Err(refusal) => break Err(refusal),
+                },
+                listed => break listed,
+            }
+        };
+        let models = match (listed, wanted) {
             (Ok(models), _) => models,
             // A server without a list may answer all the same.
             (Err(Refusal::Status { status: 404 | 405 | 501, .. }), Some(_)) => Vec::new(),
@@ -85,6 +97,11 @@ impl Connection {
         self.slots = count("/total_slots").filter(|slots| *slots > 0);
     }
 
+    /// What the model is called there.
+    pub(super) fn model_name(&self) -> &str {
+        self.model.name()
+    }
+
     pub(super) fn to(&self) -> To<'_> {
         To { model: &self.model.id, is_llama: self.model.is_llama() }
     }
@@ -96,7 +113,7 @@ impl Connection {
     /// What is known of the model.
     pub(super) fn info(&self, load_ms: f64) -> ModelInfo {
         ModelInfo {
-            name: self.model.name().to_owned(),
+            name: format!("{}@{}", self.model.name(), self.server.name()),
             path: self.model.id.clone().into(),
             server: Some(ServerInfo {
                 server: self.server.clone(),

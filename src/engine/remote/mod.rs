@@ -9,6 +9,7 @@ mod answer;
 mod connection;
 mod events;
 pub mod http;
+mod patience;
 mod request;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -187,7 +188,7 @@ pub fn try_out(server: &Server, wanted: Option<&str>, cancel: &CancelFlag) -> Re
         match answer::answer(&connection, &prompt, &options, &stops, |_| true).await {
             Step::Finished(finish) if finish.ended != Ended::Cancelled => Ok(Tried {
                 models: models.iter().map(|model| model.name().to_owned()).collect(),
-                model: info.name,
+                model: connection.model_name().to_owned(),
                 program: info.server.as_ref().and_then(|server| server.program.clone()),
                 context: info.server.as_ref().and_then(|server| server.context),
                 first_token_ms: finish.stats.timings.time_to_first_token_ms,

@@ -32,7 +32,7 @@ impl Extent {
 #[derive(Clone, Copy, Debug)]
 pub struct To<'to> {
     pub model: &'to str,
-    /// It is llama.cpp's own server, which knows grammars and goes on with an answer by itself.
+    /// It is llama.cpp's own server, which knows grammars.
     pub is_llama: bool,
 }
 
@@ -86,7 +86,7 @@ pub fn body(
         put("thinking_budget_tokens", most.into());
     }
     let goes_on = prompt.messages.last().is_some_and(|last| last.role == Role::Assistant);
-    if goes_on && !to.is_llama {
+    if goes_on {
         put("add_generation_prompt", false.into());
         put("continue_final_message", true.into());
     }
@@ -185,7 +185,5 @@ mod tests {
         let prompt = prompt(&[(Role::User, "Count."), (Role::Assistant, "One,")]);
         let options = GenerateOptions::default();
         assert_eq!(body(VLLM, &prompt, &options, 7, Extent::Full).unwrap()["continue_final_message"], true);
-        let llama = To { is_llama: true, ..VLLM };
-        assert!(body(llama, &prompt, &options, 7, Extent::Full).unwrap().get("continue_final_message").is_none());
     }
 }

@@ -12,14 +12,21 @@ use crate::ui::msg::{ChatRow, Effect};
 pub(super) struct Wanted {
     chat: Option<String>,
     model: Option<String>,
+    /// It is looked for outside the list.
+    seeks_model: bool,
     pub(super) prompt: Option<String>,
 }
 
 impl App {
     /// Something was named in a command and is being looked for.
     pub(super) fn is_finding(&self) -> bool {
-        let Wanted { chat, model, prompt } = &self.wanted;
+        let Wanted { chat, model, prompt, .. } = &self.wanted;
         chat.is_some() || model.is_some() || prompt.is_some()
+    }
+
+    /// Another model was named, and it is not known yet which one is meant.
+    pub(super) fn is_finding_model(&self) -> bool {
+        self.wanted.model.is_some() || self.wanted.seeks_model
     }
 
     /// Goes to the chat of this number, or of these words in its title.
@@ -68,6 +75,7 @@ impl App {
             // What is no name may be a file, a place on the hub, or a model of a server that has not told yet.
             [] if wanted.starts_with("hf:") || wanted.contains(['/', '.', '~', '@']) => {
                 self.notice(format!("looking for `{}`", escape_line(&wanted)));
+                self.wanted.seeks_model = true;
                 return vec![Effect::FindModel(wanted)];
             }
             [] => {
@@ -83,6 +91,7 @@ impl App {
     /// The model was found that was typed as a path or a place on the hub.
     pub(super) fn model_found(&mut self, found: Result<Offer, String>) -> Vec<Effect> {
         self.notices.retain(|notice| !notice.starts_with("looking for `"));
+        self.wanted.seeks_model = false;
         match found {
             Ok(offer) => {
                 let unlisted = self.unlisted_file(&offer);

@@ -274,6 +274,13 @@ impl App {
         matches!(self.activity, Activity::NoModel(_)) && self.getting.awaited.is_some()
     }
 
+    /// A model that is here, or on a server, was named or chosen and will answer in a moment: what is sent waits for it. One
+    /// that is downloaded takes longer.
+    pub(super) fn is_switching(&self) -> bool {
+        let is_getting = self.getting.awaited.is_some() && self.getting.download.is_none();
+        self.is_finding_model() || is_getting
+    }
+
     /// A model was chosen and is on its way.
     pub(super) fn is_getting(&self) -> bool {
         self.getting.awaited.is_some() || self.getting.next.is_some()
@@ -299,14 +306,6 @@ impl App {
 pub(super) fn name(settings: &LoadSettings) -> String {
     let file = settings.path.file_name().unwrap_or(settings.path.as_os_str());
     settings.name.clone().unwrap_or_else(|| file.to_string_lossy().into_owned())
-}
-
-/// What the model that is there is called in the list.
-pub(super) fn listed_name(settings: &LoadSettings, model: Option<&ModelInfo>) -> String {
-    match (&settings.server, model) {
-        (Some(server), Some(model)) => format!("{}@{}", model.name, server.name()),
-        _ => name(settings),
-    }
 }
 
 #[cfg(test)]
@@ -376,6 +375,27 @@ mod tests {
         assert!(matches!(&effects[0], Effect::Remember(name) if name == "other"), "{effects:?}");
         assert_eq!(prompt(&effects).unwrap().messages, [user("Hi")]);
         assert!(tester.notes().is_empty());
+    }
+
+    #[test]
+    fn a_message_that_follows_the_name_of_another_model_waits_for_it() {
+        let mut tester = Tester::ready();
+        assert!(matches!(tester.send("/model other")[..], [Effect::ListModels]));
+        assert!(prompt(&tester.send("For the other one")).is_none());
+        let effects = tester.update(Msg::Offers(vec![here("other", None)]));
+        let [Effect::Get { choice, .. }] = &effects[..] else { panic!("{effects:?}") };
+        assert!(matches!(got(&mut tester, *choice)[..], [Effect::Snapshot, Effect::Load(_)]));
+        assert_eq!(prompt(&ready(&mut tester)).unwrap().messages, [user("For the other one")]);
+    }
+
+    #[test]
+    fn a_message_for_a_model_that_cannot_be_had_is_answered_by_the_one_that_is_there() {
+        let mut tester = Tester::ready();
+        tester.send("/model nowhere");
+        assert!(prompt(&tester.send("Hi")).is_none());
+        let effects = tester.update(Msg::Offers(vec![here("other", None)]));
+        assert!(tester.app.notices()[0].contains("no model is called `nowhere`"), "{:?}", tester.app.notices());
+        assert_eq!(prompt(&effects).unwrap().messages, [user("Hi")]);
     }
 
     #[test]

@@ -120,6 +120,10 @@ impl App {
             self.notice(NOT_HERE);
             return Vec::new();
         }
+        if is_pinned && !self.tells_cache() {
+            self.notice("a server answers, and it does not know pins: they are for models of this machine");
+            return Vec::new();
+        }
         match self.entry_to_pin(number) {
             Ok((entry, number)) => self.pin_entry(entry, number, is_pinned, now),
             Err(sentence) => {

@@ -420,7 +420,11 @@ impl App {
             Msg::Chats(_) | Msg::Offers(_) | Msg::OffersOfServers(_) | Msg::Prompts { .. } | Msg::Files { .. }
         );
         let writes = does && !matches!(msg, Msg::Line(_)) || matches!(msg, Msg::Attached(_) | Msg::Ran(_));
+        let was_switching = self.is_switching();
         let mut effects = self.happened(msg, now);
+        if was_switching && !self.is_switching() {
+            effects.extend(self.answer_if_possible());
+        }
         if is_fresh || writes {
             effects.extend(self.complete(is_fresh));
         }

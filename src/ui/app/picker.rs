@@ -81,7 +81,8 @@ impl App {
     /// Opens the list, with the choice on what is being downloaded or in use. What it held the last time is shown until
     /// it was looked anew.
     pub(super) fn list_models(&mut self) -> Vec<Effect> {
-        let in_use = || self.getting.loaded().map(|settings| getting::listed_name(settings, self.model.as_deref()));
+        let in_use = || self.model.as_ref().filter(|model| model.server.is_some()).map(|model| model.name.clone());
+        let in_use = || in_use().or_else(|| self.getting.loaded().map(getting::name));
         let current = self.download().map(|download| download.name.clone()).or_else(in_use);
         self.list_models_at(current)
     }

@@ -65,7 +65,13 @@ impl App {
         let usage = last.usage;
         words.row("prompt", prompt(&last));
         words.row("answer", format!("{} tokens", usage.completion_tokens));
-        words.row("first token", format!("after {}", seconds(last.timings.time_to_first_token_ms)));
+        words.row(
+            "first token",
+            match usage.completion_tokens {
+                0 => "none came".into(),
+                _ => format!("after {}", seconds(last.timings.time_to_first_token_ms)),
+            },
+        );
         if let Some(speed) = last.prefill_tokens_per_second() {
             words.row("reading", format!("{speed:.1} tok/s, {}", seconds(last.timings.prefill_ms)));
         }

@@ -173,7 +173,7 @@ impl App {
 
     /// Asks the engine once the question is safe and the model is there.
     pub(super) fn answer_if_possible(&mut self) -> Vec<Effect> {
-        if self.outbox != Some(Outbox::Ready) || self.activity != Activity::Idle {
+        if self.outbox != Some(Outbox::Ready) || self.activity != Activity::Idle || self.is_switching() {
             return Vec::new();
         }
         if self.holds_back() {
