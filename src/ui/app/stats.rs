@@ -105,6 +105,12 @@ impl App {
         if spent.drafted > 0 {
             words.row("guesses", format!("{} of {} were right", spent.accepted, spent.drafted));
         }
+        self.say_context(&mut words);
+        self.show_words(words);
+    }
+
+    /// What the context is: the cache's, or that of a server.
+    fn say_context(&self, words: &mut Words) {
         let (held, model) = (self.held, self.model.as_ref());
         if let Some(kv) = model.and_then(|model| model.kv.as_ref()) {
             words.row("context", format!("{} of {} cells, {} tokens left it", held.used, kv.cells, held.evicted));
@@ -115,7 +121,6 @@ impl App {
             words.row("program", escape_line(server.program.as_deref().unwrap_or("it does not say what it is")));
             words.row("context", server.context.map_or("unknown".into(), |tokens| format!("{tokens} tokens")));
         }
-        self.show_words(words);
     }
 
     /// What the KV cache is made of, and why.
