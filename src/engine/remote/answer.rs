@@ -57,21 +57,22 @@ async fn open(
     stops: &[&CancelFlag],
 ) -> Result<Lines, Problem> {
     let mut patience = Patience::default();
-    let known = connection.extent.get();
+    let mut extent = connection.extent.get();
     loop {
-        let extent = connection.extent.get();
         let body = request::body(connection.to(), prompt, options, seed, extent).map_err(Problem::Asked)?;
         let refusal = match connection.http.lines(COMPLETIONS, Some(&body), stops).await {
-            Ok(lines) => return Ok(lines),
+            Ok(lines) => {
+                // Only now is it known that it was the extent that was refused, and not the conversation.
+                connection.extent.set(extent);
+                return Ok(lines);
+            }
             Err(refusal) => refusal,
         };
-        if is_about_request(&refusal) {
-            if let Some(less) = extent.less(options.constraint.as_ref()) {
-                connection.extent.set(less);
-                continue;
-            }
-            // It was not the extent that was refused.
-            connection.extent.set(known);
+        if is_about_request(&refusal)
+            && let Some(less) = extent.less(options.constraint.as_ref())
+        {
+            extent = less;
+            continue;
         }
         patience.wait_after(refusal, stops).await.map_err(Problem::Refused)?;
     }
