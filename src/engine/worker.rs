@@ -28,6 +28,12 @@ pub(super) fn serve(requests: Receiver<Request>, shutdown: CancelFlag, sink: imp
     let mut next = desk.next();
     while let Some(request) = next {
         next = match request.work {
+            // It comes here only where the thread that speaks to servers could not be started.
+            Work::Load(settings) if settings.server.is_some() => {
+                let words = "the system cannot start a thread for the server; close other programs and try again";
+                desk.send(request.id, Step::Failed(EngineError::Server(words.into())));
+                desk.next()
+            }
             Work::Load(settings) => with_model(&desk, request.id, &request.cancel, &settings),
             Work::Plan(..) | Work::Prefill(..) | Work::Generate(..) | Work::Batch(_) => {
                 desk.send(request.id, Step::Failed(EngineError::NoModel));
