@@ -7,11 +7,40 @@ use crate::text;
 /// from being markup together; [`visible`] takes it out again.
 const SEPARATOR: char = '\u{fdd0}';
 
+/// What has come of a line so far.
+#[derive(Clone, Copy, Debug, Default)]
+enum Line {
+    /// Nothing but spaces and the marks of quotes.
+    #[default]
+    Margin,
+    /// So many of a fence's mark, and perhaps spaces behind them.
+    Marks(char, usize),
+    Words,
+}
+
+impl Line {
+    fn with(self, next: char) -> Self {
+        match (self, next) {
+            (_, '\n') => Line::Margin,
+            (Line::Margin, ' ' | '\t' | '>') => Line::Margin,
+            (Line::Margin, '`' | '~') => Line::Marks(next, 1),
+            (Line::Marks(mark, count), _) if next == mark => Line::Marks(mark, count + 1),
+            (Line::Marks(..), ' ' | '\t' | '\r') => self,
+            _ => Line::Words,
+        }
+    }
+
+    fn is_fence(self) -> bool {
+        matches!(self, Line::Marks(_, count) if count >= 3)
+    }
+}
+
 /// Prepares text piece by piece.
 #[derive(Debug, Default)]
 pub struct Cleaner {
     /// A last `\r` or `]`, whose meaning the next character decides.
     last: Option<char>,
+    line: Line,
     /// Definitions of links and footnotes are left as such.
     keeps_definitions: bool,
 }
@@ -22,8 +51,8 @@ impl Cleaner {
         Self { keeps_definitions: true, ..Self::default() }
     }
 
-    /// Appends `delta` to `clean`: controls made visible, `\r\n` as `\n`, and a separator where a definition would
-    /// vanish (`]:`).
+    /// Appends `delta` to `clean`: controls made visible, `\r\n` as `\n`, a separator where a definition would vanish
+    /// (`]:`), and a tab behind a fence as a space: CommonMark closes a block there, pulldown-cmark does not.
     pub fn push(&mut self, delta: &str, clean: &mut String) {
         let mut piece = String::with_capacity(delta.len() + 8);
         for character in delta.chars() {
@@ -36,8 +65,10 @@ impl Cleaner {
             match character {
                 SEPARATOR => piece.push_str("<U+FDD0>"),
                 '\r' => {}
+                '\t' if self.line.is_fence() => piece.push(' '),
                 other => piece.push(other),
             }
+            self.line = self.line.with(character);
             self.last = Some(character);
         }
         clean.push_str(&text::escape(&piece));
@@ -73,8 +104,15 @@ mod tests {
     }
 
     #[test]
+    fn a_tab_behind_a_fence_is_a_space_and_stays_anywhere_else() {
+        assert_eq!(clean(&["> ```\t\n\t~~~~ \t\n"]), "> ``` \n\t~~~~  \n");
+        let untouched = "``\t\na ```\t\n```a\tb\n";
+        assert_eq!(clean(&[untouched]), untouched);
+    }
+
+    #[test]
     fn pieces_make_no_difference() {
-        let text = "[a]: b\r\n\r\u{fdd0}\u{202e}";
+        let text = "[a]: b\r\n\r\u{fdd0}\u{202e}\n```\t\r\n";
         let single: Vec<String> = text.chars().map(String::from).collect();
         let single: Vec<&str> = single.iter().map(String::as_str).collect();
         assert_eq!(clean(&single), clean(&[text]));
