@@ -170,7 +170,7 @@ pub static BINDINGS: &[Binding] = &[
         "stop the answer or clear the text; twice to leave",
         Command::Interrupt,
     ),
-    bind_when_empty(CHAT, &[(Char('d'), CTRL)], "Ctrl-D", "leave, while nothing is written", Command::Leave),
+    bind_when_empty(CHAT, &[(Char('d'), CTRL)], "Ctrl-D", "leave, while nothing is written", Command::Quit),
     bind(EVERYWHERE, &[(Char('z'), CTRL)], "Ctrl-Z", "go to the shell; `fg` comes back", Command::Suspend),
     bind(
         CHAT,

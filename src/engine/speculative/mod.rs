@@ -38,7 +38,7 @@ pub use times_file::TimesFile;
 pub use verify::{Drafted, is_close, take_or_draw};
 
 /// Something that guesses how a text goes on.
-pub trait Drafter {
+pub trait Drafter: std::fmt::Debug {
     /// The text is this now.
     fn begin(&mut self, text: &[Token]);
 

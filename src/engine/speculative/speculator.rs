@@ -16,7 +16,8 @@ pub struct Speculator<'model> {
     options: SpeculationOptions,
     /// The model's cache can give tokens back.
     can_take_back: bool,
-    ngrams: Ngrams,
+    /// Those who look up in the text.
+    lookups: Vec<Box<dyn Drafter>>,
     model: Option<(DraftModel<'model>, Bursts)>,
     controller: Controller,
     run: Run,
@@ -37,7 +38,7 @@ impl<'model> Speculator<'model> {
         Self {
             options: SpeculationOptions::default(),
             can_take_back: true,
-            ngrams: Ngrams::default(),
+            lookups: vec![Box::new(Ngrams::default())],
             model: model.map(|model| (Bursts::new(model.size), model)).map(|(bursts, model)| (model, bursts)),
             controller: Controller::new(on_gpu),
             run: Run::default(),
@@ -97,7 +98,7 @@ impl<'model> Speculator<'model> {
         self.by = None;
         self.controller.begin();
         if self.drafts() {
-            self.ngrams.begin(text);
+            self.lookups.iter_mut().for_each(|drafter| drafter.begin(text));
             if let Some((model, _)) = &mut self.model {
                 model.begin(text);
                 model.draw_by(&options.sampling, options.speculation.fuzzy > 0.0);
@@ -130,7 +131,7 @@ impl<'model> Speculator<'model> {
         if let Some((guess, ground)) = self.run.guess() {
             self.controller.chosen(ground, guess == token);
         }
-        self.ngrams.push(token);
+        self.lookups.iter_mut().for_each(|drafter| drafter.push(token));
         if let Some((model, _)) = &mut self.model {
             model.push(token);
         }
@@ -169,13 +170,13 @@ impl<'model> Speculator<'model> {
         }
         let most = most.min(self.options.most.unwrap_or(MOST_DRAFTED) as usize);
         // One is enough to learn from.
-        let mut draft = self.ngrams.draft(most.max(1), cancel);
+        let mut draft = self.look_up(most.max(1), cancel);
         let end = draft.tokens.iter().position(|token| is_end(*token));
         draft.tokens.truncate(end.unwrap_or(usize::MAX));
         let asked = self.options.by.looks_up();
         let insists = asked == Asked::Always;
-        let most_by_ngrams = if asked == Asked::Never { 0 } else { most };
-        let computed = self.controller.decide(&draft, most_by_ngrams, cells, insists);
+        let most_looked_up = if asked == Asked::Never { 0 } else { most };
+        let computed = self.controller.decide(&draft, most_looked_up, cells, insists);
         self.run = Run::new(draft, computed);
         if computed == 0
             && let Some(draft) = self.ask_model(most, cells, cancel)
@@ -187,6 +188,13 @@ impl<'model> Speculator<'model> {
             (one, other) => one.or(other),
         };
         self.run.computed_tokens().to_vec()
+    }
+
+    /// The guess of those who look up in the text that most speaks for.
+    fn look_up(&mut self, most: usize, cancel: &[&CancelFlag]) -> Draft {
+        let worth = |draft: &Draft| (!draft.tokens.is_empty(), draft.ground.matched);
+        let drafts = self.lookups.iter_mut().map(|drafter| drafter.draft(most, cancel));
+        drafts.reduce(|best, next| if worth(&next) > worth(&best) { next } else { best }).unwrap_or_default()
     }
 
     /// What the draft model guesses, if it is there and is to be asked.

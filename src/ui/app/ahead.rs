@@ -404,7 +404,7 @@ mod tests {
     #[test]
     fn leaving_writes_what_was_computed_and_a_deleted_chat_is_forgotten() {
         let mut tester = Tester::saving();
-        let effects = tester.command(Command::Leave);
+        let effects = tester.command(Command::Quit);
         assert!(matches!(effects[..], [Effect::Snapshot, Effect::Leave]), "{effects:?}");
         let effects = tester.update(Msg::ChatDeleted(ChatId(7)));
         assert!(matches!(effects[..], [Effect::Forget(ChatId(7))]), "{effects:?}");

@@ -165,7 +165,7 @@ impl App {
             Command::Branch(wanted) => return self.branch(wanted, now),
             Command::UndoExchange => return self.undo_exchange(now),
             Command::RedoExchange => return self.redo(now),
-            Command::Leave => return self.leave(Ended::Cancelled),
+            Command::Quit => return self.leave(Ended::Cancelled),
             Command::Suspend => return vec![Effect::Suspend],
             Command::Redraw => return vec![Effect::Redraw],
             Command::NewChat => {
@@ -177,7 +177,7 @@ impl App {
                 self.popup = Popup::Context { top: 0 };
                 self.look_ahead(now);
             }
-            Command::Drafts => self.explain_drafts(),
+            Command::Spec => self.explain_drafts(),
             Command::Pin(number) => return self.pin(number, true, now),
             Command::Unpin(number) => return self.pin(number, false, now),
             Command::Chats => return self.list_chats(),

@@ -266,7 +266,7 @@ fn when_saving_fails_the_chat_goes_on_and_says_so() {
 
 #[test]
 fn leaving_or_being_killed_in_mid_answer_writes_the_part() {
-    for (msg, expected) in [(Msg::Terminate, Ended::Interrupted), (Msg::Command(Command::Leave), Ended::Cancelled)] {
+    for (msg, expected) in [(Msg::Terminate, Ended::Interrupted), (Msg::Command(Command::Quit), Ended::Cancelled)] {
         let mut tester = Tester::saving();
         tester.send("one");
         tester.question_is_saved(1);

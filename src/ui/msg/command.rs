@@ -38,7 +38,7 @@ pub enum Command {
     TakeBack(u8),
     Stop,
     Interrupt,
-    Leave,
+    Quit,
     Suspend,
     /// Draw all of the screen anew.
     Redraw,
@@ -106,7 +106,7 @@ pub enum Command {
     Stats,
     Theme(Option<String>),
     /// Tell what guessing tokens brought to the last answer.
-    Drafts,
+    Spec,
     /// Go on with the last answer.
     Continue,
     /// Choose a message with the keyboard, and do something with it.

@@ -217,7 +217,7 @@ impl Talk {
                 self.voice.is_collecting = false;
                 self.send(lines.join("\n"))
             }
-            None => self.update(Msg::Command(Command::Leave)),
+            None => self.update(Msg::Command(Command::Quit)),
         }
     }
 

@@ -216,7 +216,7 @@ pub static COMMANDS: &[SlashCommand] = &[
         ),
     ),
     row(Group::Model, "stats", &[], nothing(Command::Stats), "what the last answer and this chat cost"),
-    row(Group::Model, "spec", &[], nothing(Command::Drafts), "what guessing tokens brought to the last answer"),
+    row(Group::Model, "spec", &[], nothing(Command::Spec), "what guessing tokens brought to the last answer"),
     row(Group::Context, "context", &[], nothing(Command::Context), "what the context holds, message by message"),
     row(
         Group::Context,
@@ -267,7 +267,7 @@ pub static COMMANDS: &[SlashCommand] = &[
         maybe("WORDS", |words| Ok(words.map_or(Command::Help, |words| Command::HelpOn(words.into())))),
         "the keys and these commands, or those about something",
     ),
-    row(Group::Program, "quit", &["exit", "q"], nothing(Command::Leave), "leave"),
+    row(Group::Program, "quit", &["exit", "q"], nothing(Command::Quit), "leave"),
 ];
 
 /// How a question is asked once more.

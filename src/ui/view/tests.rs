@@ -104,7 +104,7 @@ fn thinking_is_shown_while_it_lasts() {
 #[test]
 fn what_guessing_tokens_brought_is_in_the_status_line_and_explained() {
     let mut tester = streaming();
-    tester.command(Command::Drafts);
+    tester.command(Command::Spec);
     assert!(text(&mut tester, 120, 24).contains("there is no answer yet"));
     let (drafted, accepted, spent_ms, plain_ms) = (60, 45, 4000.0, 6000.0);
     let speculation = Speculation {
