@@ -1,14 +1,24 @@
 //! The guide can be relied on: its links lead somewhere, its index names every page, what it has typed is understood by the
-//! program, and the reference of settings is what the program knows of them.
+//! program and does what it is for, and the reference of settings is what the program knows of them.
 
+#[path = "../common/mod.rs"]
 mod common;
+mod guide;
+#[cfg(unix)]
+#[path = "../common/pty.rs"]
+#[allow(dead_code)]
+mod pty;
+#[cfg(unix)]
+mod running;
+#[cfg(unix)]
+mod world;
 
-use std::collections::{BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 use common::program::Home;
-use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
+use guide::{Page, filled, guide, pages_of_docs, root, words};
 use tuichat::cli::{Arguments, definition};
 use tuichat::config::{About, Directories, SAMPLE, Settings, SettingsFile, about_settings, variable_of};
 use tuichat::ui::counts_from;
@@ -29,156 +39,8 @@ goes before the environment, the environment before the file, and the file befor
 as the line that the file would have: texts stand in quotes, lists in brackets. Switches are \
 `true` and `false`, or the words on, off, yes and no, in quotes; flags and variables take the same words.
 ";
-/// What stands for a number in what is to be typed, for a size, for the name and the value of a setting.
-const PLACEHOLDERS: [(&[&str], &str); 4] =
-    [(&["N", "K", "ID", "SECONDS"], "3"), (&["SIZE"], "2M"), (&["NAME"], "temp"), (&["VALUE"], "0.5")];
 /// Commands of other programs, with which ours are compared.
 const OF_OTHERS: [&str; 4] = ["/clear", "/glob", "/read", "/regen"];
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// The pages of the guide itself, by their names.
-fn pages_of_docs() -> Vec<String> {
-    let entries = std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().file_name());
-    let names = entries.map(|name| format!("docs/{}", name.to_string_lossy()));
-    let mut pages: Vec<String> = names.filter(|name| name.ends_with(".md")).collect();
-    pages.sort();
-    pages
-}
-
-/// The pages for users, read.
-fn guide() -> Vec<(String, Page)> {
-    let names = std::iter::once("README.md".to_owned()).chain(pages_of_docs());
-    names.map(|name| (name.clone(), Page::at(&root().join(name)))).collect()
-}
-
-/// What a page has in it.
-#[derive(Default)]
-struct Page {
-    links: Vec<String>,
-    /// What leads to its headings.
-    anchors: Vec<String>,
-    /// Code within a sentence.
-    spans: Vec<String>,
-    /// Blocks of code, with their languages.
-    blocks: Vec<(String, String)>,
-}
-
-impl Page {
-    fn at(path: &Path) -> Self {
-        Self::of(&std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
-    }
-
-    fn of(text: &str) -> Self {
-        let mut page = Self::default();
-        let (mut heading, mut block) = (None::<String>, None::<(String, String)>);
-        let mut same: HashMap<String, u32> = HashMap::new();
-        for event in Parser::new_ext(text, Options::ENABLE_TABLES) {
-            match event {
-                Event::Start(Tag::Heading { .. }) => heading = Some(String::new()),
-                Event::End(TagEnd::Heading(_)) => {
-                    let anchor = anchor(&heading.take().unwrap_or_default());
-                    let before = same.entry(anchor.clone()).or_default();
-                    page.anchors.push(if *before == 0 { anchor } else { format!("{anchor}-{before}") });
-                    *before += 1;
-                }
-                Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
-                    page.links.push(dest_url.into_string());
-                }
-                Event::Start(Tag::CodeBlock(kind)) => {
-                    let language = match kind {
-                        CodeBlockKind::Fenced(language) => language.into_string(),
-                        CodeBlockKind::Indented => String::new(),
-                    };
-                    block = Some((language, String::new()));
-                }
-                Event::End(TagEnd::CodeBlock) => page.blocks.extend(block.take()),
-                Event::Text(text) => match (&mut block, &mut heading) {
-                    (Some((_, code)), _) => code.push_str(&text),
-                    (None, Some(heading)) => heading.push_str(&text),
-                    (None, None) => {}
-                },
-                Event::Code(code) => {
-                    heading.iter_mut().for_each(|heading| heading.push_str(&code));
-                    page.spans.push(code.into_string());
-                }
-                _ => {}
-            }
-        }
-        page
-    }
-
-    /// The calls of the program in its blocks of shell.
-    fn calls(&self) -> Vec<Vec<String>> {
-        let is_shell = |language: &str| ["", "sh", "console"].contains(&language);
-        self.blocks.iter().filter(|(language, _)| is_shell(language)).flat_map(|(_, code)| calls(code)).collect()
-    }
-}
-
-/// What leads to a heading, as GitHub has it.
-fn anchor(heading: &str) -> String {
-    let kept = heading.chars().filter(|it| it.is_alphanumeric() || [' ', '-', '_'].contains(it));
-    kept.flat_map(char::to_lowercase).map(|it| if it == ' ' { '-' } else { it }).collect()
-}
-
-/// The words of each call of the program in a block: where a line begins, behind a prompt or a pipe.
-fn calls(code: &str) -> Vec<Vec<String>> {
-    let begins = |before: &str| {
-        let line = before.rsplit('\n').next().unwrap_or_default();
-        line.is_empty() || line == "$ " || line.ends_with("| ")
-    };
-    let places = code.match_indices("tuichat ").filter(|(at, _)| begins(&code[..*at]));
-    places.map(|(at, _)| words(&code[at..])).collect()
-}
-
-/// The words up to the end of a call: that of its line, a pipe, a redirection, or what explains it behind two spaces.
-/// Placeholders are replaced by what may stand there.
-fn words(text: &str) -> Vec<String> {
-    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
-    let mut characters = text.chars().peekable();
-    while let Some(character) = characters.next() {
-        match (quote, character) {
-            (Some(mark), _) if mark == character => quote = None,
-            (None, '\'' | '"') => {
-                quote = Some(character);
-                word.get_or_insert_default();
-            }
-            (None, '\\') if characters.next_if_eq(&'\n').is_some() => while characters.next_if_eq(&' ').is_some() {},
-            (None, '\n' | ')') => break,
-            (None, ' ') => {
-                words.extend(word.take());
-                if characters.peek() == Some(&' ') {
-                    break;
-                }
-            }
-            _ => word.get_or_insert_default().push(character),
-        }
-    }
-    words.extend(word);
-    let is_end = |word: &String| ["|", "||", "&&", "#"].contains(&word.as_str()) || word.starts_with(['<', '>']);
-    let end = words.iter().position(is_end).unwrap_or(words.len());
-    words.truncate(end);
-    filled(&words)
-}
-
-/// The words with something in the place of what stands for it. What is left open is left out, but for an option's value.
-fn filled(words: &[String]) -> Vec<String> {
-    let mut filled: Vec<String> = Vec::new();
-    for word in words {
-        let bare = word.trim_matches(['[', ']']).trim_end_matches('…');
-        let meant = PLACEHOLDERS.iter().find(|(names, _)| names.contains(&bare)).map(|(_, meant)| *meant);
-        match (meant, filled.last()) {
-            (Some(meant), _) => filled.push(meant.to_owned()),
-            (None, Some(option)) if bare.is_empty() && option.starts_with('-') => filled.push("3".into()),
-            (None, _) if bare.is_empty() => {}
-            (None, _) if word.ends_with('…') => filled.push(bare.to_owned()),
-            (None, _) => filled.push(word.clone()),
-        }
-    }
-    filled
-}
 
 /// Whether the program understands a call; help is an answer, too.
 fn understood(call: &[String]) -> Result<(), clap::Error> {
@@ -233,8 +95,8 @@ fn every_page_is_in_the_index() {
 fn every_call_of_the_program_that_is_written_down_is_understood() {
     let (mut count, mut topics) = (0, BTreeSet::new());
     for (name, page) in guide() {
-        let calls = page.calls();
-        let spans = page.spans.iter().filter(|span| span.starts_with("tuichat ")).map(|span| words(span));
+        let calls: Vec<Vec<String>> = page.calls().iter().map(|call| filled(&call.words)).collect();
+        let spans = page.spans.iter().filter(|span| span.starts_with("tuichat ")).map(|span| filled(&words(span)));
         let spans: Vec<Vec<String>> = spans.collect();
         for call in &calls {
             understood(call).unwrap_or_else(|error| panic!("{name}: {call:?}: {error}"));
