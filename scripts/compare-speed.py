@@ -10,12 +10,12 @@ the one that does what tuichat does at the moment has its slices.
     scripts/compare-speed.py --tuichat target/release/tuichat --llama-bench llama-bench --threads 2 MODEL.gguf…
     scripts/compare-speed.py --tuichat target/release/tuichat --other OTHER/tuichat --threads 2 MODEL.gguf…
 
-Without `--depth` a prompt of 512 tokens and 128 tokens one by one (pp512, tg128), with it 128 and 32 behind so many
-others. What is printed: tokens per second over all rounds, the ratio of tuichat's to the other's, and in brackets the
-95 % interval of that by the rounds. Linux.
+A prompt of 512 tokens and 128 tokens one by one (pp512, tg128). What is printed: tokens per second over all rounds, the
+ratio of tuichat's to the other's, and in brackets the 95 % interval of that by the rounds. Linux.
 """
 
 import argparse
+import atexit
 import json
 import math
 import mmap
@@ -32,6 +32,7 @@ from pathlib import Path
 
 CLOCK = Path(__file__).with_name("slices-clock.c")
 SLICE_SECONDS = 0.08
+TOKENS = {"prompt": 512, "answer": 128}
 # Student's t for 95 %, by how many rounds there are less one.
 STUDENT = {3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 7: 2.36, 8: 2.31, 9: 2.26, 11: 2.20, 14: 2.14, 19: 2.09, 29: 2.05}
 
@@ -53,6 +54,8 @@ class Program:
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=self.output, stderr=other_end, env=environment, start_new_session=True
         )
+        # Nobody would let it go on.
+        atexit.register(self.signal, signal.SIGKILL)
         os.close(other_end)
         os.set_blocking(self.terminal, False)
         self.since = time.monotonic_ns()
@@ -116,21 +119,19 @@ class Measure:
 
     def __init__(self, options, model, clock, home):
         self.options, self.model, self.clock, self.home = options, model, clock, home
-        self.tokens = {"prompt": 128, "answer": 32} if options.depth else {"prompt": 512, "answer": 128}
 
     def tuichat(self, program):
-        suite = ["--suite", "depth", "--depths", str(self.options.depth)] if self.options.depth else ["--suite", "quick"]
-        command = [program, "bench", self.model, *suite, "--rounds", str(self.options.rounds)]
+        command = [program, "bench", self.model, "--suite", "quick", "--rounds", str(self.options.rounds)]
         command += ["--threads", str(self.options.threads), "--power", "none", "--cool-down", "off", "--private", "--json"]
         begun = Program(command, self.clock, self.home)
         begun.run_until("round 1 of")
         return begun
 
     def llama_bench(self, kind):
-        counts = ["-p", str(self.tokens["prompt"]), "-n", "0"]
+        counts = ["-p", str(TOKENS["prompt"]), "-n", "0"]
         if kind == "answer":
-            counts = ["-p", "0", "-n", str(self.tokens["answer"])]
-        command = [self.options.llama_bench, "-m", self.model, *counts, "-d", str(self.options.depth), "--progress"]
+            counts = ["-p", "0", "-n", str(TOKENS["answer"])]
+        command = [self.options.llama_bench, "-m", self.model, *counts, "--progress"]
         command += ["-t", str(self.options.threads), "-r", str(self.options.rounds), "-o", "jsonl"]
         begun = Program(command, self.clock, self.home)
         begun.run_until("generation run 1/" if kind == "answer" else "prompt run 1/")
@@ -138,7 +139,7 @@ class Measure:
 
     def beside_llama_bench(self):
         ours = self.tuichat(self.options.tuichat)
-        theirs = {kind: self.llama_bench(kind) for kind in self.tokens}
+        theirs = {kind: self.llama_bench(kind) for kind in TOKENS}
         before = {kind: program.ran_for for kind, program in theirs.items()}
         # When the round began, how long one takes, and the prompt's part of it: known after the first, which does not count.
         number, begun, length, part = 1, ours.ran_for, None, None
@@ -147,7 +148,7 @@ class Measure:
             rounds = re.findall(r"round (\d+) of \d+(?:, ([\d.]+) tokens per second)?", ours.read())
             if int(rounds[-1][0]) != number:
                 number, length, begun = int(rounds[-1][0]), ours.ran_for - begun, ours.ran_for
-                answer = self.tokens["answer"] / float(rounds[-1][1])
+                answer = TOKENS["answer"] / float(rounds[-1][1])
                 part = min(max(1 - answer / (length / 1e9), 0.05), 0.95)
             if number == self.options.rounds and ours.progress.endswith("\x1b[K"):
                 break
@@ -163,7 +164,7 @@ class Measure:
         """The samples that were whole after so much time; the others were not taken in turn."""
         whole, passed = [], 0.0
         for sample in program.samples()[kind]:
-            passed += self.tokens[kind] / sample
+            passed += TOKENS[kind] / sample
             if passed > seconds:
                 break
             whole.append(sample)
@@ -179,7 +180,7 @@ class Measure:
 
     def told(self):
         ours, theirs = self.beside_another() if self.options.other else self.beside_llama_bench()
-        for kind, tokens in self.tokens.items():
+        for kind, tokens in TOKENS.items():
             our, their = (len(side[kind]) * tokens / sum(tokens / speed for speed in side[kind]) for side in (ours, theirs))
             ratios = [math.log(one / other) for one, other in zip(ours[kind], theirs[kind])]
             count = len(ratios)
@@ -188,8 +189,8 @@ class Measure:
             middle = statistics.mean(ratios)
             low, high = math.exp(middle - off), math.exp(middle + off)
             name = Path(self.model).name
-            print(f"{name:<42}{self.options.depth:>6} {kind:<7}{our:>9.2f}{their:>9.2f}{our / their:>8.3f} ({low:.3f} to {high:.3f}), "
-                  f"{count} rounds", flush=True)
+            speeds = f"{our:>9.2f}{their:>9.2f}{our / their:>8.3f} ({low:.3f} to {high:.3f}), {count} rounds"
+            print(f"{name:<42}{kind:<7}{speeds}", flush=True)
 
 
 def main():
@@ -199,14 +200,15 @@ def main():
     other.add_argument("--llama-bench")
     other.add_argument("--other", help="another build of tuichat")
     parser.add_argument("--threads", type=int, required=True)
-    parser.add_argument("--depth", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("models", nargs="+")
     options = parser.parse_args()
+    # As if Ctrl-C had been typed, so that what was begun is ended.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as folder:
         clock = Path(folder, "slices-clock.so")
         subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", clock, CLOCK, "-ldl"], check=True)
-        print(f"{'model':<42}{'depth':>6} {'what':<7}{'tuichat':>9}{'other':>9}{'ratio':>8}", flush=True)
+        print(f"{'model':<42}{'what':<7}{'tuichat':>9}{'other':>9}{'ratio':>8}", flush=True)
         for model in options.models:
             Measure(options, model, clock, folder).told()
 
