@@ -149,6 +149,16 @@ fn every_piece_streamed_by_characters_looks_as_if_it_had_come_whole() {
     }
 }
 
+#[test]
+fn a_fence_with_a_tab_behind_it_ends_the_code_wherever_it_stands() {
+    for (begin, within) in [("", ""), ("> ", "> "), ("- ", "  ")] {
+        let markdown = |behind| format!("{begin}```\n{within}code\n{within}```{behind}\n{within}some *words*\n");
+        let (tab, nothing) = (render(&markdown("\t"), 40), render(&markdown(""), 40));
+        assert!(tab.contains("some words") && !tab.contains("```"), "{tab}");
+        assert_eq!(tab, nothing);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(192))]
 
