@@ -292,7 +292,10 @@ fn a_text_that_is_repeated_is_the_same_with_guesses_and_without_and_takes_fewer_
     assert!(plain.starts_with("1. Town 1 has"), "{plain}");
     assert_eq!(text, plain);
     assert_eq!(with.stats.usage.completion_tokens, without.stats.usage.completion_tokens);
-    assert!(with.stats.decode_calls * 2 < without.stats.decode_calls, "{:?}", with.stats);
+    // How many are guessed at once follows from the machine's speed. Each guess that was right saved a step.
+    let accepted = with.stats.speculation.accepted;
+    assert_eq!(with.stats.decode_calls + accepted, without.stats.decode_calls, "{:?}", with.stats);
+    assert!(accepted * 3 > with.stats.usage.completion_tokens, "{:?}", with.stats);
 }
 
 #[test]
