@@ -423,3 +423,17 @@ fn a_person_is_told_that_there_is_nothing_and_a_script_reads_an_empty_list() {
         assert!(terminal.wait_for_end().success());
     }
 }
+
+#[test]
+fn a_server_that_does_not_answer_is_at_the_end_of_the_list_with_the_reason_and_can_be_tried_again() {
+    let (home, hub) = (Home::new(), hub());
+    home.write("home/config/config.toml", "[engines.lab]\nurl = \"http://127.0.0.1:1\"\n");
+    let mut chat = chat(&home, &hub, &[]);
+    chat.wait_for("Choose a model");
+    chat.send("lab");
+    let screen = chat.wait_for("> lab");
+    assert!(screen.contains("no answer") && screen.contains("Engine `lab`"), "{screen}");
+    chat.send("\r");
+    chat.wait_for("engines check lab");
+    leave(&mut chat);
+}

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use common::chat_server::{ChatServer, Way};
 use common::program::{Home, Ran};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 
 /// Asks the server, as a script would.
 fn ask(home: &Home, server: &ChatServer, arguments: &[&str]) -> Ran {
@@ -236,6 +237,41 @@ fn an_engine_that_is_not_there_is_a_sentence() {
         assert_eq!(ran.code, Some(code), "{engine}: {}", ran.stderr);
         assert!(ran.stderr.contains(part), "{engine}: {}", ran.stderr);
     }
+}
+
+#[test]
+fn a_model_of_an_engine_that_is_not_there_is_a_sentence_about_both() {
+    let home = Home::new();
+    home.write("home/config/config.toml", "[engines.lab]\nurl = \"http://127.0.0.1:1\"\n");
+    for arguments in [&["-m", "small@nowhere", "-p", "Hi"][..], &["bench", "small@nowhere"]] {
+        let ran = home.run(arguments);
+        assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+        let sentence =
+            "no model named `small@nowhere` is here, and there is no engine `nowhere`: config.toml describes `lab`";
+        assert!(ran.stderr.contains(sentence), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_server_that_cannot_be_asked_is_shown_with_its_address_and_the_reason() {
+    let home = Home::new();
+    home.write("home/config/config.toml", "[engines.lab]\nurl = \"http://127.0.0.1:1\"\nkey_env = \"NO_SUCH_KEY\"\n");
+    let listed = home.run(&["engines", "list"]).stdout;
+    assert!(listed.contains("http://127.0.0.1:1/v1") && listed.contains("`export NO_SUCH_KEY=…`"), "{listed}");
+    let listed = home.run(&["engines", "list", "--json"]).json();
+    let lab = &listed[0];
+    assert_eq!((&lab["url"], &lab["has_key"]), (&"http://127.0.0.1:1/v1".into(), &Value::Null));
+    assert!(lab["problem"].as_str().is_some_and(|problem| problem.contains("NO_SUCH_KEY")), "{lab}");
+}
+
+#[test]
+fn a_check_that_fails_tells_a_script_why() {
+    let ran = Home::new().run(&["engines", "check", "http://127.0.0.1:1", "--json"]);
+    let object = ran.json();
+    assert_eq!((ran.code, &object["models"], &object["tells"]), (Some(6), &Value::Null, &Value::Null));
+    assert_eq!(object["url"], "http://127.0.0.1:1/v1");
+    let problem = object["problem"].as_str().expect("a sentence");
+    assert!(ran.stderr.contains(problem), "{problem}: {}", ran.stderr);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::config::{Chosen, EngineName, Engines, Layers};
 use crate::engine::protocol::{CancelFlag, EngineError, LoadSettings};
 use crate::engine::remote::{self, Server};
 use crate::exit::{Exit, Failure};
+use crate::models::ModelError;
 use crate::models::offers::{Offer, Place};
 use crate::remarks::Remarks;
 use crate::text::escape_line;
@@ -60,7 +61,7 @@ impl Surroundings {
     pub(super) fn server(&self) -> Result<Option<LoadSettings>, Failure> {
         let Layers { typed, engines, .. } = &self.layers;
         let set = self.config.model.as_deref().filter(|_| typed.engine.is_none());
-        if let Some((model, engine)) = typed.model.as_deref().or(set).and_then(|model| at_engine(model, engines)) {
+        if let Some((model, engine)) = typed.model.as_deref().or(set).and_then(|model| engines.at_engine(model)) {
             if let Some(other) = typed.engine.as_ref().filter(|other| **other != EngineName::Named(engine.to_owned())) {
                 let sentence = format!("`-m {model}@{engine}` names one engine and `--engine {other}` another");
                 return Err(Failure::usage(sentence).hint("leave one of them out"));
@@ -75,7 +76,7 @@ impl Surroundings {
 
     /// The model that is set, if it is none of a server.
     pub(super) fn model_here(&self) -> Option<&str> {
-        self.config.model.as_deref().filter(|model| at_engine(model, &self.layers.engines).is_none())
+        self.config.model.as_deref().filter(|model| self.layers.engines.at_engine(model).is_none())
     }
 
     /// Whether a private run may send text there: a person must have typed that.
@@ -84,7 +85,7 @@ impl Surroundings {
     /// If nobody did.
     pub(super) fn check_privacy(&self, load: &LoadSettings) -> Result<(), Failure> {
         let Layers { typed, engines, .. } = &self.layers;
-        let names_server = typed.model.as_deref().is_some_and(|model| at_engine(model, engines).is_some());
+        let names_server = typed.model.as_deref().is_some_and(|model| engines.at_engine(model).is_some());
         let is_typed = names_server || typed.engine.is_some();
         match load.server.as_ref().filter(|server| self.config.private && !server.is_on_this_machine() && !is_typed) {
             None => Ok(()),
@@ -100,10 +101,17 @@ impl Surroundings {
     }
 }
 
-/// The model and the server that are meant by `MODEL@NAME`.
-fn at_engine<'typed>(typed: &'typed str, engines: &Engines) -> Option<(&'typed str, &'typed str)> {
-    let (model, engine) = typed.rsplit_once('@')?;
-    (!model.is_empty() && engines.names().any(|name| name == engine)).then_some((model, engine))
+/// Why a model is not here, where the word behind its `@` may be meant for a server that there is not.
+pub(super) fn explained(error: ModelError, typed: Option<&str>, engines: &Engines) -> ModelError {
+    let is_no_server = |typed: &&str| !typed.starts_with("hf:") && engines.at_engine(typed).is_none();
+    match (&error, typed.filter(is_no_server).and_then(|typed| typed.rsplit_once('@'))) {
+        (ModelError::NotFound(_), Some((model, engine))) => {
+            let (model, shown) = (escape_line(model), escape_line(engine));
+            let sentence = format!("no model named `{model}@{shown}` is here, and {}", engines.unknown(engine));
+            ModelError::NotFound(sentence)
+        }
+        _ => error,
+    }
 }
 
 /// How to ask a server for a model, or for its only one.
@@ -123,7 +131,7 @@ fn list(surroundings: &Surroundings, as_json: bool) -> Result<(), Failure> {
             match chosen {
                 Ok(Some(chosen)) => merge(&mut object, &about(chosen)),
                 Ok(None) => {}
-                Err(failure) => merge(&mut object, &unusable(failure)),
+                Err(failure) => merge(&mut object, &unusable(engines.shown(name).as_ref(), failure)),
             }
             object
         };
@@ -139,7 +147,12 @@ fn list(surroundings: &Surroundings, as_json: bool) -> Result<(), Failure> {
                 format!("{:<40}  {}{key}{model}", server.address(), place(server))
             }
             Ok(None) => String::new(),
-            Err(failure) => failure.message.clone(),
+            Err(failure) => match engines.shown(name) {
+                Some(Chosen { server, .. }) => {
+                    format!("{:<40}  {}; {}", server.address(), place(&server), failure.message)
+                }
+                None => failure.message.clone(),
+            },
         };
         lines.push_str(&format!("{mark} {name:<16}  {words}\n"));
     }
@@ -171,10 +184,10 @@ fn about(chosen: &Chosen) -> Value {
 }
 
 /// The same of a server that cannot be used.
-fn unusable(failure: &Failure) -> Value {
-    let unknown =
-        ["url", "is_on_this_machine", "is_encrypted", "has_key", "model"].map(|key| (key.to_owned(), Value::Null));
-    let mut object = Value::Object(unknown.into_iter().collect());
+fn unusable(described: Option<&Chosen>, failure: &Failure) -> Value {
+    let unknown = json!({"url": null, "is_on_this_machine": null, "is_encrypted": null, "model": null});
+    let mut object = described.map_or(unknown, about);
+    object["has_key"] = Value::Null;
     object["problem"] = failure.parts().0.into();
     object
 }
@@ -226,20 +239,12 @@ fn check(surroundings: &Surroundings, name: EngineName, model: Option<String>, a
         return Err(Failure::usage("this program answers itself, and there is no server to ask")
             .hint("name one: `tuichat engines check http://localhost:8080`"));
     };
-    let tried = try_out(surroundings, &chosen, model)?;
+    let tried = try_out(surroundings, &chosen, model);
     if as_json {
-        let mut object = json!({
-            "name": chosen.server.name(),
-            "program": tried.program,
-            "models": tried.models,
-            "asked": tried.model,
-            "context": tried.context,
-            "first_token_ms": tried.first_token_ms,
-            "tells": {"prompt_tokens": tried.told.prompt, "cached_tokens": tried.told.cached, "prefill": tried.told.prefill},
-        });
-        merge(&mut object, &about(&chosen));
-        return print_json(&object);
+        print_json(&report(&chosen, &tried))?;
+        return tried.map(drop);
     }
+    let tried = tried?;
     let mut lines = format!("{}, {}\n", chosen.server.address(), place(&chosen.server));
     let mut line = |name: &str, words: String| lines.push_str(&format!("{name:<12}  {}\n", escape_line(&words)));
     if let Some(program) = tried.program {
@@ -260,6 +265,29 @@ fn check(surroundings: &Surroundings, name: EngineName, model: Option<String>, a
         line("warning", "what it is told can be read on its way, a key too; https would keep it secret".into());
     }
     print(&lines)
+}
+
+/// What was found of a server, for a script; what is not known is null.
+fn report(chosen: &Chosen, tried: &Result<remote::Tried, Failure>) -> Value {
+    let found = tried.as_ref().ok();
+    let told = found.map(|tried| {
+        let told = tried.told;
+        json!({"prompt_tokens": told.prompt, "cached_tokens": told.cached, "prefill": told.prefill})
+    });
+    let mut object = json!({
+        "name": chosen.server.name(),
+        "program": found.and_then(|tried| tried.program.as_ref()),
+        "models": found.map(|tried| &tried.models),
+        "asked": found.map(|tried| &tried.model),
+        "context": found.and_then(|tried| tried.context),
+        "first_token_ms": found.map(|tried| tried.first_token_ms),
+        "tells": told,
+    });
+    merge(&mut object, &about(chosen));
+    if let Err(failure) = tried {
+        object["problem"] = failure.parts().0.into();
+    }
+    object
 }
 
 /// A server's models, or why they are not known.
@@ -295,13 +323,16 @@ pub(super) fn name_of(model: &remote::Listed, server: &Server) -> String {
     format!("{}@{}", model.name(), server.name())
 }
 
-/// The models of servers, to be chosen among.
+/// The models of servers, to be chosen among, and the servers that do not tell theirs.
 pub(super) fn offers(surroundings: &Surroundings) -> Vec<Offer> {
     let mut offers = Vec::new();
     for (server, models) in models(surroundings) {
         match models {
             Ok(models) => offers.extend(models.iter().map(|model| offer(name_of(model, &server), &server, &model.id))),
-            Err(problem) => tracing::warn!(server = server.name(), problem, "its models are not offered"),
+            Err(problem) => {
+                tracing::warn!(server = server.name(), problem, "its models are not offered");
+                offers.push(Offer { note: problem, ..offer(server.name().to_owned(), &server, "") });
+            }
         }
     }
     offers
@@ -325,7 +356,7 @@ fn place_in_words(server: &Server) -> String {
 
 /// The model of a server that was typed as `MODEL@NAME`.
 pub(super) fn find(typed: &str, surroundings: &Surroundings) -> Option<Result<Offer, Failure>> {
-    let (model, engine) = at_engine(typed, &surroundings.layers.engines)?;
+    let (model, engine) = surroundings.layers.engines.at_engine(typed)?;
     let chosen = surroundings.server_named(&EngineName::Named(engine.to_owned())).transpose()?;
     Some(chosen.map(|chosen| offer(typed.to_owned(), &chosen.server, model)))
 }
@@ -338,7 +369,8 @@ pub(super) fn load(engine: &str, model: &str, surroundings: &Surroundings) -> Re
     let name = engine.parse().map_err(Failure::usage)?;
     let chosen = surroundings.server_named(&name)?;
     let chosen = chosen.ok_or_else(|| Failure::usage(format!("`{engine}` is no server")))?;
-    Ok(asking(chosen.server, Some(model.to_owned())))
+    let model = Some(model.to_owned()).filter(|model| !model.is_empty()).or(chosen.model);
+    Ok(asking(chosen.server, model))
 }
 
 /// A server that is measured beside this program.

@@ -34,7 +34,7 @@ use crate::engine::{Access, SnapshotSettings, Source};
 use crate::exit::Failure;
 use crate::hardware::{cores, limits};
 use crate::logging::{self, Log};
-use crate::models::{Elsewhere, Found, Library, Places, catalog, create_private};
+use crate::models::{Elsewhere, Found, Library, ModelError, Places, catalog, create_private};
 use crate::remarks::Remarks;
 use crate::text;
 
@@ -114,6 +114,12 @@ impl Surroundings {
         let places = Places::find(variable, std::env::home_dir().as_deref(), named);
         let elsewhere = Elsewhere::new(places, self.cache_file("headers.json"));
         Library::new(&self.directories.models).with_elsewhere(elsewhere)
+    }
+
+    /// The model of this machine that a word means, or the usual one.
+    fn resolve(&self, typed: Option<&str>) -> Result<Found, ModelError> {
+        let found = self.library().resolve(typed);
+        found.map_err(|error| engines::explained(error, typed, &self.layers.engines))
     }
 
     /// Where hashes are remembered of models that are not in the library; `None` where nothing may be written.
@@ -229,9 +235,7 @@ impl Surroundings {
     /// The model of this machine that the settings mean. A script is its own model.
     fn model(&self) -> Result<Found, Failure> {
         match &self.config.engine {
-            EngineName::Llama | EngineName::Address(_) | EngineName::Named(_) => {
-                Ok(self.library().resolve(self.model_here())?)
-            }
+            EngineName::Llama | EngineName::Address(_) | EngineName::Named(_) => Ok(self.resolve(self.model_here())?),
             EngineName::Scripted(path) => Ok(Found { name: "scripted".into(), path: path.clone(), sha256: None }),
         }
     }

@@ -182,7 +182,7 @@ impl Supply for Supplier {
         if let Some(found) = engines::find(typed, &surroundings) {
             return found.map_err(|failure| ModelError::BadArgument(failure.message));
         }
-        let missing = match surroundings.library().resolve(Some(typed)) {
+        let missing = match surroundings.resolve(Some(typed)) {
             Ok(found) => return Ok(offer(&found.name.clone(), Place::Here { owner: None, found })),
             Err(error) if !typed.starts_with("hf:") => return Err(error),
             Err(missing) => missing,

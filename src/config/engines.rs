@@ -108,6 +108,19 @@ impl Engines {
         self.engines.keys().map(String::as_str)
     }
 
+    /// The model and the server that are meant by `MODEL@NAME`.
+    pub fn at_engine<'typed>(&self, typed: &'typed str) -> Option<(&'typed str, &'typed str)> {
+        let (model, engine) = typed.rsplit_once('@')?;
+        (!model.is_empty() && self.engines.contains_key(engine)).then_some((model, engine))
+    }
+
+    /// A server as it is described, to be shown: without its key. `None` if its address is none.
+    pub fn shown(&self, name: &str) -> Option<Chosen> {
+        let described = self.engines.get(name)?;
+        let server = Server::new(Some(name), &described.url, None).ok()?;
+        Some(Chosen { server, model: described.model.clone() })
+    }
+
     /// The server that is meant; `None` where this program answers itself. The key is read from where it is.
     ///
     /// # Errors
@@ -135,7 +148,8 @@ impl Engines {
         }
     }
 
-    fn unknown(&self, name: &str) -> String {
+    /// That there is no such server, and which there are.
+    pub fn unknown(&self, name: &str) -> String {
         let known: Vec<String> = self.names().map(|name| format!("`{}`", escape_line(name))).collect();
         let known = match known.is_empty() {
             true => "config.toml describes none".to_owned(),

@@ -40,7 +40,7 @@ pub enum Place {
     Server {
         /// Which one, as it is typed.
         engine: String,
-        /// What the model is called there.
+        /// What the model is called there; empty where the server does not tell what it has.
         model: String,
         /// The machine that text goes to, if that is another one.
         host: Option<String>,
@@ -56,11 +56,13 @@ pub enum Place {
     },
 }
 
-/// In the order to be shown: what is here, what servers have, what is recommended, the rest, each as it came.
+/// In the order to be shown: what is here, what servers have, what is recommended, the rest, and servers that do not
+/// answer, each as it came.
 pub fn arranged(offers: impl IntoIterator<Item = Offer>) -> Vec<Offer> {
     let mut offers: Vec<Offer> = offers.into_iter().collect();
     let rank = |place: &Place| match place {
         Place::Here { .. } => 0,
+        Place::Server { model, .. } if model.is_empty() => 3,
         Place::Server { .. } => 1,
         Place::Download { .. } => 2,
     };

@@ -306,14 +306,13 @@ fn models(
     };
     // What chats go by is measured on the cores that they have.
     let speeds = if sets.is_empty() { surroundings.speeds_file() } else { None };
-    let library = surroundings.library();
-    let usual = [surroundings.config.model.as_deref()];
+    let usual = [surroundings.model_here()];
     let typed: Vec<Option<&str>> = command.models.iter().map(|name| Some(name.as_str())).collect();
     let names = if typed.is_empty() { &usual[..] } else { &typed };
     names
         .iter()
         .map(|name| {
-            let found = library.resolve(*name).map_err(|error| {
+            let found = surroundings.resolve(*name).map_err(|error| {
                 let failure = Failure::from(error);
                 let guess = name.and_then(|name| mistakes::guess(&["bench".into()], name));
                 guess.into_iter().fold(failure, Failure::hint)

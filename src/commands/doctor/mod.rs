@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use super::{Surroundings, print_json};
-use crate::config::{Config, Directories, Layers, Settings, SettingsFile};
+use crate::config::{Config, Directories, Engines, Layers, Settings, SettingsFile};
 use crate::engine::{about, devices};
 use crate::exit::{Exit, Failure};
 use crate::hardware::{cores, gpus as graphics};
@@ -100,14 +100,16 @@ fn examine(system: &System<'_>, names: &[String], ends: terminal::Ends, typed: S
     let understood = match &directories {
         Ok(directories) => settings::understand(system, directories, typed),
         Err(failure) => {
-            settings::Understood { config: Config::default(), findings: vec![settings::of_failure(failure)] }
+            let (config, engines) = (Config::default(), Engines::default());
+            settings::Understood { config, engines, findings: vec![settings::of_failure(failure)] }
         }
     };
     let surroundings = directories.ok().map(|directories| {
         let mut config = understood.config.clone();
         // Nothing is made, not even the folder of what is remembered.
         config.private |= !directories.cache.is_dir();
-        Surroundings { directories, layers: Layers::default(), config, settings: SettingsFile::default() }
+        let layers = Layers { engines: understood.engines.clone(), ..Layers::default() };
+        Surroundings { directories, layers, config, settings: SettingsFile::default() }
     });
 
     // Which devices llama.cpp sees is decided before it is asked for anything.
@@ -129,15 +131,16 @@ fn examine(system: &System<'_>, names: &[String], ends: terminal::Ends, typed: S
         sections.push(chats::Chats::read(system, &directories.chats_file()).section());
     }
     sections.push(terminal::Terminal::read(system, ends).section());
+    let network = network::Network::read(system, &understood.config).section();
     let file = surroundings.as_ref().map(|surroundings| surroundings.directories.config_file());
-    sections.push(settings::SettingsFacts::read(system, file.as_deref(), names, understood.findings).section());
-    sections.push(network::Network::read(system, &understood.config).section());
+    sections.push(settings::SettingsFacts::read(system, file.as_deref(), names, understood).section());
+    sections.push(network);
     sections
 }
 
 /// The header of the model that answers, if there is one.
 fn usual_header(surroundings: &Surroundings) -> Option<gguf::Header> {
-    let found = surroundings.library().resolve(surroundings.config.model.as_deref()).ok()?;
+    let found = surroundings.library().resolve(surroundings.model_here()).ok()?;
     gguf::read_header(&found.path).ok()
 }
 
@@ -173,15 +176,16 @@ fn models(system: &System<'_>, surroundings: &Surroundings) -> Section {
     let elsewhere = Elsewhere::new(places.clone(), None);
     let borrowed = elsewhere.look();
     let library = Library::new(&directories.models).with_elsewhere(elsewhere);
-    let draft = library.resolve(config.model.as_deref()).ok().and_then(|found| surroundings.draft_model(&found));
-    let tuned = library.resolve(config.model.as_deref()).ok().and_then(|found| surroundings.tuned(&found));
+    let wanted = surroundings.model_here();
+    let draft = library.resolve(wanted).ok().and_then(|found| surroundings.draft_model(&found));
+    let tuned = library.resolve(wanted).ok().and_then(|found| surroundings.tuned(&found));
     let looked = models::Looked {
         folder: &directories.models,
         library: &library,
         borrowed: &borrowed,
         places: &places,
         named: &config.model_folders,
-        wanted: config.model.as_deref(),
+        wanted,
         draft,
         tuned,
     };

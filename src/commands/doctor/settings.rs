@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::finding::{Finding, Level, Section, object};
 use super::system::{System, listed};
-use crate::config::{Config, Directories, Layers, Settings};
+use crate::config::{Config, Directories, EngineName, Engines, Layers, Settings};
 use crate::exit::Failure;
 use crate::models::catalog;
 
@@ -17,6 +17,7 @@ const OTHER_VARIABLES: [&str; 1] = ["TUICHAT_HOME"];
 #[derive(Debug)]
 pub struct Understood {
     pub config: Config,
+    pub engines: Engines,
     pub findings: Vec<Finding>,
 }
 
@@ -43,7 +44,38 @@ pub fn understand(system: &System<'_>, directories: &Directories, typed: Setting
             "correct its name, or take it out; `tuichat config print-sample` shows those there are",
         )
     }));
-    Understood { config: Config::from(layers.settings), findings }
+    let (config, engines) = (Config::from(layers.settings), layers.engines);
+    findings.extend(of_engines(&engines, &config, directories, system.variable));
+    Understood { config, engines, findings }
+}
+
+/// The server that answers, if one does.
+fn answering(engines: &Engines, config: &Config) -> Option<EngineName> {
+    let of_model = config.model.as_deref().and_then(|model| engines.at_engine(model));
+    match (of_model, &config.engine) {
+        (Some((_, engine)), _) => Some(EngineName::Named(engine.to_owned())),
+        (None, EngineName::Llama | EngineName::Scripted(_)) => None,
+        (None, engine) => Some(engine.clone()),
+    }
+}
+
+/// What is wrong with servers, which are not asked: of the one that answers that is a problem.
+fn of_engines(
+    engines: &Engines,
+    config: &Config,
+    directories: &Directories,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Vec<Finding> {
+    let answering = answering(engines, config);
+    let others = engines.names().map(|name| EngineName::Named(name.to_owned()));
+    let others = others.filter(|name| answering.as_ref() != Some(name)).map(|name| (Level::Warning, name));
+    let named = answering.clone().into_iter().map(|name| (Level::Problem, name)).chain(others);
+    let otherwise = "`tuichat help engines` tells how servers are described";
+    let broken = named.filter_map(|(level, name)| {
+        let sentence = engines.choose(&name, directories, variable).err()?;
+        Some(Finding::of_sentence(level, &sentence, "; ", otherwise))
+    });
+    broken.collect()
 }
 
 /// What the program would refuse to go on with.
@@ -69,6 +101,10 @@ pub struct SettingsFacts {
     overridden: Vec<String>,
     /// `TUICHAT_HOME` says where all files are.
     home_is_set: bool,
+    /// The server that answers instead of this program.
+    engine: Option<EngineName>,
+    /// The names of the servers that the file describes.
+    engines: Vec<String>,
     #[serde(skip)]
     findings: Vec<Finding>,
     #[serde(skip)]
@@ -77,7 +113,8 @@ pub struct SettingsFacts {
 
 impl SettingsFacts {
     /// `names` are those of all environment variables.
-    pub fn read(system: &System<'_>, file: Option<&Path>, names: &[String], mut findings: Vec<Finding>) -> Self {
+    pub fn read(system: &System<'_>, file: Option<&Path>, names: &[String], understood: Understood) -> Self {
+        let Understood { config, engines, mut findings } = understood;
         let text = file.and_then(|file| std::fs::read_to_string(file).ok());
         let table: toml::Table = text.and_then(|text| text.parse().ok()).unwrap_or_default();
         let known = Settings::keys();
@@ -105,6 +142,8 @@ impl SettingsFacts {
             overridden: variables.iter().filter(|key| table.contains_key(key.as_str())).cloned().collect(),
             variables,
             home_is_set: is_set("TUICHAT_HOME"),
+            engine: answering(&engines, &config),
+            engines: engines.names().map(str::to_owned).collect(),
             findings,
             shown: file.map_or("none".into(), |file| system.shown(file)),
         }
@@ -124,6 +163,13 @@ impl SettingsFacts {
                 false => format!("; of the file they override {}", self.overridden.join(", ")),
             };
             facts.push(("environment", format!("{}{before}", names.join(", "))));
+        }
+        if let Some(engine) = &self.engine {
+            facts.push(("answers", format!("engine `{engine}` (`tuichat engines check {engine}` asks it)")));
+        }
+        if !self.engines.is_empty() {
+            let names: Vec<&str> = self.engines.iter().map(String::as_str).collect();
+            facts.push(("engines", listed(&names)));
         }
         if self.home_is_set {
             facts.push(("folders", "all below `TUICHAT_HOME`".into()));
@@ -146,8 +192,9 @@ mod tests {
         let directories = Directories::find(Some(fixture.root.path().join("home"))).unwrap();
         let names: Vec<String> = variables.iter().map(|(name, _)| (*name).to_owned()).collect();
         fixture.examine(|system| {
-            let Understood { config, findings } = understand(system, &directories, Settings::default());
-            (config, SettingsFacts::read(system, Some(&directories.config_file()), &names, findings))
+            let understood = understand(system, &directories, Settings::default());
+            let config = understood.config.clone();
+            (config, SettingsFacts::read(system, Some(&directories.config_file()), &names, understood))
         })
     }
 
@@ -178,6 +225,29 @@ mod tests {
         assert_eq!(levels, [Level::Problem, Level::Warning], "{:?}", facts.findings);
         assert!(facts.findings[1].what.contains("there is no setting `tempo`"));
         assert_eq!(config.generate.sampling.temperature, 0.5);
+    }
+
+    #[test]
+    fn a_server_that_cannot_be_asked_is_a_problem_if_it_answers_and_else_a_warning() {
+        let described = "[engines.lab]\nurl = \"http://lab:8000\"\nkey_env = \"LAB_KEY\"\n[engines.home]\nurl = \"http://localhost\"\n";
+        for (set, level) in [
+            ("", Level::Warning),
+            ("engine = \"home\"\n", Level::Warning),
+            ("engine = \"lab\"\n", Level::Problem),
+            ("model = \"m@lab\"\n", Level::Problem),
+        ] {
+            let (_, facts) = examine(&format!("{set}{described}"), &[]);
+            let [finding] = &facts.findings[..] else { panic!("{set}: {:?}", facts.findings) };
+            assert_eq!((finding.level, finding.what.contains("`LAB_KEY`")), (level, true), "{set}");
+            assert_eq!(finding.remedy.as_deref(), Some("type `export LAB_KEY=…`"));
+            assert_eq!(facts.engines, ["home", "lab"]);
+        }
+        let (_, facts) = examine(&format!("engine = \"lab\"\n{described}"), &[("LAB_KEY", "sk-1")]);
+        let section = facts.section();
+        assert_eq!(section.level(), Level::Ok, "{section:?}");
+        assert!(!format!("{section:?}").contains("sk-1") && format!("{section:?}").contains("engines check lab"));
+        let (_, facts) = examine("engine = \"nowhere\"\n", &[]);
+        assert!(facts.findings[0].what.contains("there is no engine `nowhere`"), "{:?}", facts.findings);
     }
 
     #[test]

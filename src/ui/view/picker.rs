@@ -227,6 +227,7 @@ fn place(app: &App, offer: &Offer) -> String {
     }
     match &offer.place {
         Place::Here { .. } | Place::Server { .. } if app.is_in_use(offer) => "in use".into(),
+        Place::Server { model, .. } if model.is_empty() => "no answer".into(),
         Place::Server { host: None, .. } => "a server here".into(),
         Place::Server { host: Some(host), .. } => fitted(&format!("on {host}"), 20, app.theme().ascii),
         Place::Here { owner: None, .. } => "here".into(),

@@ -4,8 +4,9 @@ use proptest::prelude::*;
 use super::examples::{branched, choosing, downloading, evicted, found, offers, planned, row, screen, streaming, text};
 use crate::chat::{DraftedBy, Ended, Role, Speculation, Stats};
 use crate::engine::protocol::{Cost, EngineError, Finish, MessageCost, Pin, Step};
+use crate::models::offers::{Offer, Place};
 use crate::store::ChatId;
-use crate::ui::app::tester::{Tester, here, message_cost, model, opened, stored};
+use crate::ui::app::tester::{Tester, download, here, message_cost, model, opened, stored};
 use crate::ui::msg::{Command, Msg, Scroll};
 
 #[test]
@@ -406,6 +407,18 @@ fn without_the_network_the_list_says_what_to_do() {
     let screen = text(&mut tester, 80, 24);
     assert!(screen.contains("--offline=no") && screen.contains("models import FILE"), "{screen}");
     assert!(screen.contains("not here"), "{screen}");
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_listed_last_and_never_chosen_first() {
+    let mut tester = Tester::choosing(None).0;
+    let place = Place::Server { engine: "lab".into(), model: String::new(), host: None };
+    tester.update(Msg::OffersOfServers(vec![Offer { place, note: "it does not answer".into(), ..download("lab") }]));
+    tester.update(Msg::Offers(vec![download("medium")]));
+    let screen = text(&mut tester, 80, 24);
+    assert!(screen.contains("> medium") && screen.find("medium") < screen.find("no answer"), "{screen}");
+    tester.command(Command::Move(1));
+    assert!(text(&mut tester, 80, 24).contains("It does not answer."));
 }
 
 #[test]
