@@ -14,6 +14,23 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64" AND CMAKE_CXX_COMPILER_ID MATCH
     endforeach()
 endif()
 
+# A portable build has a module of kernels for each kind of processor. Those that only Intel's processors with AVX-512 take
+# are tuned for them, as the kernels of a build for one's own machine are: GCC 12's usual tuning cost 4 % of the speed of
+# prompts and of answers on a Cascade Lake.
+function(tune_modules)
+    include(CheckCXXCompilerFlag)
+    set(processors skylake-avx512 cannonlake cascadelake icelake-server cooperlake)
+    foreach(module processor IN ZIP_LISTS ARGN processors)
+        check_cxx_compiler_flag(-mtune=${processor} KNOWS_TUNING_${module})
+        if(TARGET ggml-cpu-${module} AND KNOWS_TUNING_${module})
+            target_compile_options(ggml-cpu-${module} PRIVATE -mtune=${processor})
+        endif()
+    endforeach()
+endfunction()
+if(CMAKE_VERSION VERSION_GREATER_EQUAL 3.19 AND CMAKE_CURRENT_SOURCE_DIR STREQUAL CMAKE_SOURCE_DIR)
+    cmake_language(DEFER CALL tune_modules skylakex cannonlake cascadelake icelake cooperlake)
+endif()
+
 # Where its RPC backend is compiled (`GGML_RPC=ON`, see docs/rpc.md): without RDMA, which it would take up with any library
 # that it finds, and which the relay in src/engine/rpc/ does not pass on.
 set(GGML_RPC_RDMA OFF CACHE BOOL "")
