@@ -56,6 +56,11 @@ def build():
     environment["CMAKE_INSTALL_RPATH"] = "$ORIGIN"
     # With it llama.cpp takes this machine for another one, and leaves out its fast kernels.
     environment.pop("SOURCE_DATE_EPOCH", None)
+    # llama-cpp-sys-2's build leaves links there that lead nowhere, and the next one fails at them.
+    for folder in ("release", "release/deps", "release/examples"):
+        for link in (BUILD / folder).glob("lib*.so"):
+            if link.is_symlink() and not link.exists():
+                link.unlink()
     command = ["cargo", "build", "--release", "--locked", "--features", "portable", "--target-dir", BUILD]
     command.append("--message-format=json-render-diagnostics")
     program = libraries = None
