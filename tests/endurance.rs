@@ -43,10 +43,12 @@ fn resident() -> u64 {
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
 }
 
-/// Tokens per second over these turns.
-fn speed(turns: &[Stats]) -> f64 {
-    let tokens: u32 = turns.iter().map(|stats| stats.usage.completion_tokens.saturating_sub(1)).sum();
-    f64::from(tokens) * 1000.0 / turns.iter().map(|stats| stats.timings.decode_ms).sum::<f64>()
+/// How fast these turns were written: tokens per second, and what they come of. What guesses save is the text's affair.
+fn pace(turns: &[Stats]) -> String {
+    let tokens: f64 = turns.iter().map(|stats| f64::from(stats.usage.completion_tokens.saturating_sub(1))).sum();
+    let steps: f64 = turns.iter().map(|stats| f64::from(stats.decode_calls)).sum();
+    let ms: f64 = turns.iter().map(|stats| stats.timings.decode_ms).sum();
+    format!("{:.1} tok/s ({:.2} tokens a step of {:.1} ms)", tokens * 1000.0 / ms, tokens / steps, ms / steps)
 }
 
 /// A chat with a cache of its own, turn after turn.
@@ -132,14 +134,13 @@ fn a_chat_of_200_turns_stays_within_its_memory_and_knows_what_was_said_first() {
 /// How fast it writes beside one in its turns 10 to 30, in turn with it: within a quarter of an hour the machine itself
 /// changes by more than what is looked for.
 fn compare_with_a_young_chat(mut old: Chat, model: &Path) {
-    let turns = |chat: &Chat| format!("{:.1} and {:.1}", speed(&chat.turns[9..30]), speed(&chat.turns[TURNS - 20..]));
-    println!("decode: {} tok/s in turns 10 to 30 and in the last 20", turns(&old));
+    println!("turns 10 to 30: {}; the last 20: {}", pace(&old.turns[9..30]), pace(&old.turns[TURNS - 20..]));
     let mut young = Chat::new(model);
     (1..10).for_each(|_| drop(young.go_on()));
     for pair in 0..21 {
         let order = if pair % 2 == 0 { [&mut old, &mut young] } else { [&mut young, &mut old] };
         order.into_iter().for_each(|chat| drop(chat.go_on()));
     }
-    let (after, before) = (speed(&old.turns[TURNS..]), speed(&young.turns[9..]));
-    println!("decode: {before:.1} tok/s in turns 10 to 30 of another chat, {after:.1} in turns 201 to 221 beside them");
+    let (after, before) = (pace(&old.turns[TURNS..]), pace(&young.turns[9..]));
+    println!("turns 10 to 30 of another chat: {before}; turns 201 to 221 beside them: {after}");
 }
