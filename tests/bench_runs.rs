@@ -196,3 +196,21 @@ fn a_suite_with_records_of_its_own_is_gone_on_with_where_a_part_of_it_was_done()
     };
     assert!(row(&ran.stdout).len() > 3 && row(&ran.stdout) == row(&went_on.stdout), "{}", went_on.stdout);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn two_builds_are_compared_in_slices_of_time() {
+    let (home, tuichat) = (home(), env!("CARGO_BIN_EXE_tuichat"));
+    let mut command = std::process::Command::new("python3");
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/compare-speed.py")).arg(home.path("tiny.gguf"));
+    command.args(["--tuichat", tuichat, "--other", tuichat, "--threads", "1", "--rounds", "3"]);
+    let output = command.output().expect("python3 is there");
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    let rows: Vec<Vec<&str>> = told.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows.iter().map(|row| row[1]).collect::<Vec<_>>(), ["prompt", "answer"], "{told}");
+    for row in rows {
+        let [ours, other, ratio] = [row[2], row[3], row[4]].map(|word| word.parse::<f64>().expect(word));
+        assert!((ours / other / ratio - 1.0).abs() < 0.01 && row.ends_with(&["3", "rounds"]), "{told}");
+    }
+}
