@@ -117,7 +117,9 @@ fn get_entry(chat: &mut Pty) {
 /// Closes the list. Escape and what comes at once behind it would be another key.
 fn close(chat: &mut Pty) -> String {
     chat.send(ESCAPE);
-    chat.wait_until("the chat without the list", |screen| !screen.contains("Choose a model"))
+    // The heading and the last line: what is drawn may be seen half.
+    let is_closed = |screen: &str| !screen.contains("Choose a model") && !screen.contains("Esc closes");
+    chat.wait_until("the chat without the list", is_closed)
 }
 
 fn installed(home: &Home) -> Vec<String> {
