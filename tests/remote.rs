@@ -250,6 +250,10 @@ fn a_model_of_an_engine_that_is_not_there_is_a_sentence_about_both() {
             "no model named `small@nowhere` is here, and there is no engine `nowhere`: config.toml describes `lab`";
         assert!(ran.stderr.contains(sentence), "{}", ran.stderr);
     }
+    for path in ["./small@2.gguf", "small@2.gguf", "at@home/small"] {
+        let ran = home.run(&["-m", path, "-p", "Hi"]);
+        assert!(ran.code == Some(1) && !ran.stderr.contains("engine"), "a path is no server: {}", ran.stderr);
+    }
 }
 
 #[test]

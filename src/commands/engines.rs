@@ -13,8 +13,8 @@ use crate::config::{Chosen, EngineName, Engines, Layers};
 use crate::engine::protocol::{CancelFlag, EngineError, LoadSettings};
 use crate::engine::remote::{self, Server};
 use crate::exit::{Exit, Failure};
-use crate::models::ModelError;
 use crate::models::offers::{Offer, Place};
+use crate::models::{ModelError, looks_like_path};
 use crate::remarks::Remarks;
 use crate::text::escape_line;
 
@@ -103,7 +103,8 @@ impl Surroundings {
 
 /// Why a model is not here, where the word behind its `@` may be meant for a server that there is not.
 pub(super) fn explained(error: ModelError, typed: Option<&str>, engines: &Engines) -> ModelError {
-    let is_no_server = |typed: &&str| !typed.starts_with("hf:") && engines.at_engine(typed).is_none();
+    let is_no_server =
+        |typed: &&str| !typed.starts_with("hf:") && !looks_like_path(typed) && engines.at_engine(typed).is_none();
     match (&error, typed.filter(is_no_server).and_then(|typed| typed.rsplit_once('@'))) {
         (ModelError::NotFound(_), Some((model, engine))) => {
             let (model, shown) = (escape_line(model), escape_line(engine));

@@ -44,6 +44,6 @@ pub use error::{FailureClass, ModelError};
 pub use files::{check_space, create_private, free_bytes_near, sync_folder, write_atomically};
 pub use local::{
     Borrowed, Checked, Elsewhere, Exported, Found, Import, Installed, Library, Origin, Owner, Places, Removed, Taking,
-    Unfinished, shell_word,
+    Unfinished, looks_like_path, shell_word,
 };
 pub use progress::{Listener, Progress, Step};

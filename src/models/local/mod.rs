@@ -14,7 +14,7 @@ pub use export::Exported;
 pub use import::{Import, Taking};
 pub(in crate::models) use library::Split;
 pub use library::{Checked, Installed, Library, Origin, Removed, Unfinished};
-pub use resolve::Found;
+pub use resolve::{Found, looks_like_path};
 
 #[cfg(test)]
 mod tests;

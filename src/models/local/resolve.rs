@@ -253,7 +253,8 @@ fn catalogue_name(name: &str) -> String {
     catalog::by_name(name).map(|entry| format!(" {}", entry.name)).unwrap_or_default()
 }
 
-fn looks_like_path(argument: &str) -> bool {
+/// Whether an argument is meant as a path and not as a name.
+pub fn looks_like_path(argument: &str) -> bool {
     argument.contains(std::path::MAIN_SEPARATOR) || argument.to_lowercase().ends_with(".gguf")
 }
 
