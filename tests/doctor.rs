@@ -240,3 +240,12 @@ fn options_of_an_answer_say_what_is_examined() {
     );
     assert_eq!(Home::new().run(&["-p", "hi", "doctor"]).code, Some(2));
 }
+
+#[test]
+fn an_engine_that_is_typed_goes_before_the_one_of_the_model_that_is_set() {
+    let home = Home::new();
+    home.write("home/config/config.toml", "model = \"m@lab\"\n[engines.lab]\nurl = \"http://localhost:1\"\n");
+    assert_eq!(home.run(&["doctor", "--json"]).json()["config"]["engine"], "lab");
+    let typed = home.run(&["--engine", "llama", "doctor", "--json"]).json();
+    assert_eq!(typed["config"]["engine"], serde_json::Value::Null);
+}

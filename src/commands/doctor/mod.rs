@@ -101,7 +101,7 @@ fn examine(system: &System<'_>, names: &[String], ends: terminal::Ends, typed: S
         Ok(directories) => settings::understand(system, directories, typed),
         Err(failure) => {
             let (config, engines) = (Config::default(), Engines::default());
-            settings::Understood { config, engines, findings: vec![settings::of_failure(failure)] }
+            settings::Understood { config, engines, answering: None, findings: vec![settings::of_failure(failure)] }
         }
     };
     let surroundings = directories.ok().map(|directories| {

@@ -18,6 +18,8 @@ const OTHER_VARIABLES: [&str; 1] = ["TUICHAT_HOME"];
 pub struct Understood {
     pub config: Config,
     pub engines: Engines,
+    /// The server that answers instead of this program.
+    pub answering: Option<EngineName>,
     pub findings: Vec<Finding>,
 }
 
@@ -45,13 +47,14 @@ pub fn understand(system: &System<'_>, directories: &Directories, typed: Setting
         )
     }));
     let (config, engines) = (Config::from(layers.settings), layers.engines);
-    findings.extend(of_engines(&engines, &config, directories, system.variable));
-    Understood { config, engines, findings }
+    let answering = answering(&engines, &config, layers.typed.engine.is_some());
+    findings.extend(of_engines(&engines, answering.as_ref(), directories, system.variable));
+    Understood { config, engines, answering, findings }
 }
 
-/// The server that answers, if one does.
-fn answering(engines: &Engines, config: &Config) -> Option<EngineName> {
-    let of_model = config.model.as_deref().and_then(|model| engines.at_engine(model));
+/// The server that answers, if one does. An engine that is typed goes before the one behind a model's `@`.
+fn answering(engines: &Engines, config: &Config, is_typed: bool) -> Option<EngineName> {
+    let of_model = config.model.as_deref().filter(|_| !is_typed).and_then(|model| engines.at_engine(model));
     match (of_model, &config.engine) {
         (Some((_, engine)), _) => Some(EngineName::Named(engine.to_owned())),
         (None, EngineName::Llama | EngineName::Scripted(_)) => None,
@@ -62,14 +65,13 @@ fn answering(engines: &Engines, config: &Config) -> Option<EngineName> {
 /// What is wrong with servers, which are not asked: of the one that answers that is a problem.
 fn of_engines(
     engines: &Engines,
-    config: &Config,
+    answering: Option<&EngineName>,
     directories: &Directories,
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Vec<Finding> {
-    let answering = answering(engines, config);
     let others = engines.names().map(|name| EngineName::Named(name.to_owned()));
-    let others = others.filter(|name| answering.as_ref() != Some(name)).map(|name| (Level::Warning, name));
-    let named = answering.clone().into_iter().map(|name| (Level::Problem, name)).chain(others);
+    let others = others.filter(|name| answering != Some(name)).map(|name| (Level::Warning, name));
+    let named = answering.cloned().into_iter().map(|name| (Level::Problem, name)).chain(others);
     let otherwise = "`tuichat help engines` tells how servers are described";
     let broken = named.filter_map(|(level, name)| {
         let sentence = engines.choose(&name, directories, variable).err()?;
@@ -114,7 +116,7 @@ pub struct SettingsFacts {
 impl SettingsFacts {
     /// `names` are those of all environment variables.
     pub fn read(system: &System<'_>, file: Option<&Path>, names: &[String], understood: Understood) -> Self {
-        let Understood { config, engines, mut findings } = understood;
+        let Understood { engines, answering, mut findings, .. } = understood;
         let text = file.and_then(|file| std::fs::read_to_string(file).ok());
         let table: toml::Table = text.and_then(|text| text.parse().ok()).unwrap_or_default();
         let known = Settings::keys();
@@ -142,7 +144,7 @@ impl SettingsFacts {
             overridden: variables.iter().filter(|key| table.contains_key(key.as_str())).cloned().collect(),
             variables,
             home_is_set: is_set("TUICHAT_HOME"),
-            engine: answering(&engines, &config),
+            engine: answering,
             engines: engines.names().map(str::to_owned).collect(),
             findings,
             shown: file.map_or("none".into(), |file| system.shown(file)),
