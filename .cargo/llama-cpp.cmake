@@ -29,8 +29,28 @@ function(tune_modules)
         endif()
     endforeach()
 endfunction()
+
+# Kernels of our own, for each kind of processor: the file says what for. They stand before llama.cpp's, which are renamed.
+function(add_kernels)
+    if(NOT TARGET ggml-base OR NOT CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang" OR NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+        return()
+    endif()
+    get_target_property(folder ggml-base SOURCE_DIR)
+    get_property(targets DIRECTORY ${folder} PROPERTY BUILDSYSTEM_TARGETS)
+    list(FILTER targets INCLUDE REGEX "^ggml-cpu")
+    foreach(target IN LISTS targets)
+        get_target_property(sources ${target} SOURCES)
+        if(sources MATCHES "llamafile/sgemm.cpp")
+            target_sources(${target} PRIVATE ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/../src/engine/llama/kernels/prompts.cpp)
+            set_source_files_properties(${folder}/ggml-cpu/llamafile/sgemm.cpp TARGET_DIRECTORY ${target}
+                PROPERTIES COMPILE_DEFINITIONS llamafile_sgemm=llama_cpp_sgemm)
+        endif()
+    endforeach()
+endfunction()
+
 if(CMAKE_VERSION VERSION_GREATER_EQUAL 3.19 AND CMAKE_CURRENT_SOURCE_DIR STREQUAL CMAKE_SOURCE_DIR)
     cmake_language(DEFER CALL tune_modules skylakex cannonlake cascadelake icelake cooperlake)
+    cmake_language(DEFER CALL add_kernels)
 endif()
 
 # Where its RPC backend is compiled (`GGML_RPC=ON`, see docs/rpc.md): without RDMA, which it would take up with any library

@@ -10,8 +10,9 @@ the one that does what tuichat does at the moment has its slices.
     scripts/compare-speed.py --tuichat target/release/tuichat --llama-bench llama-bench --threads 2 MODEL.gguf…
     scripts/compare-speed.py --tuichat target/release/tuichat --other OTHER/tuichat --threads 2 MODEL.gguf…
 
-A prompt of 512 tokens and 128 tokens one by one (pp512, tg128). What is printed: tokens per second over all rounds, the
-ratio of tuichat's to the other's, and in brackets the 95 % interval of that by the rounds. Linux.
+A prompt of 512 tokens and 128 tokens one by one (pp512, tg128), behind `--depth` tokens. What is printed: tokens per
+second over all rounds, the ratio of tuichat's to the other's, and in brackets the 95 % interval of that by the rounds.
+Linux.
 """
 
 import argparse
@@ -123,6 +124,7 @@ class Measure:
     def tuichat(self, program):
         command = [program, "bench", self.model, "--suite", "quick", "--rounds", str(self.options.rounds)]
         command += ["--threads", str(self.options.threads), "--power", "none", "--cool-down", "off", "--private", "--json"]
+        command += ["--depths", str(self.options.depth)]
         begun = Program(command, self.clock, self.home)
         begun.run_until("round 1 of")
         return begun
@@ -132,7 +134,7 @@ class Measure:
         if kind == "answer":
             counts = ["-p", "0", "-n", str(TOKENS["answer"])]
         command = [self.options.llama_bench, "-m", self.model, *counts, "--progress"]
-        command += ["-t", str(self.options.threads), "-r", str(self.options.rounds), "-o", "jsonl"]
+        command += ["-t", str(self.options.threads), "-r", str(self.options.rounds), "-d", str(self.options.depth), "-o", "jsonl"]
         begun = Program(command, self.clock, self.home)
         begun.run_until("generation run 1/" if kind == "answer" else "prompt run 1/")
         return begun
@@ -201,6 +203,7 @@ def main():
     other.add_argument("--other", help="another build of tuichat")
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--depth", type=int, default=0, help="tokens before what is timed")
     parser.add_argument("models", nargs="+")
     options = parser.parse_args()
     # As if Ctrl-C had been typed, so that what was begun is ended.

@@ -28,7 +28,7 @@ pub use extract::Extract;
 pub use file::read_any;
 pub use layers::Layers;
 pub use look::{Motion, Notify, Pieces, Saying, Status, StatusItem, StatusLine, ThemeName};
-pub use names::{OF_ANSWERS, meant as setting_meant, unknown_variables};
+pub use names::{OF_ANSWERS, is_strange, meant as setting_meant, unknown_variables};
 pub use refused::why as why_refused;
 pub use settings::{Output, Settings, Switch, is_switch};
 pub use standing::{Changed, Origin, SettingsFile, Standing, unknown as unknown_setting};

@@ -36,8 +36,8 @@ const USUAL_NAMES: [(&str, &str); 10] = [
     ("format", "output"),
 ];
 
-/// Variables that are no settings, but ours.
-const OTHER_VARIABLES: [&str; 2] = ["TUICHAT_HOME", KEY_VARIABLE];
+/// Variables that are no settings, but ours. The last one is read by `src/engine/llama/kernels/prompts.cpp`.
+const OTHER_VARIABLES: [&str; 3] = ["TUICHAT_HOME", KEY_VARIABLE, "TUICHAT_KERNELS"];
 /// What the names of variables begin with that tuichat's own tests read.
 const OF_TESTS: [&str; 3] = ["TUICHAT_TEST_", "TUICHAT_EVAL_", "TUICHAT_SOAK_"];
 
@@ -51,17 +51,18 @@ pub fn meant(name: &str) -> Option<String> {
 
 /// A sentence for each of these environment variables that looks like a setting and is none. An empty one is not set.
 pub fn unknown_variables(variables: impl IntoIterator<Item = (String, String)>) -> Vec<String> {
-    let known: Vec<String> = Settings::keys().iter().map(|key| environment::variable(key)).collect();
-    let is_known = |name: &str| {
-        known.iter().any(|known| known == name)
-            || OTHER_VARIABLES.contains(&name)
-            || OF_TESTS.iter().any(|beginning| name.starts_with(beginning))
-    };
     let set = variables.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, _)| name);
-    let mut strange: Vec<String> =
-        set.filter(|name| name.starts_with(environment::PREFIX) && !is_known(name)).collect();
+    let mut strange: Vec<String> = set.filter(|name| is_strange(name)).collect();
     strange.sort();
     strange.iter().map(|name| unknown(name)).collect()
+}
+
+/// Whether this variable looks like one of ours and is none.
+pub fn is_strange(variable: &str) -> bool {
+    let is_known = OTHER_VARIABLES.contains(&variable)
+        || OF_TESTS.iter().any(|beginning| variable.starts_with(beginning))
+        || Settings::keys().iter().any(|key| environment::variable(key) == variable);
+    variable.starts_with(environment::PREFIX) && !is_known
 }
 
 fn unknown(name: &str) -> String {

@@ -6,12 +6,9 @@ use serde::Serialize;
 
 use super::finding::{Finding, Level, Section, object};
 use super::system::{System, listed};
-use crate::config::{Config, Directories, EngineName, Engines, Layers, Settings};
+use crate::config::{self, Config, Directories, EngineName, Engines, Layers, Settings};
 use crate::exit::Failure;
 use crate::models::catalog;
-
-/// Variables that are no settings, but ours.
-const OTHER_VARIABLES: [&str; 1] = ["TUICHAT_HOME"];
 
 /// The settings in force, and what was found on the way to them.
 #[derive(Debug)]
@@ -122,12 +119,8 @@ impl SettingsFacts {
         let known = Settings::keys();
         let is_set = |name: &str| system.set(name).is_some();
         let variables: Vec<String> = known.iter().filter(|key| is_set(&variable(key))).cloned().collect();
-        let strange: Vec<&str> = names
-            .iter()
-            .map(String::as_str)
-            .filter(|name| name.starts_with("TUICHAT_") && is_set(name))
-            .filter(|name| !OTHER_VARIABLES.contains(name) && !known.iter().any(|key| variable(key) == **name))
-            .collect();
+        let strange = names.iter().map(String::as_str).filter(|name| is_set(name) && config::is_strange(name));
+        let strange: Vec<&str> = strange.collect();
         if !strange.is_empty() {
             findings.push(Finding::note(
                 format!("there is no setting for {}", listed(&strange)),
@@ -254,7 +247,8 @@ mod tests {
 
     #[test]
     fn a_variable_that_is_no_setting_is_noted() {
-        let (_, facts) = examine("", &[("TUICHAT_TEMPO", "1"), ("TUICHAT_HOME", "/x")]);
+        let ours = ["TUICHAT_HOME", "TUICHAT_ENGINE_KEY", "TUICHAT_KERNELS"].map(|name| (name, "x"));
+        let (_, facts) = examine("", &[&[("TUICHAT_TEMPO", "1")][..], &ours].concat());
         assert_eq!(facts.findings.len(), 1);
         assert!(facts.findings[0].remedy.as_ref().unwrap().starts_with("`unset TUICHAT_TEMPO`"));
     }

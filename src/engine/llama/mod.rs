@@ -7,6 +7,8 @@
 mod context;
 mod grammar;
 mod heap;
+#[cfg(all(test, not(feature = "portable")))]
+mod kernels;
 mod lanes;
 mod log;
 mod mapped;
