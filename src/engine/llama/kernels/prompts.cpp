@@ -25,11 +25,15 @@ extern "C" bool llama_cpp_sgemm(const ggml_compute_params * params, int64_t m, i
 
 namespace {
 
-// Whether llama.cpp's own are wanted, to compare with.
-const bool THEIRS = [] {
-    const char * kernels = getenv("TUICHAT_KERNELS");
-    return kernels && !strcmp(kernels, "llama.cpp");
-}();
+// Whether llama.cpp's own are wanted, to compare with. Asked when the first product is computed and not when the file is
+// loaded: a portable build loads modules for processors that this one is not, to see which it is.
+bool are_theirs_wanted() {
+    static const bool wanted = [] {
+        const char * kernels = getenv("TUICHAT_KERNELS");
+        return kernels && !strcmp(kernels, "llama.cpp");
+    }();
+    return wanted;
+}
 
 constexpr int BLOCK = 32;
 // Blocks of a row that are unpacked at once: two tiles of them fit into the first-level cache.
@@ -426,7 +430,7 @@ bool llamafile_sgemm(const ggml_compute_params * params, int64_t m, int64_t n, i
                      const void * b, int64_t ldb, void * c, int64_t ldc, int a_type, int b_type, int c_type) {
 #ifdef HAS_LANES
     const auto are = [=](int weights, int columns) {
-        return a_type == weights && b_type == columns && c_type == GGML_TYPE_F32 && !THEIRS;
+        return a_type == weights && b_type == columns && c_type == GGML_TYPE_F32 && !are_theirs_wanted();
     };
     if ((are(GGML_TYPE_Q4_0, GGML_TYPE_Q8_0) && multiply_all<Q4_0>(params, m, n, k, a, lda, b, ldb, c, ldc)) ||
         (are(GGML_TYPE_Q4_1, GGML_TYPE_Q8_1) && multiply_all<Q4_1>(params, m, n, k, a, lda, b, ldb, c, ldc)) ||
