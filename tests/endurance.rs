@@ -76,7 +76,7 @@ impl Chat {
             ..KvSettings::default()
         };
         let engine = Running::with(LoadSettings { context: None, kv, ..settings(model, 0, 2) });
-        let system = Message::new(Role::System, "You are a helpful assistant. Answer briefly.");
+        let system = Message::new(Role::System, "You are a helpful assistant. Answer at length, with examples.");
         Self { engine, messages: vec![system], turns: Vec::new(), guesses: Speculate::default() }
     }
 
