@@ -62,7 +62,7 @@ mod tests {
                 "cache_prompt" | "private" | "offline" | "vi_keys" | "inline" | "quiet" | "verbose"
                 | "loop_breaker" | "recall" | "memory_check" | "sandbox" | "rpc_network" => "off",
                 "kv" => "q8_0",
-                "kv_mem" => "64M",
+                "kv_mem" | "limit_rate" | "snapshots" => "64M",
                 "kv_evict" => "window",
                 "spec" => "off",
                 "ctx" => "4096",

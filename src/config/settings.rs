@@ -211,8 +211,8 @@ pub struct Settings {
     #[arg(long, value_name = "TYPE|K/V|auto", help_heading = "Machine")]
     pub kv: Option<OrAuto<KvTypes>>,
 
-    /// Memory of the KV cache (256M, 1G), which decides how many tokens it holds; `auto`: up to a quarter of what is
-    /// free [default: auto]
+    /// Memory of the KV cache (256M, 1G), which decides how many tokens it holds, or refuses a `--ctx` that takes more;
+    /// `auto`: up to a quarter of what is free [default: auto]
     #[arg(long, value_name = "SIZE|auto", allow_negative_numbers = true, help_heading = "Machine")]
     pub kv_mem: Option<OrAuto<Size>>,
 

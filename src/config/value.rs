@@ -202,6 +202,8 @@ impl<const MOST: u32> Serialize for UpTo<MOST> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size(u64);
 
+/// A smaller number that has no unit lacks one.
+const LEAST_WITHOUT_UNIT: u64 = 1 << 20;
 const UNITS: [(char, u64); 3] = [('G', 1 << 30), ('M', 1 << 20), ('K', 1 << 10)];
 
 impl Size {
@@ -214,14 +216,21 @@ impl FromStr for Size {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // `2GB` and `2GiB` are 2G.
-        let text = text.strip_suffix("iB").or(text.strip_suffix('B')).unwrap_or(text);
-        let letter = text.chars().last().map(|letter| letter.to_ascii_uppercase());
+        // `2GB` and `2GiB` are 2G, `2B` are two bytes.
+        let short = text.strip_suffix("iB").or(text.strip_suffix('B')).unwrap_or(text);
+        let letter = short.chars().last().map(|letter| letter.to_ascii_uppercase());
         let unit = UNITS.into_iter().find(|(unit, _)| letter == Some(*unit));
-        let digits = if unit.is_some() { &text[..text.len() - 1] } else { text };
+        let digits = if unit.is_some() { &short[..short.len() - 1] } else { short };
         let number: Option<u64> = digits.trim_end().parse().ok();
         let bytes = number.and_then(|number| number.checked_mul(unit.map_or(1, |(_, bytes)| bytes)));
-        bytes.filter(|bytes| *bytes > 0).map(Size).ok_or_else(|| "it must be a size like 500M or 2G".into())
+        match bytes.filter(|bytes| *bytes > 0) {
+            // Who types 8 means no 8 bytes.
+            Some(bytes) if bytes < LEAST_WITHOUT_UNIT && digits == text => {
+                Err(format!("{bytes} has no unit: {bytes}M are mebibytes, {bytes}G gibibytes"))
+            }
+            Some(bytes) => Ok(Size(bytes)),
+            None => Err("it must be a size like 500M or 2G".into()),
+        }
     }
 }
 
@@ -229,7 +238,7 @@ impl fmt::Display for Size {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match UNITS.into_iter().find(|(_, unit)| self.0.is_multiple_of(*unit)) {
             Some((letter, unit)) => write!(formatter, "{}{letter}", self.0 / unit),
-            None => write!(formatter, "{}", self.0),
+            None => write!(formatter, "{}B", self.0),
         }
     }
 }
@@ -445,7 +454,7 @@ mod tests {
             ("off", Room::Off),
             ("2G", Room::Bytes(2 << 30)),
             ("500m", Room::Bytes(500 << 20)),
-            ("1234", Room::Bytes(1234)),
+            ("1234B", Room::Bytes(1234)),
         ] {
             assert_eq!(text.parse(), Ok(room), "{text}");
             assert!(room.to_string().eq_ignore_ascii_case(text), "{room}");
@@ -459,12 +468,15 @@ mod tests {
 
     #[test]
     fn what_may_be_left_open_is_auto_or_a_text_and_reads_back() {
-        for text in ["auto", "64M", "1000"] {
+        for text in ["auto", "64M", "1000B"] {
             let size: OrAuto<Size> = text.parse().unwrap();
             assert_eq!(serde_json::to_value(size).unwrap(), text);
             assert_eq!(serde_json::from_value::<OrAuto<Size>>(text.into()).unwrap(), size);
         }
         assert_eq!("64M".parse().map(OrAuto::chosen), Ok(Some(Size(64 << 20))));
+        assert_eq!("67108864".parse(), "64M".parse::<Size>());
+        let without = "8 has no unit: 8M are mebibytes, 8G gibibytes, or `auto`";
+        assert_eq!("8".parse::<OrAuto<Size>>(), Err(without.into()));
         assert_eq!("auto".parse::<OrAuto<Size>>().map(OrAuto::chosen), Ok(None));
         assert_eq!("off".parse::<OrAuto<Size>>(), Err("it must be a size like 500M or 2G, or `auto`".into()));
     }

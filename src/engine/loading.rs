@@ -221,7 +221,8 @@ impl Loaded {
                 // What could hold no conversation however it is rounded need not be tried.
                 let has_room = |types| wish.cells(situation.shape.bytes_per_cell(types), self.kv_room());
                 if has_room(KvTypes::both(KvType::Q4)).is_err() {
-                    has_room(KvTypes::default()).map_err(|error| Box::new(Step::Failed(error)))?;
+                    let hopeful = situation.hopeful(|types| checks.recall(types));
+                    has_room(hopeful).map_err(|error| Box::new(Step::Failed(error)))?;
                 }
                 let trial_bytes = |types| {
                     let cell = |types| situation.shape.bytes_per_cell(types);

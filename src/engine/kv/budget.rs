@@ -92,7 +92,8 @@ impl Wish {
     /// If the memory is not enough, with what would be.
     pub fn cells(&self, bytes_per_cell: u64, room: KvRoom) -> Result<u32, EngineError> {
         let cells = match (self.context, self.most_bytes) {
-            (Some(cells), _) => cells,
+            (Some(cells), Some(bytes)) => allowed(cells, bytes, bytes_per_cell)?,
+            (Some(cells), None) => cells,
             (None, Some(bytes)) => self.cells_of(bytes, bytes_per_cell)?,
             (None, None) => self.usual_cells(bytes_per_cell, room),
         };
@@ -108,7 +109,7 @@ impl Wish {
         let least = LEAST_CONTEXT.min(self.longest());
         let cells = whole_cells(bytes, bytes_per_cell);
         if cells < least {
-            let smallest = (u64::from(least) * bytes_per_cell).div_ceil(1 << 20);
+            let smallest = whole_mebibytes(least, bytes_per_cell);
             return Err(EngineError::NotEnoughMemory(format!(
                 "a KV cache of {} holds fewer than {least} tokens of this model; type `--kv-mem {smallest}M` or more",
                 mebibytes(bytes)
@@ -153,6 +154,28 @@ impl Wish {
             mebibytes(room.most)
         )))
     }
+}
+
+/// The tokens that were asked for, if they take no more than the bytes that were allowed.
+fn allowed(cells: u32, bytes: u64, bytes_per_cell: u64) -> Result<u32, EngineError> {
+    let smallest = whole_mebibytes(cells, bytes_per_cell);
+    if u64::from(cells).next_multiple_of(STEP).saturating_mul(bytes_per_cell) <= bytes {
+        return Ok(cells);
+    }
+    let fewer = match whole_cells(bytes, bytes_per_cell) {
+        0 => String::new(),
+        fewer => format!("`--ctx {fewer}` or "),
+    };
+    Err(EngineError::NotEnoughMemory(format!(
+        "a context of {cells} tokens takes {smallest} MiB of memory, and `--kv-mem` allows {}; \
+         type {fewer}`--kv-mem {smallest}M`",
+        mebibytes(bytes)
+    )))
+}
+
+/// MiB that hold so many tokens, as llama.cpp makes cells for them.
+fn whole_mebibytes(tokens: u32, bytes_per_cell: u64) -> u64 {
+    u64::from(tokens).next_multiple_of(STEP).saturating_mul(bytes_per_cell).div_ceil(1 << 20)
 }
 
 /// Cells that so many bytes hold, as llama.cpp makes them.
@@ -227,9 +250,17 @@ mod tests {
     }
 
     #[test]
-    fn a_number_of_tokens_is_stronger_than_a_number_of_bytes() {
-        let wish = Wish { context: Some(4096), most_bytes: Some(1), trained: 8192, useful: None };
-        assert_eq!(wish.cells(23_040, room(6 * GIB)), Ok(4096));
+    fn tokens_that_take_more_than_was_allowed_are_refused_with_what_would_do() {
+        let cells = |context, bytes| {
+            let wish = Wish { context: Some(context), most_bytes: Some(bytes), ..nothing(8192) };
+            wish.cells(23_040, room(6 * GIB)).map_err(|error| error.to_string())
+        };
+        assert_eq!(cells(1024, 23_040 * 1024), Ok(1024));
+        let refused = "a context of 1024 tokens takes 23 MiB of memory, and `--kv-mem` allows 8 MiB; ";
+        assert_eq!(cells(1024, 8 << 20), Err(format!("{refused}type `--ctx 256` or `--kv-mem 23M`")));
+        assert_eq!((cells(256, 8 << 20), cells(1024, 23 << 20)), (Ok(256), Ok(1024)));
+        let without = "a context of 1000 tokens takes 23 MiB of memory, and `--kv-mem` allows 1 MiB; ";
+        assert_eq!(cells(1000, 1 << 20), Err(format!("{without}type `--kv-mem 23M`")));
     }
 
     #[test]

@@ -110,6 +110,14 @@ impl Situation<'_> {
         Ok(Choice { types, reason: notes.join("; ") })
     }
 
+    /// The smallest format that may well do where nothing was tried on purpose: `recall` says what was found earlier. The
+    /// finest rounding is taken to do until it is known not to.
+    pub fn hopeful(&self, recall: impl Fn(KvTypes) -> Option<Outcome>) -> KvTypes {
+        let is_borne = |types: &KvTypes| recall(*types).map_or(*types == CANDIDATES[0], |outcome| outcome.is_good());
+        let candidates = CANDIDATES.into_iter().filter(|candidate| self.is_possible(*candidate));
+        candidates.take_while(is_borne).last().unwrap_or(F16)
+    }
+
     /// The format that was found to be the fastest with this model, where nothing smaller than the usual one is needed; what
     /// is kept there was seen to be borne by the model.
     pub fn tuned(&self, choice: Choice, fastest: Option<KvTypes>) -> Choice {
@@ -188,6 +196,19 @@ mod tests {
             "q5_1" => outcome(0.70, 0.67, 0.9),
             _ => outcome(1.55, 0.44, 0.9),
         })
+    }
+
+    #[test]
+    fn what_may_well_do_is_the_smallest_that_was_seen_to_or_the_finest() {
+        let situation = situation(8);
+        let text = |recall: &dyn Fn(KvTypes) -> Option<Outcome>| situation.hopeful(recall).to_string();
+        assert_eq!(text(&|_| None), "q8_0");
+        assert_eq!(text(&|types| qwen(types).ok()), "q8_0/q4_0");
+        assert_eq!(text(&|types| (types.to_string() != "q5_1").then(|| bears_all(types).unwrap())), "q8_0/q4_0");
+        assert_eq!(text(&|_| Some(outcome(0.7, 0.6, 0.9))), "f16");
+        let elsewhere =
+            Situation { backend: "Vulkan0", shape: Shape { has_flash_attention: false, ..SHAPE }, ..situation };
+        assert_eq!(elsewhere.hopeful(|_| None).to_string(), "f16");
     }
 
     /// Answers well but slowly.
