@@ -317,7 +317,12 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
         loop {
             match self.next_step(id, &cancel)? {
                 Step::Loading(part) => self.show_progress(Phase::Loading, f64::from(part))?,
-                Step::Trying(Trial::Kv(_)) => self.show_progress(Phase::Trying, 0.0)?,
+                Step::Trying(Trial::Kv(_)) => {
+                    if self.last_progress.is_none_or(|shown| shown.phase != Phase::Trying) {
+                        self.remarks.lasting(&format!("note: {}", Phase::Trying));
+                    }
+                    self.show_progress(Phase::Trying, 0.0)?;
+                }
                 Step::Trying(Trial::Threads(_)) => self.show_progress(Phase::Tuning, 0.0)?,
                 Step::Ready(model) => {
                     if let Some(notice) = model.device.as_ref().and_then(|device| device.notice.as_ref()) {
@@ -402,7 +407,10 @@ impl<Out: io::Write, Err: io::Write> Run<Out, Err> {
                     }
                     let stats = &finish.stats;
                     let is_limit = most_tokens.is_some_and(|most| stats.usage.completion_tokens >= most);
-                    let is_full = finish.ended == Ended::Length && !is_limit;
+                    // Nobody's limit is as many tokens as the cache has cells, where older text makes room.
+                    let evicts = model.kv.as_ref().is_some_and(|kv| kv.policy != "off");
+                    let fills = evicts && model.cells().is_some_and(|cells| stats.usage.completion_tokens >= cells);
+                    let is_full = finish.ended == Ended::Length && !is_limit && !fills;
                     if let Some(start) = &self.start {
                         self.start_line = Some(start.line(model, stats));
                     }

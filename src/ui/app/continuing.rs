@@ -102,7 +102,7 @@ impl App {
             }
             End::Ended(Ended::Cancelled | Ended::Interrupted) => return (continued.end, None),
             End::Failed(sentence) => sentence,
-            End::Ended(_) | End::Repeated(_) | End::AtMost(_) | End::Full(_) | End::Elsewhere => {
+            End::Ended(_) | End::Repeated(_) | End::AtMost(_) | End::Full(_) | End::FillsCache(_) | End::Elsewhere => {
                 "nothing came that belongs to the answer; it stays as it is".to_owned()
             }
         };

@@ -161,11 +161,19 @@ impl App {
     }
 
     fn pin_entry(&mut self, entry: usize, number: usize, is_pinned: bool, now: Instant) -> Vec<Effect> {
-        self.transcript.pin(entry, is_pinned);
-        self.notice(if is_pinned {
-            format!("message {number} is pinned: what the cache holds of it stays; `/unpin {number}` lets it go")
-        } else {
-            format!("message {number} is not pinned: it may leave the cache")
+        let evicted = self.transcript.pin(entry, is_pinned);
+        self.notice(match (is_pinned, evicted) {
+            (true, Evicted::All) if self.recalls => format!(
+                "message {number} is pinned, but all of it has left the cache, so there is nothing to keep; what a message \
+                 is about still comes back"
+            ),
+            (true, Evicted::All) => {
+                format!("message {number} is pinned, but all of it has left the cache, so there is nothing to keep")
+            }
+            (true, _) => {
+                format!("message {number} is pinned: what the cache holds of it stays; `/unpin {number}` lets it go")
+            }
+            (false, _) => format!("message {number} is not pinned: it may leave the cache"),
         });
         self.look_ahead(now);
         let saved = self.transcript.entries().get(entry).and_then(Entry::saved).filter(|_| self.saves).cloned();
@@ -323,6 +331,23 @@ mod tests {
         assert_eq!(pinned, [false, false, true, false]);
         tester.send("/pin");
         assert_eq!(pins(&mut tester), [false, true, true], "while it is being answered");
+    }
+
+    #[test]
+    fn a_pin_on_what_has_left_wholly_is_not_said_to_keep_anything() {
+        for (recalls, ending) in [(true, "about still comes back"), (false, "nothing to keep")] {
+            let mut tester = Tester::ready();
+            tester.app.recalls = recalls;
+            turn(&mut tester, &[(10, 10), (5, 2)]);
+            tester.send("/pin 1");
+            let said = tester.app.notices()[0].clone();
+            assert!(
+                said.contains("has left the cache, so there is nothing to keep") && said.ends_with(ending),
+                "{said}"
+            );
+            tester.send("/pin 2");
+            assert!(tester.app.notices()[0].contains("what the cache holds of it stays"), "{:?}", tester.app.notices());
+        }
     }
 
     #[test]

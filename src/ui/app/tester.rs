@@ -243,8 +243,13 @@ impl Tester {
 
     /// Ends an answer after which the cache holds the messages so: their tokens, and how many of them it does not.
     pub fn finish_holding(&mut self, ended: Ended, held: &[(u32, u32)]) -> Vec<Effect> {
+        self.finish_after(5, ended, held)
+    }
+
+    /// The same of an answer of so many tokens.
+    pub fn finish_after(&mut self, completion_tokens: u32, ended: Ended, held: &[(u32, u32)]) -> Vec<Effect> {
         let held = held.iter().map(|&(tokens, evicted)| message_cost(Role::User, "", tokens, evicted)).collect();
-        let usage = Usage { prompt_tokens: 10, completion_tokens: 5, ..Usage::default() };
+        let usage = Usage { prompt_tokens: 10, completion_tokens, ..Usage::default() };
         let stats = Stats { usage, cells_used: 15, ..Stats::default() };
         self.answer(Step::Finished(Finish { ended, repetition: None, stats, seed: 7, held }))
     }

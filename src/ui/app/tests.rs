@@ -472,6 +472,13 @@ fn the_limit_that_ended_an_answer_is_named_with_what_to_type() {
     tester.finish(Ended::Length);
     let said = mark(&mut tester);
     assert!(said.contains("context of 4096 tokens is full") && said.contains("--ctx 8192"), "{said}");
+    let mut tester = Tester::ready();
+    tester.send("Hi");
+    tester.token("Hello", 5);
+    tester.finish_after(4096, Ended::Length, &[]);
+    let said = mark(&mut tester);
+    let told = "ended at 4096 tokens, as many as the cache holds; Ctrl-G goes on, `/set max_tokens 8192` lets it be";
+    assert!(said.contains(told) && !said.contains("/new"), "{said}");
 }
 
 #[test]

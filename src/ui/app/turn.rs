@@ -435,9 +435,11 @@ impl App {
         if end != End::Ended(Ended::Length) {
             return end;
         }
-        match (self.most_tokens, &self.model) {
-            (Some(most), _) if finish.stats.usage.completion_tokens >= most => End::AtMost(most),
-            (_, model) => model.as_ref().and_then(|model| model.cells()).map_or(end, End::Full),
+        let tokens = finish.stats.usage.completion_tokens;
+        match (self.most_tokens, self.model.as_ref().and_then(|model| model.cells())) {
+            (Some(most), _) if tokens >= most => End::AtMost(most),
+            (None, Some(cells)) if tokens >= cells && self.evicts() => End::FillsCache(cells),
+            (_, cells) => cells.map_or(end, End::Full),
         }
     }
 

@@ -121,6 +121,9 @@ pub enum End {
     AtMost(u32),
     /// The context, of so many tokens, is full.
     Full(u32),
+    /// It has as many tokens as the cache has cells, and nobody asked for more: older text would make room for it, but
+    /// in the end its own beginning would.
+    FillsCache(u32),
     /// It had not ended when it was read: another window is writing it.
     Elsewhere,
 }
@@ -132,7 +135,7 @@ impl End {
             End::Ended(ended) => *ended,
             End::Repeated(_) => Ended::Loop,
             End::Failed(_) => Ended::Error,
-            End::AtMost(_) | End::Full(_) => Ended::Length,
+            End::AtMost(_) | End::Full(_) | End::FillsCache(_) => Ended::Length,
             End::Elsewhere => Ended::Interrupted,
         }
     }
@@ -182,8 +185,13 @@ impl Answer {
                 "ended at the limit of {tokens} tokens (`max_tokens`); Ctrl-G goes on, `/set max_tokens auto` lifts it"
             ),
             End::Full(tokens) => format!(
-                "ended because the context of {tokens} tokens is full; `/new` begins another chat, and `--ctx {}` at the \
-                 start makes room for more",
+                "ended because the context of {tokens} tokens is full; `/new` begins another chat, and `--ctx {}` or a \
+                 larger `--kv-mem` at the start makes room for more",
+                tokens.saturating_mul(2)
+            ),
+            End::FillsCache(tokens) => format!(
+                "ended at {tokens} tokens, as many as the cache holds; Ctrl-G goes on, `/set max_tokens {}` lets it be \
+                 longer at once",
                 tokens.saturating_mul(2)
             ),
             End::Elsewhere => "being written elsewhere; this is how far it is".into(),

@@ -109,11 +109,11 @@ impl Transcript {
         self.entries.iter_mut().filter_map(Entry::hold_mut)
     }
 
-    /// Says whether the person wants a message to stay in the KV cache.
-    pub fn pin(&mut self, entry: usize, is_pinned: bool) {
-        if let Some(hold) = self.entries.get_mut(entry).and_then(Entry::hold_mut) {
-            hold.is_pinned = is_pinned;
-        }
+    /// Says whether the person wants a message to stay in the KV cache; tells how much of it has left.
+    pub fn pin(&mut self, entry: usize, is_pinned: bool) -> Evicted {
+        let Some(hold) = self.entries.get_mut(entry).and_then(Entry::hold_mut) else { return Evicted::Nothing };
+        hold.is_pinned = is_pinned;
+        hold.evicted
     }
 
     pub fn push(&mut self, entry: Entry) {
