@@ -28,6 +28,21 @@ pub fn guide() -> Vec<(String, Page)> {
     names.map(|name| (name.clone(), Page::at(&root().join(name)))).collect()
 }
 
+/// What `tuichat help` tells of topics, as pages whose indented lines are to be typed.
+pub fn help() -> Vec<(String, Page)> {
+    let folder = root().join("assets/help");
+    let names = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name());
+    let page = |name: std::ffi::OsString| {
+        let text = std::fs::read_to_string(folder.join(&name)).unwrap();
+        let typed: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("  ")).collect();
+        let page = Page { blocks: vec![("sh".into(), typed.join("\n"))], ..Page::default() };
+        (format!("assets/help/{}", name.to_string_lossy()), page)
+    };
+    let mut pages: Vec<(String, Page)> = names.map(page).collect();
+    pages.sort_by(|one, other| one.0.cmp(&other.0));
+    pages
+}
+
 /// What a page has in it.
 #[derive(Default)]
 pub struct Page {

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 use common::program::Home;
-use guide::{Page, filled, guide, pages_of_docs, root, words};
+use guide::{Page, filled, guide, help, pages_of_docs, root, words};
 use tuichat::cli::{Arguments, definition};
 use tuichat::config::{About, Directories, SAMPLE, Settings, SettingsFile, about_settings, variable_of};
 use tuichat::ui::counts_from;
@@ -94,7 +94,7 @@ fn every_page_is_in_the_index() {
 #[test]
 fn every_call_of_the_program_that_is_written_down_is_understood() {
     let (mut count, mut topics) = (0, BTreeSet::new());
-    for (name, page) in guide() {
+    for (name, page) in guide().into_iter().chain(help()) {
         let calls: Vec<Vec<String>> = page.calls().iter().map(|call| filled(&call.words)).collect();
         let spans = page.spans.iter().filter(|span| span.starts_with("tuichat ")).map(|span| filled(&words(span)));
         let spans: Vec<Vec<String>> = spans.collect();

@@ -1,4 +1,4 @@
-//! What the guide has typed is run, as it stands there: in a home that has what it speaks of, with a tiny model, a server
+//! What the guide and `tuichat help` have typed is run, as it stands there: in a home that has what it speaks of, with a tiny model, a server
 //! and a hub on this machine. `tests/recipes.rs` runs `docs/recipes.md`, with a real model.
 
 use std::collections::BTreeSet;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use portable_pty::CommandBuilder;
 
 use super::common::program::Home;
-use super::guide::{Call, guide};
+use super::guide::{Call, Page, guide, help};
 use super::pty::Pty;
 use super::world::{METER, World};
 
@@ -35,7 +35,7 @@ fn expected(call: &[String]) -> &'static [i32] {
 /// Whether it opens the chat.
 fn is_chat(written: &Call) -> bool {
     let first = written.words.get(1).map_or("-", String::as_str);
-    let asks = written.words.iter().any(|word| ["-p", "--prompt-name", "--help"].contains(&word.as_str()));
+    let asks = written.words.iter().any(|word| ["-p", "--prompt-name", "--help", "config"].contains(&word.as_str()));
     first.starts_with('-') && !asks && !written.is_piped && !written.words.iter().any(|word| word.contains("rpc:"))
 }
 
@@ -88,19 +88,31 @@ fn measure(file: &Path, has_ended: &mpsc::Receiver<()>) {
 
 #[test]
 fn every_call_of_the_guide_does_what_it_is_for() {
+    does_what_it_is_for(guide().into_iter().filter(|(name, _)| name != RECIPES).collect(), 120);
+}
+
+#[test]
+fn every_call_of_a_help_does_what_it_is_for() {
+    does_what_it_is_for(help(), 60);
+}
+
+/// Runs the calls of these pages, of which there are more than so many.
+fn does_what_it_is_for(pages: Vec<(String, Page)>, least: usize) {
     let world = World::new();
-    let pages = guide();
-    let calls = pages.iter().filter(|(name, _)| name != RECIPES);
     let calls: Vec<(&String, Call)> =
-        calls.flat_map(|(name, page)| page.calls().into_iter().map(move |call| (name, call))).collect();
-    assert!(calls.len() > 120, "only {} were found", calls.len());
+        pages.iter().flat_map(|(name, page)| page.calls().into_iter().map(move |call| (name, call))).collect();
+    assert!(calls.len() > least, "only {} were found", calls.len());
     let (mut wrong, mut done) = (Vec::new(), BTreeSet::new());
     for (page, written) in &calls {
         if !done.insert(&written.words) {
             continue;
         }
         let home = world.copy();
-        let call = at_home(&world.call(&written.words[1..]), &home.path("person"));
+        let mut call = at_home(&world.call(&written.words[1..]), &home.path("person"));
+        if page.starts_with("assets/help/") && call.first().is_some_and(|it| it == "bench") {
+            // The guide's calls measure.
+            call.push("--dry-run".into());
+        }
         let tried = std::panic::catch_unwind(|| match is_chat(written) {
             true => chat(&home, &call),
             false => run(&home, &world.hub(), &call, written.is_piped),

@@ -84,7 +84,9 @@ impl World {
         let begin = &written[..written.len().min(3)];
         let is_of = |words: &[&str]| words.iter().all(|word| begin.iter().any(|it| it == word));
         let meant = |word: &String| {
-            let bare = word.trim_matches(['[', ']']).trim_end_matches('…');
+            // What has several words is a text, not the name of something.
+            let is_text = word.contains(' ');
+            let bare = if is_text { word } else { word.trim_matches(['[', ']']).trim_end_matches('…') };
             Some(match bare {
                 "" => return None,
                 "MODEL" | "BIG" | "SMALL" | "NAME" | "NAME|FILE" => MODEL.into(),
@@ -92,7 +94,11 @@ impl World {
                 "qwen2.5-1.5b-instruct" if is_of(&["models", "export"]) => MODEL.into(),
                 "FILE" if is_of(&["chats"]) => "first.jsonl".into(),
                 "FILE" if is_of(&["bench"]) => METER.into(),
-                "FILE" => OTHER.into(),
+                "FILE" | "model.gguf" => OTHER.into(),
+                "12" if is_of(&["chats"]) => "1".into(),
+                "qwen2.5-0.5b-instruct" | "qwen2.5-1.5b-instruct" if begin[0] != "models" || is_of(&["show"]) => {
+                    MODEL.into()
+                }
                 "FOLDER" | "/media/stick" if is_of(&["import"]) => STICK.into(),
                 "FOLDER" | "/media/stick" => "another-stick".into(),
                 "ARCHIVE" => ARCHIVE.into(),
@@ -120,7 +126,15 @@ const HITS: &str = r#"[{"_id":"1","id":"owner/model","likes":3,"downloads":70,"g
     "siblings":[{"rfilename":"model-Q4_K_M.gguf"}]}]"#;
 
 /// Names and contents of what the guide's commands read.
-const FILES: [(&str, &str); 10] = [
+const FILES: [(&str, &str); 18] = [
+    ("report.txt", "The bread rose well in May.\n"),
+    ("notes.txt", "Ann wrote this.\n"),
+    ("mail.txt", "You have won a castle.\n"),
+    ("letter.txt", "From Bern we went to Basel.\n"),
+    ("deploy.sh", "#!/bin/sh\nscp app host:\n"),
+    ("src/main.rs", "fn main() {}\n"),
+    ("list.gbnf", "root ::= \"apple\" | \"pear\"\n"),
+    ("person.json", "{\"type\": \"object\", \"properties\": {\"name\": {\"type\": \"string\"}}}\n"),
     ("backup.sh", "#!/bin/sh\ntar -czf backup.tar.gz \"$HOME\"\n"),
     ("contract.txt", "This contract is signed by Ann and by Ben. It ends in May.\n"),
     ("book.txt", "The keeper of the lighthouse is called Ann.\n"),
