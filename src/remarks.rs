@@ -71,6 +71,13 @@ impl<W: Write> Remarks<W> {
         self.shown = Shown::Progress;
     }
 
+    /// What takes a while, where no progress is shown.
+    pub fn lasting(&mut self, sentence: &str) {
+        if !self.watched {
+            self.note(sentence);
+        }
+    }
+
     pub fn thinking(&mut self, piece: &str) {
         if self.quiet || !(self.watched || self.tells_thoughts) {
             return;

@@ -12,6 +12,9 @@ use crate::text::escape_line;
 const READABLE: f64 = 5.0;
 /// ... and that are pleasant.
 const PLEASANT: f64 = 10.0;
+/// What is said where nothing is known.
+pub const NOTHING: &str = "there is nothing to recommend: no model that is known has room here, or nothing is known of its \
+                           speed; `tuichat bench MODEL` measures one";
 /// Of two that are nearly as fast as the fastest, the better one is taken.
 const NEARLY: f64 = 0.8;
 
@@ -29,6 +32,8 @@ pub struct Candidate {
     pub speed: f64,
     /// They were seen here, and are no prediction.
     pub is_measured: bool,
+    /// Something speaks against what was seen.
+    pub is_doubtful: bool,
     pub power: Option<Power>,
 }
 
@@ -86,6 +91,7 @@ pub struct Advice {
     pub is_here: bool,
     pub tokens_per_second: f64,
     pub is_measured: bool,
+    pub is_doubtful: bool,
     pub watts: Option<f64>,
     pub power_source: Option<String>,
     pub battery_hours: Option<f64>,
@@ -102,6 +108,7 @@ impl Advice {
             is_here: candidate.is_here,
             tokens_per_second: candidate.speed,
             is_measured: candidate.is_measured,
+            is_doubtful: candidate.is_doubtful,
             watts: power.map(|power| power.watts),
             power_source: power.map(|power| power.source.clone()),
             battery_hours: battery_watt_hours.zip(power).map(|(hours, power)| hours / power.watts),
@@ -110,7 +117,11 @@ impl Advice {
 
     /// `qwen2.5-1.5b-instruct at Q4_K_M, 12.3 tokens per second (measured), 6.1 watts, 8.2 hours on your battery`.
     fn sentence(&self) -> String {
-        let basis = if self.is_measured { "measured" } else { "predicted" };
+        let basis = match (self.is_measured, self.is_doubtful) {
+            (false, _) => "predicted",
+            (true, false) => "measured",
+            (true, true) => "measured, but not to be trusted",
+        };
         let decimals = if self.tokens_per_second < 10.0 { 1 } else { 0 };
         let mut parts = vec![
             format!("{} at {}", escape_line(&self.model), escape_line(&self.quantization)),
@@ -156,7 +167,7 @@ pub fn render(machine: &str, advice: &[Advice]) -> String {
         }
     }
     if lines.is_empty() {
-        return "there is nothing to recommend: no model that is known has room here, or nothing is known of its speed\n".into();
+        return format!("{NOTHING}\n");
     }
     let mut text = format!("on this machine ({}):\n", escape_line(machine));
     for (aims, one) in &lines {
@@ -171,8 +182,12 @@ pub fn render(machine: &str, advice: &[Advice]) -> String {
     if let Some(first) = missing.first() {
         text += &format!("`tuichat models pull {}` gets what is not here yet\n", escape_line(first));
     }
-    if let Some((_, one)) = lines.iter().find(|(_, one)| one.is_here && !one.is_measured) {
-        text += &format!("`tuichat bench {}` measures instead of predicting\n", escape_line(&one.model));
+    if let Some((_, one)) = lines.iter().find(|(_, one)| one.is_here && (!one.is_measured || one.is_doubtful)) {
+        let model = escape_line(&one.model);
+        text += &match one.is_measured {
+            true => format!("`tuichat bench {model}` measures again, best on a machine that does nothing else\n"),
+            false => format!("`tuichat bench {model}` measures instead of predicting\n"),
+        };
     }
     text
 }
@@ -218,6 +233,7 @@ mod tests {
             is_here: false,
             speed,
             is_measured: false,
+            is_doubtful: false,
             power: None,
         }
     }
@@ -281,7 +297,17 @@ mod tests {
             ),
             "{same}"
         );
-        assert!(render("a board", &[]).starts_with("there is nothing to recommend"));
+        let doubtful = Candidate { is_doubtful: true, ..all[1].clone() };
+        let told = render("a board", &advise(&[doubtful], None));
+        assert!(
+            told.contains("(measured, but not to be trusted)") && told.contains("`tuichat bench middle`"),
+            "{told}"
+        );
+        let nothing = render("a board", &[]);
+        assert!(
+            nothing.starts_with("there is nothing to recommend") && nothing.contains("`tuichat bench"),
+            "{nothing}"
+        );
     }
 
     #[test]

@@ -105,7 +105,7 @@ impl Measurement for Cold {
             ..Step::default()
         };
         // What the disk takes is what is to be found out.
-        Outlook { steps: Start::BOTH.map(step).to_vec(), seconds: None }
+        Outlook { steps: Start::BOTH.map(step).to_vec(), seconds: None, ..Outlook::default() }
     }
 
     fn tables(&self, run: &Run) -> String {

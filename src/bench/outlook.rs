@@ -81,6 +81,9 @@ pub struct Outlook {
     pub steps: Vec<Step>,
     /// About how long all of it takes, loading and cooling down apart; `None` where that is not known.
     pub seconds: Option<f64>,
+    /// Why it is not as somebody might expect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// `40 s`, `2:10 minutes`, `1:05 hours`.

@@ -62,7 +62,7 @@ impl Measurement for Quant {
             let name = move |step: &Step| Step { test: format!("{}, {}", step.test, format.as_str()), ..step.clone() };
             of_one.steps.iter().map(name).collect::<Vec<_>>()
         };
-        Outlook { steps: self.formats.iter().flat_map(named).collect(), seconds: None }
+        Outlook { steps: self.formats.iter().flat_map(named).collect(), seconds: None, ..Outlook::default() }
     }
 
     fn tables(&self, run: &Run) -> String {
@@ -145,7 +145,7 @@ pub fn render(run: &Run) -> String {
     let answer = of(models[0], |case| case.n_gen > 0).map_or_else(|| "answer".into(), |case| case.test.clone());
     let (prompt, answer) = (format!("{prompt} tok/s"), format!("{answer} tok/s"));
     let has_energy = run.cases.iter().any(|case| case.joules_per_token.is_some());
-    let mut headings = vec!["format", "weights", &prompt, &answer, "of memory's speed", "memory"];
+    let mut headings = vec!["format", "weights", &prompt, &answer, "of bandwidth", "memory"];
     headings.extend(has_energy.then_some("J/token"));
     headings.extend(["right", "perplexity"]);
     let mut table = Table::new(headings);
@@ -204,10 +204,7 @@ mod tests {
         let text = render(&run);
         let lines: Vec<String> =
             text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
-        assert_eq!(
-            lines[1],
-            "format weights pp512 tok/s tg128 tok/s of memory's speed memory J/token right perplexity"
-        );
+        assert_eq!(lines[1], "format weights pp512 tok/s tg128 tok/s of bandwidth memory J/token right perplexity");
         assert!(lines[2].starts_with("Q8_0 ") && lines[2].ends_with("0.900 30/32 12.50"), "{text}");
         assert!(lines[3].starts_with("Q4_0* ") && lines[3].ends_with("0.900 3/32 12.50"), "{text}");
         assert!(lines[4].starts_with("* written here from Q8_0"), "{text}");

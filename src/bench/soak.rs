@@ -61,7 +61,7 @@ impl Measurement for Soak {
         let (count, length) = slices(whole);
         let test = |number: u32| format!("slice {number} of {count}, {} s", length.as_secs());
         let step = |number| Step { test: test(number), rounds: 1, ..Step::default() };
-        Outlook { steps: (1..=count).map(step).collect(), seconds: Some(whole.as_secs_f64()) }
+        Outlook { steps: (1..=count).map(step).collect(), seconds: Some(whole.as_secs_f64()), ..Outlook::default() }
     }
 
     fn tables(&self, run: &Run) -> String {

@@ -84,6 +84,12 @@ impl Interval {
         Self { middle: self.middle.exp(), is_exp: true, ..self }
     }
 
+    /// `61.4 ± 1.2`: the middle, and how far it may be off with a probability of 95 % where that is known.
+    pub fn told(&self, digits: usize) -> String {
+        let Some(high) = self.high() else { return format!("{:.digits$}", self.middle) };
+        format!("{:.digits$} ± {:.digits$}", self.middle, high - self.middle)
+    }
+
     pub fn low(&self) -> Option<f64> {
         self.bound(-1.0)
     }

@@ -96,7 +96,8 @@ pub struct BenchCommand {
     #[arg(long, requires = "tune")]
     pub exhaustive: bool,
 
-    /// How often everything is timed, forwards and backwards in turn [default: 5; for spec 2]
+    /// How often everything is timed, forwards and backwards in turn [default: 5, or fewer where quick would take longer than
+    /// its two minutes; for spec 2]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub rounds: Option<u32>,
 

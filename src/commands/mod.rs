@@ -37,6 +37,8 @@ use crate::logging::{self, Log};
 use crate::models::{Elsewhere, Found, Library, ModelError, Places, catalog, create_private};
 use crate::remarks::Remarks;
 use crate::text;
+use crate::text::wrapped::fitted_to;
+use crate::ui::tty;
 
 /// What every command starts from.
 #[derive(Debug)]
@@ -241,12 +243,24 @@ impl Surroundings {
     }
 }
 
+/// Sentences are not broken into lines of fewer columns.
+const LEAST_COLUMNS: usize = 40;
+
 /// Writes text to stdout, made harmless if that is a terminal. The text ends its own line.
 fn print(text: &str) -> Result<(), Failure> {
     closed_stdout::check()?;
     let mut stdout = io::stdout().lock();
     let shown = if stdout.is_terminal() { text::escape(text) } else { text.into() };
     stdout.write_all(shown.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| Failure::output(&error))
+}
+
+/// The same of tables and sentences, which are fitted to the width of a terminal.
+fn print_fitted(text: &str) -> Result<(), Failure> {
+    let columns = tty::size_of_any().map_or(0, |size| usize::from(size.columns));
+    match columns > 0 && io::stdout().is_terminal() {
+        true => print(&fitted_to(text, columns.max(LEAST_COLUMNS))),
+        false => print(text),
+    }
 }
 
 /// Tells a person who looks on what is no part of the result. A script is told nothing.

@@ -28,7 +28,7 @@ impl fmt::Display for Phase {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Phase::Loading => "loading the model",
-            Phase::Trying => "trying a smaller KV cache on this model, once",
+            Phase::Trying => "finding out which formats of the KV cache this model bears, once",
             Phase::Tuning => "finding out how many threads are the fastest with this model, once",
             Phase::Prefilling => "reading the prompt",
         })

@@ -2,8 +2,12 @@
 //! visible before they can reach a terminal.
 
 pub mod plain;
+pub mod wrapped;
 
 use std::borrow::Cow;
+
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
 
 /// Joins the bytes of tokens, which may end in the middle of a character, to text that never does.
 #[derive(Debug, Default)]
@@ -88,6 +92,27 @@ pub fn escape(text: &str) -> Cow<'_, str> {
 /// [`escape`] for text that must stay on one line (a title, a model's name): newlines and tabs become spaces.
 pub fn escape_line(text: &str) -> String {
     escape(text).replace(['\n', '\t'], " ")
+}
+
+/// `text` on one line, cut to this many columns.
+pub fn fitted(text: &str, width: usize, ascii: bool) -> String {
+    let line = escape_line(text);
+    if line.width() <= width {
+        return line;
+    }
+    let mut cut = String::new();
+    let mut columns = 1;
+    for grapheme in line.graphemes(true) {
+        columns += grapheme.width();
+        if columns > width {
+            break;
+        }
+        cut.push_str(grapheme);
+    }
+    if width > 0 {
+        cut.push(if ascii { '~' } else { '…' });
+    }
+    cut
 }
 
 /// Why the system refused, in its words, without the number that is of use to programmers.
@@ -189,6 +214,13 @@ mod tests {
         assert_eq!(escape("\u{202e}evil\u{9b}"), "<U+202E>evil<U+009B>");
         assert_eq!(escape("one\n\ttwo"), "one\n\ttwo");
         assert_eq!(escape_line("one\ntwo"), "one two");
+    }
+
+    #[test]
+    fn what_is_cut_is_seen_to_be() {
+        assert_eq!([fitted("whole", 5, false), fitted("not whole", 5, false)], ["whole", "not …"]);
+        assert_eq!([fitted("中文", 3, true), fitted("one\ntwo", 9, true)], ["中~", "one two"]);
+        assert_eq!([fitted("a", 0, false), fitted("ab", 1, false)], ["", "…"]);
     }
 
     #[test]

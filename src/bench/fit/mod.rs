@@ -112,7 +112,7 @@ impl Measurement for Fit {
             let one = |(prompt, written): &(u32, u32)| pace.reading(*prompt, 0) + pace.writing(*written, *prompt);
             pairs.clone().map(one).sum::<f64>().min(ROUND.as_secs_f64()) * f64::from(rounds)
         });
-        Outlook { steps: pairs.map(step).collect(), seconds }
+        Outlook { steps: pairs.map(step).collect(), seconds, ..Outlook::default() }
     }
 
     fn tables(&self, run: &Run) -> String {

@@ -3,7 +3,7 @@
 use super::needles::{Knowledge, Setup, Tally};
 use super::speed::{PROMPT, Row, WRITTEN};
 use super::{Continuations, Needles, Results, Speeds};
-use crate::bench::statistics::{deviation, mean};
+use crate::bench::statistics::{Interval, mean};
 use crate::bench::table::Table;
 
 /// What is not measured or cannot be.
@@ -103,17 +103,13 @@ fn speeds(speeds: &Speeds) -> Option<String> {
             row.policy.to_string(),
             row.budget.to_string(),
             mebibytes(row.bytes),
-            with_deviation(&row.prefill),
+            Interval::of(&row.prefill).told(1),
             times(|row| &row.prefill),
-            with_deviation(&row.decode),
+            Interval::of(&row.decode).told(1),
             times(|row| &row.decode),
         ]);
     }
-    Some(format!("speed: tokens per second\n{}", table.render()))
-}
-
-fn with_deviation(samples: &[f64]) -> String {
-    format!("{:.1} ± {:.1}", mean(samples), deviation(samples))
+    Some(format!("speed: tokens per second (± 95 % confidence)\n{}", table.render()))
 }
 
 fn percent(part: f64) -> String {

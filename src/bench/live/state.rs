@@ -243,13 +243,23 @@ impl State {
         self.now.saturating_duration_since(self.started)
     }
 
-    /// How much of what is known to come is done.
+    /// How much of what is known to come is done. Every case is computed once more to warm up.
     pub fn share(&self) -> Option<f64> {
         let (done, all) = self.rows.iter().filter(|row| row.wanted > 0).fold((0, 0), |(done, all), row| {
-            let timed = if row.stage == Stage::Done { row.wanted } else { row.samples.len() as u32 };
-            (done + timed.min(row.wanted), all + row.wanted)
+            let is_done = row.stage == Stage::Done || row.samples.len() as u32 >= row.wanted;
+            let computed = if is_done { row.wanted + 1 } else { row.took.1 };
+            (done + computed.min(row.wanted + 1), all + row.wanted + 1)
         });
         (all > 0).then(|| f64::from(done) / f64::from(all))
+    }
+
+    /// Whether a row is the one that is computed. A prompt is timed together with its answer, of which nothing is written yet
+    /// while it is read.
+    pub fn is_at(&self, row: &Row) -> bool {
+        let mut running = self.rows.iter().filter(|row| row.stage == Stage::Running);
+        let (first, second) = (running.next(), running.next());
+        let is_writing = self.counted.len() > 1;
+        row.stage == Stage::Running && second.is_none_or(|_| first.is_some_and(|it| it.name == row.name) != is_writing)
     }
 
     /// How long what is known to come will take, by how long that took which was timed.
@@ -402,9 +412,9 @@ pub mod tests {
         assert_eq!(stages(&told), [Stage::Running, Stage::ToCome]);
         told.time("pp512", 1, 500);
         told.time("tg128", 2, 60);
-        assert_eq!((stages(&told), told.state.share()), (vec![Stage::Begun; 2], Some(0.5)));
+        assert_eq!((stages(&told), told.state.share()), (vec![Stage::Begun; 2], Some(2.0 / 6.0)));
         told.tell(Event::Finished { case: "pp512".into(), mean: Some(500.0) });
-        assert_eq!((stages(&told), told.state.share()), (vec![Stage::Done, Stage::Begun], Some(0.75)));
+        assert_eq!((stages(&told), told.state.share()), (vec![Stage::Done, Stage::Begun], Some(4.0 / 6.0)));
         assert_eq!(told.state.rows[0].samples, [500.0]);
     }
 
@@ -416,6 +426,7 @@ pub mod tests {
         told.compute(4, 50);
         told.tell(Event::Timed { speeds: vec![("tg128".into(), 50.0)], counts: false });
         assert_eq!((told.state.rows[0].samples.len(), told.state.time_left()), (0, Some(Duration::from_secs(12))));
+        assert_eq!(told.state.share(), Some(0.25), "but it is part of the work");
     }
 
     #[test]
@@ -468,7 +479,21 @@ pub mod tests {
         told.tell(Event::Began { cases: vec!["pp512".into(), "tg128".into()] });
         told.compute(4, 50);
         told.tell(Event::Timed { speeds: vec![("pp512".into(), 500.0), ("tg128".into(), 50.0)], counts: true });
-        assert_eq!((told.state.time_left(), told.state.share()), (Some(Duration::from_secs(4)), Some(0.5)));
+        assert_eq!((told.state.time_left(), told.state.share()), (Some(Duration::from_secs(4)), Some(2.0 / 6.0)));
+    }
+
+    #[test]
+    fn a_prompt_is_read_before_its_answer_is_written() {
+        let mut told = Told::new("quick");
+        told.expect(&["pp512", "tg128"], 2);
+        let at = |told: &Told| told.state.rows.iter().map(|row| told.state.is_at(row)).collect::<Vec<_>>();
+        told.tell(Event::Began { cases: vec!["pp512".into(), "tg128".into()] });
+        told.compute(2, 0);
+        assert_eq!(at(&told), [true, false]);
+        told.compute(1, 50);
+        assert_eq!(at(&told), [false, true]);
+        told.begin("tg128");
+        assert_eq!(at(&told), [false, true], "alone");
     }
 
     #[test]

@@ -11,8 +11,8 @@ use ratatui::widgets::{Axis, Chart, Dataset, GraphType, Paragraph};
 use unicode_width::UnicodeWidthStr;
 
 use super::state::{Curve, Row, Stage, State};
-use crate::bench::statistics::{deviation, mean};
-use crate::text::escape_line;
+use crate::bench::statistics::Interval;
+use crate::text::fitted;
 use crate::ui::theme::Theme;
 
 /// From this width on, curves stand beside the cases.
@@ -31,36 +31,35 @@ pub fn draw(state: &State, theme: &Theme, frame: &mut Frame) {
     let below = Rect { y: area.y + title.height.max(1) * 4, height: area.height.saturating_sub(4), ..area };
     let [body, noted, foot] =
         Layout::vertical([Constraint::Fill(1), Constraint::Length(note), Constraint::Length(1)]).areas(below);
-    spread(
-        frame,
-        title,
-        Span::styled(format!(" {TITLE}, suite {}", state.suite), theme.heading),
-        Span::styled(format!("{} ", times(state)), theme.text),
-    );
-    frame.render_widget(Line::styled(format!(" {}", escape_line(&state.model)), theme.dim), model);
+    let name = (format!("{TITLE}, suite {}", state.suite), theme.heading);
+    spread(frame, title, name, Span::styled(format!("{} ", times(state)), theme.text), theme.ascii);
+    let width = usize::from(area.width).saturating_sub(2);
+    let whole = |text: &str| format!(" {}", fitted(text, width, theme.ascii));
+    frame.render_widget(Line::styled(whole(&state.model), theme.dim), model);
     bar(state, theme, frame, progress);
     let curves = curves(state);
     let [cases, beside] = split(body, state.rows.len() as u16, !curves.is_empty());
-    frame.render_widget(Paragraph::new(rows(state, theme, cases)), cases);
+    // Before the first case is known there is room to say what is done until then.
+    let (shown, doing) = match state.rows.is_empty() {
+        true => (vec![Line::styled(whole(&state.doing), theme.text)], String::new()),
+        false => (rows(state, theme, cases), state.doing.clone()),
+    };
+    frame.render_widget(Paragraph::new(shown), cases);
     draw_curves(&curves, theme, frame, beside);
     if let Some(sentence) = state.notes.last() {
-        frame.render_widget(Line::styled(format!(" {}", escape_line(sentence)), theme.warning), noted);
+        frame.render_widget(Line::styled(whole(sentence), theme.warning), noted);
     }
     let keys =
         if state.is_stopping { "  stopping; again to leave at once " } else { "  q stops and keeps what is there " };
-    spread(
-        frame,
-        foot,
-        Span::styled(format!(" {}", escape_line(&state.doing)), theme.text),
-        Span::styled(keys, theme.dim),
-    );
+    spread(frame, foot, (doing, theme.text), Span::styled(keys, theme.dim), theme.ascii);
 }
 
 /// One text to the left, one to the right; the left one gives way.
-fn spread(frame: &mut Frame, area: Rect, left: Span, right: Span) {
+fn spread(frame: &mut Frame, area: Rect, (left, style): (String, Style), right: Span, ascii: bool) {
     let width = (right.content.width() as u16).min(area.width);
     let [rest, end] = Layout::horizontal([Constraint::Fill(1), Constraint::Length(width)]).areas(area);
-    frame.render_widget(Line::from(left), rest);
+    let left = fitted(&left, usize::from(rest.width).saturating_sub(1), ascii);
+    frame.render_widget(Line::styled(format!(" {left}"), style), rest);
     frame.render_widget(Line::from(right), end);
 }
 
@@ -106,11 +105,12 @@ fn rows<'a>(state: &State, theme: &Theme, area: Rect) -> Vec<Line<'a>> {
     let first = state.ranked_from().unwrap_or(around_current);
     let shown = &state.rows[first.min(state.rows.len())..];
     let width = usize::from(area.width).saturating_sub(2);
-    shown.iter().take(room).map(|row| line(row, theme, width)).collect()
+    shown.iter().take(room).map(|row| line(row, state.is_at(row), theme, width)).collect()
 }
 
-fn line<'a>(row: &Row, theme: &Theme, width: usize) -> Line<'a> {
-    let (mark, style) = match (row.stage, theme.ascii) {
+fn line<'a>(row: &Row, is_at: bool, theme: &Theme, width: usize) -> Line<'a> {
+    let stage = if row.stage == Stage::Running && !is_at { Stage::Begun } else { row.stage };
+    let (mark, style) = match (stage, theme.ascii) {
         (Stage::ToCome, false) => ("·", theme.dim),
         (Stage::ToCome, true) => (".", theme.dim),
         (Stage::Begun, false) => ("·", theme.text),
@@ -127,16 +127,12 @@ fn line<'a>(row: &Row, theme: &Theme, width: usize) -> Line<'a> {
         0 => String::new(),
         wanted => format!("{}/{}", if row.stage == Stage::Done { wanted } else { row.samples.len() as u32 }, wanted),
     };
-    let speed = match row.samples.len() {
-        0 => String::new(),
-        1 => format!("{:.1}", row.samples[0]),
-        _ => format!("{:.1} ± {:.1}", mean(&row.samples), deviation(&row.samples)),
-    };
+    let speed = if row.samples.is_empty() { String::new() } else { Interval::of(&row.samples).told(1) };
     let figures = format!("{count:>7} {speed:>16} t/s");
     let figures = if theme.ascii { figures.replace('±', "+-").replace('×', "x") } else { figures };
     let figures = if row.samples.is_empty() { format!("{count:>7} {:>20}", "") } else { figures };
     let room = width.saturating_sub(2 + figures.width());
-    let name = cut(&escape_line(&row.name), room);
+    let name = fitted(&row.name, room, theme.ascii);
     let space = " ".repeat(room.saturating_sub(name.width()));
     let is_dim = matches!(row.stage, Stage::ToCome | Stage::Out);
     Line::from(vec![
@@ -144,20 +140,6 @@ fn line<'a>(row: &Row, theme: &Theme, width: usize) -> Line<'a> {
         Span::styled(name, style),
         Span::styled(format!("{space}{figures}"), if is_dim { theme.dim } else { theme.text }),
     ])
-}
-
-/// As much of a text as there is room for.
-fn cut(text: &str, width: usize) -> String {
-    let mut kept = String::new();
-    for character in text.chars() {
-        let mut longer = kept.clone();
-        longer.push(character);
-        if longer.width() > width {
-            break;
-        }
-        kept = longer;
-    }
-    kept
 }
 
 /// A curve and what it is called.
@@ -171,9 +153,9 @@ struct Drawn<'a> {
 fn curves(state: &State) -> Vec<Drawn<'_>> {
     let now = state
         .current_speed()
-        .map_or_else(|| "tokens per second until now".into(), |speed| format!("{speed:.1} tokens per second"));
+        .map_or_else(|| "tokens per second until now".into(), |speed| format!("writing: {speed:.1} tokens per second"));
     let of = |curve: &'_ Curve, unit: &str, digits: usize| curve.last().map(|value| format!("{value:.digits$} {unit}"));
-    let speed = Drawn { title: format!("writing: {now}"), curve: &state.speed, from_zero: true };
+    let speed = Drawn { title: now, curve: &state.speed, from_zero: true };
     let clock = of(&state.mhz, "MHz", 0).map(|clock| format!(", {clock}")).unwrap_or_default();
     let celsius = of(&state.celsius, "°C", 0).map(|celsius| format!("{celsius}{clock}"));
     let others = [(&state.celsius, celsius), (&state.watts, of(&state.watts, "W", 2))];
@@ -204,9 +186,8 @@ fn draw_curves(curves: &[Drawn], theme: &Theme, frame: &mut Frame, area: Rect) {
 fn draw_curve(drawn: &Drawn, theme: &Theme, frame: &mut Frame, area: Rect) {
     let title = Rect { height: 1, ..area };
     let title_width = usize::from(area.width).saturating_sub(2);
-    let words = escape_line(&drawn.title);
-    let words = if theme.ascii { words.replace('°', "") } else { words };
-    frame.render_widget(Line::styled(format!(" {}", cut(&words, title_width)), theme.dim), title);
+    let words = if theme.ascii { drawn.title.replace('°', "") } else { drawn.title.clone() };
+    frame.render_widget(Line::styled(format!(" {}", fitted(&words, title_width, theme.ascii)), theme.dim), title);
     let below =
         Rect { y: area.y + 1, height: area.height.saturating_sub(1), width: area.width.saturating_sub(1), ..area };
     if theme.ascii || below.height + 1 < LEAST_CURVE {

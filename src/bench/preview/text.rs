@@ -81,7 +81,8 @@ fn planned(model: &Planned) -> String {
     let cores = format!("{threads}{mask}; {}", model.cores_reason);
     let steps = &model.outlook.steps;
     let table = if steps.is_empty() { "its cases are found as it goes\n".to_owned() } else { table(steps) };
-    format!("{}\n{}\n{table}", escape_line(&about), escape_line(&cores))
+    let note = model.outlook.note.iter().map(|note| format!("{note}\n")).collect::<String>();
+    format!("{}\n{}\n{table}{note}", escape_line(&about), escape_line(&cores))
 }
 
 fn table(steps: &[Step]) -> String {

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::sections::plain;
+use super::sections::{is_anchor, plain};
 use crate::bench::record::{Condition, Run, Status};
 use crate::text::escape_line;
 
@@ -34,8 +34,13 @@ pub enum Trust {
     Unknown,
 }
 
+/// How many cases were measured. What only watches over the run is none.
+pub fn measured(run: &Run) -> usize {
+    run.cases.iter().filter(|case| !is_anchor(case)).count()
+}
+
 pub fn verdict(run: &Run) -> Verdict {
-    let cases = match run.cases.len() {
+    let cases = match measured(run) {
         1 => "1 case".to_owned(),
         count => format!("{count} cases"),
     };

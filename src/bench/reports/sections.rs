@@ -43,7 +43,11 @@ impl Section {
         let (alike, others): (Vec<usize>, Vec<usize>) = (0..self.columns.len()).partition(|place| is_alike(*place));
         let told = alike.iter().map(|place| {
             let (name, value) = (&self.columns[*place].heading, &self.rows[0][*place]);
-            if UNNAMED.contains(&name.as_str()) { value.clone() } else { format!("{value} {name}") }
+            match value.as_str() {
+                value if UNNAMED.contains(&name.as_str()) => value.to_owned(),
+                "1" => format!("1 {}", name.strip_suffix('s').unwrap_or(name)),
+                value => format!("{value} {name}"),
+            }
         });
         let line = told.collect::<Vec<_>>().join(", ");
         let rows = self.rows.iter().map(|row| others.iter().map(|place| row[*place].clone()).collect());
@@ -90,7 +94,7 @@ const FIGURES: [Figure; 27] = [
     number("token ms p50", |case| decimals(case.token_ms_p50, 1)),
     number("p95", |case| decimals(case.token_ms_p95, 1)),
     number("first token ms", |case| decimals(case.ttft_ms, 0)),
-    number("of memory's speed", |case| case.share_of_bandwidth.map(|share| format!("{:.0} %", share * 100.0))),
+    number("of bandwidth", |case| case.share_of_bandwidth.map(|share| format!("{:.0} %", share * 100.0))),
     number("J/token", |case| decimals(case.joules_per_token, 3)),
     number("net", |case| decimals(case.joules_per_token_net, 3)),
     number("W", |case| decimals(case.number("watts"), 2)),
@@ -293,6 +297,9 @@ mod tests {
         assert_eq!(line, "tiny-Q4_0, 86.00 MiB, 134.52 M params, 2 threads");
         assert_eq!(headings(&table), ["test", "t/s", "95 %", "token ms p50", "p95", "J/token"]);
         assert_eq!(table.rows[1][0], "tg128");
+        let mut alone = examples::depth();
+        alone.cases.iter_mut().for_each(|case| case.n_threads = 1);
+        assert!(of(&alone)[0].folded().0.ends_with(", 1 thread"));
         let mut one = examples::depth();
         one.cases.truncate(1);
         assert_eq!(of(&one)[0].folded().0, "");

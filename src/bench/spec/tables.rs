@@ -5,7 +5,7 @@ use clap::ValueEnum;
 use super::answers::{Row, over_all};
 use super::tasks::Class;
 use super::{Results, Way, fuzzy, steps};
-use crate::bench::statistics::{Interval, deviation, mean};
+use crate::bench::statistics::{Interval, mean};
 use crate::bench::table::Table;
 
 pub fn render(results: &Results) -> String {
@@ -53,7 +53,7 @@ fn answers(rows: &[Row]) -> Option<String> {
         let mut cells = vec![class.as_str().to_owned()];
         for row in rows.iter().filter(|row| row.class == *class) {
             match row.way {
-                Way::Off => cells.push(format!("{:.1} ± {:.1}", mean(&row.speeds), deviation(&row.speeds))),
+                Way::Off => cells.push(Interval::of(&row.speeds).told(1)),
                 _ if row.gains.is_empty() => cells.extend(["–".to_owned(), String::new()]),
                 _ => cells.extend([interval(row.ratio()), format!("{}/{}", row.accepted, row.drafted)]),
             }
@@ -125,8 +125,8 @@ mod tests {
         let lines: Vec<String> =
             text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
         assert_eq!(lines[1], "task off auto accepted");
-        assert_eq!(lines[2], "prose 21.0 ± 1.4 1.00 (1.00–1.00) 7/9");
-        assert_eq!(lines[3], "edit 21.0 ± 1.4 4.00 (4.00–4.00) 7/9");
+        assert_eq!(lines[2], "prose 21.0 ± 12.7 1.00 (1.00–1.00) 7/9");
+        assert_eq!(lines[3], "edit 21.0 ± 12.7 4.00 (4.00–4.00) 7/9");
         assert_eq!(lines[4], "geometric mean of 2 2.00 (2.00–2.00)");
         assert_eq!(answers(&[]), None);
     }

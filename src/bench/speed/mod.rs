@@ -138,7 +138,11 @@ pub fn measure(
         })
     };
     let first = all.first().and_then(|block| block.first()).cloned();
-    let left: Vec<Block> = all.into_iter().filter(|block| !is_there(block)).collect();
+    let (there, left): (Vec<Block>, Vec<Block>) = all.into_iter().partition(is_there);
+    for case in there.iter().flatten().flat_map(called) {
+        report.show(Event::Expected { cases: vec![case.clone()], repetitions: settings.rounds });
+        report.show(Event::Finished { case, mean: None });
+    }
     if !left.is_empty() {
         time(lab, settings, &left, first.as_ref(), &base, cancel, report)?;
     }

@@ -6,7 +6,7 @@ use super::plan::{Block, Item};
 use super::timing::LEAST_ROUNDS;
 use super::{IDLE, Settings};
 use crate::bench::live;
-use crate::bench::outlook::{Known, Outlook, Pace, Step};
+use crate::bench::outlook::{Known, Outlook, Pace, Step, lasting};
 use crate::bench::quality;
 
 /// How fast memory is read is looked at first.
@@ -19,7 +19,7 @@ pub fn of(settings: &Settings, known: &Known<'_>) -> Outlook {
     let within = settings.within.map(|within| within.as_secs_f64() / blocks.len().max(1) as f64);
     let idle = if known.has_power { IDLE.as_secs_f64() } else { 0.0 };
     let mut seconds = known.pace.map(|_| BANDWIDTH_SECONDS + idle);
-    let mut steps = Vec::new();
+    let (mut steps, mut fewest) = (Vec::new(), settings.rounds);
     for block in &blocks {
         let round = known.pace.map(|pace| block.iter().map(|item| round(item, &pace, known)).sum::<f64>());
         let rounds = match (round, within) {
@@ -28,6 +28,7 @@ pub fn of(settings: &Settings, known: &Known<'_>) -> Outlook {
             }
             _ => settings.rounds,
         };
+        fewest = fewest.min(rounds);
         // Others in the same rounds are taken to be as fast.
         let programs = 1.0 + settings.peers.len() as f64;
         let depth = block.iter().map(|item| item.depth).max().unwrap_or_default();
@@ -43,7 +44,11 @@ pub fn of(settings: &Settings, known: &Known<'_>) -> Outlook {
         steps.push(Step { test: quality::WORD.into(), rounds: 1, ..Step::default() });
         seconds = seconds.zip(known.pace).map(|(sum, pace)| sum + quality::seconds(&pace));
     }
-    Outlook { steps, seconds }
+    let note = settings.within.filter(|_| fewest < settings.rounds).map(|within| {
+        let (all, most) = (settings.rounds, lasting(within.as_secs_f64()));
+        format!("{fewest} rounds: {all} would take longer than {most}; `--rounds {all}` takes them all the same")
+    });
+    Outlook { steps, seconds, note }
 }
 
 /// Whether a model was trained with texts as long as this.

@@ -105,7 +105,7 @@ fn table(run: &Run, rows: &[Row<'_>]) -> String {
     headings.extend(has_cores.then_some("cores"));
     headings.extend(if is_task { &["tokens", "first after"][..] } else { &[] });
     headings.extend([prompt.as_str(), answer.as_str()]);
-    headings.extend(if has_answers { &["token ms p50", "p95", "of memory's speed"][..] } else { &[] });
+    headings.extend(if has_answers { &["token ms p50", "p95", "of bandwidth"][..] } else { &[] });
     headings.push("memory");
     headings.extend(if has_energy { &["J/prompt token", "J/token", "net"][..] } else { &[] });
     let mut table = Table::new(headings);
@@ -234,8 +234,8 @@ mod tests {
         assert_eq!(
             render(&run(&[])),
             "Tiny (llama Q4_0, 4 threads, CPU)\n\
-             depth  pp512 tok/s  tg128 tok/s  token ms p50    p95  of memory's speed   memory  J/prompt token  J/token    net\n\
-             0      100.0 ± 2.5   10.0 ± 0.2         100.0  100.9               59 %  300 MiB           0.050    0.900  0.600\n\
+             depth  pp512 tok/s  tg128 tok/s  token ms p50    p95  of bandwidth   memory  J/prompt token  J/token    net\n\
+             0      100.0 ± 2.5   10.0 ± 0.2         100.0  100.9          59 %  300 MiB           0.050    0.900  0.600\n\
              means of 3 rounds with their 95 % intervals; memory is read at 17.0 GB/s; 48 to 61 °C\n\
              3.00 W while idle, as told by the battery\n"
         );

@@ -78,7 +78,7 @@ fn measure(lab: &Lab, load: &LoadSettings, settings: &Settings, report: &Report)
     if report.is_done(lab.subject(), CHOICE) {
         return Ok(());
     }
-    report.progress("whether the model bears a KV cache in 8 bits");
+    report.progress("finding out whether the model bears a KV cache in 8 bits; then the search begins");
     let is_open = load.kv.types.is_none();
     let bears_eight_bits = is_open && lab.bears_eight_bits()? == Some(true);
     report.progress("warming up");

@@ -43,8 +43,12 @@ pub fn of(settings: &Settings, known: &Known<'_>) -> Outlook {
         ..Step::default()
     };
     match settings.exhaustive {
-        true => Outlook { steps: vec![step], seconds: searched.zip(swept).map(|(searched, swept)| searched + swept) },
-        false => Outlook { steps: Vec::new(), seconds: searched },
+        true => Outlook {
+            steps: vec![step],
+            seconds: searched.zip(swept).map(|(searched, swept)| searched + swept),
+            ..Outlook::default()
+        },
+        false => Outlook { steps: Vec::new(), seconds: searched, ..Outlook::default() },
     }
 }
 

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::bench::advice::{Candidate, Power, advise, measured, render};
+use crate::bench::advice::{Candidate, NOTHING, advise, measured, render};
 use crate::bench::history::History;
 use crate::bench::machine::Machine as Described;
 use crate::bench::record::Run;
 use crate::bench::report::CORES;
-use crate::commands::{Surroundings, print};
+use crate::commands::{Surroundings, print, print_fitted};
 use crate::exit::Failure;
 use crate::hardware::power;
 use crate::models::fit::{Anatomy, Machine, Verdict};
@@ -27,7 +27,10 @@ pub fn run(json: bool, surroundings: &Surroundings) -> Result<(), Failure> {
     let candidates = candidates(surroundings, here, &machine);
     let advice = advise(&candidates, power::capacity_watt_hours(Path::new("/")));
     if !json {
-        return print(&render(&Described::read().line(), &advice));
+        return print_fitted(&render(&Described::read().line(), &advice));
+    }
+    if advice.is_empty() {
+        remarks.note(NOTHING);
     }
     let line = |one| serde_json::to_string(one).map_err(|error| Failure::error(error.to_string()));
     let lines = advice.iter().map(line).collect::<Result<Vec<_>, _>>()?;
@@ -109,6 +112,7 @@ fn candidates(surroundings: &Surroundings, here: Vec<Here>, machine: &Machine) -
             is_here: false,
             speed: speed.decode,
             is_measured: false,
+            is_doubtful: false,
             power: None,
         });
     }
@@ -119,10 +123,11 @@ fn candidates(surroundings: &Surroundings, here: Vec<Here>, machine: &Machine) -
 fn of_file(surroundings: &Surroundings, model: Here, runs: &[Run], machine: &Machine) -> Option<Candidate> {
     let fit = surroundings.fit(&model.anatomy, Some(&model.path), machine);
     let file_name = model.path.file_name()?.to_string_lossy().into_owned();
-    let kept: Option<(f64, Option<Power>)> = runs.iter().find_map(|run| measured(run, &file_name));
-    let (speed, power) = match (kept, fit.speed) {
+    let kept = runs.iter().find_map(|run| Some((measured(run, &file_name)?, is_valid(run))));
+    let is_kept = kept.is_some();
+    let ((speed, power), is_valid) = match (kept, fit.speed) {
         (Some(kept), _) => kept,
-        (None, speed) => (speed?.decode, None),
+        (None, speed) => ((speed?.decode, None), true),
     };
     // What has run has room.
     let has_room = fit.verdict != Verdict::DoesNotFit || power.is_some();
@@ -133,7 +138,8 @@ fn of_file(surroundings: &Surroundings, model: Here, runs: &[Run], machine: &Mac
         bytes: model.anatomy.file_bytes,
         is_here: true,
         speed,
-        is_measured: fit.is_measured || runs.iter().any(|run| measured(run, &file_name).is_some()),
+        is_measured: fit.is_measured || is_kept,
+        is_doubtful: !is_valid,
         power,
     })
 }
@@ -151,6 +157,11 @@ fn runs(surroundings: &Surroundings) -> Vec<Run> {
     };
     let listed = History::new(surroundings.directories.runs()).list();
     let mut runs: Vec<Run> = listed.into_iter().rev().filter_map(|listed| listed.run.ok()).filter(is_of_use).collect();
-    runs.sort_by_key(|run| !run.end.as_ref().is_some_and(|end| end.valid));
+    runs.sort_by_key(|run| !is_valid(run));
     runs
+}
+
+/// Nothing speaks against what was measured.
+fn is_valid(run: &Run) -> bool {
+    run.end.as_ref().is_some_and(|end| end.valid)
 }

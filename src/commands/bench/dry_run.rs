@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::bench::outlook::Pace;
 use crate::bench::preview::{Candidate, Place, Preview};
 use crate::bench::suite::Measurement;
-use crate::commands::{Surroundings, print, print_json};
+use crate::commands::{Surroundings, print_fitted, print_json};
 use crate::engine::protocol::LoadSettings;
 use crate::engine::tuning;
 use crate::exit::Failure;
@@ -40,7 +40,7 @@ pub fn tell(
         Instant::now()
     };
     let preview = Preview::of(place, suite, measurement, power, &candidates, &mut later);
-    if is_json { print_json(&preview) } else { print(&preview.text()) }
+    if is_json { print_json(&preview) } else { print_fitted(&preview.text()) }
 }
 
 fn candidates(models: &[LoadSettings], surroundings: &Surroundings) -> Result<Vec<Candidate>, Failure> {

@@ -14,7 +14,7 @@ use std::sync::{Arc, OnceLock};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{Surroundings, engines, print};
+use super::{Surroundings, engines, print_fitted};
 use crate::bench::Ended;
 use crate::bench::history::{History, Kept};
 use crate::bench::live::{self, Live};
@@ -187,7 +187,7 @@ impl Planned {
             && wish.prints_tables()
             && let Some(advice) = advice::after_a_run(surroundings)
         {
-            print(&format!("\n{advice}"))?;
+            print_fitted(&format!("\n{advice}"))?;
         }
         if let Some(path) = &self.svg
             && let Some(drawing) = self.measurement.drawing(&report.run())

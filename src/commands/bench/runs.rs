@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use super::{advice, told};
 use crate::bench::history::{History, Listed, id_of};
-use crate::bench::record::Run;
+use crate::bench::record::{Run, Status};
+use crate::bench::reports;
 use crate::bench::table::Table;
 use crate::cli::RunsCommand;
 use crate::commands::{Surroundings, aside, print, print_json};
@@ -48,7 +49,8 @@ struct Summary {
     cases: usize,
     /// Single timings of a search (`--tune`), which come before its cases.
     timings: usize,
-    /// `whole`, `stopped`, `failed`, `running`, or what is wrong with the file.
+    /// `whole`, `stopped` (by somebody, or killed: then it is not known whether it is `valid`), `failed`, `running`, or what
+    /// is wrong with the file.
     status: String,
     valid: Option<bool>,
 }
@@ -62,7 +64,7 @@ impl From<&Listed> for Summary {
                 started: Some(run.head.started.to_string()),
                 suite: Some(run.head.suite.clone()),
                 models: models(run),
-                cases: run.cases.len(),
+                cases: reports::measured(run),
                 timings: run.timings.len(),
                 status: if listed.is_running { "running".into() } else { run.status().as_str().into() },
                 valid: run.end.as_ref().map(|end| end.valid),
@@ -106,7 +108,9 @@ fn table(listed: &[Listed]) -> String {
     for summary in listed.iter().map(Summary::from) {
         let doubtful =
             if summary.valid == Some(false) && summary.status == "whole" { ", not to be trusted" } else { "" };
-        let status = format!("{}{doubtful}", summary.status);
+        // A run that somebody stopped has an end, which says whether it is to be trusted.
+        let is_killed = summary.status == Status::Stopped.as_str() && summary.valid.is_none();
+        let status = if is_killed { "killed".into() } else { format!("{}{doubtful}", summary.status) };
         let is_search = summary.suite.as_deref() == Some("tune");
         let measured = measured(summary.cases, summary.timings, is_search);
         table.push(vec![summary.id, measured, status, few(&summary.models)]);

@@ -9,7 +9,7 @@ use crate::bench::record::Run;
 use crate::bench::reports::{self, Format};
 use crate::bench::tables;
 use crate::cli::{BenchCommand, Telling};
-use crate::commands::print;
+use crate::commands::{print, print_fitted};
 use crate::exit::Failure;
 
 /// What was asked to become of a run.
@@ -66,7 +66,7 @@ impl Wish {
     pub fn fulfil(&self, run: &Run, tables: impl FnOnce() -> String) -> Result<(), Failure> {
         match self.printed {
             Some(Format::Jsonl) => {}
-            None | Some(Format::Table) => print(&tables())?,
+            None | Some(Format::Table) => print_fitted(&tables())?,
             Some(format) => print(&reports::render(run, format))?,
         }
         if let Some(earlier) = &self.earlier {

@@ -4,6 +4,7 @@
 use unicode_width::UnicodeWidthStr;
 
 use super::finding::{Finding, Level, Section};
+use crate::text::wrapped::wrapped;
 use crate::text::{counted, escape_line};
 
 /// How the page is to look.
@@ -94,46 +95,6 @@ fn entry(name: &str, text: &str, level: Option<Level>, look: Look) -> String {
     lines
 }
 
-/// Lines of at most `room` columns. A word that is wider has a line of its own; what stands between backticks is to be
-/// typed, and one word if a line can hold it.
-fn wrapped(text: &str, room: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in words(text, room) {
-        let line = lines.last_mut().expect("there is a first line");
-        if line.is_empty() {
-            line.push_str(&word);
-        } else if line.width() + 1 + word.width() <= room {
-            line.push(' ');
-            line.push_str(&word);
-        } else {
-            lines.push(word);
-        }
-    }
-    lines
-}
-
-fn words(text: &str, room: usize) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
-    let mut open: Option<String> = None;
-    for word in text.split_whitespace() {
-        let closes_or_opens = word.matches('`').count() % 2 == 1;
-        match open.take() {
-            None if closes_or_opens => open = Some(word.to_owned()),
-            None => words.push(word.to_owned()),
-            Some(command) => {
-                let command = format!("{command} {word}");
-                match closes_or_opens {
-                    true if command.width() <= room => words.push(command),
-                    true => words.extend(command.split(' ').map(str::to_owned)),
-                    false => open = Some(command),
-                }
-            }
-        }
-    }
-    words.extend(open.iter().flat_map(|rest| rest.split(' ')).map(str::to_owned));
-    words
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,15 +146,5 @@ mod tests {
         }
         assert_eq!(plain, page(&sections(), PLAIN));
         assert!(plain.contains("An Example<U+001B>[31m 9000"), "{plain}");
-    }
-
-    #[test]
-    fn a_command_is_not_broken_if_a_line_can_hold_it() {
-        assert_eq!(wrapped("type `a b c` or `d`", 12), ["type `a b c`", "or `d`"]);
-        assert_eq!(wrapped("then type `a b c`", 12), ["then type", "`a b c`"]);
-        assert_eq!(wrapped("`a b c d e f`", 6), ["`a b c", "d e f`"]);
-        assert_eq!(wrapped("a `b c", 20), ["a `b c"]);
-        assert_eq!(wrapped("", 20), [""]);
-        assert_eq!(wrapped("wideword x", 4), ["wideword", "x"]);
     }
 }

@@ -64,7 +64,7 @@ fn measure_here(kinds: &[TensorType], threads: u32, cancel: &CancelFlag) -> Resu
     let Some(base) = TensorType::from_name(BASE).filter(|_| !kinds.is_empty()) else { return Ok(rates) };
     let long = time(large(base), base, threads, cancel)?;
     if threads > 1 && time(large(base), base, 1, cancel)?.token < long.token {
-        return Err("something else is computing on this machine, so its speed is not known; try again later".into());
+        return Err("something else is computing on this machine, so how fast it is was not measured now; try again when it is idle".into());
     }
     let (short, flat) = (time(SMALL, base, threads, cancel)?, time(FLAT, base, threads, cancel)?);
     rates.layer_seconds = layer_seconds([&long, &short, &flat]);

@@ -20,6 +20,7 @@ pub use earlier::{Earlier, begin, go_on};
 pub use held_to::HeldTo;
 pub use items::{Asked, Item, STDIN, read};
 
+use super::printer::Phase;
 use super::report::Report;
 use super::{Happening, file_bytes, set_up};
 use crate::chat::Ended;
@@ -216,7 +217,7 @@ impl Run {
             match self.next(engine, happenings, id, &cancel)? {
                 Step::Loading(part) => self.remarks.progress(&format!("loading the model {:.0} %", part * 100.0)),
                 Step::Trying(Trial::Kv(_)) => {
-                    self.remarks.progress("trying a smaller KV cache on this model, once");
+                    self.remarks.progress(&Phase::Trying.to_string());
                 }
                 Step::Ready(model) => {
                     if let Some(notice) = model.device.as_ref().and_then(|device| device.notice.as_ref()) {

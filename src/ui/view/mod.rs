@@ -38,6 +38,7 @@ use super::app::App;
 use super::composer::Composer;
 use super::theme::Theme;
 use super::transcript::wrap;
+use crate::text::fitted;
 
 /// A window below this cannot be used.
 const LEAST_WIDTH: u16 = 10;
@@ -174,27 +175,6 @@ pub fn rule(width: u16, words: &str, theme: &Theme) -> String {
     let head = if words.is_empty() { dash.to_owned() } else { format!("{dash} {words} ") };
     let rest = usize::from(width).saturating_sub(unicode_width::UnicodeWidthStr::width(head.as_str()));
     head + &dash.repeat(rest)
-}
-
-/// `text` on one line, cut to this many columns.
-fn fitted(text: &str, width: usize, ascii: bool) -> String {
-    let line = crate::text::escape_line(text);
-    if unicode_width::UnicodeWidthStr::width(line.as_str()) <= width {
-        return line;
-    }
-    let mut cut = String::new();
-    let mut columns = 1;
-    for grapheme in unicode_segmentation::UnicodeSegmentation::graphemes(line.as_str(), true) {
-        columns += unicode_width::UnicodeWidthStr::width(grapheme);
-        if columns > width {
-            break;
-        }
-        cut.push_str(grapheme);
-    }
-    if width > 0 {
-        cut.push(if ascii { '~' } else { '…' });
-    }
-    cut
 }
 
 /// `text` on one line, cut or filled to this many columns.
