@@ -210,6 +210,7 @@ impl Loaded {
             shape: Shape::of(&self.model),
             backend: &self.choice.backend,
             tokens: wish.tokens(),
+            least: settings.context.unwrap_or(kv::LEAST_CONTEXT).min(wish.tokens()),
             bytes: wish.bytes(self.kv_room()),
         };
         let checks = self.checks(settings);

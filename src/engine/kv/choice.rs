@@ -1,7 +1,7 @@
 //! Which formats the KV cache is made of: what was asked for if it can be, else f16 as long as it has room, else the
 //! finest rounding that the model was seen to bear. Pure; whoever calls it does the seeing.
 
-use super::budget::{LEAST_CONTEXT, whole_cells};
+use super::budget::whole_cells;
 use super::check::{Outcome, Unknown};
 use super::shape::{Shape, has_own_kernel};
 use super::types::{KvType, KvTypes};
@@ -38,6 +38,8 @@ pub struct Situation<'a> {
     pub backend: &'a str,
     /// Tokens that the conversation should have.
     pub tokens: u32,
+    /// As many tokens as these are worth a slow answer.
+    pub least: u32,
     /// Bytes for them.
     pub bytes: u64,
 }
@@ -92,7 +94,7 @@ impl Situation<'_> {
                     break;
                 }
                 // But a slow conversation is better than none.
-                Ok(outcome) if is_slow(&outcome) && self.cells(types) >= LEAST_CONTEXT.min(self.tokens) => {
+                Ok(outcome) if is_slow(&outcome) && self.cells(types) >= self.least => {
                     notes.push(format!("{candidate} would slow it down ({})", figures(&outcome)));
                 }
                 Ok(outcome) => {
@@ -174,7 +176,7 @@ mod tests {
     };
 
     fn situation(mebibytes: u64) -> Situation<'static> {
-        Situation { shape: SHAPE, backend: "CPU", tokens: 8192, bytes: mebibytes * MIB }
+        Situation { shape: SHAPE, backend: "CPU", tokens: 8192, least: 512, bytes: mebibytes * MIB }
     }
 
     fn outcome(mean_kld: f64, same_top: f64, speed: f64) -> Outcome {
@@ -258,6 +260,14 @@ mod tests {
             let choice = situation(mebibytes).best(trial).unwrap();
             assert_eq!(choice.types.to_string(), expected, "{mebibytes} MiB: {}", choice.reason);
         }
+    }
+
+    #[test]
+    fn tokens_that_were_asked_for_are_worth_a_slow_answer() {
+        let asked_for = |tokens| Situation { tokens, least: tokens, ..situation(8) };
+        assert_eq!(asked_for(512).best(slow).unwrap().types.to_string(), "q8_0");
+        assert_eq!(asked_for(768).best(slow).unwrap().types.to_string(), "q8_0/q4_0");
+        assert_eq!(asked_for(1024).best(slow).unwrap().types.to_string(), "q4_0");
     }
 
     #[test]
