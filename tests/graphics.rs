@@ -11,7 +11,8 @@ use common::tiny_gguf::TinyModel;
 use serde_json::Value;
 
 const HAS_VULKAN: bool = cfg!(feature = "vulkan");
-/// A text with few doubtful tokens in its greedy answer.
+/// How far two tokens may be apart in nats that change places by rounding: as in `src/engine/equivalence.rs`.
+const ROUNDING: f64 = 1.0;
 const QUESTION: &str = "What is the capital of France?";
 
 /// An answer of some tokens. A software driver takes a minute to get its programs ready.
@@ -137,16 +138,35 @@ fn without_a_driver_the_cpu_answers_and_it_is_said() {
 }
 
 #[test]
-fn a_real_model_answers_on_vulkan_as_on_the_cpu() {
+fn a_real_model_answers_on_vulkan_as_on_the_cpu_up_to_near_ties() {
     if with_vulkan(&TinyModel::default()).is_none() {
         return;
     }
     let Some(model) = test_model() else { return };
     let home = Home::new();
-    let cpu = ask(&home, &model, &["--device", "cpu"]);
-    for layers in ["auto", "10"] {
-        let vulkan = ask(&home, &model, &["--device", "vulkan", "--gpu-layers", layers]);
+    for (question, layers) in [(QUESTION, "auto"), ("Count from one to ten.", "auto"), ("What is 7 + 5?", "10")] {
+        let ask = |more: &[&str]| ask_this(&home, &model, question, &[more, &["--logprobs", "5"]].concat());
+        let (cpu, vulkan) = (ask(&["--device", "cpu"]), ask(&["--device", "vulkan", "--gpu-layers", layers]));
         assert_eq!(device(&vulkan, "backend"), "Vulkan");
-        assert_eq!(vulkan.json()["text"], cpu.json()["text"], "{layers}");
+        let same = same_up_to_a_near_tie(&cpu.json(), &vulkan.json());
+        println!("{question} ({layers} layers): the first {same} tokens are the same");
     }
+}
+
+/// How many tokens two answers have in common. Where they part, each must have found the other's token nearly as likely as
+/// its own; what follows is another text.
+fn same_up_to_a_near_tie(one: &Value, other: &Value) -> usize {
+    let tokens = |answer: &Value| answer["logprobs"].as_array().unwrap().clone();
+    let pairs: Vec<(Value, Value)> = tokens(one).into_iter().zip(tokens(other)).collect();
+    let Some(place) = pairs.iter().position(|(mine, theirs)| mine["id"] != theirs["id"]) else {
+        assert_eq!(one["text"], other["text"]);
+        return pairs.len();
+    };
+    let (mine, theirs) = &pairs[place];
+    for (here, there) in [(mine, theirs), (theirs, mine)] {
+        let likely = here["top"].as_array().unwrap().iter().find(|it| it["id"] == there["id"]);
+        let behind = likely.map(|it| here["logprob"].as_f64().unwrap() - it["logprob"].as_f64().unwrap());
+        assert!(behind.is_some_and(|behind| behind < ROUNDING), "token {place}: {here} and {there}");
+    }
+    place
 }
