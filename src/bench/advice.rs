@@ -179,8 +179,8 @@ pub fn render(machine: &str, advice: &[Advice]) -> String {
         text += &format!("watts while it writes, as told by {}\n", escape_line(source));
     }
     let missing: Vec<&str> = lines.iter().filter(|(_, one)| !one.is_here).map(|(_, one)| one.model.as_str()).collect();
-    if let Some(first) = missing.first() {
-        text += &format!("`tuichat models pull {}` gets what is not here yet\n", escape_line(first));
+    for model in missing {
+        text += &format!("`tuichat models pull {0}` gets {0}, which is not here yet\n", escape_line(model));
     }
     if let Some((_, one)) = lines.iter().find(|(_, one)| one.is_here && (!one.is_measured || one.is_doubtful)) {
         let model = escape_line(&one.model);
@@ -287,7 +287,8 @@ mod tests {
           for balance: middle at Q5_K, 11 tokens per second (measured), 6.0 watts, 8.3 hours on your battery
           for speed: tiny at Q8_K, 61 tokens per second (predicted)
         watts while it writes, as told by the battery
-        `tuichat models pull large` gets what is not here yet
+        `tuichat models pull large` gets large, which is not here yet
+        `tuichat models pull tiny` gets tiny, which is not here yet
         ");
         assert_eq!(advise(&all, None)[1].battery_hours, None);
         let same = render("a board", &advise(&all[1..2], None));

@@ -6,11 +6,17 @@ use unicode_width::UnicodeWidthStr;
 #[derive(Clone, Debug, Default)]
 pub struct Table {
     rows: Vec<Vec<String>>,
+    has_words: bool,
 }
 
 impl Table {
     pub fn new<'a>(headings: impl IntoIterator<Item = &'a str>) -> Self {
-        Self { rows: vec![headings.into_iter().map(str::to_owned).collect()] }
+        Self { rows: vec![headings.into_iter().map(str::to_owned).collect()], has_words: false }
+    }
+
+    /// The same with all columns to the left, for cells that hold words.
+    pub fn of_words(self) -> Self {
+        Self { has_words: true, ..self }
     }
 
     pub fn push(&mut self, row: Vec<String>) {
@@ -30,7 +36,11 @@ impl Table {
             let mut line = String::new();
             for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
                 let space = " ".repeat(width - cell.width());
-                line += &if column == 0 { format!("{cell}{space}") } else { format!("  {space}{cell}") };
+                line += &match (column, self.has_words) {
+                    (0, _) => format!("{cell}{space}"),
+                    (_, true) => format!("  {cell}{space}"),
+                    (_, false) => format!("  {space}{cell}"),
+                };
             }
             text += line.trim_end();
             text.push('\n');
@@ -48,6 +58,7 @@ mod tests {
         let mut table = Table::new(["policy", "known"]);
         table.push(vec!["window".into(), "3/4".into()]);
         table.push(vec!["none".into(), "12/12 · 100 %".into()]);
+        assert_eq!(table.clone().of_words().render(), "policy  known\nwindow  3/4\nnone    12/12 · 100 %\n");
         assert_eq!(table.render(), "policy          known\nwindow            3/4\nnone    12/12 · 100 %\n");
     }
 }

@@ -1,6 +1,6 @@
 //! A run as tables, by its suite.
 
-use super::record::Run;
+use super::record::{Run, Status};
 use super::{cold, fit, kv, quant, reports, soak, spec, speed, tune};
 use crate::text::escape_line;
 
@@ -20,5 +20,14 @@ pub fn of(run: &Run) -> String {
         "tune" => tune::render(run),
         _ => reports::plain(run),
     };
-    about + &tables
+    about + &tables + &partly(run)
+}
+
+/// What there is to say of a run that somebody stopped, or that failed.
+fn partly(run: &Run) -> String {
+    if run.end.as_ref().is_none_or(|end| end.status == Status::Whole) {
+        return String::new();
+    }
+    let (sentence, id) = (reports::verdict(run).sentence, escape_line(&run.head.id));
+    format!("{sentence}; `tuichat bench --continue {id}` goes on with it\n")
 }

@@ -17,6 +17,9 @@ const MOST_DRIFT: f64 = 0.05;
 /// What may be swapped without memory being short.
 const LITTLE: u64 = 1 << 20;
 
+/// Means beside the worst one that are named.
+const MOST_NAMED: usize = 3;
+
 /// The test that is repeated during a run, and what its case tells: its speed as a part of what it was at first.
 pub const ANCHOR: &str = "anchor";
 pub const ANCHOR_RATIO: &str = "anchor_ratio";
@@ -66,10 +69,7 @@ pub fn doubts(run: &Run, before: &Health, after: &Health) -> Vec<String> {
         let cases = ours.filter_map(|case| Some((case, of(case)?)));
         cases.max_by(|(_, one), (_, other)| one.total_cmp(other))
     };
-    if let Some((case, spread)) = worst(spread).filter(|(_, spread)| *spread > MOST_SPREAD) {
-        let percent = spread * 100.0;
-        doubts.push(format!("rounds differed: the mean of {} is known to ± {percent:.0} % only", name(case)));
-    }
+    doubts.extend(differed(run));
     if let Some((case, lost)) = worst(lost).filter(|(_, lost)| *lost > MOST_DRIFT) {
         let left = (1.0 - lost) * 100.0;
         doubts.push(format!(
@@ -84,6 +84,24 @@ pub fn doubts(run: &Run, before: &Health, after: &Health) -> Vec<String> {
         ));
     }
     doubts
+}
+
+/// Which means are known badly, the worst first.
+fn differed(run: &Run) -> Option<String> {
+    let ours = run.cases.iter().filter(|case| !is_peer(case));
+    let mut wide: Vec<(f64, &Case)> =
+        ours.filter_map(|case| Some((spread(case)?, case))).filter(|(spread, _)| *spread > MOST_SPREAD).collect();
+    wide.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+    let told =
+        |(spread, case): &(f64, &Case)| format!("the mean of {} is known to ± {:.0} %", name(case), spread * 100.0);
+    let (worst, others) = (wide.first()?, &wide[1..]);
+    let short = |(spread, case): &(f64, &Case)| format!("{} to ± {:.0} %", name(case), spread * 100.0);
+    let parts: Vec<String> = std::iter::once(told(worst)).chain(others.iter().take(MOST_NAMED).map(short)).collect();
+    let more = match others.len().saturating_sub(MOST_NAMED) {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    Some(format!("rounds differed: {} only{more}", parts.join(", ")))
 }
 
 fn name(case: &Case) -> String {
@@ -155,6 +173,17 @@ mod tests {
         let start = Case { key: "d".into(), test: "cold start".into(), rest, ..Case::default() };
         let told = doubts(&Run { cases: vec![start], ..bad.clone() }, &quiet_machine().0, &quiet_machine().1);
         assert_eq!(told, ["rounds differed: the mean of cold start is known to ± 40 % only"]);
+        let mut two = bad.clone();
+        let wide = Case {
+            key: "e".into(),
+            test: "pp512".into(),
+            avg_ts: Some(9.0),
+            ci95_high_ts: Some(13.5),
+            ..Case::default()
+        };
+        two.cases.push(wide);
+        let told = doubts(&two, &quiet_machine().0, &quiet_machine().1);
+        assert_eq!(told[0], "rounds differed: the mean of pp512 is known to ± 50 %, tg128 @ d4096 to ± 20 % only");
         let rest = [(ANCHOR_RATIO.to_owned(), 0.9.into())].into_iter().collect();
         bad.cases.push(Case { key: "c".into(), test: ANCHOR.into(), rest, ..Case::default() });
         let doubts = doubts(&bad, &before, &after).join("\n");

@@ -107,7 +107,8 @@ pub fn of(item: &Item, samples: &Samples, beside: &Beside, before: Footprint, af
 fn share(speed: f64, depth: u32, tokens: u32, beside: &Beside) -> Option<f64> {
     let reads = beside.reads?;
     let bytes = reads.weights + reads.kv_per_token * (f64::from(depth) + f64::from(tokens) / 2.0);
-    Some(speed * bytes / beside.bandwidth?)
+    // Who reads faster than memory is has it in a cache, or something disturbed whoever looked how fast it is.
+    Some(speed * bytes / beside.bandwidth?).filter(|share| *share <= 1.0)
 }
 
 fn rest(item: &Item, beside: &Beside, watts: &[f64], rounds: usize) -> Map<String, Value> {

@@ -81,7 +81,9 @@ pub fn run(mut command: BenchCommand, surroundings: &Surroundings) -> Result<Exi
         Err(Ended::Stopped) => {
             // A private run is kept nowhere, and has no name.
             if let Some(id) = Some(report.run().head.id.clone()).filter(|id| !id.is_empty()) {
-                report.note(&format!("`tuichat bench --continue {id}` goes on with it"));
+                let has_nothing = report.run().cases.is_empty() && report.run().timings.is_empty();
+                let begin = if has_nothing { "nothing was measured yet; " } else { "" };
+                report.note(&format!("{begin}`tuichat bench --continue {id}` goes on with it"));
             }
             Ok(stopped_by.get().copied().unwrap_or(Exit::Interrupted))
         }

@@ -104,7 +104,7 @@ fn few(models: &[String]) -> String {
 }
 
 fn table(listed: &[Listed]) -> String {
-    let mut table = Table::new(["run", "measured", "status", "models"]);
+    let mut table = Table::new(["run", "measured", "status", "models"]).of_words();
     for summary in listed.iter().map(Summary::from) {
         let doubtful =
             if summary.valid == Some(false) && summary.status == "whole" { ", not to be trusted" } else { "" };
