@@ -56,7 +56,8 @@ fn a_killed_run_keeps_what_it_has_and_is_gone_on_with_each_case_once() {
     let whole = &before[..before.rfind('\n').unwrap() + 1];
     let had = keys(&lines(whole));
     assert!(!had.is_empty() && had.len() < 8, "{had:?}");
-    assert!(home.run(&["bench", "list"]).stdout.contains("stopped"));
+    assert!(home.run(&["bench", "list"]).stdout.contains("killed"));
+    assert!(home.run(&["bench", "list", "--json"]).stdout.contains("\"stopped\""), "scripts know one word for both");
     // As if the power had gone in the middle of a line.
     std::fs::write(file, format!("{whole}{{\"record\":\"case\",\"key\":\"ti")).unwrap();
     let shown = home.run(&["bench", "show"]);
