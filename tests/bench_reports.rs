@@ -139,6 +139,26 @@ fn somebody_who_looks_on_sees_a_view_stops_it_and_keeps_what_was_measured() {
 }
 
 #[test]
+fn sentences_of_a_run_are_broken_between_words_in_a_terminal_and_not_in_a_pipe() {
+    let home = home();
+    run(&home, &QUICK);
+    let whole = run(&home, &["bench", "show"]).stdout;
+    let sentence = whole.lines().next().unwrap();
+    assert!(sentence.chars().count() > 45, "{sentence}");
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_tuichat"));
+    command.env("TUICHAT_HOME", home.path("home"));
+    command.args(["bench", "show"]);
+    let mut shown = Pty::run(command, 45, 60);
+    assert!(shown.wait_for_end().success());
+    let screen = shown.screen();
+    let lines: Vec<&str> = screen.lines().map(str::trim_end).collect();
+    let broken =
+        (1..=lines.len()).find(|count| lines[..*count].join(" ").split_whitespace().eq(sentence.split_whitespace()));
+    let broken = broken.unwrap_or_else(|| panic!("{sentence}\n{screen}"));
+    assert!(broken > 1 && lines[1..broken].iter().all(|line| line.starts_with("  ")), "{screen}");
+}
+
+#[test]
 fn a_signal_gives_the_terminal_back_the_first_time_and_the_second() {
     let home = home();
     let mut bench = watched(&home, &[]);

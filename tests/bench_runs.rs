@@ -62,6 +62,10 @@ fn a_killed_run_keeps_what_it_has_and_is_gone_on_with_each_case_once() {
     std::fs::write(file, format!("{whole}{{\"record\":\"case\",\"key\":\"ti")).unwrap();
     let shown = home.run(&["bench", "show"]);
     assert!(shown.stdout.contains("pp128 tok/s") && shown.stdout.contains("--continue"), "{}", shown.stdout);
+    let id = lines(whole)[0]["id"].as_str().unwrap().to_owned();
+    home.write("foreign.jsonl", whole.replace(&id, "2020-01-01-0000-quick"));
+    let shown = home.run(&["bench", "show", "foreign.jsonl"]).stdout;
+    assert!(shown.contains("the run has no end") && !shown.contains("--continue"), "it is not kept here: {shown}");
 
     let ran = home.run(&["bench", "--continue", "--json"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);

@@ -18,7 +18,7 @@ use super::record::{Line, Run};
 use super::tables;
 use crate::exit::Failure;
 
-pub use facts::{LLAMA_BENCH, flatten, measured, verdict};
+pub use facts::{LLAMA_BENCH, Trust, flatten, measured, verdict};
 pub use labels::Labels;
 pub use sections::{Column, Section, is_anchor};
 pub use text::render as plain;

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use crate::bench::compare::{self, Comparison};
 use crate::bench::history::History;
 use crate::bench::record::Run;
-use crate::bench::reports::{self, Format};
+use crate::bench::reports::{self, Format, Trust};
 use crate::bench::tables;
 use crate::cli::{BenchCommand, Telling};
 use crate::commands::{print, print_fitted};
 use crate::exit::Failure;
+use crate::text::escape_line;
 
 /// What was asked to become of a run.
 #[derive(Debug)]
@@ -95,9 +96,19 @@ impl Wish {
 pub fn show(name: &str, history: &History, telling: &Telling, is_json: bool) -> Result<(), Failure> {
     let run = compare::find(name, history)?;
     tell(telling, is_json, |format| match format {
-        Format::Table => Ok(tables::of(&run)),
+        Format::Table => Ok(tables::of(&run) + &continued(&run, history)),
         other => Ok(reports::render(&run, other)),
     })
+}
+
+/// How to go on with a run that is not whole, if it is kept here.
+fn continued(run: &Run, history: &History) -> String {
+    let id = &run.head.id;
+    if reports::verdict(run).trust == Trust::Partial && history.ids().contains(id) {
+        format!("`tuichat bench --continue {}` goes on with it\n", escape_line(id))
+    } else {
+        String::new()
+    }
 }
 
 /// Tells how one run is beside another.
@@ -119,5 +130,7 @@ fn tell(
     if wish.written.is_some() {
         return wish.write(render);
     }
-    print(&render(wish.printed.unwrap_or(Format::Table))?)
+    let format = wish.printed.unwrap_or(Format::Table);
+    let text = render(format)?;
+    if format == Format::Table { print_fitted(&text) } else { print(&text) }
 }
