@@ -1,9 +1,10 @@
 //! The suite `fit`: how long a prompt and an answer of any length take here, as a curve through a few that are timed
 //! ([`Curve`]). Some are timed as well and not shown to the curve, so that it is known how far it can be trusted.
 
+mod steps;
 mod tables;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -17,9 +18,10 @@ use crate::bench::statistics::percentile;
 use crate::bench::stream::Stream;
 use crate::bench::suite::{self, Measurement, Models};
 use crate::engine::KvTypes;
-use crate::engine::lab::{Lab, LabError, Rig, Token};
+use crate::engine::lab::Lab;
 use crate::models::fit::{Curve, Timed};
 
+use steps::{Reference, Steps, median, undisturbed};
 pub use tables::render;
 
 /// The case of the curve itself.
@@ -73,10 +75,19 @@ struct Pair {
     test: String,
     n_prompt: u32,
     n_gen: u32,
+    /// Undisturbed.
     prompt_seconds: f64,
     written_seconds: f64,
+    /// Both, with whatever interfered.
+    median_seconds: f64,
     predicted_seconds: f64,
     was_shown: bool,
+}
+
+/// A pair that was timed.
+struct Measured {
+    timed: Timed,
+    median_seconds: f64,
 }
 
 /// What the case of the curve says.
@@ -109,7 +120,7 @@ impl Measurement for Fit {
         };
         let pairs = SHOWN.iter().chain(&UNSEEN);
         let seconds = known.pace.map(|pace| {
-            let one = |(prompt, written): &(u32, u32)| pace.reading(*prompt, 0) + pace.writing(*written, *prompt);
+            let one = |(prompt, written): &(u32, u32)| pace.reading(*prompt, 0) + 2.0 * pace.writing(*written, *prompt);
             pairs.clone().map(one).sum::<f64>().min(ROUND.as_secs_f64()) * f64::from(rounds)
         });
         Outlook { steps: pairs.map(step).collect(), seconds, ..Outlook::default() }
@@ -125,12 +136,13 @@ fn measure(lab: &Lab, settings: &Settings, report: &Report) -> Result<(), Ended>
         return Ok(());
     }
     let (shown, unseen) = time_all(lab, settings, report)?;
-    let Some(curve) = Curve::through(&shown) else { return Ok(()) };
-    let pairs = shown.iter().map(|run| (run, true)).chain(unseen.iter().map(|run| (run, false)));
-    for pair in pairs.map(|(run, was_shown)| Pair::of(run, &curve, was_shown)) {
+    let timed: Vec<Timed> = shown.iter().map(|pair| pair.timed).collect();
+    let Some(curve) = Curve::through(&timed) else { return Ok(()) };
+    let pairs = shown.iter().map(|pair| (pair, true)).chain(unseen.iter().map(|pair| (pair, false)));
+    for pair in pairs.map(|(measured, was_shown)| Pair::of(measured, &curve, was_shown)) {
         report.case(lab.subject(), &pair.test, &pair)?;
     }
-    let errors: Vec<f64> = unseen.iter().map(|run| off_by(&curve, run)).collect();
+    let errors: Vec<f64> = unseen.iter().map(|pair| off_by(&curve, &pair.timed)).collect();
     let median_error = percentile(&errors, 0.5);
     let is_remembered = median_error.is_some_and(|error| error <= TRUSTED) && lab.remember_curve(&curve);
     report.case(lab.subject(), CURVE, &Whole { test: CURVE, curve: &curve, median_error, is_remembered })?;
@@ -138,20 +150,23 @@ fn measure(lab: &Lab, settings: &Settings, report: &Report) -> Result<(), Ended>
 }
 
 /// Times all pairs, those that the curve is laid through and those that it is tried on.
-fn time_all(lab: &Lab, settings: &Settings, report: &Report) -> Result<(Vec<Timed>, Vec<Timed>), Ended> {
+fn time_all(lab: &Lab, settings: &Settings, report: &Report) -> Result<(Vec<Measured>, Vec<Measured>), Ended> {
     let most = |pairs: &[(u32, u32)]| pairs.iter().map(|(prompt, written)| prompt + written).max().unwrap_or_default();
     let longest = most(&SHOWN).max(most(&UNSEEN));
     let mut rig = lab.rig(longest + 1, KvTypes::default())?;
     let tokens = Stream::of_all(lab, settings.seed).take(longest as usize);
+    let mut reference = Reference::new(lab, &tokens)?;
     report.progress("warming up");
     let (prompt, written) = (128, 8);
-    time(&mut rig, &tokens, prompt, written)?;
-    let warmed_up = time(&mut rig, &tokens, prompt, written)?;
+    Steps::time(&mut rig, &mut reference, &tokens, prompt, written)?;
+    let warmed_up = [Steps::time(&mut rig, &mut reference, &tokens, prompt, written)?];
+    let warmed_up = undisturbed(&warmed_up, reference.undisturbed().unwrap_or_default(), prompt, written);
+    let part = warmed_up.map_or(1.0, |warmed_up| scale(&warmed_up));
     let trained = lab.subject().trained_context;
-    let [shown, unseen] = [&SHOWN[..], &UNSEEN[..]].map(|pairs| scaled(pairs, scale(&warmed_up), trained));
+    let [shown, unseen] = [&SHOWN[..], &UNSEEN[..]].map(|pairs| scaled(pairs, part, trained));
     let pairs: Vec<(u32, u32)> = shown.iter().chain(&unseen).copied().collect();
     let rounds = settings.rounds.max(LEAST_ROUNDS);
-    let mut all: Vec<Vec<Timed>> = vec![Vec::new(); pairs.len()];
+    let mut all: Vec<Vec<Steps>> = vec![Vec::new(); pairs.len()];
     let mut draw = Draw::new(settings.seed, 1);
     for round in 1..=rounds {
         // In any order, so that what slows the machine down for a while does not slow neighbours down.
@@ -160,10 +175,15 @@ fn time_all(lab: &Lab, settings: &Settings, report: &Report) -> Result<(Vec<Time
         for place in order {
             let (prompt, written) = pairs[place];
             report.progress(&format!("round {round} of {rounds}: a prompt of {prompt}, an answer of {written}"));
-            all[place].push(time(&mut rig, &tokens, prompt, written)?);
+            all[place].push(Steps::time(&mut rig, &mut reference, &tokens, prompt, written)?);
         }
     }
-    let mut shown: Vec<Timed> = all.iter().filter_map(|runs| fastest(runs)).collect();
+    let a_reference = reference.undisturbed().unwrap_or_default();
+    let measured = |((prompt, written), runs): (&(u32, u32), &Vec<Steps>)| {
+        let timed = undisturbed(runs, a_reference, *prompt, *written)?;
+        Some(Measured { timed, median_seconds: median(runs)? })
+    };
+    let mut shown: Vec<Measured> = pairs.iter().zip(&all).filter_map(measured).collect();
     let unseen = shown.split_off(SHOWN.len().min(shown.len()));
     Ok((shown, unseen))
 }
@@ -178,24 +198,26 @@ fn off_by(curve: &Curve, run: &Timed) -> f64 {
 }
 
 impl Pair {
-    fn of(run: &Timed, curve: &Curve, was_shown: bool) -> Self {
-        let Timed { prompt, written, prompt_seconds, written_seconds } = *run;
+    fn of(measured: &Measured, curve: &Curve, was_shown: bool) -> Self {
+        let Timed { prompt, written, prompt_seconds, written_seconds } = measured.timed;
         Self {
             test: format!("pp{prompt}+tg{written}"),
             n_prompt: prompt,
             n_gen: written,
             prompt_seconds,
             written_seconds,
+            median_seconds: measured.median_seconds,
             predicted_seconds: curve.seconds(prompt, written),
             was_shown,
         }
     }
 }
 
-/// The part of their lengths that the pairs may have, if a prompt and an answer took so long.
+/// The part of their lengths that the pairs may have, if a prompt and an answer took so long. The reference beside each
+/// token of an answer takes about as long again.
 fn scale(warmed_up: &Timed) -> f64 {
     let per_prompt_token = warmed_up.prompt_seconds / f64::from(warmed_up.prompt);
-    let per_token = warmed_up.written_seconds / f64::from(warmed_up.written);
+    let per_token = 2.0 * warmed_up.written_seconds / f64::from(warmed_up.written);
     let pairs = SHOWN.iter().chain(&UNSEEN);
     let round: f64 =
         pairs.map(|(prompt, written)| f64::from(*prompt) * per_prompt_token + f64::from(*written) * per_token).sum();
@@ -213,34 +235,6 @@ fn scaled(pairs: &[(u32, u32)], part: f64, trained: u32) -> Vec<(u32, u32)> {
         .collect()
 }
 
-/// The fastest times of a pair, for the prompt and the answer apart: those with which nothing else interfered most.
-fn fastest(runs: &[Timed]) -> Option<Timed> {
-    let of = |seconds: fn(&Timed) -> f64| runs.iter().map(seconds).min_by(f64::total_cmp);
-    let first = runs.first()?;
-    Some(Timed {
-        prompt_seconds: of(|run| run.prompt_seconds)?,
-        written_seconds: of(|run| run.written_seconds)?,
-        ..*first
-    })
-}
-
-fn time(rig: &mut Rig<'_>, tokens: &[Token], prompt: u32, written: u32) -> Result<Timed, LabError> {
-    let (text, answer) = tokens[..(prompt + written) as usize].split_at(prompt as usize);
-    rig.fill(&[], &|_| {})?;
-    let started = Instant::now();
-    rig.fill(text, &|_| {})?;
-    let answered = Instant::now();
-    for token in answer.chunks(1) {
-        rig.go_on(token)?;
-    }
-    Ok(Timed {
-        prompt,
-        written,
-        prompt_seconds: (answered - started).as_secs_f64(),
-        written_seconds: answered.elapsed().as_secs_f64(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -254,17 +248,10 @@ mod tests {
         let part = scale(&took(2.0, 0.5));
         let pairs = scaled(&SHOWN, part, 0);
         let seconds: f64 =
-            SHOWN.iter().chain(&UNSEEN).map(|(p, o)| (f64::from(*p) * 0.02 + f64::from(*o) * 0.05) * part).sum();
+            SHOWN.iter().chain(&UNSEEN).map(|(p, o)| (f64::from(*p) * 0.02 + f64::from(*o) * 0.1) * part).sum();
         assert!((seconds - ROUND.as_secs_f64()).abs() < 1e-6, "{seconds}");
         assert!(pairs.iter().all(|(prompt, written)| *prompt >= LEAST_PROMPT && *written >= LEAST_ANSWER));
         assert!(pairs.iter().any(|(prompt, _)| *prompt > 2 * LEAST_PROMPT));
         assert!(scaled(&SHOWN, 1.0, 256).iter().all(|(prompt, written)| prompt + written <= 256));
-    }
-
-    #[test]
-    fn the_fastest_times_are_taken_of_prompts_and_answers_apart() {
-        let run = |prompt_seconds, written_seconds| Timed { prompt: 8, written: 4, prompt_seconds, written_seconds };
-        assert_eq!(fastest(&[run(1.0, 9.0), run(3.0, 2.0), run(9.0, 3.0)]), Some(run(1.0, 2.0)));
-        assert_eq!(fastest(&[]), None);
     }
 }

@@ -29,15 +29,18 @@ fn coefficients(curve: &Curve) -> String {
         ("b, for each token of the prompt", curve.prompt_token_seconds),
         ("c, for its square", curve.prompt_square_seconds),
         ("d, for each token of the answer", curve.written_token_seconds),
-        ("e, for each token before one of the answer", curve.written_place_seconds),
+        ("e, for each cell that one of these reads", curve.written_place_seconds),
     ] {
         table.push(vec![name.into(), format!("{value:.3e}")]);
     }
-    format!("a prompt of p tokens and an answer of o take a + b p + c p² + o (d + e (p + o/2))\n{}", table.render())
+    format!(
+        "a prompt of p tokens and an answer of o that reads n KV cells take a + b p + c p² + d o + e n\n{}",
+        table.render()
+    )
 }
 
 fn unseen(cases: &[&Case]) -> String {
-    let mut table = Table::new(["not shown to the curve", "measured", "predicted", "off by"]);
+    let mut table = Table::new(["not shown to the curve", "measured", "predicted", "off by", "median"]);
     for case in cases.iter().filter(|case| case.rest.get("was_shown") == Some(&Value::Bool(false))) {
         let number = |name: &str| case.number(name).unwrap_or_default();
         let measured = number("prompt_seconds") + number("written_seconds");
@@ -47,6 +50,7 @@ fn unseen(cases: &[&Case]) -> String {
             format!("{measured:.2} s"),
             format!("{predicted:.2} s"),
             format!("{:.1} %", (predicted / measured - 1.0).abs() * 100.0),
+            case.number("median_seconds").map_or_else(String::new, |median| format!("{median:.2} s")),
         ]);
     }
     table.render()
@@ -91,7 +95,8 @@ mod tests {
         };
         let mut run = empty("fit");
         let pair = serde_json::json!({
-            "prompt_seconds": 0.5, "written_seconds": 0.5, "predicted_seconds": 1.012, "was_shown": false
+            "prompt_seconds": 0.5, "written_seconds": 0.5, "median_seconds": 1.104, "predicted_seconds": 1.012,
+            "was_shown": false
         });
         run.cases.push(Case { n_prompt: 100, n_gen: 10, ..with("pp100+tg10", pair) });
         let curve = Curve {
