@@ -229,6 +229,10 @@ fn a_dry_run_says_what_would_be_measured_and_measures_and_keeps_nothing() {
     let tests: Vec<&str> = steps.iter().map(|step| step["test"].as_str().unwrap()).collect();
     assert_eq!(tests, ["pp128", "tg32", "pp128 @ d1024", "tg32 @ d1024"], "what is too long is left out");
     assert_eq!((preview["record"].as_str(), preview["power"]["watts"].as_f64()), (Some("preview"), Some(3.5)));
+    let tells = |preview: &Value| preview["tells"].as_array().unwrap().iter().any(|key| key == "avg_ts");
+    assert!(tells(&preview), "{preview}");
+    let ran = home.run(&["bench", "./tiny.gguf", "--suite", "fit", "--dry-run", "--json"]);
+    assert!(!tells(&serde_json::from_str(&ran.stdout).unwrap()), "a curve has no speeds: {}", ran.stdout);
     assert_eq!(home.run(&["bench", "list"]).stdout, "", "no run is kept");
 }
 

@@ -65,6 +65,10 @@ impl Measurement for Quant {
         Outlook { steps: self.formats.iter().flat_map(named).collect(), seconds: None, ..Outlook::default() }
     }
 
+    fn has_speeds(&self) -> bool {
+        true
+    }
+
     fn tables(&self, run: &Run) -> String {
         render(run)
     }

@@ -26,6 +26,11 @@ pub trait Measurement {
         Outlook::default()
     }
 
+    /// Whether its cases have speeds, and what stands beside these.
+    fn has_speeds(&self) -> bool {
+        false
+    }
+
     /// All that was measured, as tables for people.
     fn tables(&self, run: &Run) -> String;
 

@@ -32,7 +32,12 @@ fn text(comparison: &Comparison, format: Format) -> String {
     for (letter, run) in [("A", comparison.first), ("B", comparison.second)] {
         text += &format!("{letter}: {}\n{paragraph}", escape_line(&about(run)));
     }
-    text += &if comparison.pairs.is_empty() {
+    let is_without_speeds = comparison.only_in_first.is_empty() && comparison.only_in_second.is_empty();
+    text += &if comparison.pairs.is_empty() && is_without_speeds {
+        "none of their tests has a speed in tokens per second, and speeds are what is compared; `tuichat bench MODEL` \
+         measures some\n"
+            .to_owned()
+    } else if comparison.pairs.is_empty() {
         "none of their tests are the same: tests are compared that have the model, the name, the threads and the KV types \
          alike\n"
             .to_owned()
@@ -275,5 +280,13 @@ mod tests {
                 && text.contains("only in B: pp512 of tiny-Q4_0 with 7 threads")
         );
         assert!(render(&Comparison::of(&first, &second), Format::Html).is_err());
+    }
+
+    #[test]
+    fn runs_without_speeds_say_that_these_are_compared() {
+        let (mut first, _) = runs();
+        first.cases.iter_mut().for_each(|case| case.avg_ts = None);
+        let text = render(&Comparison::of(&first, &first), Format::Table).unwrap();
+        assert!(text.contains("has a speed in tokens per second") && text.contains("`tuichat bench MODEL`"), "{text}");
     }
 }

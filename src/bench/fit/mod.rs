@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::bench::Ended;
 use crate::bench::draw::Draw;
-use crate::bench::outlook::{Known, Outlook, Step};
+use crate::bench::outlook::{Known, Outlook, Pace, Step};
 use crate::bench::record::Run;
 use crate::bench::report::Report;
 use crate::bench::statistics::percentile;
@@ -43,6 +43,8 @@ const SHOWN: [(u32, u32); 12] = [
 ];
 /// Of those that it is tried on.
 const UNSEEN: [(u32, u32); 5] = [(48, 40), (160, 24), (320, 56), (448, 20), (640, 40)];
+/// What is timed first, to know how long the others may be.
+const WARM_UP: (u32, u32) = (128, 8);
 /// llama.cpp computes shorter prompts in another way.
 const LEAST_PROMPT: u32 = 32;
 const LEAST_ANSWER: u32 = 8;
@@ -111,6 +113,14 @@ impl Measurement for Fit {
 
     fn outlook(&self, known: &Known<'_>) -> Outlook {
         let rounds = self.settings.rounds.max(LEAST_ROUNDS);
+        let all: Vec<(u32, u32)> = SHOWN.iter().chain(&UNSEEN).copied().collect();
+        let took = |pace: Pace| Timed {
+            prompt: WARM_UP.0,
+            written: WARM_UP.1,
+            prompt_seconds: pace.reading(WARM_UP.0, 0),
+            written_seconds: pace.writing(WARM_UP.1, WARM_UP.0),
+        };
+        let pairs = scaled(&all, known.pace.map_or(1.0, |pace| scale(&took(pace))), known.trained);
         let step = |(n_prompt, n_gen): &(u32, u32)| Step {
             test: format!("pp{n_prompt}+tg{n_gen}"),
             rounds,
@@ -118,12 +128,11 @@ impl Measurement for Fit {
             n_gen: *n_gen,
             ..Step::default()
         };
-        let pairs = SHOWN.iter().chain(&UNSEEN);
         let seconds = known.pace.map(|pace| {
             let one = |(prompt, written): &(u32, u32)| pace.reading(*prompt, 0) + 2.0 * pace.writing(*written, *prompt);
-            pairs.clone().map(one).sum::<f64>().min(ROUND.as_secs_f64()) * f64::from(rounds)
+            pairs.iter().map(one).sum::<f64>() * f64::from(rounds)
         });
-        Outlook { steps: pairs.map(step).collect(), seconds, ..Outlook::default() }
+        Outlook { steps: pairs.iter().map(step).collect(), seconds, ..Outlook::default() }
     }
 
     fn tables(&self, run: &Run) -> String {
@@ -157,7 +166,7 @@ fn time_all(lab: &Lab, settings: &Settings, report: &Report) -> Result<(Vec<Meas
     let tokens = Stream::of_all(lab, settings.seed).take(longest as usize);
     let mut reference = Reference::new(lab, &tokens)?;
     report.progress("warming up");
-    let (prompt, written) = (128, 8);
+    let (prompt, written) = WARM_UP;
     Steps::time(&mut rig, &mut reference, &tokens, prompt, written)?;
     let warmed_up = [Steps::time(&mut rig, &mut reference, &tokens, prompt, written)?];
     let warmed_up = undisturbed(&warmed_up, reference.undisturbed().unwrap_or_default(), prompt, written);
@@ -238,6 +247,22 @@ fn scaled(pairs: &[(u32, u32)], part: f64, trained: u32) -> Vec<(u32, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hardware::cores::{Cpu, Crew};
+    use crate::models::fit::Speed;
+
+    #[test]
+    fn what_is_going_to_be_timed_is_told_as_long_as_it_will_be() {
+        let fit = Fit { settings: Settings { seed: 1, rounds: 5, threads: None } };
+        let outlook = |pace| {
+            let (usual, cpu) = (Crew::anywhere(2), Cpu::default());
+            fit.outlook(&Known { cpu: &cpu, usual, trained: 0, pace, has_power: false })
+        };
+        let longest = |outlook: &Outlook| outlook.steps.iter().map(|step| step.n_prompt).max();
+        assert_eq!((longest(&outlook(None)), outlook(None).seconds), (Some(1024), None));
+        let slow = outlook(Some(Pace::Speed(Speed { prefill: 50.0, decode: 10.0 })));
+        assert!(longest(&slow) < Some(500), "{slow:?}");
+        assert!(slow.seconds.unwrap() > 4.0 * ROUND.as_secs_f64(), "{slow:?}");
+    }
 
     #[test]
     fn slow_machines_are_given_shorter_prompts_and_answers() {

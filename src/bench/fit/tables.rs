@@ -15,8 +15,8 @@ pub fn render(run: &Run) -> String {
         let whole = cases.iter().find(|case| case.test == CURVE);
         let curve = whole.and_then(|case| serde_json::from_value(Value::Object(case.rest.clone())).ok());
         if let Some((case, curve)) = whole.zip(curve) {
-            let parts_of = [coefficients(&curve), unseen(&cases), usual(&curve)];
-            parts.push(format!("{}{}{}\n", title(case), parts_of.join("\n"), trust(case)));
+            let parts_of = [usual(&curve, &cases), unseen(&cases) + &trust(case) + "\n", coefficients(&curve)];
+            parts.push(title(case) + &parts_of.join("\n"));
         }
     }
     parts.join("\n") + &trusted(run)
@@ -40,7 +40,7 @@ fn coefficients(curve: &Curve) -> String {
 }
 
 fn unseen(cases: &[&Case]) -> String {
-    let mut table = Table::new(["not shown to the curve", "measured", "predicted", "off by", "median"]);
+    let mut table = Table::new(["not shown to the curve", "undisturbed", "predicted", "off by", "as it was"]);
     for case in cases.iter().filter(|case| case.rest.get("was_shown") == Some(&Value::Bool(false))) {
         let number = |name: &str| case.number(name).unwrap_or_default();
         let measured = number("prompt_seconds") + number("written_seconds");
@@ -56,7 +56,7 @@ fn unseen(cases: &[&Case]) -> String {
     table.render()
 }
 
-fn usual(curve: &Curve) -> String {
+fn usual(curve: &Curve, cases: &[&Case]) -> String {
     let mut table = Table::new(["predicted", "tokens", "first token", "whole"]);
     for request in &USUAL {
         let (first, whole) = curve.of(request);
@@ -67,19 +67,25 @@ fn usual(curve: &Curve) -> String {
             format!("{whole:.1} s"),
         ]);
     }
-    table.render()
+    let longest = |tokens: fn(&Case) -> u32| cases.iter().map(|case| tokens(case)).max().unwrap_or_default();
+    format!(
+        "{}the longest that were timed: a prompt of {} tokens, an answer of {}; beyond them the curve is carried on\n",
+        table.render(),
+        longest(|case| case.n_prompt),
+        longest(|case| case.n_gen)
+    )
 }
 
 fn trust(case: &Case) -> String {
     let error = case.number("median_error").unwrap_or_default();
     let sentence = if case.rest.get("is_remembered") == Some(&Value::Bool(true)) {
-        "`tuichat models show` and the chat tell times by it"
+        "it is remembered: `tuichat models show` and the chat tell times by the last such curve"
     } else if error > TRUSTED {
         "it is not remembered; try again when the machine is idle"
     } else {
         "it is not remembered, since chats compute with other threads"
     };
-    format!("off by {:.1} % in the middle of what it was not shown; {sentence}", error * 100.0)
+    format!("of these, half are off by at most {:.1} %; {sentence}", error * 100.0)
 }
 
 #[cfg(test)]
@@ -109,7 +115,7 @@ mod tests {
         let mut whole = serde_json::to_value(curve).unwrap();
         whole["median_error"] = 0.012.into();
         whole["is_remembered"] = true.into();
-        run.cases.push(with(CURVE, whole));
+        run.cases.push(Case { n_prompt: 0, n_gen: 0, ..with(CURVE, whole) });
         insta::assert_snapshot!(render(&run));
     }
 }

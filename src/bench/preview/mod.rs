@@ -131,7 +131,7 @@ impl Preview {
             machine: Machine::read_under(place.root, place.cpu, place.memory),
             settings: measurement.settings(),
             doubts: doubts(&health, &power, models),
-            tells: tells(&health, &power),
+            tells: if measurement.has_speeds() { tells(&health, &power) } else { Vec::new() },
             throttling_told_by: health.throttling.told_by(),
             health: Condition::from(&health),
             power,
@@ -207,7 +207,7 @@ fn doubts(health: &Health, power: &Supply, models: &[Candidate]) -> Vec<String> 
     doubts
 }
 
-/// What a case will have, by its keys in a record.
+/// What a case with a speed will have, by its keys in a record.
 fn tells(health: &Health, power: &Supply) -> Vec<&'static str> {
     let mut keys = vec!["avg_ts", "stddev_ts", "ci95_low_ts", "ci95_high_ts", "samples_ts", "ttft_ms"];
     keys.extend(["token_ms_p5", "token_ms_p50", "token_ms_p95", "share_of_bandwidth", "kv_bytes"]);

@@ -110,6 +110,10 @@ impl Measurement for Speed {
         outlook::of(&self.settings, known)
     }
 
+    fn has_speeds(&self) -> bool {
+        true
+    }
+
     fn tables(&self, run: &Run) -> String {
         render(run)
     }

@@ -1,7 +1,7 @@
 //! What becomes of a run that was measured or is kept: what is printed, what is written into a file, and with which other
 //! run it is compared.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::bench::compare::{self, Comparison};
 use crate::bench::history::History;
@@ -96,16 +96,16 @@ impl Wish {
 pub fn show(name: &str, history: &History, telling: &Telling, is_json: bool) -> Result<(), Failure> {
     let run = compare::find(name, history)?;
     tell(telling, is_json, |format| match format {
-        Format::Table => Ok(tables::of(&run) + &continued(&run, history)),
+        Format::Table if Path::new(name).is_file() => Ok(tables::of(&run)),
+        Format::Table => Ok(tables::of(&run) + &continued(&run)),
         other => Ok(reports::render(&run, other)),
     })
 }
 
-/// How to go on with a run that is not whole, if it is kept here.
-fn continued(run: &Run, history: &History) -> String {
-    let id = &run.head.id;
-    if reports::verdict(run).trust == Trust::Partial && history.ids().contains(id) {
-        format!("`tuichat bench --continue {}` goes on with it\n", escape_line(id))
+/// How to go on with a run that is kept here and is not whole.
+fn continued(run: &Run) -> String {
+    if reports::verdict(run).trust == Trust::Partial {
+        format!("`tuichat bench --continue {}` goes on with it\n", escape_line(&run.head.id))
     } else {
         String::new()
     }

@@ -45,7 +45,7 @@ pub const USUAL: [Request; 5] = [
     Request { name: "explanation", cached: 0, prompt: 64, written: 256 },
     Request { name: "page summarised", cached: 0, prompt: 1024, written: 128 },
     Request { name: "code edited", cached: 0, prompt: 768, written: 512 },
-    Request { name: "2048 tokens in", cached: 2048, prompt: 32, written: 128 },
+    Request { name: "turn behind 2048", cached: 2048, prompt: 32, written: 128 },
 ];
 
 /// A prompt and an answer that were timed.
