@@ -4,7 +4,7 @@
 //!
 //! - Plain things all may use: [`chat`] (messages, how an answer ended), [`text`] (UTF-8, escaping), [`text_file`],
 //!   [`documents`] (files, folders, pages and what commands say, as text), [`prompts`] (texts by their names),
-//!   [`platform`] (files and processes where Unix and Windows differ).
+//!   [`platform`] (files and processes where Unix and Windows differ), [`sha256`].
 //! - What does the work, each knowing nothing of the others' business: [`hardware`] (what the machine is),
 //!   [`store`] (chats on disk), [`models`] (files: finding, downloading, checking), [`engine`] (the thread that
 //!   owns the model; [`engine::protocol`] is what is said to it).
@@ -39,6 +39,7 @@ pub mod platform;
 pub mod prompts;
 pub mod remarks;
 pub mod sandbox;
+pub mod sha256;
 pub mod signals;
 pub mod store;
 pub mod text;

@@ -98,15 +98,14 @@ fn is_between_statements(before: &str, behind: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sha2::{Digest, Sha256};
+    use crate::sha256;
 
     #[test]
     fn the_texts_are_those_that_the_readme_names() {
         let readme = include_str!("../../assets/bench/README.md");
         for text in &TEXTS {
             let row = readme.lines().find(|line| line.starts_with(&format!("| `{}.txt`", text.name)));
-            let digest = Sha256::digest(text.text.as_bytes());
-            let hash: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            let hash = sha256::of(text.text);
             assert!(row.is_some_and(|row| row.contains(&hash)), "{}: {hash}", text.name);
         }
     }

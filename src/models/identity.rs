@@ -6,13 +6,13 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::error::{DiskContext, ModelError};
 use super::files::write_atomically;
 use super::gguf::split;
 use super::progress::{Listener, Meter, Step, within};
 use crate::platform::{FileId, files};
+use crate::sha256::{self, Sha256, is_sha256};
 
 /// Files that are remembered; the oldest beyond it are forgotten.
 const REMEMBERED_MAX: usize = 256;
@@ -135,7 +135,7 @@ pub(super) fn of_parts<'a>(hashes: impl IntoIterator<Item = &'a str>) -> String 
     let hashes: Vec<_> = hashes.into_iter().collect();
     match hashes.as_slice() {
         [single] => (*single).to_owned(),
-        several => hex(several.iter().fold(Sha256::new(), |all, hash| all.chain_update(hash).chain_update("\n"))),
+        several => sha256::of(several.iter().map(|hash| format!("{hash}\n")).collect::<String>()),
     }
 }
 
@@ -223,28 +223,18 @@ fn remember_stamp(stamp: Stamp, cache_file: &Path, fact: &str) {
 /// The SHA-256 of what is left of `file`.
 pub(super) fn hash(file: &mut File, size_bytes: u64, listener: Listener) -> std::io::Result<String> {
     let mut meter = Meter::new(Step::Hashing, size_bytes, listener);
-    let mut hasher = Sha256::new();
+    let mut hasher = Sha256::default();
     let mut chunk = vec![0; CHUNK_BYTES];
     let mut done_bytes = 0;
     loop {
         let length = file.read(&mut chunk)?;
         if length == 0 {
-            return Ok(hex(hasher));
+            return Ok(hasher.finish());
         }
         hasher.update(&chunk[..length]);
         done_bytes += length as u64;
         meter.report(done_bytes);
     }
-}
-
-/// The finished hash in lower-case hex.
-pub(super) fn hex(hasher: Sha256) -> String {
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Whether this is how a SHA-256 is written here: 64 lower-case hex digits.
-pub(super) fn is_sha256(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// A SHA-256 that a person typed, in either case.

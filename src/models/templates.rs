@@ -4,9 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use sha2::{Digest, Sha256};
-
-use super::identity::hex;
+use crate::sha256;
 
 const KNOWN: &str = include_str!("../../assets/templates.toml");
 
@@ -15,10 +13,10 @@ static FAMILIES: LazyLock<BTreeMap<String, Vec<String>>> =
 
 /// The SHA-256 by which a template is known, in lower-case hex. White space at its end counts for nothing.
 pub fn sha256(template: &str) -> String {
-    hex(Sha256::new_with_prefix(template.trim_end()))
+    sha256::of(template.trim_end())
 }
 
-/// The family of models that a template with this [`sha256`] was found with, such as `Qwen 3`.
+/// The family of models that a template with this [`sha256()`] was found with, such as `Qwen 3`.
 pub fn family(sha256: &str) -> Option<&'static str> {
     let known = FAMILIES.iter().find(|(_, templates)| templates.iter().any(|known| known == sha256));
     known.map(|(family, _)| family.as_str())
@@ -27,7 +25,7 @@ pub fn family(sha256: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::identity::is_sha256;
+    use crate::sha256::is_sha256;
 
     #[test]
     fn the_list_is_well_formed() {

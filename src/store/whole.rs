@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::messages::to_json;
 use super::{ChatId, ChatTree, MessageId, Result, Store, StoreError, read_tag};
 use crate::chat::{Ended, Role, Sampling, Stats};
+use crate::sha256::Sha256;
 
 /// The form of this data, for later programs.
 pub const FORM: u32 = 1;
@@ -216,7 +216,7 @@ impl WholeChat {
 
     /// What is said in it, in short: two chats in which the same was said at the same times have the same.
     fn digest(&self) -> String {
-        let mut hash = Sha256::new();
+        let mut hash = Sha256::default();
         for message in &self.messages {
             let time = message.created_at.map(|time| time.as_millisecond());
             let head = format!("{:?} {} {time:?} {}\n", message.parent, message.role.as_str(), message.content.len());
@@ -224,7 +224,7 @@ impl WholeChat {
             hash.update(&message.content);
             hash.update(&message.thinking);
         }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hash.finish()
     }
 }
 

@@ -159,7 +159,8 @@ mod tests {
 
     use super::*;
     use crate::hardware::memory::Memory;
-    use crate::models::{hub::Reference, identity::is_sha256, local::name};
+    use crate::models::{hub::Reference, local::name};
+    use crate::sha256::is_sha256;
 
     const GIB: u64 = 1 << 30;
 

@@ -8,8 +8,8 @@ use super::reference::{Reference, Wanted, is_file};
 use super::{Hub, choice};
 use crate::models::ModelError;
 use crate::models::gguf::split::PartName;
-use crate::models::identity::is_sha256;
 use crate::models::progress::Listener;
+use crate::sha256::is_sha256;
 
 /// A file of the hub that can be fetched and verified.
 #[derive(Clone, Debug)]

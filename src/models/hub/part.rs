@@ -13,7 +13,6 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -22,9 +21,9 @@ use super::ranges::Spans;
 use crate::models::error::{DiskContext, ModelError};
 use crate::models::files::no_space;
 use crate::models::gguf::{GgufError, Header, read_header_of};
-use crate::models::identity::hex;
 use crate::models::progress::{Listener, Meter, Progress, Step};
 use crate::platform::files;
+use crate::sha256::Sha256;
 
 /// New bytes are brought to the disk when there are so many, or some and the last ones were a while ago.
 const SYNC_BYTES: u64 = 16 << 20;
@@ -258,7 +257,7 @@ impl Drop for Hashing {
 
 /// Hashes from the beginning as far as it is told to; `None` if it is told to stop.
 fn hash(file: &File, size_bytes: u64, told: &Receiver<u64>, tell: &watch::Sender<u64>) -> io::Result<Option<String>> {
-    let mut hasher = Sha256::new();
+    let mut hasher = Sha256::default();
     let mut chunk = vec![0; HASH_CHUNK_BYTES];
     let (mut done, mut end) = (0, 0);
     while done < size_bytes {
@@ -274,7 +273,7 @@ fn hash(file: &File, size_bytes: u64, told: &Receiver<u64>, tell: &watch::Sender
             }
         }
     }
-    Ok(Some(hex(hasher)))
+    Ok(Some(hasher.finish()))
 }
 
 /// The thread that brings bytes to the disk and keeps the journal.

@@ -13,7 +13,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::elsewhere::{ModelFile, gguf_files};
 use super::import::{Import, copy_hashing, hash_at_rest};
@@ -22,9 +21,9 @@ use super::{Found, name};
 use crate::models::error::{DiskContext, FailureClass, ModelError};
 use crate::models::files::{check_space, sync_folder, write_atomically};
 use crate::models::gguf::read_header;
-use crate::models::identity::{hex, is_sha256};
 use crate::models::progress::Listener;
 use crate::platform::files;
+use crate::sha256::{self, is_sha256};
 use crate::text::escape_line;
 
 const SUMS: &str = "SHA256SUMS";
@@ -88,7 +87,7 @@ impl Library {
         let sheet_file = file.with_extension("json");
         check_is_ours(&sheet_file, &sheet)?;
         write_shared(&sheet_file, &text).doing(|| format!("write `{}`", sheet_file.display()))?;
-        sums.with(&file, &sha256).with(&sheet_file, &hex(Sha256::new_with_prefix(&text))).write(folder)?;
+        sums.with(&file, &sha256).with(&sheet_file, &sha256::of(&text)).write(folder)?;
         Ok(Exported { file, sha256, size_bytes })
     }
 
@@ -286,7 +285,7 @@ impl Sums {
         let path = file.with_extension("json");
         let Some(expected) = self.hash_of(folder, &path) else { return Ok(None) };
         let text = fs::read(&path).doing(|| format!("read `{}`", path.display()))?;
-        let actual = hex(Sha256::new_with_prefix(&text));
+        let actual = sha256::of(&text);
         if actual != *expected {
             let what = format!("`{}`", escape_line(&path.to_string_lossy()));
             return Err(ModelError::WrongHash { what, actual, expected: expected.to_owned() });

@@ -4,7 +4,6 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
 use super::archive::{Archive, inside};
@@ -14,9 +13,10 @@ use crate::models::catalog;
 use crate::models::error::{DiskContext, ModelError};
 use crate::models::files::{check_space, sync_folder};
 use crate::models::gguf::{GgufError, Header, read_header, read_header_of};
-use crate::models::identity::{Stamp, hash, hex, parse_sha256};
+use crate::models::identity::{Stamp, hash, parse_sha256};
 use crate::models::progress::{Listener, Meter, Step};
 use crate::platform::files;
+use crate::sha256::Sha256;
 
 const CHUNK_BYTES: usize = 1 << 20;
 
@@ -216,7 +216,7 @@ pub(super) fn copy_hashing(
     let copy_path = copy.path().to_owned();
     let writing = || format!("write `{}`", copy_path.display());
     let mut meter = Meter::new(Step::Copying, size_bytes, listener);
-    let mut hasher = Sha256::new();
+    let mut hasher = Sha256::default();
     let mut chunk = vec![0; CHUNK_BYTES];
     let mut copied_bytes = 0;
     loop {
@@ -245,7 +245,7 @@ pub(super) fn copy_hashing(
         return Err(damaged("it ended before it should have, or changed while it was copied"));
     }
     copy.as_file().sync_all().doing(writing)?;
-    Ok(hex(hasher))
+    Ok(hasher.finish())
 }
 
 /// The hash of a file that does not change meanwhile, and the stamp it has.

@@ -22,9 +22,10 @@ use crate::models::error::{DiskContext, ModelError};
 use crate::models::files::{create_private, sync_folder, write_atomically};
 use crate::models::gguf::split::PartName;
 use crate::models::gguf::{GgufError, Header, read_header};
-use crate::models::identity::{Stamp, hash_model, is_sha256, of_parts};
+use crate::models::identity::{Stamp, hash_model, of_parts};
 use crate::models::progress::Listener;
 use crate::platform::files;
+use crate::sha256::is_sha256;
 use crate::text::escape_line;
 
 /// Where an installed model came from.

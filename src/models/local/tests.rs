@@ -4,12 +4,11 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 
-use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use super::{Import, Installed, Library, Origin, Removed, Taking};
-use crate::models::identity::hex;
 use crate::models::{FailureClass, ModelError};
+use crate::sha256;
 use crate::tiny_gguf::TinyModel;
 
 struct Test {
@@ -449,7 +448,7 @@ fn an_origin_on_the_hub_travels_with_the_model() {
     assert_eq!(error.class(), FailureClass::BadModelFile);
     assert!(outcomes[1].is_ok(), "the others are taken");
 
-    let hash = hex(Sha256::new_with_prefix(sheet.to_string()));
+    let hash = sha256::of(sheet.to_string());
     let sums = fs::read_to_string(folder.join("SHA256SUMS")).expect("read");
     let sums = sums.lines().map(|line| match line.ends_with("a.json") {
         true => format!("{hash}  a.json\n"),

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::walk::{ModelFile, gguf_files, id_at, names_in, short_name};
 use super::{Owner, Sighting};
-use crate::models::identity::is_sha256;
+use crate::sha256::is_sha256;
 
 /// Folders inside a repository.
 const DEPTH: usize = 3;

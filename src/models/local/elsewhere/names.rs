@@ -4,11 +4,9 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-use sha2::{Digest, Sha256};
-
 use super::{Owner, Sighting};
-use crate::models::identity::hex;
 use crate::models::local::name::from_file_name;
+use crate::sha256;
 
 /// Gives each sighting its name. The same files have the same names at all times: what is told apart by more than its
 /// short name is so on both sides.
@@ -52,5 +50,5 @@ fn counts<K: Hash + Eq + Clone>(keys: &[K]) -> HashMap<K, usize> {
 /// Six digits that tell one path from another.
 fn digits(sighting: &Sighting) -> String {
     let path = sighting.file.path.as_os_str().as_encoded_bytes();
-    hex(Sha256::new_with_prefix(path)).chars().take(6).collect()
+    sha256::of(path).chars().take(6).collect()
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::walk::{ModelFile, names_in};
 use super::{Owner, Sighting};
-use crate::models::identity::is_sha256;
+use crate::sha256::is_sha256;
 
 const HOST: &str = "registry.ollama.ai";
 const NAMESPACE: &str = "library";
