@@ -328,6 +328,8 @@ fn an_option_of_another_suite_is_refused() {
     assert_eq!(ran.code, Some(2), "{}", ran.stderr);
     assert!(ran.stderr.contains("`--policies` is for another suite") && ran.stdout.is_empty(), "{}", ran.stderr);
     assert_eq!(bench(&Home::new(), &["--rounds", "3"]).code, Some(2));
+    let ran = Home::new().run(&["bench", "--suite", "fit", "--rounds", "2"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("`--rounds` is at least 3"), "{}", ran.stderr);
 }
 
 #[test]

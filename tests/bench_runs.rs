@@ -140,6 +140,8 @@ fn runs_are_kept_listed_and_shown_as_they_were_told() {
     assert_eq!(told.stdout, std::fs::read_to_string(&kept(&home)[0]).unwrap());
     let file = kept(&home)[0].display().to_string();
     assert_eq!(home.run(&["bench", "show", &file]).stdout, shown.stdout);
+    let nowhere = home.run(&["bench", "show", "--out", "nowhere/run.html"]);
+    assert!(nowhere.code == Some(5) && nowhere.stderr.contains("make the folder first"), "{}", nowhere.stderr);
     let none = home.run(&["bench", "show", "1999"]);
     assert!(none.code == Some(2) && none.stderr.contains("tuichat bench list"), "{}", none.stderr);
     home.write("data.jsonl", "[1]\n");

@@ -117,7 +117,8 @@ impl History {
             (None, []) => Err(Failure::usage(format!("there is no run `{name}`")).hint(listing)),
             (None, several) => {
                 let ids: Vec<String> = several.iter().map(|file| format!("`{}`", id_of(file))).collect();
-                Err(Failure::usage(format!("`{name}` is the beginning of several: {}", ids.join(", "))))
+                let sentence = format!("`{name}` is the beginning of several: {}", ids.join(", "));
+                Err(Failure::usage(sentence).hint("type as much of one as tells it from the others"))
             }
         }
     }
@@ -202,6 +203,7 @@ mod tests {
         assert_eq!(found(&third[..third.len() - 2]), Ok(third.clone()));
         assert_eq!(found(LAST), Ok(third));
         assert!(found("2026").unwrap_err().contains("several") && found("1999").unwrap_err().contains("no run"));
+        assert!(history.find("2026").unwrap_err().hint.is_some_and(|hint| hint.contains("as much of one")));
         let path = history.find(&first).unwrap();
         assert_eq!(history.find(&path.display().to_string()).unwrap(), path);
         assert_eq!(history.list().len(), 3);

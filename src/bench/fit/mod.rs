@@ -53,7 +53,7 @@ const ROUND: Duration = Duration::from_secs(40);
 /// Were all short, nothing would be known of long ones.
 const LEAST_PART: f64 = 0.15;
 /// Fewer rounds would not tell a hiccup from the rest.
-const LEAST_ROUNDS: u32 = 3;
+pub const LEAST_ROUNDS: u32 = 3;
 /// A curve that is further off in the middle is not remembered: something else was computing.
 const TRUSTED: f64 = 0.1;
 
@@ -112,7 +112,7 @@ impl Measurement for Fit {
     }
 
     fn outlook(&self, known: &Known<'_>) -> Outlook {
-        let rounds = self.settings.rounds.max(LEAST_ROUNDS);
+        let rounds = self.settings.rounds;
         let all: Vec<(u32, u32)> = SHOWN.iter().chain(&UNSEEN).copied().collect();
         let took = |pace: Pace| Timed {
             prompt: WARM_UP.0,
@@ -174,7 +174,7 @@ fn time_all(lab: &Lab, settings: &Settings, report: &Report) -> Result<(Vec<Meas
     let trained = lab.subject().trained_context;
     let [shown, unseen] = [&SHOWN[..], &UNSEEN[..]].map(|pairs| scaled(pairs, part, trained));
     let pairs: Vec<(u32, u32)> = shown.iter().chain(&unseen).copied().collect();
-    let rounds = settings.rounds.max(LEAST_ROUNDS);
+    let rounds = settings.rounds;
     let mut all: Vec<Vec<Steps>> = vec![Vec::new(); pairs.len()];
     let mut draw = Draw::new(settings.seed, 1);
     for round in 1..=rounds {

@@ -49,8 +49,11 @@ pub fn draw(state: &State, theme: &Theme, frame: &mut Frame) {
     if let Some(sentence) = state.notes.last() {
         frame.render_widget(Line::styled(whole(sentence), theme.warning), noted);
     }
-    let keys =
-        if state.is_stopping { "  stopping; again to leave at once " } else { "  q stops and keeps what is there " };
+    let keys = match (state.is_stopping, state.rows.is_empty()) {
+        (true, _) => "  stopping; again to leave at once ",
+        (false, true) => "  q stops ",
+        (false, false) => "  q stops and keeps what is there ",
+    };
     spread(frame, foot, (doing, theme.text), Span::styled(keys, theme.dim), theme.ascii);
 }
 

@@ -190,11 +190,19 @@ impl Run {
             };
             match (read, &mut run) {
                 (Ok(Line::Run(head)), None) => run = Some(Self::new(*head)),
-                (Ok(_), None) => return Err("its first line does not say what was run".into()),
+                (Ok(_), None) => {
+                    return Err(
+                        "its first line does not say what was run; a run is what `--json` or `--out FILE.jsonl` wrote"
+                            .into(),
+                    );
+                }
                 (Ok(line), Some(run)) => run.add(line),
                 // After a power cut, a line may be there by its length only.
                 (Err(_), Some(_)) if is_last => break,
-                (Err(error), _) => return Err(format!("line {}: {error}", number + 1)),
+                (Err(_), None) => {
+                    return Err("its first line is cut off or no JSON, so it is not known what was run".into());
+                }
+                (Err(error), Some(_)) => return Err(format!("line {}: {error}", number + 1)),
             }
             whole += line.len();
         }
@@ -350,6 +358,8 @@ pub mod tests {
             assert!(bytes <= cut && text[..bytes].ends_with('\n') && read.status() == Status::Stopped);
         }
         assert!(Run::parse(&text.as_bytes()[..head - 1]).is_err());
+        let torn = format!("{}\n", &text[..head / 2]);
+        assert!(Run::parse(torn.as_bytes()).unwrap_err().starts_with("its first line is cut off"));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 
 use super::{Surroundings, engines, print_fitted};
 use crate::bench::Ended;
+use crate::bench::fit;
 use crate::bench::history::{History, Kept};
 use crate::bench::live::{self, Live};
 use crate::bench::machine::Machine;
@@ -97,6 +98,12 @@ fn check(command: &BenchCommand) -> Result<(), Failure> {
         let sentence = "is for another suite; `tuichat bench --help` tells which";
         let sentence = if command.tune { "is of no use with `--tune`" } else { sentence };
         return Err(Failure::usage(format!("`{option}` {sentence}")));
+    }
+    if command.suite == Suite::Fit && command.rounds.is_some_and(|rounds| rounds < fit::LEAST_ROUNDS) {
+        let least = fit::LEAST_ROUNDS;
+        return Err(Failure::usage(format!(
+            "`--rounds` is at least {least} with `--suite fit`: fewer would not tell a hiccup from the rest"
+        )));
     }
     if let Some(path) = command.power_csv.as_ref().filter(|path| !path.is_file()) {
         let sentence = format!("`--power-csv`: there is no file `{}`", path.display());

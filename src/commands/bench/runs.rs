@@ -9,7 +9,7 @@ use crate::bench::record::{Run, Status};
 use crate::bench::reports;
 use crate::bench::table::Table;
 use crate::cli::RunsCommand;
-use crate::commands::{Surroundings, aside, print, print_json};
+use crate::commands::{Surroundings, aside, print_fitted, print_json};
 use crate::exit::{Exit, Failure};
 use crate::text::counted;
 
@@ -28,7 +28,7 @@ pub fn run(command: &RunsCommand, surroundings: &Surroundings) -> Result<Exit, F
             } else if listed.is_empty() {
                 aside(surroundings, "no run is kept yet; `tuichat bench` makes one");
             } else {
-                print(&table(&listed))?;
+                print_fitted(&table(&listed))?;
             }
         }
         RunsCommand::Show { run, json, telling } => told::show(run, &history, telling, *json)?,

@@ -42,9 +42,10 @@ impl Wish {
             None => None,
         };
         if let Some((path, _)) = &written
-            && path.parent().is_some_and(|folder| !folder.as_os_str().is_empty() && !folder.is_dir())
+            && let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir())
         {
-            return Err(Failure::disk(format!("there is no folder for {}", path.display())));
+            let sentence = format!("there is no folder `{}` to write `{}` into", folder.display(), path.display());
+            return Err(Failure::disk(sentence).hint("make the folder first, or name another file"));
         }
         let printed = json.or(if written.is_some() { None } else { telling.format });
         Ok(Self { printed, written, earlier: None })
