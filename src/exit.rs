@@ -6,6 +6,7 @@ use std::io;
 use std::process::ExitCode;
 
 use crate::engine::protocol::EngineError;
+use crate::models::gguf::GgufError;
 use crate::models::{FailureClass, ModelError};
 use crate::store::StoreError;
 use crate::text::cause;
@@ -164,7 +165,13 @@ impl From<ModelError> for Failure {
             FailureClass::Network => (Exit::Network, "network"),
             FailureClass::Interrupted => (Exit::Interrupted, "cancelled"),
         };
-        Self::new(exit, kind, error.to_string())
+        let failure = Self::new(exit, kind, error.to_string());
+        match error {
+            ModelError::WrongHash { .. } | ModelError::BadFile { source: GgufError::Damaged(_), .. } => {
+                failure.hint("get the file again, or take it from elsewhere")
+            }
+            _ => failure,
+        }
     }
 }
 

@@ -80,6 +80,14 @@ fn bad_files_are_code_4_with_a_sentence() {
     assert_eq!((ran.json()["sound"].as_bool(), ran.json()["loads"].as_bool()), (Some(false), Some(false)));
     assert!(ran.stderr.contains("llama.cpp crashes on it"), "{}", ran.stderr);
 
+    // Weights that are no numbers.
+    let mut bytes = TinyModel::default().bytes();
+    let middle = bytes.len() / 2;
+    bytes[middle..].fill(0xff);
+    home.write("spoilt.gguf", bytes);
+    let ran = home.run(&["models", "check", "./spoilt.gguf"]);
+    assert!(ran.code == Some(4) && ran.stderr.contains("no number for any token"), "{}{}", ran.stdout, ran.stderr);
+
     let path = home.write("cut.gguf", TinyModel::default().bytes());
     File::options().write(true).open(&path).unwrap().set_len(5000).unwrap();
     let ran = home.run(&["models", "check", "./cut.gguf", "--json"]);

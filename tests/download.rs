@@ -104,6 +104,20 @@ fn killed_again_and_again(kills: usize, seed: u64) {
 }
 
 #[test]
+fn a_model_whose_file_was_cut_short_is_pulled_anew() {
+    let home = Home::new();
+    let model = TinyModel::default().bytes();
+    let server = HubServer::start(model.clone());
+    let pull = || run(command(&home, &server.endpoint(), &["models", "pull", REFERENCE]));
+    assert_eq!(pull().0, Some(0));
+    let blob = blobs(&home).join(format!("sha256-{}", sha256(&model)));
+    fs::write(&blob, &model[..model.len() / 2]).expect("cut short");
+    let (code, stdout, stderr) = pull();
+    assert_eq!((code, stdout.trim()), (Some(0), NAME), "{stderr}");
+    assert_is_installed(&home, &model);
+}
+
+#[test]
 fn a_download_that_is_killed_at_any_moment_goes_on() {
     killed_again_and_again(12, 1);
 }

@@ -20,7 +20,7 @@ impl Pace {
         match self {
             Self::Curve(curve) if tokens > 0 => curve.prompt_seconds(behind.saturating_add(tokens), behind),
             Self::Curve(_) => 0.0,
-            Self::Speed(speed) => f64::from(tokens) / speed.prefill.max(f64::MIN_POSITIVE),
+            Self::Speed(speed) => f64::from(tokens) / speed.prefill.unwrap_or(speed.decode).max(f64::MIN_POSITIVE),
         }
     }
 
@@ -111,7 +111,7 @@ mod tests {
         let pace = Pace::Curve(curve);
         assert!((pace.reading(10, 0) - 0.1).abs() < 1e-9 && (pace.reading(10, 10) - 0.3).abs() < 1e-9);
         assert!(pace.writing(2, 100) > 10.0 * pace.writing(2, 0));
-        let pace = Pace::Speed(Speed { decode: 5.0, prefill: 50.0 });
+        let pace = Pace::Speed(Speed { decode: 5.0, prefill: Some(50.0) });
         assert_eq!((pace.reading(100, 9), pace.writing(10, 9)), (2.0, 2.0));
     }
 }

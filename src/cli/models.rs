@@ -29,7 +29,7 @@ pub enum ModelsCommand {
     /// Download a model
     Pull {
         /// A name from the catalogue, or hf:OWNER/REPO[:QUANT|/FILE], with @REVISION behind REPO for another than the
-        /// newest; without it, the starter model
+        /// newest; without it, the one recommended for this machine
         reference: Option<String>,
     },
     /// Tell what is known about a model
@@ -53,7 +53,7 @@ pub enum ModelsCommand {
     Import {
         #[arg(value_name = "FILE|FOLDER|ARCHIVE")]
         file: PathBuf,
-        /// What to call it; without this, the file's name
+        /// What to call it; without this, as the catalogue knows it by its hash, else as the file
         #[arg(long)]
         name: Option<String>,
         /// Refuse the file if its SHA-256 is another

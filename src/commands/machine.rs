@@ -143,7 +143,7 @@ impl Fit {
             "resident_bytes": self.memory.iter().map(|(context, bytes)| (context.to_string(), json!(bytes)))
                 .collect::<serde_json::Map<_, _>>(),
             "decode_tokens_per_second": self.speed.map(|speed| speed.decode),
-            "prefill_tokens_per_second": self.speed.map(|speed| speed.prefill),
+            "prefill_tokens_per_second": self.speed.and_then(|speed| speed.prefill),
             "is_measured": self.is_measured,
             "curve": self.curve,
         })
@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     fn fit(verdict: Verdict, decode: f64, is_measured: bool) -> Fit {
-        Fit { verdict, speed: Some(Speed { decode, prefill: 9.0 }), is_measured, curve: None, memory: Vec::new() }
+        Fit { verdict, speed: Some(Speed { decode, prefill: Some(9.0) }), is_measured, curve: None, memory: Vec::new() }
     }
 
     #[test]

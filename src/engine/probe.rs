@@ -298,6 +298,9 @@ pub fn load_and_decode(path: &Path, on: Option<&str>) -> Result<(), EngineError>
     let mut context = Context::new(&model, settings).map_err(|words| bad(&words))?;
     let tokens = model.tokenize("Hello, world", true);
     match tokens.first().map(|first| context.decode(&[*first], 0, &[])) {
+        Some(Decoded::Done) if context.logits().iter().all(|logit| logit.is_nan()) => {
+            Err(bad("it computes no number for any token, so its weights are damaged"))
+        }
         Some(Decoded::Done) => Ok(()),
         None => Err(bad("its vocabulary has no token for a greeting")),
         Some(other) => Err(bad(&format!("it does not compute ({other:?})"))),

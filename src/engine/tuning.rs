@@ -225,7 +225,7 @@ impl<'a> Trial<'a> {
 
     fn time(&mut self, prompt: usize, answer: usize) -> Result<Took, Unknown> {
         self.context.clear();
-        let (began, had) = (Instant::now(), processor_seconds());
+        let watch = ShareWatch::begin(self.threads);
         let prefill = self.decode(prompt, 0)? / prompt as f64;
         // Threads that were not there for the prompt are made for the first token.
         self.decode(1, prompt)?;
@@ -233,9 +233,7 @@ impl<'a> Trial<'a> {
         for token in 1..=answer {
             decode += self.decode(1, prompt + token)?;
         }
-        let most = cores::this_machine().quota.unwrap_or(f64::MAX).min(f64::from(self.threads));
-        let share = (processor_seconds() - had) / (began.elapsed().as_secs_f64() * most);
-        Ok(Took { prefill, decode: decode / answer as f64, share })
+        Ok(Took { prefill, decode: decode / answer as f64, share: watch.share() })
     }
 
     /// Seconds for so many tokens at a position. Which they are makes no difference.
@@ -259,6 +257,27 @@ struct Took {
     decode: f64,
     /// The part of the processors' time that the threads had.
     share: f64,
+}
+
+/// Watches how much of the processors' time threads have that compute without a pause.
+pub(super) struct ShareWatch {
+    began: Instant,
+    had: f64,
+    /// Seconds of processors in a second, at most.
+    most: f64,
+}
+
+impl ShareWatch {
+    /// From now on, so many threads.
+    pub(super) fn begin(threads: u32) -> Self {
+        let most = cores::this_machine().quota.unwrap_or(f64::MAX).min(f64::from(threads));
+        Self { began: Instant::now(), had: processor_seconds(), most }
+    }
+
+    /// The part of the time that could be theirs, until now.
+    pub(super) fn share(&self) -> f64 {
+        (processor_seconds() - self.had) / (self.began.elapsed().as_secs_f64() * self.most)
+    }
 }
 
 /// The time that processors have spent on this program, in seconds.

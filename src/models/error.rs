@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::files::RESERVE_BYTES;
 use super::gguf::GgufError;
 
 /// A failure of finding, importing, downloading or checking a model.
@@ -54,10 +55,11 @@ pub enum ModelError {
     },
     /// The file would not fit.
     #[error(
-        "not enough space in `{}`: {} MB are needed and {} MB are free; make some, for example with \
+        "not enough space in `{}`: {} MB are needed ({} MB of these stay free) and {} MB are free; make some, for example with \
          `tuichat models rm NAME`, and try again",
         folder.display(),
         needed_bytes.div_ceil(1_000_000),
+        RESERVE_BYTES / 1_000_000,
         free_bytes / 1_000_000
     )]
     NoSpace {

@@ -10,7 +10,7 @@ use crate::platform::files;
 pub use crate::platform::files::sync_folder;
 
 /// What is left free for everything else on the disk.
-const RESERVE_BYTES: u64 = 64 << 20;
+pub(super) const RESERVE_BYTES: u64 = 64 << 20;
 
 /// Makes a folder, and those above it, for its owner alone whatever the umask; a folder that is there stays as it is.
 pub fn create_private(folder: &Path) -> io::Result<()> {

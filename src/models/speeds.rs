@@ -57,7 +57,7 @@ pub fn remember_curve(model: &Path, file: &Path, conditions: &str, curve: &Curve
 pub fn believed(seen: Option<(f64, Option<f64>)>, predicted: Option<Speed>) -> Option<Speed> {
     match (seen, predicted) {
         (Some((decode, prefill)), predicted) => {
-            Some(Speed { decode, prefill: prefill.or(predicted.map(|speed| speed.prefill)).unwrap_or(decode) })
+            Some(Speed { decode, prefill: prefill.or(predicted.and_then(|speed| speed.prefill)) })
         }
         (None, predicted) => predicted,
     }
@@ -117,9 +117,10 @@ mod tests {
 
     #[test]
     fn what_was_seen_is_believed_rather_than_what_was_predicted() {
-        let predicted = Some(Speed { decode: 5.0, prefill: 50.0 });
+        let predicted = Some(Speed { decode: 5.0, prefill: Some(50.0) });
         assert_eq!(believed(None, predicted), predicted);
-        assert_eq!(believed(Some((9.0, None)), predicted), Some(Speed { decode: 9.0, prefill: 50.0 }));
-        assert_eq!(believed(Some((9.0, Some(80.0))), None), Some(Speed { decode: 9.0, prefill: 80.0 }));
+        assert_eq!(believed(Some((9.0, None)), predicted), Some(Speed { decode: 9.0, prefill: Some(50.0) }));
+        assert_eq!(believed(Some((9.0, Some(80.0))), None), Some(Speed { decode: 9.0, prefill: Some(80.0) }));
+        assert_eq!(believed(Some((9.0, None)), None), Some(Speed { decode: 9.0, prefill: None }));
     }
 }

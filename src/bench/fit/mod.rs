@@ -259,7 +259,7 @@ mod tests {
         };
         let longest = |outlook: &Outlook| outlook.steps.iter().map(|step| step.n_prompt).max();
         assert_eq!((longest(&outlook(None)), outlook(None).seconds), (Some(1024), None));
-        let slow = outlook(Some(Pace::Speed(Speed { prefill: 50.0, decode: 10.0 })));
+        let slow = outlook(Some(Pace::Speed(Speed { prefill: Some(50.0), decode: 10.0 })));
         assert!(longest(&slow) < Some(500), "{slow:?}");
         assert!(slow.seconds.unwrap() > 4.0 * ROUND.as_secs_f64(), "{slow:?}");
     }

@@ -60,7 +60,7 @@ fn told(board: &Board, arch: &str, kind: Kind, speed: Option<(f64, f64)>, watts:
         quantization: "Q4_K_M".into(),
         anatomy: anatomy(),
         verdict: Verdict::RunsWell,
-        pace: speed.map(|(prefill, decode)| Pace::Speed(fit::Speed { decode, prefill })),
+        pace: speed.map(|(prefill, decode)| Pace::Speed(fit::Speed { decode, prefill: Some(prefill) })),
         choice: cpu.choose(None),
     };
     let name = if kind == Kind::Sbc { "sbc" } else { "quick" };

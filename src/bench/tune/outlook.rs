@@ -64,7 +64,7 @@ mod tests {
     fn a_search_takes_a_part_of_what_every_setting_takes() {
         let cpu = plain(2);
         let usual = cpu.candidates()[0];
-        let pace = Some(Pace::Speed(Speed { decode: 32.0, prefill: 256.0 }));
+        let pace = Some(Pace::Speed(Speed { decode: 32.0, prefill: Some(256.0) }));
         let known = Known { cpu: &cpu, usual, trained: 4096, pace, has_power: false };
         let of = |exhaustive| of(&Settings { exhaustive, rounds: 5, spec: Speculate::Auto }, &known);
         let (short, long) = (of(false), of(true));

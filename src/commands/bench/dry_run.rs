@@ -62,7 +62,7 @@ fn candidates(models: &[LoadSettings], surroundings: &Surroundings) -> Result<Ve
             architecture: header.architecture().to_owned(),
             quantization: header.quantization(),
             verdict: fit.verdict,
-            pace: fit.curve.map(Pace::Curve).or(fit.speed.map(Pace::Speed)),
+            pace: fit.curve.map(Pace::Curve).or(fit.speed.filter(|speed| speed.prefill.is_some()).map(Pace::Speed)),
             choice: tuning::known(model, "CPU"),
             anatomy,
         }

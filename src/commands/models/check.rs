@@ -99,7 +99,13 @@ impl<'a> Report<'a> {
     fn compare_hash(&mut self) {
         let Some(expected) = self.model.sha256.clone().filter(|expected| *expected != self.sha256) else { return };
         let what = format!("`{}`", self.model.path.display());
-        self.problem = Some(ModelError::WrongHash { what, actual: self.sha256.clone(), expected }.into());
+        let problem = Failure::from(ModelError::WrongHash { what, actual: self.sha256.clone(), expected });
+        let name = &self.model.name;
+        // What is another program's has its owner before the name, and that program gets it anew.
+        self.problem = Some(match name.contains('/') {
+            true => problem,
+            false => problem.hint(format!("`tuichat models rm {name}` removes it; then get it again")),
+        });
     }
 
     fn load(&mut self, surroundings: &Surroundings) {

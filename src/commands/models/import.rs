@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{make_private, remarks, with_progress};
+use super::{make_private, remarks, tell_name, with_progress};
 use crate::commands::{Surroundings, print};
 use crate::exit::Failure;
 use crate::models::{Import, Library};
@@ -12,7 +12,7 @@ pub fn run(file: &Path, how: Import, library: &Library, surroundings: &Surroundi
     make_private(&surroundings.directories.models)?;
     if !file.is_dir() {
         let installed = with_progress(surroundings, |listener| library.import(file, how, listener))?;
-        return print(&format!("{}\n", installed.name));
+        return tell_name(&installed.name, surroundings);
     }
     let outcomes = with_progress(surroundings, |listener| library.import_folder(file, how, listener))?;
     let mut refused = Vec::new();

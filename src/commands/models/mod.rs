@@ -14,7 +14,7 @@ mod show;
 use std::io;
 use std::path::Path;
 
-use super::{Surroundings, print};
+use super::{Surroundings, aside, print};
 use crate::cli::ModelsCommand;
 use crate::exit::{Exit, Failure};
 use crate::models::{Import, ModelError, Progress, Step, Taking, create_private};
@@ -60,6 +60,13 @@ fn make_private(folder: &Path) -> Result<(), Failure> {
     create_private(folder).map_err(|error| {
         Failure::disk(format!("cannot make the folder {}: {}", folder.display(), crate::text::cause(&error)))
     })
+}
+
+/// Prints what a model that was got is called from now on.
+fn tell_name(name: &str, surroundings: &Surroundings) -> Result<(), Failure> {
+    print(&format!("{name}\n"))?;
+    aside(surroundings, &format!("that is its name here: `tuichat -m {name}` talks with it"));
+    Ok(())
 }
 
 fn remarks(surroundings: &Surroundings) -> Remarks<io::Stderr> {

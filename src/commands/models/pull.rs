@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{make_private, with_progress};
-use crate::commands::{Surroundings, offers, print};
+use super::{make_private, tell_name, with_progress};
+use crate::commands::{Surroundings, offers};
 use crate::exit::Failure;
 use crate::models::hub::{Hub, Pull};
 use crate::models::{Library, ModelError};
@@ -31,5 +31,5 @@ pub fn run(reference: Option<&str>, library: &Library, surroundings: &Surroundin
     signals::watch(move |_| on_signal.store(true, Ordering::Relaxed))
         .map_err(|error| Failure::error(format!("cannot watch for signals: {error}")))?;
     let installed = with_progress(surroundings, |listener| hub.pull_blocking(library, &what, &cancel, listener))?;
-    print(&format!("{}\n", installed.name))
+    tell_name(&installed.name, surroundings)
 }

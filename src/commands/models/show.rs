@@ -146,8 +146,8 @@ fn lines_of(object: &Value) -> String {
 
 fn lines_of_fit(fit: &Fit, anatomy: &Anatomy, machine: &Machine) -> String {
     let mut lines = format!("{:<NAME_WIDTH$}{}\n", "on this machine", fit.sentence());
-    if let Some(speed) = fit.speed {
-        lines.push_str(&format!("{:<NAME_WIDTH$}{:.0} tok/s\n", "reads prompts at", speed.prefill));
+    if let Some(prefill) = fit.speed.and_then(|speed| speed.prefill) {
+        lines.push_str(&format!("{:<NAME_WIDTH$}{prefill:.0} tok/s\n", "reads prompts at"));
     }
     for (curve, request) in fit.curve.iter().flat_map(|curve| USUAL.iter().map(move |request| (curve, request))) {
         let (first, whole) = curve.of(request);

@@ -10,6 +10,7 @@ use super::kv::{self, KvTypes};
 pub use super::llama::repacked_types;
 use super::llama::{Context, ContextSettings, Decoded, Model, Placement, Token};
 use super::protocol::CancelFlag;
+use super::tuning::{ShareWatch, UNDISTURBED};
 use super::worker;
 use crate::hardware::cores::{self, Crews};
 use crate::models::fit::Rates;
@@ -24,6 +25,8 @@ const PROMPT: usize = 64;
 const DECODE_FOR: Duration = Duration::from_millis(120);
 const LEAST_TOKENS: usize = 6;
 const GIVE_UP_AFTER: Duration = Duration::from_secs(1);
+const BUSY: &str =
+    "something else is computing on this machine, so how fast it is was not measured now; try again when it is idle";
 
 /// How many threads compute where nobody says.
 pub fn default_threads() -> u32 {
@@ -52,7 +55,7 @@ struct Times {
 ///
 /// # Errors
 /// A sentence, if there is no memory for it, llama.cpp does not take a type, it was cancelled, or something else is
-/// computing: then one thread is faster than all of them, which is no day to go by.
+/// computing: then threads have less of the processors' time than is theirs, or one is faster than all of them.
 pub fn measure(kinds: &[TensorType], threads: u32, cancel: &CancelFlag) -> Result<Rates, String> {
     let measured = measure_here(kinds, threads, cancel);
     cores::unpin();
@@ -64,7 +67,7 @@ fn measure_here(kinds: &[TensorType], threads: u32, cancel: &CancelFlag) -> Resu
     let Some(base) = TensorType::from_name(BASE).filter(|_| !kinds.is_empty()) else { return Ok(rates) };
     let long = time(large(base), base, threads, cancel)?;
     if threads > 1 && time(large(base), base, 1, cancel)?.token < long.token {
-        return Err("something else is computing on this machine, so how fast it is was not measured now; try again when it is idle".into());
+        return Err(BUSY.into());
     }
     let (short, flat) = (time(SMALL, base, threads, cancel)?, time(FLAT, base, threads, cancel)?);
     rates.layer_seconds = layer_seconds([&long, &short, &flat]);
@@ -134,12 +137,15 @@ fn time(sides: Sides, kind: TensorType, threads: u32, cancel: &CancelFlag) -> Re
     let prompt = run(&prompt_tokens, 8)? / PROMPT as f64;
     let mut position = 8 + PROMPT;
     run(&[1], position)?;
-    let (began, mut seconds) = (Instant::now(), Vec::new());
+    let (began, watch, mut seconds) = (Instant::now(), ShareWatch::begin(threads), Vec::new());
     let is_enough =
         |tokens: usize| began.elapsed() > GIVE_UP_AFTER || (tokens >= LEAST_TOKENS && began.elapsed() >= DECODE_FOR);
     while position + 1 < 500 && (seconds.is_empty() || !is_enough(seconds.len())) {
         position += 1;
         seconds.push(run(&[1], position)?);
+    }
+    if watch.share() < UNDISTURBED {
+        return Err(BUSY.into());
     }
     seconds.sort_by(f64::total_cmp);
     let (bytes, rows) = (made.matrix_bytes() as f64, made.rows() as f64);

@@ -31,8 +31,8 @@ pub struct Rates {
 pub struct Speed {
     /// While an answer is written, with little in the KV cache.
     pub decode: f64,
-    /// While a prompt is read.
-    pub prefill: f64,
+    /// While a prompt is read; `None` where only short ones were seen.
+    pub prefill: Option<f64>,
 }
 
 impl Rates {
@@ -69,6 +69,6 @@ impl Anatomy {
             prefill_seconds += matrices.read_bytes / rates.prefill.get(name)?;
         }
         let is_known = decode_seconds > 0.0 && prefill_seconds > 0.0;
-        is_known.then(|| Speed { decode: 1.0 / decode_seconds, prefill: 1.0 / prefill_seconds })
+        is_known.then(|| Speed { decode: 1.0 / decode_seconds, prefill: Some(1.0 / prefill_seconds) })
     }
 }

@@ -39,7 +39,7 @@ pub fn is_model(file: &str) -> bool {
 }
 
 /// Whether the file's name says this quantization, as in `model-Q4_K_M.gguf` or `model.q4_k_m.gguf`.
-fn has_quantization(file: &str, quantization: &str) -> bool {
+pub fn has_quantization(file: &str, quantization: &str) -> bool {
     let (file, quantization) = (file.to_ascii_uppercase(), quantization.to_ascii_uppercase());
     let is_edge = |neighbour: Option<char>| neighbour.is_none_or(|each| matches!(each, '-' | '.' | '/'));
     file.match_indices(&quantization).any(|(start, found)| {

@@ -27,6 +27,11 @@ impl HttpError {
     pub fn passing(reason: impl Into<String>) -> Self {
         Self::Passing(Passing::new(reason))
     }
+
+    /// Of a request that was not answered.
+    pub fn of(error: &reqwest::Error) -> Self {
+        Self::Passing(Passing { is_unreachable: error.is_connect(), ..Passing::new(reason(error)) })
+    }
 }
 
 /// A failure that may pass.
@@ -35,11 +40,13 @@ pub struct Passing {
     pub reason: String,
     /// How long the server asked to be left alone.
     pub wait: Option<Duration>,
+    /// There was no connection at all.
+    pub is_unreachable: bool,
 }
 
 impl Passing {
     pub fn new(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), wait: None }
+        Self { reason: reason.into(), wait: None, is_unreachable: false }
     }
 }
 
@@ -93,7 +100,7 @@ impl Http {
             if let Some(token) = self.token.as_ref().filter(|_| url.origin() == self.endpoint.origin()) {
                 request = request.bearer_auth(token);
             }
-            let response = request.send().await.map_err(|error| HttpError::passing(reason(&error)))?;
+            let response = request.send().await.map_err(|error| HttpError::of(&error))?;
             if !response.status().is_redirection() || is_final(&response) {
                 return Ok(response);
             }
@@ -185,10 +192,10 @@ pub fn refusal_of(status: StatusCode, wait: Option<Duration>, page: &str) -> Htt
         ),
         StatusCode::NOT_FOUND => format!("the hub has no such repository or file; check the name at {page}"),
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
-            return HttpError::Passing(Passing { reason: busy("is busy", status), wait });
+            return HttpError::Passing(Passing { wait, ..Passing::new(busy("is busy", status)) });
         }
         status if status.is_server_error() => {
-            return HttpError::Passing(Passing { reason: busy("has a problem", status), wait });
+            return HttpError::Passing(Passing { wait, ..Passing::new(busy("has a problem", status)) });
         }
         status => format!("the hub answers with status {}; look at {page}", status.as_u16()),
     };

@@ -20,6 +20,7 @@ mod remote_header;
 mod search;
 mod transfer;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -28,7 +29,7 @@ use hf_hub::{HFClient, HFError};
 use jiff::Timestamp;
 use reqwest::{StatusCode, Url};
 
-pub(super) use choice::is_model as is_model_name;
+pub(super) use choice::{has_quantization, is_model as is_model_name};
 pub use http::{header, is_loopback, reason};
 pub use later::wait as retry_after;
 pub use reference::{Reference, Wanted};
@@ -271,6 +272,9 @@ impl Hub {
         let blobs = library.make_blobs_folder()?;
         let blob = library.blob(&file.sha256);
         let sha256 = file.sha256.clone();
+        if is_spoilt(&blob, file.size_bytes) {
+            fs::remove_file(&blob).doing(|| format!("remove `{}`", blob.display()))?;
+        }
         let Some(part) = Part::open(&blob, file.size_bytes, listener).await? else {
             let header = read_header(&blob).map_err(|source| ModelError::BadFile { path: blob, source })?;
             let is_there = |blob: &Path| blob.metadata().map(drop);
@@ -369,8 +373,7 @@ impl Hub {
             .map_err(|_| ModelError::Network(format!("the hub's address `{}` cannot be used", self.endpoint)))
     }
 
-    /// Whether asking again may help. Where there is no connection at all it does not: whoever is offline is told at
-    /// once, and not after all the attempts that a hub with hiccups deserves. `page` is what was asked about.
+    /// Whether asking again may help. `page` is what was asked about.
     fn classify(&self, page: &str, error: HFError) -> HttpError {
         let status = match &error {
             HFError::AuthRequired { .. } => Some(StatusCode::UNAUTHORIZED),
@@ -383,10 +386,7 @@ impl Hub {
         match (status, error) {
             (Some(status), HFError::RateLimited { retry_after, .. }) => http::refusal_of(status, retry_after, page),
             (Some(status), _) => http::refusal_of(status, None, page),
-            (None, HFError::Request { source, .. }) if source.is_connect() => {
-                HttpError::Final(self.unreachable(&http::reason(&source)))
-            }
-            (None, HFError::Request { source, .. }) => HttpError::passing(http::reason(&source)),
+            (None, HFError::Request { source, .. }) => HttpError::of(&source),
             (None, _) => HttpError::Final(ModelError::Network(format!(
                 "the hub at `{}` answers what cannot be understood",
                 self.endpoint
@@ -399,7 +399,8 @@ impl Hub {
         format!("{}/{repository}", self.endpoint.as_str().trim_end_matches('/'))
     }
 
-    /// Counts a failure and waits before the next attempt, or gives up.
+    /// Counts a failure and waits before the next attempt, or gives up. Where there is no connection at all no attempt
+    /// helps: whoever is offline is told at once, and not after all those that a hub with hiccups deserves.
     async fn wait_before_retry(
         &self,
         failures: &mut u32,
@@ -408,6 +409,7 @@ impl Hub {
     ) -> Result<(), ModelError> {
         let passing = match error {
             HttpError::Final(error) => return Err(error),
+            HttpError::Passing(passing) if passing.is_unreachable => return Err(self.unreachable(&passing.reason)),
             HttpError::Passing(passing) => passing,
         };
         *failures += 1;
@@ -495,6 +497,15 @@ fn split(files: &[RemoteFile]) -> Option<Split> {
 }
 
 /// A header of several files is one of all of them.
+/// Whether a content of the library was cut short or damaged since it was verified, as far as that is seen at once.
+fn is_spoilt(blob: &Path, size_bytes: u64) -> bool {
+    let is_there = blob.metadata().map(|metadata| metadata.len());
+    is_there.is_ok_and(|bytes| {
+        let is_damaged = |error| matches!(error, GgufError::Damaged(_) | GgufError::NotGguf);
+        bytes != size_bytes || read_header(blob).is_err_and(is_damaged)
+    })
+}
+
 fn whole(header: Header) -> Result<Header, GgufError> {
     if header.split().is_some() {
         return Ok(header);

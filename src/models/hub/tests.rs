@@ -86,10 +86,19 @@ fn only_a_model_of_several_files_is_split() {
 fn each_pause_is_twice_as_long_as_the_one_before_up_to_half_a_minute() {
     let patience = Patience { back_off: Duration::from_secs(1), attempts: 9, ..Patience::default() };
     let hub = Hub::new(ENDPOINT_DEFAULT, None).unwrap().with_patience(patience);
-    let passing = Passing { reason: "busy".into(), wait: None };
+    let passing = Passing::new("busy");
     let pauses = (1..9).map(|failures| hub.pause_before_retry(failures, &passing).unwrap().as_secs());
     assert_eq!(pauses.collect::<Vec<_>>(), [1, 2, 4, 8, 16, 30, 30, 30]);
     assert!(hub.pause_before_retry(9, &passing).is_err());
+}
+
+#[tokio::test]
+async fn a_hub_without_a_connection_is_not_asked_again() {
+    let hub = Hub::new(ENDPOINT_DEFAULT, None).unwrap();
+    let mut failures = 0;
+    let offline = Passing { is_unreachable: true, ..Passing::new("no route") };
+    let error = hub.wait_before_retry(&mut failures, HttpError::Passing(offline), &mut |_| {}).await.unwrap_err();
+    assert!(failures == 0 && error.to_string().contains("no route; check the connection"), "{error}");
 }
 
 #[test]

@@ -289,6 +289,11 @@ impl Library {
     /// If there is no such name, it is that of another program's model, or the disk refuses.
     pub fn remove(&self, name: &str) -> Result<Removed, ModelError> {
         self.check_is_ours(name)?;
+        if name.starts_with("hf:") {
+            let meant = self.resolve(Some(name))?.name;
+            let sentence = format!("`{name}` is called `{meant}` here; type `tuichat models rm {meant}`");
+            return Err(ModelError::BadArgument(escape_line(&sentence)));
+        }
         let model = self.find(name)?;
         if !model.name.eq_ignore_ascii_case(name) {
             return Err(ModelError::BadArgument(format!(
@@ -321,7 +326,11 @@ impl Library {
         let mut freed_bytes = 0;
         for blob in hashes.iter().filter(|hash| !in_use.contains(hash)).map(|hash| self.blob(hash)) {
             let bytes = fs::metadata(&blob).map_or(0, |metadata| metadata.len());
-            fs::remove_file(&blob).doing(|| format!("remove `{}`", blob.display()))?;
+            match fs::remove_file(&blob) {
+                // Somebody has removed it by hand.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                removed => removed.doing(|| format!("remove `{}`", blob.display()))?,
+            }
             freed_bytes += bytes;
         }
         Ok(freed_bytes)

@@ -4,13 +4,13 @@ use crate::models::ModelError;
 
 const BYTES_MAX: usize = 128;
 
-/// Accepts letters, digits, `.`, `-`, `_` and `+`, beginning with a letter or digit: nothing that could leave a
-/// folder, hide a file, look like a flag or move a cursor.
+/// Accepts letters and digits of all scripts, `.`, `-`, `_` and `+`, beginning with a letter or digit: nothing that could
+/// leave a folder, hide a file, look like a flag or move a cursor.
 ///
 /// # Errors
 /// If the name holds anything else, is empty or longer than 128 bytes.
 pub fn check(name: &str) -> Result<(), ModelError> {
-    let begins_well = name.starts_with(|first: char| first.is_ascii_alphanumeric());
+    let begins_well = name.starts_with(char::is_alphanumeric);
     if begins_well && name.len() <= BYTES_MAX && name.chars().all(is_allowed) {
         return Ok(());
     }
@@ -25,15 +25,15 @@ pub fn from_file_name(file: &str) -> String {
     let last = file.rsplit('/').next().unwrap_or(file).to_lowercase();
     let stem = last.strip_suffix(".gguf").unwrap_or(&last);
     let name: String = stem.chars().map(|each| if is_allowed(each) { each } else { '-' }).collect();
-    let name = name.trim_start_matches(|first: char| !first.is_ascii_alphanumeric());
-    match &name[..name.len().min(BYTES_MAX)] {
+    let name = name.trim_start_matches(|first: char| !first.is_alphanumeric());
+    match &name[..name.floor_char_boundary(BYTES_MAX)] {
         "" => "model".to_owned(),
         name => name.to_owned(),
     }
 }
 
 fn is_allowed(each: char) -> bool {
-    each.is_ascii_alphanumeric() || matches!(each, '.' | '-' | '_' | '+')
+    each.is_alphanumeric() || matches!(each, '.' | '-' | '_' | '+')
 }
 
 #[cfg(test)]
@@ -43,18 +43,22 @@ mod tests {
 
     #[test]
     fn names_that_leave_the_folder_or_mislead_are_refused() {
-        let bad = ["", ".", "..", "../x", "a/b", "a\\b", ".hidden", "-f", "a\u{1b}[2J", "a b", "é", "a\0"];
+        let bad = ["", ".", "..", "../x", "a/b", "a\\b", ".hidden", "-f", "a\u{1b}[2J", "a b", "a\u{202e}b", "a\0"];
         for name in bad.into_iter().map(String::from).chain(["x".repeat(129)]) {
             assert!(check(&name).is_err(), "{name:?}");
         }
-        assert!(check("Qwen2.5-1.5b_instruct+x").is_ok());
+        for name in ["Qwen2.5-1.5b_instruct+x", "小模型", "étoile", "модель-7b"] {
+            assert!(check(name).is_ok(), "{name}");
+        }
     }
 
     #[test]
     fn a_file_gives_a_readable_name() {
         assert_eq!(from_file_name("sub/SmolLM2-135M-Instruct.Q4_1.gguf"), "smollm2-135m-instruct.q4_1");
         assert_eq!(from_file_name("my model (1).gguf"), "my-model--1-");
+        assert_eq!(from_file_name("小 模型.gguf"), "小-模型");
         assert_eq!(from_file_name(".gguf"), "model");
+        assert_eq!(from_file_name(&"模".repeat(50)), "模".repeat(42), "128 bytes, and no half character");
     }
 
     proptest! {

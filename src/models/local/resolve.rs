@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::elsewhere::{Borrowed, Owner, fold};
 use super::library::{Installed, Library, Origin};
 use crate::models::gguf::split::PartName;
-use crate::models::hub::{Reference, Wanted};
+use crate::models::hub::{Reference, Wanted, has_quantization};
 use crate::models::{ModelError, catalog};
 use crate::text::escape_line;
 
@@ -155,9 +155,16 @@ impl Library {
             }
             (Some(_), Origin::File { .. } | Origin::Archive { .. }) => false,
         };
-        let matching = models.into_iter().filter(of_revision);
-        let mut matching = matching.filter(|model| match (&reference.wanted, &model.origin) {
+        let mut matching: Vec<Installed> = models.into_iter().filter(of_revision).collect();
+        // First as it was chosen on the hub, by the file's name; the header may say otherwise.
+        if let Wanted::Quantization(wanted) = &reference.wanted {
+            let is_named =
+                |it: &Installed| matches!(&it.origin, Origin::Hub { file, .. } if has_quantization(file, wanted));
+            matching.sort_by_key(|model| !is_named(model));
+        }
+        let mut matching = matching.into_iter().filter(|model| match (&reference.wanted, &model.origin) {
             (Wanted::Any, _) => true,
+            (Wanted::Quantization(wanted), Origin::Hub { file, .. }) if has_quantization(file, wanted) => true,
             (Wanted::Quantization(wanted), _) => model.quantization.eq_ignore_ascii_case(wanted),
             (Wanted::File(wanted), Origin::Hub { file, .. }) => {
                 // Any file of a split model means all of it.
@@ -174,7 +181,10 @@ impl Library {
             repository.eq_ignore_ascii_case(&reference.repository)
                 && match &reference.wanted {
                     Wanted::Any => true,
-                    Wanted::Quantization(wanted) => model.quantization.eq_ignore_ascii_case(wanted),
+                    Wanted::Quantization(wanted) => {
+                        let file = model.path.file_name().unwrap_or_default().to_string_lossy();
+                        has_quantization(&file, wanted) || model.quantization.eq_ignore_ascii_case(wanted)
+                    }
                     Wanted::File(wanted) => model.path.ends_with(wanted),
                 }
         });

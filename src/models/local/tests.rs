@@ -439,7 +439,7 @@ fn an_origin_on_the_hub_travels_with_the_model() {
     let (_kept, folder, _) = exported();
     let sheet = fs::read_to_string(folder.join("a.json")).expect("read");
     let mut sheet: serde_json::Value = serde_json::from_str(&sheet).expect("JSON");
-    sheet["origin"] = serde_json::json!({"from": "hub", "repository": "o/r", "commit": "c", "file": "a.gguf"});
+    sheet["origin"] = serde_json::json!({"from": "hub", "repository": "o/r", "commit": "c", "file": "a-Q5_K_M.gguf"});
     sheet["name"] = "renamed".into();
     fs::write(folder.join("a.json"), sheet.to_string()).expect("written");
     let test = Test::new();
@@ -456,7 +456,29 @@ fn an_origin_on_the_hub_travels_with_the_model() {
     });
     fs::write(folder.join("SHA256SUMS"), sums.collect::<String>()).expect("written");
     test.library().import_folder(&folder, Import::default(), &mut |_| {}).expect("a good folder");
-    assert_eq!(test.library().resolve(Some("hf:o/r")).expect("from the hub").name, "renamed");
+    assert_eq!(test.resolved("hf:o/r"), "renamed");
+    assert_eq!(test.resolved("hf:o/r:q5_k_m"), "renamed", "as it was chosen, by the file's name");
+    let words = test.library().remove("hf:o/r").expect_err("that is no name").to_string();
+    assert!(words.contains("`tuichat models rm renamed`"), "{words}");
+}
+
+#[test]
+fn a_model_whose_content_is_gone_is_removed_all_the_same() {
+    let test = Test::new();
+    let installed = test.import("a.gguf", 1);
+    fs::remove_file(&installed.path).expect("removed by hand");
+    let removed = test.library().remove("a").expect("removed");
+    assert_eq!((removed.freed_bytes, test.library().list().expect("a list").len()), (0, 0));
+}
+
+#[test]
+fn a_model_keeps_its_name_in_any_script() {
+    let test = Test::new();
+    assert_eq!(test.import("小模型.gguf", 1).name, "小模型");
+    assert_eq!(test.resolved("小"), "小模型");
+    let how = Import { name: Some("第二"), ..Import::default() };
+    test.library().import(&test.file("b.gguf", 2), how, &mut |_| {}).expect("a good name");
+    assert_eq!(test.library().list().expect("a list").len(), 2);
 }
 
 #[test]

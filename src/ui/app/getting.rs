@@ -156,9 +156,19 @@ impl App {
         let Some(effect) = self.end_download() else { return Vec::new() };
         self.give_back_if_nothing_comes();
         if !matches!(self.popup, Popup::Models(_)) {
-            self.notice("the download is stopped and what came of it is kept; F4 and Enter go on with it");
+            let how = self.how_to_go_on();
+            self.notice(format!("the download is stopped and what came of it is kept; {how} with it"));
         }
         vec![effect]
+    }
+
+    /// The list has the models of the catalogue, but not what was named as a place on the hub.
+    fn how_to_go_on(&self) -> String {
+        let is_listed = |name: &String| self.offers().is_none_or(|offers| offers.iter().any(|it| it.name == *name));
+        match self.getting.stopped.as_ref().map(|stopped| &stopped.name).filter(|name| !is_listed(name)) {
+            Some(name) => format!("`/model {}` goes on", escape_line(name)),
+            None => "F4 and Enter go on".to_owned(),
+        }
     }
 
     fn end_download(&mut self) -> Option<Effect> {
@@ -428,6 +438,25 @@ mod tests {
         assert!(got(&mut tester, choice).is_empty(), "what comes all the same is not loaded");
         assert!(matches!(tester.app.activity(), Activity::NoModel(_)));
         assert!(matches!(tester.send("Hi")[..], [Effect::ListModels]), "nothing comes that could answer");
+    }
+
+    #[test]
+    fn what_is_said_of_a_stopped_download_goes_on_with_it() {
+        let (mut tester, choice) = downloading();
+        tester.update(Msg::Downloading { choice, progress: progress(450) });
+        tester.command(Command::Stop);
+        tester.command(Command::Stop);
+        tester.key(KeyCode::F(4), KeyModifiers::NONE);
+        tester.update(Msg::Offers(vec![download("first"), download("other")]));
+        let effects = tester.key(KeyCode::Enter, KeyModifiers::NONE);
+        assert!(matches!(&effects[..], [Effect::Get { offer, .. }] if offer.name == "other"), "{effects:?}");
+
+        let (mut tester, _) = Tester::choosing(None);
+        choose(&mut tester, download("hf:owner/repo"));
+        tester.update(Msg::Offers(vec![download("first")]));
+        tester.command(Command::Stop);
+        tester.command(Command::Stop);
+        assert!(tester.app.notices()[0].contains("`/model hf:owner/repo` goes on"), "{:?}", tester.app.notices());
     }
 
     #[test]

@@ -78,12 +78,14 @@ impl App {
         }
     }
 
-    /// Opens the list, with the choice on what is being downloaded or in use. What it held the last time is shown until
-    /// it was looked anew.
+    /// Opens the list, with the choice on what is being downloaded, was stopped, or is in use. What it held the last time
+    /// is shown until it was looked anew.
     pub(super) fn list_models(&mut self) -> Vec<Effect> {
         let in_use = || self.model.as_ref().filter(|model| model.server.is_some()).map(|model| model.name.clone());
         let in_use = || in_use().or_else(|| self.getting.loaded().map(getting::name));
-        let current = self.download().map(|download| download.name.clone()).or_else(in_use);
+        let coming = self.download().map(|download| download.name.clone());
+        let stopped = || self.stopped_download().map(|stopped| stopped.name.clone());
+        let current = coming.or_else(stopped).or_else(in_use);
         self.list_models_at(current)
     }
 

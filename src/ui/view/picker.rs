@@ -43,6 +43,9 @@ pub fn draw(app: &App, picker: &Picker, screen: Rect, frame: &mut Frame) {
         let words = match app.offers() {
             None => "looking for models",
             Some([]) => "there are none",
+            Some(_) if picker.filter.text().starts_with("hf:") => {
+                "Esc, then `/model hf:OWNER/REPO`, gets it from the hub"
+            }
             Some(_) => "no model matches",
         };
         frame.render_widget(Paragraph::new(words).style(theme.dim), below);
