@@ -152,9 +152,20 @@ pub fn parameters(count: u64) -> String {
     if count < 1e9 { format!("{:.2} M", count / 1e6) } else { format!("{:.2} B", count / 1e9) }
 }
 
+/// `text` with spaces behind it up to this many columns of a terminal, of which wide characters take two.
+pub fn filled(text: &str, columns: usize) -> String {
+    format!("{text}{}", " ".repeat(columns.saturating_sub(text.width())))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_filled_takes_as_many_columns_whatever_its_script() {
+        assert_eq!((filled("ab", 4), filled("模型", 6)), ("ab  ".into(), "模型  ".into()));
+        assert_eq!((filled("模型", 3), filled("", 1)), ("模型".into(), " ".into()));
+    }
     use proptest::prelude::*;
 
     #[test]

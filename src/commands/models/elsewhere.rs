@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::size;
 use crate::commands::machine::Fit;
 use crate::models::{Borrowed, Owner};
-use crate::text::escape_line;
+use crate::text::{escape_line, filled};
 
 /// A text for each owner that keeps models: a heading, and a line for each model.
 pub fn groups(models: &[Borrowed], fit: &dyn Fn(&Path) -> Option<Fit>) -> Vec<String> {
@@ -20,9 +20,9 @@ pub fn groups(models: &[Borrowed], fit: &dyn Fn(&Path) -> Option<Fit>) -> Vec<St
                 Some(below) => format!("~/{}", below.display()),
                 None => model.path.display().to_string(),
             };
-            let (name, size, path) = (&model.name, size(model.size_bytes), escape_line(&path));
+            let (name, size, path) = (filled(&model.name, 32), size(model.size_bytes), escape_line(&path));
             let fit = fit(&model.path).map(|fit| fit.sentence()).unwrap_or_default();
-            format!("{name:<32}  {size:>9}  {:<7}  {fit:<28}  {path}\n", model.quantization)
+            format!("{name}  {size:>9}  {:<7}  {fit:<28}  {path}\n", model.quantization)
         });
         format!("From {}, used in place:\n{}", owner.title(), lines.collect::<String>())
     };

@@ -12,6 +12,7 @@ use crate::exit::Failure;
 use crate::models::catalog::{self, Entry, File};
 use crate::models::fit::{Anatomy, Machine};
 use crate::models::{Installed, Library, gguf};
+use crate::text::filled;
 
 /// Prints the installed models; with `catalog`, all that the catalogue knows, and how each would do on this machine.
 pub fn run(library: &Library, of_catalog: bool, as_json: bool, surroundings: &Surroundings) -> Result<(), Failure> {
@@ -40,7 +41,8 @@ pub fn run(library: &Library, of_catalog: bool, as_json: bool, surroundings: &Su
             false => "its file is missing".into(),
         };
         let linked = if model.is_linked() { "linked" } else { "" };
-        let line = format!("{name:<32}  {:>9}  {quantization:<7}  {linked:<7}{fit}", size(*size_bytes));
+        let name = filled(name, 32);
+        let line = format!("{name}  {:>9}  {quantization:<7}  {linked:<7}{fit}", size(*size_bytes));
         lines.push_str(&format!("{}\n", line.trim_end()));
     }
     for group in elsewhere::groups(&borrowed, &fit).into_iter().chain(engines::groups(&of_servers)) {
